@@ -1,0 +1,1 @@
+//! std UDP sockets for kadlet.

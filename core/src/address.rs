@@ -1,0 +1,283 @@
+//! Where a node is reached: IPv4, IPv6, either of them, or whatever a link of the user's own calls an address.
+
+use core::fmt::Debug;
+use core::hash::Hash;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::num::NonZeroU64;
+
+/// The most bytes an address may take in a message.
+pub const MAX_ADDRESS: usize = 18;
+
+/// An address that datagrams can be sent to.
+///
+/// Implemented for `SocketAddrV4`, `SocketAddrV6` and `SocketAddr` (a node on both), which are the types of `std::net`, and
+/// for `u16` and `u32` (an index, as in a simulator). Implement it for a link of your own (a MAC address, say) with a
+/// family from 128 to 255.
+pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
+    /// No address. All zeros, so that empty tables lie in `.bss`.
+    const EMPTY: Self;
+
+    /// The form in which it travels.
+    fn encode(&self) -> EncodedAddress;
+
+    /// The address that travelled, or `None` if it is of a family this type lacks, is not in its one canonical form, or is
+    /// nothing a datagram may be sent to (unspecified, multicast, broadcast, port 0).
+    fn decode(family: u8, bytes: &[u8]) -> Option<Self>;
+
+    /// The one form of all the ways to write this address: an IPv4-mapped IPv6 address, a flow label and a scope never make
+    /// one peer two.
+    #[must_use]
+    fn canonical(self) -> Self {
+        self
+    }
+
+    /// The network prefix it belongs to, for limits on what one network may do: a /24 of IPv4, a /48 of IPv6. `None` exempts it.
+    fn group(&self) -> Option<Group> {
+        None
+    }
+
+    /// How far the address means anything.
+    fn scope(&self) -> Scope {
+        Scope::Global
+    }
+}
+
+/// A network prefix, as a number that is the same for addresses of the same prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(NonZeroU64);
+
+impl Group {
+    /// The group with this number; zero is none.
+    #[must_use]
+    pub fn new(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// How far an address means anything, narrowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// On its own machine.
+    Loopback,
+    /// On its own link or in its own private network (RFC 1918, RFC 4193, RFC 6598, link-local).
+    Private,
+    /// Everywhere.
+    Global,
+}
+
+/// An address as it travels: a family tag and up to [`MAX_ADDRESS`] bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodedAddress {
+    /// 4 and 6 are IP's; 16 and 32 are integers of so many bits; 128 to 255 are private.
+    pub family: u8,
+    len: u8,
+    bytes: [u8; MAX_ADDRESS],
+}
+
+impl EncodedAddress {
+    /// The address of `family` with these bytes; only the first [`MAX_ADDRESS`] count.
+    #[must_use]
+    pub fn new(family: u8, bytes: &[u8]) -> Self {
+        let mut encoded = Self { family, len: 0, bytes: [0; MAX_ADDRESS] };
+        for (to, from) in encoded.bytes.iter_mut().zip(bytes) {
+            *to = *from;
+            encoded.len += 1;
+        }
+        encoded
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}
+
+impl Address for SocketAddrV4 {
+    const EMPTY: Self = Self::new(Ipv4Addr::UNSPECIFIED, 0);
+
+    fn encode(&self) -> EncodedAddress {
+        let mut bytes = [0; 6];
+        bytes[..4].copy_from_slice(&self.ip().octets());
+        bytes[4..].copy_from_slice(&self.port().to_be_bytes());
+        EncodedAddress::new(4, &bytes)
+    }
+
+    fn decode(family: u8, bytes: &[u8]) -> Option<Self> {
+        let (4, [a, b, c, d, high, low]) = (family, bytes) else {
+            return None;
+        };
+        let (ip, port) = (Ipv4Addr::new(*a, *b, *c, *d), u16::from_be_bytes([*high, *low]));
+        let reachable = port != 0 && *a != 0 && !ip.is_multicast() && *a < 240;
+        reachable.then(|| Self::new(ip, port))
+    }
+
+    fn group(&self) -> Option<Group> {
+        let [a, b, c, _] = self.ip().octets();
+        Group::new(u64::from(u32::from_be_bytes([4, a, b, c]))).filter(|_| self.scope() == Scope::Global)
+    }
+
+    fn scope(&self) -> Scope {
+        let ip = self.ip();
+        let [a, b, ..] = ip.octets();
+        if ip.is_loopback() {
+            Scope::Loopback
+        } else if ip.is_private() || ip.is_link_local() || (a == 100 && b & 0xC0 == 64) {
+            Scope::Private
+        } else {
+            Scope::Global
+        }
+    }
+}
+
+impl Address for SocketAddrV6 {
+    const EMPTY: Self = Self::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+
+    fn encode(&self) -> EncodedAddress {
+        let mut bytes = [0; 18];
+        bytes[..16].copy_from_slice(&self.ip().octets());
+        bytes[16..].copy_from_slice(&self.port().to_be_bytes());
+        EncodedAddress::new(6, &bytes)
+    }
+
+    fn decode(family: u8, bytes: &[u8]) -> Option<Self> {
+        let (ip, port) = bytes.split_first_chunk::<16>()?;
+        let port = u16::from_be_bytes(port.try_into().ok()?);
+        let ip = Ipv6Addr::from(*ip);
+        let reachable = family == 6 && port != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip.to_ipv4_mapped().is_none();
+        reachable.then(|| Self::new(ip, port, 0, 0))
+    }
+
+    fn canonical(self) -> Self {
+        Self::new(*self.ip(), self.port(), 0, 0)
+    }
+
+    fn group(&self) -> Option<Group> {
+        let [a, b, c, ..] = self.ip().segments();
+        let prefix = u64::from(a) << 32 | u64::from(b) << 16 | u64::from(c);
+        Group::new(6 << 56 | prefix).filter(|_| self.scope() == Scope::Global)
+    }
+
+    fn scope(&self) -> Scope {
+        let ip = self.ip();
+        if ip.is_loopback() {
+            Scope::Loopback
+        } else if ip.is_unique_local() || ip.is_unicast_link_local() {
+            Scope::Private
+        } else {
+            Scope::Global
+        }
+    }
+}
+
+impl Address for SocketAddr {
+    const EMPTY: Self = Self::V4(SocketAddrV4::EMPTY);
+
+    fn encode(&self) -> EncodedAddress {
+        match self {
+            Self::V4(v4) => v4.encode(),
+            Self::V6(v6) => v6.encode(),
+        }
+    }
+
+    fn decode(family: u8, bytes: &[u8]) -> Option<Self> {
+        match family {
+            4 => SocketAddrV4::decode(family, bytes).map(Self::V4),
+            _ => SocketAddrV6::decode(family, bytes).map(Self::V6),
+        }
+    }
+
+    fn canonical(self) -> Self {
+        match self.ip().to_canonical() {
+            IpAddr::V4(ip) => Self::V4(SocketAddrV4::new(ip, self.port())),
+            IpAddr::V6(ip) => Self::V6(SocketAddrV6::new(ip, self.port(), 0, 0)),
+        }
+    }
+
+    fn group(&self) -> Option<Group> {
+        match self {
+            Self::V4(v4) => v4.group(),
+            Self::V6(v6) => v6.group(),
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        match self {
+            Self::V4(v4) => v4.scope(),
+            Self::V6(v6) => v6.scope(),
+        }
+    }
+}
+
+macro_rules! integer_address {
+    ($integer:ty, $family:literal) => {
+        impl Address for $integer {
+            const EMPTY: Self = 0;
+
+            fn encode(&self) -> EncodedAddress {
+                EncodedAddress::new($family, &self.to_be_bytes())
+            }
+
+            fn decode(family: u8, bytes: &[u8]) -> Option<Self> {
+                (family == $family).then_some(Self::from_be_bytes(bytes.try_into().ok()?))
+            }
+        }
+    };
+}
+integer_address!(u16, 16);
+integer_address!(u32, 32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn travels(address: SocketAddr) -> Option<SocketAddr> {
+        let encoded = address.encode();
+        SocketAddr::decode(encoded.family, encoded.as_bytes())
+    }
+
+    #[test]
+    fn an_address_arrives_as_it_left() {
+        for text in ["192.0.2.7:4000", "[2001:db8::7]:4000", "127.0.0.1:1"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(travels(address), Some(address));
+        }
+        assert_eq!(u32::decode(32, 7_u32.encode().as_bytes()), Some(7));
+        assert_eq!(u16::decode(32, 7_u16.encode().as_bytes()), None);
+    }
+
+    #[test]
+    fn what_no_datagram_may_be_sent_to_is_no_address() {
+        for text in ["0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.7:0", "[::]:1", "[ff02::1]:1", "[2001:db8::7]:0"] {
+            assert_eq!(travels(text.parse().unwrap()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_peer_has_one_canonical_address() {
+        let plain: SocketAddr = "192.0.2.7:4000".parse().unwrap();
+        let mapped: SocketAddr = "[::ffff:192.0.2.7]:4000".parse().unwrap();
+        assert_eq!(mapped.canonical(), plain);
+        assert_eq!(travels(mapped), None, "only the canonical form may travel");
+        let scoped = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 2, 3));
+        assert_eq!(scoped.canonical(), SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 0, 0)));
+    }
+
+    #[test]
+    fn a_group_is_a_prefix_and_local_addresses_have_none() {
+        let group = |text: &str| text.parse::<SocketAddr>().unwrap().group();
+        assert_eq!(group("192.0.2.7:1"), group("192.0.2.200:9"));
+        assert_ne!(group("192.0.2.7:1"), group("192.0.3.7:1"));
+        assert_eq!(group("[2001:db8:1:2::1]:1"), group("[2001:db8:1:3::1]:1"));
+        assert_ne!(group("[2001:db8:1::1]:1"), group("[2001:db8:2::1]:1"));
+        for text in ["10.1.2.3:1", "127.0.0.1:1", "100.64.0.1:1", "169.254.1.1:1", "[::1]:1", "[fd00::1]:1", "[fe80::1]:1"] {
+            assert_eq!(group(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a user may set, and what it is unless they do.
+
+use core::time::Duration;
+
+use crate::record::Verifier;
+use crate::routing::Limits;
+use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
+
+/// How a node behaves. The defaults serve a network of five on a LAN and one of millions alike.
+///
+/// Values out of range are clamped to it, not refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Nodes of different networks are strangers, even at the same addresses. 0 by default.
+    pub network: u16,
+    /// Whether to answer requests and be put into tables. A client (`false`) asks, and leaves no trace. `true` by default.
+    pub serve: bool,
+    /// Whether to take plain records, which anyone may replace: for networks whose members trust each other. `false` by default.
+    pub plain: bool,
+    /// What checks signatures; without one, signed records can neither be put nor got. `None` by default.
+    pub verify: Option<Verifier>,
+    /// The table's limits. Its `k` is also how many replicas a record has: at most a third of the `SHORTLIST` bound.
+    pub table: Limits,
+    /// Questions under way at once in one lookup: 1 to 16; 3 by default (the Kademlia paper's alpha).
+    pub alpha: u8,
+    /// The largest datagram sent or asked for, in bytes: 127 to 1,232; 1,232 by default.
+    pub max_datagram: usize,
+    /// The shortest time to wait for an answer before asking again or another: 100 ms by default.
+    pub timeout_min: Duration,
+    /// The same for nodes of which nothing is known yet and in a network of which nothing is known yet: 1 s by default (RFC 6298).
+    pub timeout_initial: Duration,
+    /// The longest such time: 3 s by default.
+    pub timeout_max: Duration,
+    /// How often a question is sent before its node has failed, each time waiting twice as long: 1 to 5; 3 by default.
+    pub attempts: u8,
+    /// The longest that records of others are held: 24 hours by default.
+    pub max_lifetime: Duration,
+    /// Own records are published again so often, or after a third of their lifetime if that is sooner: 1 hour by default.
+    pub republish: Duration,
+    /// Requests a second taken from one address group, with bursts of twice as many: 64 by default.
+    pub budget: u16,
+    /// Bytes of records held for one address group: a quarter of the store's bytes is sensible; 65,536 by default.
+    pub quota: usize,
+    /// Whether ids must fit their addresses (BEP 42's rule). `false` by default.
+    pub bind_ids: bool,
+}
+
+impl Config {
+    /// The defaults above.
+    pub const DEFAULT: Self = Self {
+        network: 0,
+        serve: true,
+        plain: false,
+        verify: None,
+        table: Limits::DEFAULT,
+        alpha: 3,
+        max_datagram: MAX_DATAGRAM,
+        timeout_min: Duration::from_millis(100),
+        timeout_initial: Duration::from_secs(1),
+        timeout_max: Duration::from_secs(3),
+        attempts: 3,
+        max_lifetime: Duration::from_secs(24 * 60 * 60),
+        republish: Duration::from_secs(60 * 60),
+        budget: 64,
+        quota: 65_536,
+        bind_ids: false,
+    };
+
+    /// The same with every value in its range, for a node whose shortlists hold `shortlist` contacts.
+    pub(super) fn clamped(mut self, shortlist: usize) -> Self {
+        let replicas = u8::try_from(shortlist / 3).unwrap_or(u8::MAX).clamp(1, 32);
+        self.table.k = self.table.k.clamp(1, replicas);
+        self.alpha = self.alpha.clamp(1, 16);
+        self.max_datagram = self.max_datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
+        self.timeout_min = self.timeout_min.clamp(Duration::from_millis(1), Duration::from_secs(60));
+        self.timeout_max = self.timeout_max.clamp(self.timeout_min, Duration::from_secs(60));
+        self.timeout_initial = self.timeout_initial.clamp(self.timeout_min, self.timeout_max);
+        self.attempts = self.attempts.clamp(1, 5);
+        self.max_lifetime = self.max_lifetime.clamp(Duration::from_secs(1), Duration::from_secs(u32::MAX as u64));
+        self.republish = self.republish.max(Duration::from_secs(1));
+        self.budget = self.budget.max(1);
+        self
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// How one operation behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// When to give up and tell what was reached so far: after 30 s by default.
+    pub timeout: Duration,
+    /// Put: how long the record is to be held. 24 hours by default; holders may cap it.
+    pub lifetime: Duration,
+    /// Put: whether to publish the record again and again until its time ends or [`unpublish`](crate::Machine::unpublish).
+    /// Without, it is put once. `true` by default.
+    pub publish: bool,
+    /// Put of a signed record: only where the sequence number held is this one (0 where none is held). `None` by default.
+    pub compare: Option<u64>,
+}
+
+impl Options {
+    /// The defaults above.
+    pub const DEFAULT: Self =
+        Self { timeout: Duration::from_secs(30), lifetime: Duration::from_secs(24 * 60 * 60), publish: true, compare: None };
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

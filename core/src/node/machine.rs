@@ -1,0 +1,120 @@
+//! The surface of a node as one trait, so that adapters needn't name its bounds.
+
+use core::time::Duration;
+
+use super::event::{Done, Event, FindError, GetError, Progress, PutError, Query, Transmit, Wake};
+use super::{Options, Stats};
+use crate::record::{Key, Record};
+use crate::routing::Routing;
+use crate::store::{Store, StoreError};
+use crate::{Address, Contact, Id, Instant};
+
+/// A node to drive from any event loop. Implemented by every [`Node`](crate::Node), whatever its bounds.
+///
+/// Input goes in through `handle_*`, output comes out through `poll_*`, in any order; a call too many or too few is harmless.
+/// Time is the first argument of whatever schedules. Nothing blocks, and nothing is done between calls.
+///
+/// After any call that takes `now`, these may have changed: [`poll_transmit`](Machine::poll_transmit),
+/// [`poll_event`](Machine::poll_event) and [`poll_timeout`](Machine::poll_timeout).
+pub trait Machine {
+    /// What nodes are reached by.
+    type Address: Address;
+    /// The table.
+    type Routing: Routing<Address = Self::Address>;
+    /// The store.
+    type Store: Store;
+
+    /// The node's identifier.
+    fn id(&self) -> Id;
+
+    /// Begins to join the network through these addresses, and remembers them: until one has verified, and whenever nobody is
+    /// known, they are tried again after growing pauses. Ends with [`Outcome::Joined`](crate::Outcome::Joined) or a failure.
+    ///
+    /// A client asks the addresses for its nearest nodes, and is done; a node that serves looks its neighbourhood up.
+    ///
+    /// # Errors
+    ///
+    /// [`FindError`]: all slots busy, no address, or more than the bound.
+    fn bootstrap(&mut self, now: Instant, addresses: &[Self::Address]) -> Result<Query, FindError>;
+
+    /// Asks the node at an address whether it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`FindError`]: all slots busy.
+    fn ping(&mut self, now: Instant, address: Self::Address) -> Result<Query, FindError>;
+
+    /// Looks up the nodes responsible for `target`.
+    ///
+    /// # Errors
+    ///
+    /// [`FindError`]: all slots busy, or nobody known to ask.
+    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<Query, FindError>;
+
+    /// Gets the record under `key`. An immutable one ends the search; of plain and signed ones the newest that the responsible
+    /// nodes hold is returned, and written back to those of them that lagged.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError`]: all slots or buffers busy, nobody known to ask, or a kind of record that isn't taken.
+    fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<Query, GetError>;
+
+    /// Puts a record: stores it here, pinned, and at the nodes responsible for its key.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`]: all slots busy, nobody known to ask, a record that can't be, or one that the own store has no room for.
+    fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<Query, PutError>;
+
+    /// Stops publishing the record under `key`. Holders keep it until its time ends. Says whether it was published.
+    fn unpublish(&mut self, now: Instant, key: &Key) -> bool;
+
+    /// Ends an operation without an event, and frees its slot now.
+    fn cancel(&mut self, query: Query);
+
+    /// Takes a datagram in. An answer to it, if any, is written to `buf` at once, which is best [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM) bytes.
+    #[must_use]
+    fn handle_datagram(&mut self, now: Instant, from: Self::Address, datagram: &[u8], buf: &mut [u8]) -> Option<Transmit<Self::Address>>;
+
+    /// A datagram to `to` was not delivered, or its sending failed: a hint for the questions on their way there.
+    fn handle_unreachable(&mut self, now: Instant, to: Self::Address);
+
+    /// Does what is due. Called early, late, twice or never, it is harmless.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// The next datagram to send, written to `buf`. A question's clock starts here.
+    #[must_use]
+    fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<Self::Address>>;
+
+    /// The next event. An operation's slot is freed at the next call that changes the node.
+    fn poll_event(&mut self) -> Option<Event<'_, Self::Address>>;
+
+    /// One operation's end, if it has ended and was not polled or taken before; frees its slot as `poll_event` does.
+    fn take(&mut self, query: Query) -> Option<Done<'_, Self::Address>>;
+
+    /// How an operation stands; `None` if it has ended.
+    fn progress(&self, query: Query) -> Option<Progress<'_, Self::Address>>;
+
+    /// When to call [`handle_timeout`](Machine::handle_timeout) (or, on [`Wake::Transmit`], `poll_transmit`), and why. `None`:
+    /// never, unless something comes in. Costs constant time.
+    fn poll_timeout(&self) -> Option<(Instant, Wake)>;
+
+    /// Reminds the node of a contact from an earlier run. It is asked before it is trusted.
+    fn restore_contact(&mut self, now: Instant, contact: Contact<Self::Address>);
+
+    /// Puts a record from an earlier run back into the store, with what is left of its time, to be published on if it was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the store is as it was.
+    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError>;
+
+    /// What was counted since the start.
+    fn stats(&self) -> &Stats;
+
+    /// The table.
+    fn routing(&self) -> &Self::Routing;
+
+    /// The store.
+    fn store(&self) -> &Self::Store;
+}

@@ -1,0 +1,49 @@
+//! What a node counts. The core logs nothing.
+
+/// Counters since the start of a node. They wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Datagrams given to `handle_datagram`.
+    pub received: u64,
+    /// Bytes in them.
+    pub received_bytes: u64,
+    /// Datagrams that were to be sent.
+    pub sent: u64,
+    /// Bytes in them.
+    pub sent_bytes: u64,
+    /// Requests answered, errors included.
+    pub answered: u64,
+    /// Questions of our own that were answered.
+    pub answers: u64,
+    /// Questions of our own that were sent again.
+    pub repeats: u64,
+    /// Questions of our own that nobody answered.
+    pub timeouts: u64,
+    /// Dropped: not a message of kadlet's, or not in its one canonical form.
+    pub malformed: u64,
+    /// Dropped: another version of the format.
+    pub wrong_version: u64,
+    /// Dropped: another geometry.
+    pub wrong_geometry: u64,
+    /// Dropped: another network.
+    pub wrong_network: u64,
+    /// Dropped: an answer to nothing that was asked, or come too late.
+    pub unsolicited: u64,
+    /// Dropped: an answer from another address than was asked, or by another node than was expected there.
+    pub spoofed: u64,
+    /// Requests over their source's budget: answered with a fresh token alone, or dropped if they showed one.
+    pub over_budget: u64,
+    /// Requests that showed a token that is not, or no longer, valid.
+    pub bad_tokens: u64,
+    /// Stores refused, for whatever reason.
+    pub refused_stores: u64,
+    /// Records taken from others.
+    pub stored: u64,
+    /// Requests dropped because the node is a client.
+    pub not_serving: u64,
+    /// Datagrams not written because the caller's buffer was smaller than `MIN_DATAGRAM` or than the one due.
+    pub small_buffers: u64,
+    /// Contacts named to us that were not taken up: our own id, an address of narrower scope than the one who named it.
+    pub bad_contacts: u64,
+}

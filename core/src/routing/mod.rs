@@ -1,0 +1,168 @@
+//! Whom to remember, whom to name, what upkeep is due: one table for one geometry.
+
+mod kademlia;
+
+use core::time::Duration;
+
+use heapless::VecView;
+
+use crate::{Address, Contact, Geometry, Id, Instant};
+
+pub use kademlia::{Kademlia, Xor};
+
+/// A table of contacts for one geometry.
+///
+/// It is told who answered and how fast, who failed and who was heard of; it names the closest, and the next question of
+/// upkeep and when. It does no I/O, and [`Node`](crate::Node) knows nothing of its geometry. Every call is harmless at any time.
+pub trait Routing {
+    /// What contacts are reached by.
+    type Address: Address;
+    /// Its two orders.
+    type Geometry: Geometry;
+
+    /// A table of zeros that lies in `.bss`. It knows nobody and takes nobody until it is started.
+    const EMPTY: Self;
+
+    /// Forgets everything and begins as the table of `own`. `random` is used for the ids that refreshes look up.
+    fn start(&mut self, now: Instant, own: Id, limits: &Limits, random: u64);
+
+    /// The node's own identifier.
+    fn own(&self) -> Id;
+
+    /// What is known of one contact.
+    fn get(&self, id: &Id) -> Option<Peer<Self::Address>>;
+
+    /// All contacts in the table, in an order that depends on nothing but the calls made.
+    fn peers(&self) -> impl Iterator<Item = Peer<Self::Address>>;
+
+    /// A contact was heard of but has not answered us. Says whether the table would take it if it did, so that asking it is worth while.
+    fn heard(&mut self, now: Instant, contact: Contact<Self::Address>, how: Heard) -> bool;
+
+    /// A contact answered our own question. `rtt` is the round trip, `None` if it can't be told (the question was repeated: Karn's rule).
+    fn answered(&mut self, now: Instant, contact: Contact<Self::Address>, rtt: Option<Duration>);
+
+    /// A contact did not answer a question, with all its repeats.
+    fn failed(&mut self, now: Instant, id: &Id);
+
+    /// Another node answered at this contact's address: the contact is no more.
+    fn evict(&mut self, now: Instant, id: &Id);
+
+    /// The contacts to name to others for `target`, best first, as many as fit into `out` (cleared first): verified ones only.
+    fn closest(&self, target: &Id, out: &mut VecView<Contact<Self::Address>>);
+
+    /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where there are too few
+    /// verified ones, failing ones and those only heard of after them.
+    fn seeds(&self, target: &Id, out: &mut VecView<Contact<Self::Address>>);
+
+    /// How many verified contacts come before the own node in the order of responsibility for `key`; counts no further than `limit`.
+    fn rank_of_own(&self, key: &Id, limit: usize) -> usize;
+
+    /// How far from `key` its `k`-th responsible node would be in a network as dense as the own neighbourhood is; `None` while
+    /// fewer than `k` neighbours are verified.
+    fn expected_reach(&self) -> Option<crate::Distance>;
+
+    /// A lookup of `target` has ended: what it covers needs no refresh for a while.
+    fn looked_up(&mut self, now: Instant, target: &Id);
+
+    /// Something near the own node changed that the table can't see, such as a new record: check the neighbourhood soon.
+    fn disturbed(&mut self, now: Instant);
+
+    /// The next question of upkeep, if one is due; asked once for each idle slot. It counts as being asked.
+    fn upkeep(&mut self, now: Instant) -> Option<Upkeep<Self::Address>>;
+
+    /// When the next question of upkeep is due. Costs constant time.
+    fn next_upkeep(&self) -> Instant;
+}
+
+/// A contact in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer<A> {
+    /// Who.
+    pub contact: Contact<A>,
+    /// How much it is trusted to be there.
+    pub state: State,
+    /// Its smoothed round trip, if one was measured.
+    pub rtt: Option<Duration>,
+    /// When to give up waiting for its answer and try another way (RFC 6298), if a round trip was measured.
+    pub timeout: Option<Duration>,
+}
+
+/// How much a contact is trusted to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Somebody named it, or it asked us; it has not answered us.
+    Heard,
+    /// It answered us.
+    Verified,
+    /// It answered us once, but not the last time.
+    Failing,
+}
+
+/// How a contact was heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It asked us something.
+    Asked,
+    /// Another named it in an answer to a question of upkeep.
+    Named,
+    /// The caller restored it from an earlier run.
+    Restored,
+}
+
+/// A question of upkeep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep<A> {
+    /// Ask one contact what is near `target`: is it alive, and whom does it name? (Kademlia's ping of a quiet contact, Chord's
+    /// stabilise and check_predecessor, Pastry's leaf exchange.)
+    Ask {
+        /// Whom.
+        contact: Contact<A>,
+        /// About what.
+        target: Id,
+    },
+    /// Look `target` up. (Kademlia's bucket refresh, Chord's fix_fingers, Pastry's row maintenance.)
+    Lookup {
+        /// What.
+        target: Id,
+    },
+    /// Check the neighbourhood: look the own identifier up, then look after the records that are held.
+    Neighbourhood,
+}
+
+/// What a table is told of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Contacts in a k-bucket, and replicas of a record: 1 to 32; 8 by default.
+    pub k: u8,
+    /// The neighbourhood is checked so long after a change: 30 s by default.
+    pub neighbourhood_min: Duration,
+    /// In calm it is checked in doubling steps up to this: 15 minutes by default.
+    pub neighbourhood_max: Duration,
+    /// A part of the table that no lookup touched for so long is refreshed: 1 hour by default (the Kademlia paper's tRefresh).
+    pub refresh: Duration,
+    /// A contact that was silent for so long is asked whether it is there: 15 minutes by default (BEP 5).
+    pub quiet: Duration,
+    /// Contacts of one address group in a bucket: 2 by default.
+    pub group_in_bucket: u8,
+    /// Contacts of one address group in the table: 10 by default.
+    pub group_in_table: u8,
+}
+
+impl Limits {
+    /// The defaults above.
+    pub const DEFAULT: Self = Self {
+        k: 8,
+        neighbourhood_min: Duration::from_secs(30),
+        neighbourhood_max: Duration::from_secs(15 * 60),
+        refresh: Duration::from_secs(60 * 60),
+        quiet: Duration::from_secs(15 * 60),
+        group_in_bucket: 2,
+        group_in_table: 10,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

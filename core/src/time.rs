@@ -1,0 +1,130 @@
+//! Time, as the caller tells it.
+
+use core::ops::Add;
+use core::time::Duration;
+
+/// A point in time: microseconds since an origin of the caller's choosing.
+///
+/// kadlet reads no clock. The origin may be the boot of a board or the start of a process, but must stay the same for the life
+/// of a node. All arithmetic saturates, so a clock that stands still, jumps or runs out is harmless.
+///
+/// ```
+/// use core::time::Duration;
+/// use kadlet::Instant;
+///
+/// let start = Instant::from_millis(1_500);
+/// let later = start + Duration::from_secs(2);
+/// assert_eq!(later.since(start), Duration::from_secs(2));
+/// assert_eq!(start.since(later), Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The origin.
+    pub const ZERO: Self = Self(0);
+    /// A time that never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The instant `micros` microseconds after the origin.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// The instant `millis` milliseconds after the origin.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// The instant `secs` seconds after the origin.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000))
+    }
+
+    /// Microseconds since the origin.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Whole milliseconds since the origin.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// The time passed since `earlier`, or zero if `earlier` is in fact later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whole seconds since the origin in 32 bits, saturating after 136 years: the form in which tables keep time stamps.
+    #[must_use]
+    pub(crate) const fn stamp(self) -> u32 {
+        let secs = self.0 / 1_000_000;
+        if secs > u32::MAX as u64 { u32::MAX } else { secs as u32 }
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A smoothed round trip and its variation, by RFC 6298, in four bytes: tenths of a millisecond, up to 6.5 s.
+///
+/// ```
+/// use core::time::Duration;
+/// use kadlet::RoundTrip;
+///
+/// let mut trip = RoundTrip::UNKNOWN;
+/// assert_eq!(trip.timeout(), None);
+/// trip.sample(Duration::from_millis(20));
+/// assert_eq!(trip.timeout(), Some(Duration::from_millis(60)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// Zero: nothing measured yet.
+    smoothed: u16,
+    variation: u16,
+}
+
+impl RoundTrip {
+    /// Nothing measured yet.
+    pub const UNKNOWN: Self = Self { smoothed: 0, variation: 0 };
+
+    /// Takes a measured round trip in. Those of repeated questions must be left out (Karn's rule).
+    pub fn sample(&mut self, rtt: Duration) {
+        let rtt = u16::try_from(rtt.as_micros() / 100).unwrap_or(u16::MAX).max(1);
+        if self.smoothed == 0 {
+            *self = Self { smoothed: rtt, variation: rtt / 2 };
+            return;
+        }
+        let blend = |old: u16, new: u16, weight: u32| {
+            let sum = u32::from(old) * (weight - 1) + u32::from(new) + weight / 2;
+            u16::try_from(sum / weight).unwrap_or(u16::MAX)
+        };
+        self.variation = blend(self.variation, self.smoothed.abs_diff(rtt), 4);
+        self.smoothed = blend(self.smoothed, rtt, 8).max(1);
+    }
+
+    /// The smoothed round trip, if one was measured.
+    #[must_use]
+    pub fn smoothed(&self) -> Option<Duration> {
+        (self.smoothed != 0).then(|| Duration::from_micros(u64::from(self.smoothed) * 100))
+    }
+
+    /// How long to wait for an answer: the smoothed round trip and four times its variation, if one was measured.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        let tenths = u64::from(self.smoothed) + 4 * u64::from(self.variation);
+        (self.smoothed != 0).then(|| Duration::from_micros(tenths * 100))
+    }
+}

@@ -1,0 +1,2 @@
+//! kadlet's command-line tool.
+fn main() {}
