@@ -3,9 +3,43 @@
 //! `core/SPEC.md` is the format, byte by byte. [`decode`] borrows from the datagram, checks every length first and refuses by
 //! name; [`encode`] writes into the caller's buffer. Two different datagrams never decode to the same message, and what
 //! decodes encodes to the same bytes.
+//!
+//! All numbers have a fixed width. postcard reads and writes what has a shape of its own: numbers, flags, and values that may be
+//! absent (`fixed`, with serde's derive). Identifiers, keys, values and whatever else is only bytes are borrowed and copied as
+//! they are: serde would take them one by one. Of postcard's variable parts (varints, its own strings and enums) the format
+//! uses none, so that there is one way to write each message.
+//!
+//! ```
+//! use core::net::SocketAddrV4;
+//! use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, Message, Token, Transaction};
+//! use kadlet::{Contact, Id};
+//!
+//! let header =
+//!     Header { geometry: 1, network: 0, transaction: Transaction([7; 8]), sender: Id::ZERO, features: Features::SERVES };
+//! let known = [Contact::new(Id::from_bytes([1; 20]), SocketAddrV4::new([192, 0, 2, 1].into(), 4000))];
+//! let answer = Answer::Nodes { contacts: Contacts::new(&known) };
+//! let message = Message { header, body: Body::Answer { token: Token([9; 8]), answer } };
+//!
+//! let mut buf = [0; wire::MAX_DATAGRAM];
+//! let len = wire::encode(&message, &mut buf)?;
+//! assert_eq!(len, wire::encoded_len(&message));
+//! assert_eq!(wire::decode(&buf[..len]), Ok(message));
+//! # Ok::<(), wire::EncodeError>(())
+//! ```
 
-use crate::record::{Key, Record, Version};
-use crate::{Address, Contact, Id};
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+
+mod contacts;
+mod decode;
+mod encode;
+mod fixed;
+
+use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
+use crate::{Address, Id, MAX_ADDRESS};
+
+pub use contacts::{Contacts, Observed};
+pub use decode::{DecodeError, decode};
+pub use encode::{EncodeError, encode, encoded_len};
 
 /// The version of the format.
 pub const VERSION: u8 = 1;
@@ -13,7 +47,7 @@ pub const VERSION: u8 = 1;
 pub const MAX_DATAGRAM: usize = 1_232;
 /// The smallest bound on datagrams that still serves: an IEEE 802.15.4 frame.
 pub const MIN_DATAGRAM: usize = 127;
-/// Bytes kept free in the largest message, for sealing datagrams later.
+/// Bytes that a message leaves free in its datagram, whatever the bound on that, for sealing datagrams later.
 pub const SEAL: usize = 24;
 
 /// Names one request, so that its answer can be told from a forged one: 8 random bytes.
@@ -41,7 +75,7 @@ impl Features {
 
 /// One datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Message<'a, A> {
+pub struct Message<'a, A: Address> {
     /// What all messages have.
     pub header: Header,
     /// What it asks or answers.
@@ -65,10 +99,10 @@ pub struct Header {
 
 /// A request or an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body<'a, A> {
+pub enum Body<'a, A: Address> {
     /// A question, to be answered in one datagram.
     Request {
-        /// The largest answer the asker takes, in bytes.
+        /// The largest answer the asker takes, in bytes of the message: [`SEAL`] less than its datagrams hold.
         largest: u16,
         /// The token that the asked node gave last, if the asker has one.
         token: Option<Token>,
@@ -114,9 +148,10 @@ pub enum Request<'a> {
         /// A holder hands it to a co-holder: never extends its time.
         handover: bool,
     },
-    /// A kind of request that this version doesn't know, to be answered by [`ErrorCode::Unsupported`].
+    /// A kind of request that this version doesn't know, or a known one about a kind of record that it doesn't know: to be
+    /// answered by [`ErrorCode::Unsupported`].
     Unknown {
-        /// Its kind.
+        /// Its kind, below 128.
         kind: u8,
         /// All the rest of it.
         payload: &'a [u8],
@@ -125,11 +160,11 @@ pub enum Request<'a> {
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer<'a, A> {
+pub enum Answer<'a, A: Address> {
     /// I am here, and saw you at this address.
     Pong {
         /// Where the request came from.
-        observed: Observed<'a, A>,
+        observed: Observed<A>,
     },
     /// The nodes nearest, best first.
     Nodes {
@@ -187,19 +222,87 @@ pub enum ErrorCode {
     Conflict,
     /// The record's proof doesn't hold.
     Invalid,
-    /// A code that this version doesn't know.
+    /// A code that this version doesn't know: 0, or above 8.
     Other(u8),
 }
-use core::marker::PhantomData;
-/// Contacts (stub).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contacts<'a, A> {
-    _a: PhantomData<&'a [Contact<A>]>,
+
+/// The tags of requests and answers. Those below [`kind::ANSWERS`] are requests.
+mod kind {
+    pub(super) const PING: u8 = 1;
+    pub(super) const FIND_NODE: u8 = 2;
+    pub(super) const FIND_VALUE: u8 = 3;
+    pub(super) const STORE: u8 = 4;
+    // 5 is reserved for recursive questions, 6 for asking a peer to have a third one probe an address.
+    pub(super) const ANSWERS: u8 = 0x80;
+    pub(super) const PONG: u8 = 0x81;
+    pub(super) const NODES: u8 = 0x82;
+    pub(super) const VALUE: u8 = 0x83;
+    pub(super) const HELD: u8 = 0x84;
+    pub(super) const STORED: u8 = 0x85;
+    pub(super) const ERROR: u8 = 0xFF;
 }
-/// Observed (stub).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Observed<'a, A> {
-    _a: PhantomData<&'a A>,
+
+/// Whether a request of this kind, with these bytes after the token, is a [`Request::Unknown`]. Peers that know more can so
+/// tell a node that doesn't understand from one that isn't there.
+fn is_unknown(kind: u8, payload: &[u8]) -> bool {
+    match kind {
+        kind::PING | kind::FIND_NODE => false,
+        kind::FIND_VALUE | kind::STORE => payload.first().is_some_and(|tag| record_kind(*tag).is_none()),
+        _ => kind < kind::ANSWERS,
+    }
 }
-#[allow(unused_imports)]
-use Address as _;
+
+fn record_kind(tag: u8) -> Option<Kind> {
+    match tag {
+        0 => Some(Kind::Plain),
+        1 => Some(Kind::Immutable),
+        2 => Some(Kind::Signed),
+        _ => None,
+    }
+}
+
+impl ErrorCode {
+    fn from_tag(tag: u8) -> Self {
+        match tag {
+            1 => Self::Token,
+            2 => Self::Unsupported,
+            3 => Self::Busy,
+            4 => Self::TooLarge,
+            5 => Self::Full,
+            6 => Self::Outdated,
+            7 => Self::Conflict,
+            8 => Self::Invalid,
+            _ => Self::Other(tag),
+        }
+    }
+
+    fn tag(self) -> u8 {
+        match self {
+            Self::Token => 1,
+            Self::Unsupported => 2,
+            Self::Busy => 3,
+            Self::TooLarge => 4,
+            Self::Full => 5,
+            Self::Outdated => 6,
+            Self::Conflict => 7,
+            Self::Invalid => 8,
+            Self::Other(tag) => tag,
+        }
+    }
+}
+
+/// Whether a version that an asker says to have can be: an immutable record's number is always 0.
+fn can_be(kind: Kind, version: Version) -> bool {
+    kind != Kind::Immutable || version.number == 0
+}
+
+// What fits. `SPEC.md` has the same numbers, and a test compares them with what `encode` writes.
+const REQUEST: usize = 35 + 2 + 9;
+const ANSWER: usize = 35 + 8;
+const LARGEST_RECORD: usize = 1 + 32 + 8 + 64 + 1 + 2 + MAX_VALUE;
+const LARGEST_STORE: usize = REQUEST + LARGEST_RECORD + 4 + 9 + 1;
+const LARGEST_VALUE: usize = ANSWER + LARGEST_RECORD + 4 + 1;
+const LARGEST_FIND_VALUE: usize = REQUEST + 21 + 17;
+const HELD_AND_CONTACT: usize = ANSWER + 16 + 2 + 1 + 20 + 2 + MAX_ADDRESS;
+const _: () = assert!(LARGEST_STORE + SEAL <= MAX_DATAGRAM && LARGEST_VALUE + SEAL <= MAX_DATAGRAM);
+const _: () = assert!(LARGEST_FIND_VALUE + SEAL <= MIN_DATAGRAM && HELD_AND_CONTACT + SEAL <= MIN_DATAGRAM);

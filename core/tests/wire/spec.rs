@@ -1,0 +1,154 @@
+//! `SPEC.md`'s examples and sizes are those of the code.
+
+use core::net::SocketAddr;
+
+use kadlet::record::{Key, Proof, Record, Version};
+use kadlet::wire::*;
+use kadlet::{Contact, Id};
+
+const SPEC: &str = include_str!("../../SPEC.md");
+
+/// The examples: what each is called, and its bytes.
+pub(crate) fn examples() -> Vec<(&'static str, Vec<u8>)> {
+    let blocks = SPEC.split("```hex ").skip(1).map(|block| block.split_once("```").expect("a block ends").0);
+    blocks.map(|block| block.split_once('\n').expect("a block has a title")).map(|(title, lines)| (title, hex(lines))).collect()
+}
+
+fn hex(lines: &str) -> Vec<u8> {
+    let digits: String = lines.lines().flat_map(|line| line.split('#').next()).collect();
+    let digits: Vec<u32> = digits.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16).expect("a digit")).collect();
+    digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).expect("a byte")).collect()
+}
+
+fn array<const N: usize>(digits: &str) -> [u8; N] {
+    hex(digits).try_into().expect("so many digits")
+}
+
+fn header(sender: u8) -> Header {
+    let transaction = Transaction([0, 1, 2, 3, 4, 5, 6, 7]);
+    Header { geometry: 1, network: 0, transaction, sender: Id::from_bytes([sender; 20]), features: Features::SERVES }
+}
+
+const TOKEN: Token = Token([0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC6, 0xC7]);
+
+fn ask(largest: u16, token: Option<Token>, request: Request<'_>, padding: u16) -> Message<'_, SocketAddr> {
+    Message { header: header(0xA1), body: Body::Request { largest, token, request, padding } }
+}
+
+fn answer(answer: Answer<'_, SocketAddr>) -> Message<'_, SocketAddr> {
+    Message { header: header(0xB2), body: Body::Answer { token: TOKEN, answer } }
+}
+
+#[test]
+fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
+    let contacts = [
+        Contact::new(Id::from_bytes([0x11; 20]), "192.0.2.7:4000".parse().unwrap()),
+        Contact::new(Id::from_bytes([0x22; 20]), "[2001:db8::7]:4000".parse().unwrap()),
+    ];
+    let world = Record::immutable(b"world");
+    let plain = Record { value: b"world", proof: Proof::Plain { id: Key::plain(b"hello").id, age: 1_500 } };
+    let public_key = array("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+    let signature = array(
+        "f682b0e830d572d4c0d6216c0be7cca0d492f1bcf2332a7b63a3819096536b8f5008d52d6b2d1b713477ca33a029c4d251c337a7eb33c8f044cc4daf67b9b80b",
+    );
+    let signed = Record { value: b"hi", proof: Proof::Signed { public_key: &public_key, salt: b"me", sequence: 3, signature: &signature } };
+    let target = "00112233445566778899aabbccddeeff00112233".parse().unwrap();
+    let hello = Request::FindValue { key: Key::plain(b"hello"), have: None };
+    let world_again = Request::FindValue { key: world.key(), have: Some(world.version()) };
+    let hand_over = Request::Store { record: plain, lifetime: 86_400, compare: None, handover: true };
+    let swap = Request::Store { record: signed, lifetime: 3_600, compare: Some(2), handover: false };
+    let unknown = Request::Unknown { kind: 5, payload: &[0xDE, 0xAD, 0xBE, 0xEF] };
+    let held = Version { number: 3, digest: 0x0123_4567_89AB_CDEF };
+    let meant = [
+        ("ping", ask(1_208, None, Request::Ping, 0)),
+        ("find_node", ask(268, None, Request::FindNode { target }, 32)),
+        ("find_value plain", ask(1_208, Some(TOKEN), hello, 0)),
+        ("find_value immutable", ask(1_208, Some(TOKEN), world_again, 0)),
+        ("store plain", ask(1_208, Some(TOKEN), hand_over, 0)),
+        ("store signed", ask(1_208, Some(TOKEN), swap, 0)),
+        ("unknown request", ask(1_208, None, unknown, 0)),
+        ("pong", answer(Answer::Pong { observed: Observed::new("198.51.100.9:4242".parse().unwrap()) })),
+        ("nodes", answer(Answer::Nodes { contacts: Contacts::new(&contacts) })),
+        ("value", answer(Answer::Value { record: world, lifetime: 60, contacts: Contacts::new(&contacts[..1]) })),
+        ("held", answer(Answer::Held { version: held, size: 1_152, contacts: Contacts::EMPTY })),
+        ("stored", answer(Answer::Stored { lifetime: 86_400 })),
+        ("error", answer(Answer::Error { code: ErrorCode::TooLarge, detail: 1_000 })),
+    ];
+
+    let examples = examples();
+    assert_eq!(examples.len(), meant.len());
+    for ((title, bytes), (name, message)) in examples.iter().zip(&meant) {
+        assert_eq!(title, name);
+        let decoded: Message<'_, SocketAddr> = decode(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut buf = [0; MAX_DATAGRAM];
+        let len = encode(&decoded, &mut buf).unwrap();
+        assert_eq!(&buf[..len], bytes, "{name}");
+        match decoded.body {
+            // The third contact is of a family of which only the bytes are known.
+            Body::Answer { answer: Answer::Nodes { contacts: arrived }, .. } => {
+                assert_eq!(arrived.count(), 3);
+                assert_eq!(arrived.iter().collect::<Vec<_>>(), contacts);
+            }
+            _ => assert_eq!(decoded, *message, "{name}"),
+        }
+    }
+}
+
+/// A row of the table of sizes. `len` tells the size with n contacts or bytes, of which there are at most `most`.
+fn row(name: &str, most: usize, len: impl Fn(usize) -> usize) -> String {
+    let each = len(1) - len(0);
+    let bytes = if most == 0 { len(0).to_string() } else { format!("{} + {}n", len(0), each).replace("1n", "n") };
+    let cell = |datagram: usize| {
+        let n = (0..=most).rev().find(|n| len(*n) <= datagram - SEAL);
+        match n {
+            Some(0) if most == 0 => len(0).to_string(),
+            None | Some(0) => "none".to_string(),
+            Some(n) => format!("{}, n = {n}", len(n)),
+        }
+    };
+    format!("| {name} | {bytes} | {} | {} | {} |", cell(MAX_DATAGRAM), cell(548), cell(MIN_DATAGRAM))
+}
+
+#[test]
+fn the_table_of_sizes_is_what_encode_writes() {
+    let ip = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let (v4, v6) = ([Contact::new(Id::ZERO, ip("192.0.2.7:1")); 60], [Contact::new(Id::ZERO, ip("[2001:db8::7]:1")); 60]);
+    let value = [0; 1_001];
+    let plain = |n: usize| Record { value: &value[..n], proof: Proof::Plain { id: Id::ZERO, age: 0 } };
+    let immutable = |n: usize| Record::immutable(&value[..n]);
+    let proof = Proof::Signed { public_key: &[0; 32], salt: &[], sequence: 0, signature: &[0; 64] };
+    let signed = |n: usize| Record { value: &value[..n], proof };
+    let version = Version { number: 0, digest: 0 };
+    let key = Key::plain(b"");
+
+    let of = |request: Request<'_>| encoded_len(&ask(0, Some(TOKEN), request, 0));
+    let store = |record, compare| of(Request::Store { record, lifetime: 0, compare, handover: false });
+    let back = |body: Answer<'_, SocketAddr>| encoded_len(&answer(body));
+    let value = |record| back(Answer::Value { record, lifetime: 0, contacts: Contacts::EMPTY });
+    let nodes = |contacts| back(Answer::Nodes { contacts: Contacts::new(contacts) });
+    let held = |contacts| back(Answer::Held { version, size: 0, contacts: Contacts::new(contacts) });
+    let pong = |address| back(Answer::Pong { observed: Observed::new(address) });
+
+    let table = [
+        row("ping", 0, |_| of(Request::Ping)),
+        row("find_node", 0, |_| of(Request::FindNode { target: Id::ZERO })),
+        row("find_value", 0, |_| of(Request::FindValue { key, have: Some(version) })),
+        row("store, plain, no compare", 1_000, |n| store(plain(n), None)),
+        row("store, immutable, no compare", 1_000, |n| store(immutable(n), None)),
+        row("store, signed, no compare", 1_000, |n| store(signed(n), None)),
+        row("store, signed, compare", 1_000, |n| store(signed(n), Some(0))),
+        row("pong, IPv4", 0, |_| pong(v4[0].address)),
+        row("pong, IPv6", 0, |_| pong(v6[0].address)),
+        row("nodes, IPv4", 59, |n| nodes(&v4[..n])),
+        row("nodes, IPv6", 59, |n| nodes(&v6[..n])),
+        row("value, plain, no contacts", 1_000, |n| value(plain(n))),
+        row("value, immutable, no contacts", 1_000, |n| value(immutable(n))),
+        row("value, signed, no contacts", 1_000, |n| value(signed(n))),
+        row("held, IPv4", 59, |n| held(&v4[..n])),
+        row("held, IPv6", 59, |n| held(&v6[..n])),
+        row("stored", 0, |_| back(Answer::Stored { lifetime: 0 })),
+        row("error", 0, |_| back(Answer::Error { code: ErrorCode::Full, detail: 0 })),
+    ]
+    .join("\n");
+    assert!(SPEC.contains(&table), "the table is now\n{table}");
+}
