@@ -1,1 +1,433 @@
-//! Requests in flight. (Stub.)
+//! Requests in flight: which of them wait to be sent, which for an answer, and until when.
+//!
+//! An answer counts only with the transaction of a request, from the address that was asked and by the node expected there.
+//! A request is repeated with the same transaction after its timeout, waiting twice as long each time (RFC 6298, §5.5), and
+//! no round trip is taken from a repeated one, for which of them was answered can't be told (Karn and Partridge 1987). A node
+//! of which nothing is known is given the timeout that the answers of all nodes together suggest.
+//!
+//! ```
+//! use core::time::Duration;
+//! use kadlet::rpc::{Accepted, Due, Limits, Requests};
+//! use kadlet::wire::Transaction;
+//! use kadlet::{Id, Instant};
+//!
+//! let mut requests = Requests::<u16, &str, 4>::EMPTY;
+//! let (min, initial, max) = (Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(3));
+//! requests.start(Limits { min, initial, max, attempts: 3 });
+//!
+//! let (peer, transaction) = (Id::from_bytes([7; 20]), Transaction(*b"8 random"));
+//! requests.begin("my lookup", 4000, Some(peer), transaction, None, None)?;
+//! let ready = requests.ready().unwrap();
+//! assert_eq!((ready.to, ready.repeat), (4000, false));
+//! requests.sent(Instant::ZERO, ready.index);
+//!
+//! // Nobody answers within a second: the lookup may ask another, and the request is repeated.
+//! let later = requests.deadline();
+//! assert_eq!(later, Instant::from_secs(1));
+//! assert_eq!(requests.due(later), Some(Due::Slow { owner: "my lookup", expect: Some(peer) }));
+//! let ready = requests.ready().unwrap();
+//! assert!(ready.repeat);
+//! requests.sent(later, ready.index);
+//!
+//! // An answer from elsewhere is none; the right one counts.
+//! let soon = Instant::from_millis(1_020);
+//! assert_eq!(requests.accept(soon, 4001, &peer, transaction), Accepted::WrongAddress);
+//! assert_eq!(requests.accept(soon, 4000, &peer, transaction), Accepted::Answer { owner: Some("my lookup"), rtt: None });
+//! assert_eq!(requests.deadline(), Instant::NEVER);
+//! # Ok::<(), kadlet::rpc::Full>(())
+//! ```
+
+use core::fmt;
+use core::mem::size_of;
+use core::net::SocketAddrV4;
+use core::time::Duration;
+
+use heapless::Vec;
+
+use crate::wire::Transaction;
+use crate::{Address, Id, Instant, RoundTrip};
+
+const _: () = assert!(size_of::<Request<SocketAddrV4, u64>>() <= 72);
+
+/// How long to wait and how often to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The shortest time to wait for an answer.
+    pub min: Duration,
+    /// How long to wait while nobody has answered yet. Clamped to the other two.
+    pub initial: Duration,
+    /// The longest time to wait for an answer to one attempt. At most 71 minutes.
+    pub max: Duration,
+    /// How often a request is sent at most: at least once.
+    pub attempts: u8,
+}
+
+/// All slots are taken by requests whose owners still wait. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A request that is to be sent, for the first time or again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready<A, O> {
+    /// Its slot, until the next call that changes the table.
+    pub index: usize,
+    /// Whereto.
+    pub to: A,
+    /// Who is expected there.
+    pub expect: Option<Id>,
+    /// Its transaction, the same for each repeat.
+    pub transaction: Transaction,
+    /// Whose it is.
+    pub owner: O,
+    /// Whether it was sent before.
+    pub repeat: bool,
+}
+
+/// What an answer is to the requests in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted<O> {
+    /// The answer to a request, which is over.
+    Answer {
+        /// Whose the request was; `None` if it was released.
+        owner: Option<O>,
+        /// The round trip; `None` if the request was repeated.
+        rtt: Option<Duration>,
+    },
+    /// Another node than expected answers at that address: the one expected isn't there. The request is over.
+    WrongId {
+        /// Whose the request was; `None` if it was released.
+        owner: Option<O>,
+        /// Who was expected.
+        expected: Id,
+    },
+    /// The transaction of a request that was sent elsewhere; the request waits on.
+    WrongAddress,
+    /// No request in flight has this transaction.
+    Unknown,
+}
+
+/// What came of waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due<A, O> {
+    /// The first attempt was not answered in time; there will be another. Told once for each request.
+    Slow {
+        /// Whose the request is.
+        owner: O,
+        /// Who was expected to answer.
+        expect: Option<Id>,
+    },
+    /// No attempt was answered in time. The request is over.
+    Failed {
+        /// Whose the request was; `None` if it was released.
+        owner: Option<O>,
+        /// Who was expected to answer.
+        expect: Option<Id>,
+        /// Where.
+        to: A,
+    },
+}
+
+/// At most `N` requests of owners `O`.
+#[derive(Clone, Debug)]
+pub struct Requests<A, O, const N: usize> {
+    /// In the order in which they were begun.
+    slots: Vec<Request<A, O>, N>,
+    /// How many of them are to be sent.
+    ready: usize,
+    /// The least due time of those in flight.
+    deadline: Option<Instant>,
+    limits: Limits,
+    /// Of all nodes together.
+    trip: RoundTrip,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request<A, O> {
+    owner: O,
+    to: A,
+    expect: Option<Id>,
+    transaction: Transaction,
+    /// When it was sent last.
+    sent: Instant,
+    /// The timeout of the first attempt, in microseconds.
+    timeout: u32,
+    /// How long to wait since it was sent last, in microseconds.
+    wait: u32,
+    /// How many attempts have timed out.
+    timeouts: u8,
+    /// How many may.
+    attempts: u8,
+    state: State,
+    /// Whether it was sent more than once.
+    repeated: bool,
+    /// Whether its owner is gone.
+    released: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ready,
+    InFlight,
+}
+
+impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
+    /// A table of zeros that lies in `.bss`, to be started before it is used.
+    pub const EMPTY: Self = Self {
+        slots: Vec::new(),
+        ready: 0,
+        deadline: None,
+        limits: Limits { min: Duration::ZERO, initial: Duration::ZERO, max: Duration::ZERO, attempts: 0 },
+        trip: RoundTrip::UNKNOWN,
+    };
+
+    /// Forgets everything and begins with these limits.
+    pub fn start(&mut self, limits: Limits) {
+        self.slots.clear();
+        self.ready = 0;
+        self.deadline = None;
+        self.limits = limits;
+        self.trip = RoundTrip::UNKNOWN;
+    }
+
+    /// A request to `to`, where `expect` is expected if anybody is, waits to be sent. Without a `timeout` for its first
+    /// attempt, the time that all nodes' round trips suggest is taken; without `attempts`, the limit. In a full table, the
+    /// oldest released request gives way.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]: all requests in the table have owners that wait.
+    pub fn begin(
+        &mut self,
+        owner: O,
+        to: A,
+        expect: Option<Id>,
+        transaction: Transaction,
+        timeout: Option<Duration>,
+        attempts: Option<u8>,
+    ) -> Result<(), Full> {
+        if self.slots.is_full() {
+            let index = self.slots.iter().position(|request| request.released).ok_or(Full)?;
+            self.remove(index);
+        }
+        let request = Request {
+            owner,
+            to,
+            expect,
+            transaction,
+            sent: Instant::ZERO,
+            timeout: micros(timeout.map_or_else(|| self.timeout(), |timeout| self.clamp(timeout))),
+            wait: 0,
+            timeouts: 0,
+            attempts: attempts.unwrap_or(self.limits.attempts).max(1),
+            state: State::Ready,
+            repeated: false,
+            released: false,
+        };
+        self.slots.push(request).map_err(|_| Full)?;
+        self.ready += 1;
+        Ok(())
+    }
+
+    /// How long a node of which nothing is known is waited for at first.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.clamp(self.trip.timeout().unwrap_or(self.limits.initial))
+    }
+
+    /// Whether any request is to be sent.
+    #[must_use]
+    pub const fn has_ready(&self) -> bool {
+        self.ready != 0
+    }
+
+    /// The oldest request that is to be sent.
+    #[must_use]
+    pub fn ready(&self) -> Option<Ready<A, O>> {
+        if self.ready == 0 {
+            return None;
+        }
+        let (index, request) = self.slots.iter().enumerate().find(|(_, request)| request.state == State::Ready)?;
+        let Request { to, expect, transaction, owner, .. } = *request;
+        Some(Ready { index, to, expect, transaction, owner, repeat: request.timeouts != 0 })
+    }
+
+    /// The request that was [`ready`](Requests::ready) goes out: its clock starts. An index that isn't ready is ignored.
+    pub fn sent(&mut self, now: Instant, index: usize) {
+        let max = micros(self.limits.max);
+        let Some(request) = self.slots.get_mut(index).filter(|request| request.state == State::Ready) else {
+            return;
+        };
+        request.state = State::InFlight;
+        request.sent = now;
+        request.wait = request.wait_of_attempt(max);
+        request.repeated = request.timeouts != 0;
+        let due = request.due();
+        self.ready -= 1;
+        self.deadline = Some(self.deadline.map_or(due, |deadline| deadline.min(due)));
+    }
+
+    /// The request that was [`ready`](Requests::ready) can't be sent, and is forgotten without a word to its owner.
+    pub fn drop(&mut self, index: usize) {
+        self.remove(index);
+    }
+
+    /// Takes an answer in.
+    pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: Transaction) -> Accepted<O> {
+        let asked = |request: &Request<A, O>| request.transaction == transaction && request.was_sent();
+        let Some((index, request)) = self.slots.iter().enumerate().find(|(_, request)| asked(request)) else {
+            return Accepted::Unknown;
+        };
+        if request.to.canonical() != from.canonical() {
+            return Accepted::WrongAddress;
+        }
+        let request = *request;
+        self.remove(index);
+        let owner = request.owner();
+        if let Some(expected) = request.expect.filter(|expected| expected != sender) {
+            return Accepted::WrongId { owner, expected };
+        }
+        let rtt = (!request.repeated).then(|| now.since(request.sent));
+        if let Some(rtt) = rtt {
+            self.trip.sample(rtt);
+        }
+        Accepted::Answer { owner, rtt }
+    }
+
+    /// A datagram to `to` was not delivered: what is in flight there counts as timed out now.
+    pub fn unreachable(&mut self, now: Instant, to: A) {
+        for request in &mut self.slots {
+            if request.state == State::InFlight && request.to.canonical() == to.canonical() {
+                request.wait = request.wait.min(micros(now.since(request.sent)));
+            }
+        }
+        self.find_deadline();
+    }
+
+    /// What is due by now: to be called until `None`. Repeats become [`ready`](Requests::ready) by themselves.
+    pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
+        let max = micros(self.limits.max);
+        while self.deadline() <= now && self.deadline.is_some() {
+            let late = |request: &Request<A, O>| request.state == State::InFlight && request.due() <= now;
+            let Some((index, request)) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request)) else {
+                self.find_deadline();
+                return None;
+            };
+            request.timeouts = request.timeouts.saturating_add(1);
+            if request.timeouts >= request.attempts {
+                let (owner, expect, to) = (request.owner(), request.expect, request.to);
+                self.remove(index);
+                return Some(Due::Failed { owner, expect, to });
+            }
+            if request.released {
+                // Nobody asks again, but an answer may come as long as it might have if somebody had.
+                request.wait = request.wait.saturating_add(request.wait_of_attempt(max));
+                self.find_deadline();
+                continue;
+            }
+            request.state = State::Ready;
+            let slow = Due::Slow { owner: request.owner, expect: request.expect };
+            let first = request.timeouts == 1;
+            self.ready += 1;
+            self.find_deadline();
+            if first {
+                return Some(slow);
+            }
+        }
+        None
+    }
+
+    /// The owners that match are gone. What they never sent is forgotten; what they sent waits for its answer, so that it is known
+    /// who answers, but is not repeated, and gives way when the table is full.
+    pub fn release(&mut self, matches: impl Fn(&O) -> bool) {
+        let max = micros(self.limits.max);
+        for request in &mut self.slots {
+            if request.released || !matches(&request.owner) {
+                continue;
+            }
+            request.released = true;
+            if request.state == State::Ready && request.was_sent() {
+                request.state = State::InFlight;
+                request.wait = request.wait.saturating_add(request.wait_of_attempt(max));
+            }
+        }
+        self.slots.retain(|request| !request.released || request.was_sent());
+        self.ready = self.slots.iter().filter(|request| request.state == State::Ready).count();
+        self.find_deadline();
+    }
+
+    /// When [`due`](Requests::due) has something to tell next; [`Instant::NEVER`] while nothing is in flight. Costs constant time.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline.unwrap_or(Instant::NEVER)
+    }
+
+    /// How many requests may begin: slots that are free or whose request was released.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        N.saturating_sub(self.slots.iter().filter(|request| !request.released).count())
+    }
+
+    /// How many requests there are, those that wait to be sent and those that were released included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn remove(&mut self, index: usize) {
+        if index >= self.slots.len() {
+            return;
+        }
+        let request = self.slots.remove(index);
+        match request.state {
+            State::Ready => self.ready -= 1,
+            State::InFlight => self.find_deadline(),
+        }
+    }
+
+    fn find_deadline(&mut self) {
+        let in_flight = self.slots.iter().filter(|request| request.state == State::InFlight);
+        self.deadline = in_flight.map(Request::due).min();
+    }
+
+    fn clamp(&self, timeout: Duration) -> Duration {
+        timeout.max(self.limits.min).min(self.limits.max)
+    }
+}
+
+impl<A, O: Copy> Request<A, O> {
+    fn owner(&self) -> Option<O> {
+        (!self.released).then_some(self.owner)
+    }
+
+    fn was_sent(&self) -> bool {
+        self.state == State::InFlight || self.timeouts != 0
+    }
+
+    fn due(&self) -> Instant {
+        self.sent + Duration::from_micros(u64::from(self.wait))
+    }
+
+    /// How long the attempt after so many timeouts is waited for, in microseconds.
+    fn wait_of_attempt(&self, max: u32) -> u32 {
+        let doubled = u64::from(self.timeout) << self.timeouts.min(31);
+        u32::try_from(doubled).unwrap_or(u32::MAX).min(max)
+    }
+}
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("all slots for requests are taken")
+    }
+}
+
+impl core::error::Error for Full {}
