@@ -37,6 +37,9 @@
 //! # Ok::<(), kadlet::rpc::Full>(())
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use core::mem::size_of;
 use core::net::SocketAddrV4;
@@ -306,7 +309,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     /// What is due by now: to be called until `None`. Repeats become [`ready`](Requests::ready) by themselves.
     pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
         let max = micros(self.limits.max);
-        while self.deadline() <= now && self.deadline.is_some() {
+        while self.deadline.is_some_and(|deadline| deadline <= now) {
             let late = |request: &Request<A, O>| request.state == State::InFlight && request.due() <= now;
             let Some((index, request)) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request)) else {
                 self.find_deadline();

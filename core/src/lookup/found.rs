@@ -123,22 +123,26 @@ impl Which {
 }
 
 /// The entries that match, by rank and then by place, each with its place. Without a `rank`, their order is that of rank already.
-pub(super) fn by_rank<'a, A: Address>(
-    entries: &'a [Entry<A>],
+pub(super) fn by_rank<A: Address>(
+    entries: &[Entry<A>],
     target: Id,
     rank: Option<Rank>,
     matches: impl Fn(&Entry<A>) -> bool,
-) -> impl Iterator<Item = (usize, &'a Entry<A>)> {
+) -> impl Iterator<Item = (usize, &Entry<A>)> {
     let mut last: Option<(Distance, usize)> = None;
     core::iter::from_fn(move || {
-        let candidates = entries.iter().enumerate().filter(|(_, entry)| matches(entry));
+        let passed = match (rank, last) {
+            (None, Some((_, place))) => place + 1,
+            _ => 0,
+        };
+        let mut candidates = entries.iter().enumerate().skip(passed).filter(|(_, entry)| matches(entry));
         let (distance, place) = match rank {
+            None => (Distance::ZERO, candidates.next()?.0),
             // A shortlist is short, so the least that is greater than the last costs less than a sorted copy.
             Some(rank) => candidates
                 .map(|(place, entry)| (rank(&target, &entry.contact.id), place))
                 .filter(|at| last.is_none_or(|last| *at > last))
                 .min()?,
-            None => candidates.map(|(place, _)| (Distance::ZERO, place)).find(|at| last.is_none_or(|last| *at > last))?,
         };
         last = Some((distance, place));
         Some((place, entries.get(place)?))

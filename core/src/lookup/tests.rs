@@ -1,1 +1,531 @@
-//! Tests.
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::EncodedAddress;
+
+/// Kademlia's metric.
+#[derive(Clone, Copy, Debug)]
+struct Xor;
+
+impl Geometry for Xor {
+    const TAG: u8 = 128;
+    const ONE_ORDER: bool = true;
+
+    fn progress(target: &Id, id: &Id) -> Distance {
+        id.xor(target)
+    }
+
+    fn rank(target: &Id, id: &Id) -> Distance {
+        id.xor(target)
+    }
+}
+
+/// Chord's two orders.
+#[derive(Clone, Copy, Debug)]
+struct Ring;
+
+impl Geometry for Ring {
+    const TAG: u8 = 129;
+    const ONE_ORDER: bool = false;
+
+    fn progress(target: &Id, id: &Id) -> Distance {
+        id.clockwise(target)
+    }
+
+    fn rank(target: &Id, id: &Id) -> Distance {
+        target.clockwise(id)
+    }
+}
+
+/// A node's number and its group; group 0 is exempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place(usize, u8);
+
+impl Address for Place {
+    const EMPTY: Self = Self(0, 0);
+
+    fn encode(&self) -> EncodedAddress {
+        EncodedAddress::new(200, &[])
+    }
+
+    fn decode(_: u8, _: &[u8]) -> Option<Self> {
+        None
+    }
+
+    fn group(&self) -> Option<Group> {
+        Group::new(u64::from(self.1))
+    }
+}
+
+const BOUND: usize = 24;
+
+fn limits(k: u8, alpha: u8) -> Limits {
+    Limits { k, alpha, group: 10 }
+}
+
+fn id(first: u8) -> Id {
+    let mut bytes = [0; Id::LEN];
+    bytes[0] = first;
+    Id::from_bytes(bytes)
+}
+
+fn contact(first: u8) -> Contact<Place> {
+    Contact::new(id(first), Place(usize::from(first), 0))
+}
+
+fn grouped(first: u8, group: u8) -> Contact<Place> {
+    Contact::new(id(first), Place(usize::from(first), group))
+}
+
+fn xor(k: u8, alpha: u8, contacts: impl IntoIterator<Item = Contact<Place>>) -> Lookup<Xor, Place, BOUND> {
+    let mut lookup = Lookup::EMPTY;
+    lookup.start(Id::ZERO, limits(k, alpha));
+    for contact in contacts {
+        lookup.insert(contact);
+    }
+    lookup
+}
+
+fn numbers(found: Found<'_, Place>) -> Vec<usize> {
+    assert_eq!(found.len(), found.iter().count());
+    found.iter().map(|contact| contact.address.0).collect()
+}
+
+fn asked<G: Geometry, const N: usize>(lookup: &mut Lookup<G, Place, N>) -> Vec<usize> {
+    core::iter::from_fn(|| lookup.next()).map(|contact| contact.address.0).collect()
+}
+
+#[test]
+fn a_lookup_that_was_not_started_takes_nobody() {
+    let mut lookup = Lookup::<Xor, Place, BOUND>::EMPTY;
+    assert!(!lookup.insert(contact(1)));
+    assert_eq!(lookup.next(), None);
+    assert!(lookup.is_done() && lookup.closest().is_empty() && lookup.best().is_none());
+}
+
+#[test]
+fn at_most_alpha_are_waited_for_and_the_nearest_come_first() {
+    let mut lookup = xor(4, 2, [9, 3, 7, 1].map(contact));
+    assert_eq!(asked(&mut lookup), [1, 3]);
+    lookup.answered(&id(3), None);
+    assert_eq!(asked(&mut lookup), [7]);
+}
+
+#[test]
+fn a_slow_contact_opens_another_branch_and_is_still_awaited() {
+    let mut lookup = xor(2, 1, [1, 2, 3, 4].map(contact));
+    assert_eq!(asked(&mut lookup), [1]);
+    lookup.slow(&id(1));
+    assert_eq!(asked(&mut lookup), [2]);
+    lookup.answered(&id(2), None);
+    assert_eq!(asked(&mut lookup), [3], "somebody is asked in the stead of the slow one");
+    lookup.answered(&id(3), None);
+    assert_eq!(asked(&mut lookup), []);
+    assert!(!lookup.is_done(), "the slow one may answer yet");
+    lookup.answered(&id(1), None);
+    assert!(lookup.is_done());
+    assert_eq!(numbers(lookup.closest()), [1, 2]);
+}
+
+#[test]
+fn a_failed_contact_makes_way_for_the_next_and_is_not_asked_again() {
+    let mut lookup = xor(2, 3, [1, 2, 3].map(contact));
+    assert_eq!(asked(&mut lookup), [1, 2]);
+    lookup.failed(&id(1));
+    assert!(!lookup.named(&id(2), contact(1)));
+    lookup.answered(&id(2), None);
+    assert_eq!(asked(&mut lookup), [3]);
+    assert!(!lookup.is_done());
+    lookup.failed(&id(3));
+    assert!(lookup.is_done());
+    assert_eq!(numbers(lookup.closest()), [2]);
+    assert_eq!(numbers(lookup.heard()), [2]);
+}
+
+#[test]
+fn a_question_that_could_not_be_sent_is_asked_again() {
+    let mut lookup = xor(2, 3, [1].map(contact));
+    assert_eq!(asked(&mut lookup), [1]);
+    lookup.unasked(&id(1));
+    assert!(!lookup.is_done());
+    assert_eq!(asked(&mut lookup), [1]);
+}
+
+#[test]
+fn depth_counts_the_steps_from_the_own_table() {
+    let mut lookup = xor(4, 3, [8].map(contact));
+    lookup.named(&id(8), contact(4));
+    lookup.named(&id(4), contact(2));
+    lookup.named(&id(99), contact(1));
+    assert_eq!([8, 4, 2, 1, 77].map(|first| lookup.depth_of(&id(first))), [1, 2, 3, 1, 0]);
+}
+
+#[test]
+fn a_full_shortlist_gives_the_farthest_up_but_none_of_the_closest_that_live() {
+    let mut lookup = Lookup::<Xor, Place, 6>::EMPTY;
+    lookup.start(Id::ZERO, limits(2, 6));
+    for first in [10, 11, 12, 13, 14, 15] {
+        assert!(lookup.insert(contact(first)));
+    }
+    assert!(!lookup.insert(contact(20)));
+    assert!(lookup.insert(contact(9)));
+    assert_eq!(numbers(lookup.heard()), [9, 10, 11, 12, 13, 14]);
+    for first in [9, 10, 11, 12, 13] {
+        assert_eq!(lookup.next().map(|contact| contact.id), Some(id(first)));
+        lookup.failed(&id(first));
+    }
+    assert!(lookup.insert(contact(15)), "among the 2 closest that live");
+    assert_eq!(numbers(lookup.heard()), [14, 15]);
+    assert!(!lookup.insert(contact(13)), "who failed and gave way stays out");
+    assert!(lookup.insert(contact(1)));
+    assert_eq!(numbers(lookup.heard()), [1, 14]);
+}
+
+#[test]
+fn a_group_is_limited_beyond_the_closest() {
+    let mut lookup = Lookup::<Xor, Place, BOUND>::EMPTY;
+    lookup.start(Id::ZERO, Limits { k: 2, alpha: 3, group: 2 });
+    for first in 10..20 {
+        lookup.insert(grouped(first, 1));
+    }
+    assert_eq!(numbers(lookup.heard()), [10, 11]);
+    lookup.insert(grouped(9, 1));
+    assert_eq!(numbers(lookup.heard()), [9, 10], "the farthest of the group gives way");
+    lookup.insert(grouped(30, 2));
+    lookup.insert(grouped(31, 2));
+    assert!(!lookup.insert(grouped(32, 2)));
+    assert!(lookup.insert(grouped(29, 2)));
+    for exempt in 40..50 {
+        assert!(lookup.insert(contact(exempt)));
+    }
+    assert_eq!(numbers(lookup.heard())[..5], [9, 10, 29, 30, 40]);
+}
+
+#[test]
+fn widening_asks_on_and_finds_more() {
+    let mut lookup = xor(1, 3, [1, 2, 3].map(contact));
+    assert_eq!(asked(&mut lookup), [1]);
+    lookup.answered(&id(1), None);
+    assert!(lookup.is_done());
+    lookup.widen(3);
+    lookup.widen(2);
+    assert!(!lookup.is_done());
+    assert_eq!(asked(&mut lookup), [2, 3]);
+    lookup.answered(&id(2), None);
+    lookup.answered(&id(3), None);
+    assert!(lookup.is_done());
+    assert_eq!(numbers(lookup.closest()), [1, 2, 3]);
+}
+
+#[test]
+fn records_are_stored_at_the_closest_that_answered_with_their_tokens() {
+    let mut lookup = xor(2, 3, [1, 2, 3].map(contact));
+    asked(&mut lookup);
+    assert!(lookup.stores_done());
+    lookup.failed(&id(1));
+    lookup.answered(&id(2), Some(Token([2; 8])));
+    asked(&mut lookup);
+    lookup.answered(&id(3), None);
+    lookup.begin_stores(false);
+    assert_eq!(lookup.next_store(), Some((contact(2), Some(Token([2; 8])))));
+    assert_eq!(lookup.next_store(), Some((contact(3), None)));
+    assert_eq!(lookup.next_store(), None);
+    lookup.stored(&id(2));
+    lookup.set_token(&id(3), Token([3; 8]));
+    lookup.unstored(&id(3));
+    assert!(!lookup.stores_done());
+    assert_eq!(lookup.next_store(), Some((contact(3), Some(Token([3; 8])))));
+    lookup.refused(&id(3));
+    assert!(lookup.stores_done());
+    assert_eq!(numbers(lookup.stored_at()), [2]);
+    assert_eq!(numbers(lookup.closest()), [2, 3]);
+    assert_eq!(lookup.token(&id(3)), Some(Token([3; 8])));
+    lookup.stored(&id(1));
+    assert_eq!(numbers(lookup.stored_at()), [2], "who never answered stores nothing");
+}
+
+#[test]
+fn a_newer_record_is_written_back_to_those_that_lag() {
+    let mut lookup = xor(4, 4, [1, 2, 3, 4, 5].map(contact));
+    asked(&mut lookup);
+    lookup.newest(&id(1));
+    lookup.holds_newest(&id(2));
+    lookup.newest(&id(3));
+    lookup.holds_newest(&id(4));
+    for first in 1..=4 {
+        lookup.answered(&id(first), None);
+    }
+    assert_eq!(numbers(lookup.holders()), [3, 4]);
+    lookup.begin_stores(true);
+    let lagging: Vec<usize> = core::iter::from_fn(|| lookup.next_store()).map(|(contact, _)| contact.address.0).collect();
+    assert_eq!(lagging, [1, 2]);
+    lookup.newest(&Id::ZERO);
+    assert!(lookup.holders().is_empty());
+    lookup.begin_stores(true);
+    assert_eq!(core::iter::from_fn(|| lookup.next_store()).count(), 4);
+}
+
+#[test]
+fn with_two_orders_a_lookup_converges_before_it_asks_who_is_responsible() {
+    let mut lookup = Lookup::<Ring, Place, BOUND>::EMPTY;
+    lookup.start(id(100), limits(2, 3));
+    for first in [110, 120, 130, 40, 60] {
+        lookup.insert(contact(first));
+    }
+    assert_eq!(asked(&mut lookup), [60, 40, 130], "in the order of progress while nobody has answered");
+    lookup.answered(&id(60), None);
+    lookup.named(&id(60), contact(90));
+    lookup.named(&id(60), contact(105));
+    assert_eq!(asked(&mut lookup), [90], "whoever precedes the target more closely comes first");
+    assert!(!lookup.is_done());
+    assert_eq!(asked(&mut lookup), [], "the predecessor's answer is waited for");
+    lookup.answered(&id(90), None);
+    lookup.failed(&id(40));
+    assert_eq!(asked(&mut lookup), [105, 110], "then the successors");
+    lookup.answered(&id(105), None);
+    lookup.answered(&id(110), None);
+    assert!(lookup.is_done());
+    assert_eq!(numbers(lookup.closest()), [105, 110]);
+}
+
+#[test]
+fn with_two_orders_the_true_successors_are_found() {
+    const NODES: usize = 64;
+    let numbered = |place: usize| Contact::new(id(u8::try_from(place % NODES * 4).unwrap()), Place(place % NODES, 0));
+    for (target, own) in (0..=u8::MAX).zip((0..NODES).cycle().step_by(7)) {
+        let target = id(target);
+        let mut lookup = Lookup::<Ring, Place, BOUND>::EMPTY;
+        lookup.start(target, limits(8, 3));
+        // Four predecessors, eight successors and the fingers; the best of them by either order are named.
+        let knows = |place: usize| {
+            let near = (1..=8).map(|step| place + step).chain((1..=4).map(|step| place + NODES - step));
+            let mut known: Vec<_> = near.chain((0..6).map(|bit| place + (1 << bit))).map(numbered).collect();
+            known.sort_by_key(|contact| Ring::progress(&target, &contact.id));
+            let mut named = known[..4].to_vec();
+            known.sort_by_key(|contact| Ring::rank(&target, &contact.id));
+            named.extend(&known[..8]);
+            named
+        };
+        for contact in knows(own) {
+            lookup.insert(contact);
+        }
+        let mut questions = 0;
+        while let Some(asked) = lookup.next() {
+            questions += 1;
+            for contact in knows(asked.address.0) {
+                lookup.named(&asked.id, contact);
+            }
+            lookup.answered(&asked.id, None);
+        }
+        assert!(lookup.is_done());
+        let mut truth: Vec<_> = (0..NODES).map(numbered).collect();
+        truth.sort_by_key(|contact| Ring::rank(&target, &contact.id));
+        let truth: Vec<usize> = truth[..8].iter().map(|contact| contact.address.0).collect();
+        assert_eq!(numbers(lookup.closest()), truth);
+        assert!(questions <= 16, "{questions} questions");
+    }
+}
+
+/// A network of nodes that hold still: whom each would name, and who never answers.
+#[derive(Debug)]
+struct Network {
+    nodes: Vec<Contact<Place>>,
+    dead: Vec<bool>,
+    /// Whom each node knows.
+    tables: Vec<Vec<usize>>,
+}
+
+/// Numbers that depend on nothing but a seed (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ mixed >> 31) % u64::try_from(sides.max(1)).unwrap()).unwrap()
+    }
+
+    fn id(&mut self) -> Id {
+        Id::from_bytes(core::array::from_fn(|_| u8::try_from(self.roll(256)).unwrap()))
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T], count: usize) -> Vec<T> {
+        let mut from = from.to_vec();
+        core::iter::from_fn(|| (!from.is_empty()).then(|| from.swap_remove(self.roll(from.len())))).take(count).collect()
+    }
+}
+
+impl Network {
+    fn new(dice: &mut Dice, size: usize, dead: usize, groups: usize) -> Self {
+        let nodes = (0..size).map(|place| Contact::new(dice.id(), Place(place, u8::try_from(dice.roll(groups)).unwrap()))).collect();
+        let mut network = Self { nodes, dead: std::vec![false; size], tables: Vec::new() };
+        for place in dice.pick(&(0..size).collect::<Vec<_>>(), dead) {
+            network.dead[place] = true;
+        }
+        network
+    }
+
+    /// Each knows some others, whoever they are.
+    fn with_partial_tables(mut self, dice: &mut Dice) -> Self {
+        let all: Vec<usize> = (0..self.nodes.len()).collect();
+        self.tables = all.iter().map(|_| dice.pick(&all, 20)).collect();
+        self
+    }
+
+    /// Each knows k living nodes in each of its k-buckets, or all if they are fewer.
+    fn with_full_buckets(mut self, dice: &mut Dice, k: usize) -> Self {
+        let table = |own: &Contact<Place>, dice: &mut Dice| {
+            let others = self.nodes.iter().filter(|node| node.id != own.id && !self.dead[node.address.0]);
+            let mut buckets = std::collections::BTreeMap::<u32, Vec<usize>>::new();
+            for other in others {
+                buckets.entry(own.id.common_prefix_len(&other.id)).or_default().push(other.address.0);
+            }
+            buckets.values().flat_map(|bucket| dice.pick(bucket, k)).collect()
+        };
+        self.tables = self.nodes.iter().map(|own| table(own, dice)).collect();
+        self
+    }
+
+    fn names<G: Geometry>(&self, place: usize, target: &Id, k: usize) -> Vec<Contact<Place>> {
+        let mut known: Vec<_> = self.tables[place].iter().map(|known| self.nodes[*known]).collect();
+        known.sort_by_key(|contact| G::rank(target, &contact.id));
+        known.truncate(k);
+        if !G::ONE_ORDER {
+            let all = self.tables[place].iter().map(|known| self.nodes[*known]);
+            known.extend(all.min_by_key(|contact| G::progress(target, &contact.id)));
+        }
+        known
+    }
+
+    fn true_closest<G: Geometry>(&self, target: &Id, k: usize) -> Vec<usize> {
+        let mut living: Vec<_> = self.nodes.iter().filter(|node| !self.dead[node.address.0]).collect();
+        living.sort_by_key(|node| G::rank(target, &node.id));
+        living.iter().take(k).map(|node| node.address.0).collect()
+    }
+}
+
+/// Runs a lookup to its end, things happening in a random order, and checks at each step what must always hold.
+fn run<G: Geometry>(network: &Network, dice: &mut Dice, limits: Limits, rumours: usize) -> Lookup<G, Place, BOUND> {
+    let (target, k) = (dice.id(), usize::from(limits.k));
+    let all: Vec<usize> = (0..network.nodes.len()).collect();
+    let dead: Vec<usize> = all.iter().copied().filter(|place| network.dead[*place]).collect();
+    let mut lookup = Lookup::EMPTY;
+    lookup.start(target, limits);
+    let living = all.iter().find(|place| !network.dead[**place]).copied();
+    for place in dice.pick(&all, 3).into_iter().chain(living) {
+        lookup.insert(network.nodes[place]);
+    }
+    let (mut fast, mut slow, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    loop {
+        while let Some(asked) = lookup.next() {
+            if dice.roll(20) == 0 {
+                lookup.unasked(&asked.id);
+                continue;
+            }
+            assert!(seen.insert(asked.address.0), "asked twice");
+            fast.push(asked);
+            assert!(fast.len() <= usize::from(limits.alpha));
+        }
+        check_bounds(&lookup, limits, network);
+        if lookup.is_done() {
+            return lookup;
+        }
+        assert!(!fast.is_empty() || !slow.is_empty(), "nobody is waited for, and it isn't over");
+        let pick = dice.roll(fast.len() + slow.len());
+        let asked = if pick < fast.len() {
+            let asked = fast.swap_remove(pick);
+            if network.dead[asked.address.0] || dice.roll(4) == 0 {
+                lookup.slow(&asked.id);
+                slow.push(asked);
+                continue;
+            }
+            asked
+        } else {
+            slow.swap_remove(pick - fast.len())
+        };
+        if network.dead[asked.address.0] {
+            lookup.failed(&asked.id);
+            continue;
+        }
+        let rumours = dice.pick(&dead, rumours).into_iter().map(|place| network.nodes[place]);
+        for contact in network.names::<G>(asked.address.0, &target, k).into_iter().chain(rumours) {
+            lookup.named(&asked.id, contact);
+        }
+        lookup.answered(&asked.id, None);
+    }
+}
+
+fn check_bounds<G: Geometry>(lookup: &Lookup<G, Place, BOUND>, limits: Limits, network: &Network) {
+    let progress: Vec<_> = lookup.entries.iter().map(|entry| G::progress(&lookup.target, &entry.contact.id)).collect();
+    assert!(progress.is_sorted());
+    let found = numbers(lookup.closest());
+    assert!(found.len() <= usize::from(limits.k));
+    assert!(found.iter().all(|place| !network.dead[*place]));
+    assert!(found.iter().map(|place| G::rank(&lookup.target, &network.nodes[*place].id)).is_sorted());
+    assert_eq!(lookup.best().map(|best| best.contact().address.0), found.first().copied());
+    let beyond = lookup.by_rank(Entry::is_live).skip(lookup.width).map(|(_, entry)| entry);
+    for entry in beyond.filter(|entry| entry.state == State::Unasked) {
+        let members = entry.contact.address.group().map_or(0, |group| lookup.members(group));
+        assert!(members <= usize::from(limits.group), "{members} of a group");
+    }
+}
+
+proptest! {
+    // Each case is a whole network.
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn whatever_happens_a_lookup_ends_asks_nobody_twice_and_keeps_its_bounds(
+        seed: u64, size in 10_usize..200, dead in 0_usize..100, k in 1_u8..=8, alpha in 1_u8..=5, group in 1_u8..5, groups in 1_usize..9,
+    ) {
+        let dice = &mut Dice(seed);
+        let network = Network::new(dice, size, size * dead / 100, groups).with_partial_tables(dice);
+        run::<Xor>(&network, dice, Limits { k, alpha, group }, 4);
+        run::<Ring>(&network, dice, Limits { k, alpha, group }, 4);
+    }
+
+    #[test]
+    fn where_buckets_are_full_a_lookup_finds_the_true_closest_that_live(
+        seed: u64, size in 10_usize..200, dead in 0_usize..16, k in 1_u8..=8, alpha in 1_u8..=5,
+    ) {
+        let dice = &mut Dice(seed);
+        // No more dead than the shortlist can hold beside the k closest, lest it forget someone who lives.
+        let dead = dead.min(BOUND - usize::from(k)).min(size - 1);
+        let network = Network::new(dice, size, dead, 1).with_full_buckets(dice, usize::from(k));
+        let lookup = run::<Xor>(&network, dice, limits(k, alpha), 4);
+        prop_assert_eq!(numbers(lookup.closest()), network.true_closest::<Xor>(&lookup.target, usize::from(k)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn calls_at_any_moment_are_harmless(calls in proptest::collection::vec((0_u8..14, any::<u8>()), 0..200)) {
+        let mut lookup = Lookup::<Ring, Place, 6>::EMPTY;
+        for (call, first) in calls {
+            let id = id(first);
+            match call {
+                0 => lookup.start(id, Limits { k: first % 9, alpha: first % 4, group: first % 3 }),
+                1 => _ = lookup.insert(grouped(first, first % 4)),
+                2 => _ = lookup.named(&id, grouped(first.wrapping_mul(7), first % 4)),
+                3 => _ = lookup.next(),
+                4 => lookup.unasked(&id),
+                5 => lookup.slow(&id),
+                6 => lookup.answered(&id, None),
+                7 => lookup.failed(&id),
+                8 => lookup.widen(usize::from(first)),
+                9 => lookup.begin_stores(first % 2 == 0),
+                10 => _ = lookup.next_store(),
+                11 => lookup.stored(&id),
+                12 => lookup.newest(&id),
+                _ => lookup.unstored(&id),
+            }
+            prop_assert!(lookup.entries.len() <= 6 && lookup.closest().len() <= 6);
+            let waited_for = lookup.entries.iter().filter(|entry| entry.state == State::Asked).count();
+            prop_assert!(waited_for <= usize::from(lookup.limits.alpha));
+        }
+    }
+}

@@ -1,0 +1,372 @@
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits =
+    Limits { min: Duration::from_millis(100), initial: Duration::from_secs(1), max: Duration::from_secs(3), attempts: 3 };
+
+fn requests() -> Requests<u16, u8, 4> {
+    let mut requests = Requests::EMPTY;
+    requests.start(LIMITS);
+    requests
+}
+
+fn id(first: u8) -> Id {
+    Id::from_bytes([first; Id::LEN])
+}
+
+const fn name(first: u8) -> Transaction {
+    Transaction([first; 8])
+}
+
+const fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+/// Begins a request of `owner`, who serves as transaction and address too, and expects the node of that number.
+fn ask(requests: &mut Requests<u16, u8, 4>, owner: u8) -> Result<(), Full> {
+    requests.begin(owner, u16::from(owner), Some(id(owner)), name(owner), None, None)
+}
+
+fn send(requests: &mut Requests<u16, u8, 4>, now: Instant) -> Option<u8> {
+    let ready = requests.ready()?;
+    requests.sent(now, ready.index);
+    Some(ready.owner)
+}
+
+fn answer(requests: &mut Requests<u16, u8, 4>, now: Instant, owner: u8) -> Accepted<u8> {
+    requests.accept(now, u16::from(owner), &id(owner), name(owner))
+}
+
+const fn slow(owner: u8) -> Option<Due<u16, u8>> {
+    Some(Due::Slow { owner, expect: Some(Id::from_bytes([owner; Id::LEN])) })
+}
+
+const fn failed(owner: Option<u8>, to: u8) -> Option<Due<u16, u8>> {
+    Some(Due::Failed { owner, expect: Some(Id::from_bytes([to; Id::LEN])), to: to as u16 })
+}
+
+#[test]
+fn requests_are_sent_in_the_order_in_which_they_were_begun() {
+    let requests = &mut requests();
+    for owner in [3, 1, 2] {
+        ask(requests, owner).unwrap();
+    }
+    assert_eq!([(); 3].map(|()| send(requests, at(0))), [Some(3), Some(1), Some(2)]);
+    assert!(!requests.has_ready() && requests.ready().is_none());
+}
+
+#[test]
+fn only_the_asked_address_and_the_expected_node_answer() {
+    let requests = &mut requests();
+    ask(requests, 1).unwrap();
+    assert_eq!(answer(requests, at(0), 1), Accepted::Unknown, "it was not sent yet");
+    send(requests, at(0));
+    assert_eq!(requests.accept(at(1), 1, &id(1), name(2)), Accepted::Unknown);
+    assert_eq!(requests.accept(at(1), 2, &id(1), name(1)), Accepted::WrongAddress);
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests.accept(at(1), 1, &id(2), name(1)), Accepted::WrongId { owner: Some(1), expected: id(1) });
+    assert!(requests.is_empty());
+    assert_eq!(answer(requests, at(2), 1), Accepted::Unknown);
+}
+
+#[test]
+fn where_nobody_is_expected_anybody_answers() {
+    let requests = &mut requests();
+    requests.begin(1, 1, None, name(1), None, None).unwrap();
+    send(requests, at(0));
+    assert_eq!(requests.accept(at(7), 1, &id(9), name(1)), Accepted::Answer { owner: Some(1), rtt: Some(Duration::from_millis(7)) });
+}
+
+#[test]
+fn a_round_trip_is_taken_from_a_question_sent_once_alone() {
+    let requests = &mut requests();
+    ask(requests, 1).unwrap();
+    send(requests, at(0));
+    assert_eq!(requests.due(at(1_000)), slow(1));
+    send(requests, at(1_000));
+    assert_eq!(answer(requests, at(1_005), 1), Accepted::Answer { owner: Some(1), rtt: None });
+    assert_eq!(requests.timeout(), LIMITS.initial, "nothing was learnt");
+
+    ask(requests, 2).unwrap();
+    send(requests, at(2_000));
+    assert_eq!(requests.due(at(3_000)), slow(2));
+    let rtt = Some(Duration::from_millis(1_010));
+    assert_eq!(answer(requests, at(3_010), 2), Accepted::Answer { owner: Some(2), rtt }, "the repeat had not left");
+    assert_eq!((requests.has_ready(), requests.timeout()), (false, LIMITS.max));
+}
+
+#[test]
+fn strangers_are_given_the_time_that_all_round_trips_suggest() {
+    let requests = &mut requests();
+    for owner in 0..20 {
+        ask(requests, owner).unwrap();
+        send(requests, at(0));
+        answer(requests, at(60), owner);
+    }
+    assert_eq!(requests.timeout(), LIMITS.min.max(requests.trip.timeout().unwrap()));
+    ask(requests, 1).unwrap();
+    send(requests, at(0));
+    assert_eq!(requests.deadline(), at(0) + requests.timeout());
+}
+
+#[test]
+fn each_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
+    let requests = &mut requests();
+    requests.begin(1, 1, Some(id(1)), name(1), Some(Duration::from_millis(900)), Some(4)).unwrap();
+    let mut now = at(0);
+    for (wait, told) in [(900, slow(1)), (1_800, None), (3_000, None), (3_000, failed(Some(1), 1))] {
+        assert_eq!(requests.ready().map(|ready| ready.repeat), Some(wait != 900));
+        send(requests, now);
+        assert_eq!(requests.deadline(), now + Duration::from_millis(wait));
+        let just_before = Instant::from_micros(requests.deadline().as_micros() - 1);
+        assert_eq!(requests.due(just_before), None);
+        now = requests.deadline();
+        assert_eq!(requests.due(now), told);
+        assert_eq!(requests.due(now), None);
+    }
+    assert!(requests.is_empty() && !requests.has_ready());
+    assert_eq!(requests.deadline(), Instant::NEVER);
+}
+
+#[test]
+fn a_timeout_is_clamped_to_the_limits() {
+    let requests = &mut requests();
+    for (owner, timeout, wait) in [(1, 1, 100), (2, 60_000, 3_000)] {
+        requests.begin(owner, 0, None, name(owner), Some(Duration::from_millis(timeout)), Some(1)).unwrap();
+        send(requests, at(0));
+        assert_eq!(requests.deadline(), at(wait));
+        assert_eq!(requests.due(at(wait)), Some(Due::Failed { owner: Some(owner), expect: None, to: 0 }));
+    }
+}
+
+#[test]
+fn what_can_not_be_delivered_times_out_at_once() {
+    let requests = &mut requests();
+    for owner in [1, 2] {
+        ask(requests, owner).unwrap();
+        send(requests, at(0));
+    }
+    requests.unreachable(at(5), 3);
+    assert_eq!(requests.due(at(5)), None);
+    requests.unreachable(at(5), 2);
+    assert_eq!(requests.deadline(), at(5));
+    assert_eq!(requests.due(at(5)), slow(2));
+    assert_eq!(requests.due(at(5)), None);
+    for told in [None, failed(Some(2), 2)] {
+        send(requests, at(6));
+        requests.unreachable(at(6), 2);
+        assert_eq!(requests.due(at(6)), told);
+    }
+    assert_eq!((requests.len(), requests.deadline()), (1, at(1_000)));
+}
+
+#[test]
+fn a_released_request_waits_for_its_answer_and_is_not_repeated() {
+    let requests = &mut requests();
+    for owner in [1, 2, 3] {
+        ask(requests, owner).unwrap();
+    }
+    send(requests, at(0));
+    send(requests, at(0));
+    assert_eq!(requests.free(), 1);
+    requests.release(|owner| *owner != 2);
+    assert_eq!((requests.len(), requests.free(), requests.has_ready()), (2, 3, false), "what was never sent is forgotten");
+    assert_eq!(answer(requests, at(20), 2), Accepted::Answer { owner: Some(2), rtt: Some(Duration::from_millis(20)) });
+    assert_eq!(requests.due(at(5_999)), None);
+    assert!(!requests.has_ready());
+    let rtt = Some(Duration::from_millis(5_999));
+    assert_eq!(answer(&mut requests.clone(), at(5_999), 1), Accepted::Answer { owner: None, rtt });
+    // As long as three attempts would have taken: 1, 2 and, capped, 3 seconds.
+    assert_eq!(requests.due(at(6_000)), failed(None, 1));
+}
+
+#[test]
+fn a_request_released_before_its_repeat_left_waits_on() {
+    let requests = &mut requests();
+    ask(requests, 1).unwrap();
+    send(requests, at(0));
+    assert_eq!(requests.due(at(1_000)), slow(1));
+    requests.release(|_| true);
+    assert_eq!((requests.has_ready(), requests.deadline()), (false, at(3_000)));
+    assert_eq!(answer(requests, at(2_000), 1), Accepted::Answer { owner: None, rtt: Some(Duration::from_secs(2)) });
+}
+
+#[test]
+fn a_full_table_refuses_unless_somebody_was_released() {
+    let requests = &mut requests();
+    for owner in 1..=4 {
+        ask(requests, owner).unwrap();
+        send(requests, at(0));
+    }
+    assert_eq!(ask(requests, 5), Err(Full));
+    assert_eq!((requests.len(), requests.free()), (4, 0));
+    requests.release(|owner| *owner == 3);
+    assert_eq!(requests.free(), 1);
+    assert_eq!(ask(requests, 5), Ok(()));
+    assert_eq!(answer(requests, at(1), 3), Accepted::Unknown, "it gave way");
+    assert_eq!(ask(requests, 6), Err(Full));
+}
+
+#[test]
+fn what_can_not_be_sent_is_dropped() {
+    let requests = &mut requests();
+    ask(requests, 1).unwrap();
+    requests.drop(requests.ready().unwrap().index);
+    requests.drop(7);
+    requests.sent(at(0), 0);
+    assert!(requests.is_empty() && !requests.has_ready());
+}
+
+#[test]
+fn a_table_that_was_not_started_does_no_harm() {
+    let mut requests = Requests::<u16, u8, 1>::EMPTY;
+    requests.begin(1, 1, None, name(1), None, None).unwrap();
+    requests.sent(Instant::NEVER, 0);
+    assert_eq!(requests.due(Instant::NEVER), Some(Due::Failed { owner: Some(1), expect: None, to: 1 }));
+    assert_eq!(requests.due(Instant::NEVER), None);
+}
+
+/// A request as a naive reader of the rules keeps it, in milliseconds. Its name is owner, transaction and expected id in one.
+#[derive(Clone, Debug)]
+struct Naive {
+    name: u8,
+    to: u16,
+    timeout: u64,
+    attempts: u8,
+    /// Attempts begun, those that were left out because the owner is gone included.
+    begun: u8,
+    to_send: bool,
+    first_sent: u64,
+    /// When the attempt times out.
+    until: u64,
+    repeated: bool,
+    released: bool,
+}
+
+impl Naive {
+    fn begin_attempt(&mut self, from: u64) {
+        self.to_send = false;
+        self.until = from + (self.timeout << self.begun).min(3_000);
+        self.begun += 1;
+    }
+
+    fn owner(&self) -> Option<u8> {
+        (!self.released).then_some(self.name)
+    }
+}
+
+fn naive_due(model: &mut Vec<Naive>, now: u64) -> Option<Due<u16, u8>> {
+    loop {
+        let index = model.iter().position(|request| !request.to_send && request.until <= now)?;
+        let request = &mut model[index];
+        let (owner, expect, to) = (request.owner(), Some(id(request.name)), request.to);
+        if request.begun >= request.attempts {
+            model.remove(index);
+            return Some(Due::Failed { owner, expect, to });
+        }
+        let Some(owner) = owner else {
+            request.begin_attempt(request.until);
+            continue;
+        };
+        request.to_send = true;
+        if request.begun == 1 {
+            return Some(Due::Slow { owner, expect });
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn requests_agree_with_a_naive_model(steps in proptest::collection::vec((0_u8..9, any::<u8>(), 0_u64..800), 0..150)) {
+        let requests = &mut requests();
+        let mut model: Vec<Naive> = Vec::new();
+        let (mut now, mut name_of_next) = (0, 0_u8);
+        for (step, dice, pause) in steps {
+            now += pause;
+            match step {
+                0 | 1 => {
+                    name_of_next = name_of_next.wrapping_add(1);
+                    let new = Naive {
+                        name: name_of_next,
+                        to: u16::from(dice % 3),
+                        timeout: 100 + u64::from(dice),
+                        attempts: (dice % 4).max(1),
+                        begun: 0,
+                        to_send: true,
+                        first_sent: 0,
+                        until: 0,
+                        repeated: false,
+                        released: false,
+                    };
+                    let timeout = Some(Duration::from_millis(new.timeout));
+                    let begun = requests.begin(new.name, new.to, Some(id(new.name)), name(new.name), timeout, Some(dice % 4));
+                    if model.len() == 4 && let Some(index) = model.iter().position(|request| request.released) {
+                        model.remove(index);
+                    }
+                    prop_assert_eq!(begun.is_ok(), model.len() < 4);
+                    if begun.is_ok() {
+                        model.push(new);
+                    }
+                }
+                2 | 3 => {
+                    let request = model.iter_mut().find(|request| request.to_send);
+                    let repeat = request.as_ref().map(|request| request.begun != 0);
+                    prop_assert_eq!(requests.ready().map(|ready| ready.repeat), repeat);
+                    prop_assert_eq!(send(requests, at(now)), request.as_ref().map(|request| request.name));
+                    if let Some(request) = request {
+                        request.repeated = request.begun != 0;
+                        request.first_sent = if request.repeated { request.first_sent } else { now };
+                        request.begin_attempt(now);
+                    }
+                }
+                4 if !model.is_empty() => {
+                    let index = usize::from(dice) % model.len();
+                    let request = model[index].clone();
+                    let (from, sender) = (request.to + u16::from(dice % 5 == 0), if dice % 7 == 0 { 0 } else { request.name });
+                    let rtt = (!request.repeated).then(|| Duration::from_millis(now - request.first_sent));
+                    let expected = match () {
+                        () if request.begun == 0 => Accepted::Unknown,
+                        () if from != request.to => Accepted::WrongAddress,
+                        () if sender != request.name => Accepted::WrongId { owner: request.owner(), expected: id(request.name) },
+                        () => Accepted::Answer { owner: request.owner(), rtt },
+                    };
+                    prop_assert_eq!(requests.accept(at(now), from, &id(sender), name(request.name)), expected);
+                    if !matches!(expected, Accepted::Unknown | Accepted::WrongAddress) {
+                        model.remove(index);
+                    }
+                }
+                5 => {
+                    requests.unreachable(at(now), u16::from(dice % 3));
+                    for request in model.iter_mut().filter(|request| request.to == u16::from(dice % 3) && !request.to_send) {
+                        request.until = request.until.min(now);
+                    }
+                }
+                6 if dice % 4 == 0 => {
+                    requests.release(|owner| owner % 2 == 0);
+                    model.retain(|request| request.name % 2 != 0 || request.begun != 0);
+                    for request in model.iter_mut().filter(|request| request.name % 2 == 0) {
+                        request.released = true;
+                        if request.to_send {
+                            request.begin_attempt(request.until);
+                        }
+                    }
+                }
+                _ => loop {
+                    let due = requests.due(at(now));
+                    prop_assert_eq!(due, naive_due(&mut model, now));
+                    if due.is_none() {
+                        break;
+                    }
+                },
+            }
+            prop_assert_eq!(requests.len(), model.len());
+            prop_assert_eq!(requests.free(), 4 - model.iter().filter(|request| !request.released).count());
+            prop_assert_eq!(requests.has_ready(), model.iter().any(|request| request.to_send));
+            let deadline = model.iter().filter(|request| !request.to_send).map(|request| request.until).min();
+            prop_assert_eq!(requests.deadline(), deadline.map_or(Instant::NEVER, at));
+        }
+    }
+}
