@@ -9,6 +9,7 @@ extern crate alloc;
 extern crate std;
 
 mod address;
+pub mod budget;
 mod contact;
 #[cfg(feature = "ed25519")]
 pub mod ed25519;
@@ -16,6 +17,7 @@ mod geometry;
 mod id;
 pub mod lookup;
 mod node;
+mod random;
 pub mod record;
 pub mod routing;
 pub mod rpc;

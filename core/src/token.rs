@@ -1,1 +1,167 @@
-//! Write tokens. (Stub.)
+//! Write tokens: proof that whoever shows one receives what is sent to its address.
+//!
+//! Every answer carries a token for its asker; a request that carries it back can't have a forged source, and a store must.
+//! A token is a keyed MAC (SipHash-2-4) over an epoch of five minutes, the asker's address and identifier, so the node that
+//! made it remembers nothing. It holds in its own epoch and the next one: for five to ten minutes.
+
+use core::fmt;
+
+use siphasher::sip::SipHasher24;
+
+use crate::wire::Token;
+use crate::{Address, Id, Instant, MAX_ADDRESS};
+
+/// How long one epoch lasts, in microseconds.
+const EPOCH: u64 = 5 * 60 * 1_000_000;
+/// Keeps tokens apart from whatever else may be hashed with the same secret.
+const DOMAIN: u8 = 1;
+/// Domain, epoch, identifier, family and address: only the last varies in length, so no two inputs are the same bytes.
+const LONGEST: usize = 1 + 8 + Id::LEN + 1 + MAX_ADDRESS;
+
+/// Makes and checks the tokens of one node.
+///
+/// ```
+/// use kadlet::token::Tokens;
+/// use kadlet::{Id, Instant};
+///
+/// let mut tokens = Tokens::EMPTY;
+/// tokens.start(*b"sixteen secrets!");
+///
+/// let (asker, address) = (Id::ZERO, 7_u32);
+/// let token = tokens.make(Instant::ZERO, &address, &asker);
+/// assert!(tokens.check(Instant::from_secs(300), &address, &asker, token));
+/// assert!(!tokens.check(Instant::from_secs(300), &8_u32, &asker, token));
+/// assert!(!tokens.check(Instant::from_secs(600), &address, &asker, token));
+/// ```
+#[derive(Clone)]
+pub struct Tokens {
+    secret: Option<[u8; 16]>,
+}
+
+impl Tokens {
+    /// No secret: makes tokens of zeros, and takes none.
+    pub const EMPTY: Self = Self { secret: None };
+
+    /// Begins with a secret that nobody else may guess: 16 random bytes. Tokens made before no longer hold.
+    pub fn start(&mut self, secret: [u8; 16]) {
+        self.secret = Some(secret);
+    }
+
+    /// The token for the node `asker` at `address`.
+    #[must_use]
+    pub fn make<A: Address>(&self, now: Instant, address: &A, asker: &Id) -> Token {
+        let mac = self.secret.map_or(0, |secret| mac(&secret, epoch(now), address, asker));
+        Token(mac.to_be_bytes())
+    }
+
+    /// Whether the token was made for that node at that address in this epoch or the last one. Takes the same time whatever
+    /// the token is.
+    #[must_use]
+    pub fn check<A: Address>(&self, now: Instant, address: &A, asker: &Id, token: Token) -> bool {
+        let Some(secret) = self.secret else {
+            return false;
+        };
+        let (epoch, given) = (epoch(now), u64::from_be_bytes(token.0));
+        let differs = |epoch| mac(&secret, epoch, address, asker) ^ given;
+        let (this, last) = (differs(epoch), differs(epoch.wrapping_sub(1)));
+        (this == 0) | (last == 0)
+    }
+}
+
+/// The secret is nobody's to see.
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").finish_non_exhaustive()
+    }
+}
+
+fn epoch(now: Instant) -> u64 {
+    now.as_micros() / EPOCH
+}
+
+fn mac<A: Address>(secret: &[u8; 16], epoch: u64, address: &A, asker: &Id) -> u64 {
+    let address = address.canonical().encode();
+    let mut input = [0; LONGEST];
+    let mut length = 0;
+    for part in [&[DOMAIN][..], &epoch.to_be_bytes(), asker.as_bytes(), &[address.family], address.as_bytes()] {
+        for (to, from) in input.iter_mut().skip(length).zip(part) {
+            *to = *from;
+        }
+        length += part.len();
+    }
+    SipHasher24::new_with_key(secret).hash(input.get(..length).unwrap_or(&input))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::SocketAddr;
+
+    const NOW: Instant = Instant::from_secs(10_000);
+    const ASKER: Id = Id::from_bytes([7; 20]);
+
+    fn tokens() -> Tokens {
+        let mut tokens = Tokens::EMPTY;
+        tokens.start([9; 16]);
+        tokens
+    }
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_token_holds_for_its_address_and_its_asker_only() {
+        let (tokens, home) = (tokens(), at("192.0.2.7:4000"));
+        let token = tokens.make(NOW, &home, &ASKER);
+        assert!(tokens.check(NOW, &home, &ASKER, token));
+        assert!(tokens.check(NOW, &at("[::ffff:192.0.2.7]:4000"), &ASKER, token), "another way to write the same address");
+        assert!(!tokens.check(NOW, &at("192.0.2.8:4000"), &ASKER, token));
+        assert!(!tokens.check(NOW, &at("192.0.2.7:4001"), &ASKER, token));
+        assert!(!tokens.check(NOW, &home, &Id::ZERO, token));
+    }
+
+    #[test]
+    fn a_token_holds_in_its_own_epoch_and_the_next() {
+        let tokens = tokens();
+        let begin = Instant::from_secs(300 * 40);
+        let last = Instant::from_micros(300_000_000 * 41 - 1);
+        for made in [begin, last] {
+            let token = tokens.make(made, &1_u32, &ASKER);
+            let holds = |secs| tokens.check(Instant::from_secs(secs), &1_u32, &ASKER, token);
+            assert!(holds(300 * 40) && holds(300 * 41) && holds(300 * 42 - 1));
+            assert!(!holds(300 * 42), "two epochs back");
+            assert!(!holds(300 * 50), "too old");
+            assert!(!holds(300 * 40 - 1), "from the future");
+        }
+        let first = tokens.make(Instant::ZERO, &1_u32, &ASKER);
+        assert!(tokens.check(Instant::ZERO, &1_u32, &ASKER, first));
+        assert!(!tokens.check(Instant::NEVER, &1_u32, &ASKER, first));
+    }
+
+    #[test]
+    fn a_tampered_token_does_not_hold() {
+        let tokens = tokens();
+        let token = tokens.make(NOW, &1_u32, &ASKER);
+        for bit in 0..64 {
+            let mut tampered = token;
+            tampered.0[bit / 8] ^= 1 << (bit % 8);
+            assert!(!tokens.check(NOW, &1_u32, &ASKER, tampered));
+        }
+    }
+
+    #[test]
+    fn another_secret_or_none_takes_no_token() {
+        let token = tokens().make(NOW, &1_u32, &ASKER);
+        let mut other = Tokens::EMPTY;
+        assert!(!other.check(NOW, &1_u32, &ASKER, other.make(NOW, &1_u32, &ASKER)));
+        other.start([8; 16]);
+        assert!(!other.check(NOW, &1_u32, &ASKER, token));
+    }
+
+    #[test]
+    fn addresses_of_different_families_do_not_collide() {
+        let tokens = tokens();
+        assert_ne!(tokens.make(NOW, &1_u16, &ASKER), tokens.make(NOW, &1_u32, &ASKER));
+    }
+}

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::record::Verifier;
 use crate::routing::Limits;
-use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM};
+use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM, SEAL};
 
 /// How a node behaves. The defaults serve a network of five on a LAN and one of millions alike.
 ///
@@ -23,7 +23,7 @@ pub struct Config {
     pub table: Limits,
     /// Questions under way at once in one lookup: 1 to 16; 3 by default (the Kademlia paper's alpha).
     pub alpha: u8,
-    /// The largest datagram sent or asked for, in bytes: 127 to 1,232; 1,232 by default.
+    /// The largest datagram sent or asked for, in bytes: 127 to 1,232; 1,232 by default. [`SEAL`] bytes of it stay free.
     pub max_datagram: usize,
     /// The shortest time to wait for an answer before asking again or another: 100 ms by default.
     pub timeout_min: Duration,
@@ -63,6 +63,31 @@ impl Config {
         republish: Duration::from_secs(60 * 60),
         budget: 64,
         quota: 65_536,
+        bind_ids: false,
+    };
+
+    /// The largest message, in bytes: [`SEAL`] less than the largest datagram.
+    pub(super) const fn largest_message(&self) -> usize {
+        self.max_datagram.saturating_sub(SEAL)
+    }
+
+    /// All zeros, for a node that isn't started.
+    pub(super) const ZERO: Self = Self {
+        network: 0,
+        serve: false,
+        plain: false,
+        verify: None,
+        table: Limits::ZERO,
+        alpha: 0,
+        max_datagram: 0,
+        timeout_min: Duration::ZERO,
+        timeout_initial: Duration::ZERO,
+        timeout_max: Duration::ZERO,
+        attempts: 0,
+        max_lifetime: Duration::ZERO,
+        republish: Duration::ZERO,
+        budget: 0,
+        quota: 0,
         bind_ids: false,
     };
 

@@ -154,7 +154,7 @@ pub struct Report {
     pub closest: Option<Distance>,
     /// When the operation began.
     pub began: Instant,
-    /// How long it took.
+    /// How long it took; zero while it is under way.
     pub took: Duration,
 }
 

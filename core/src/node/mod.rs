@@ -1,15 +1,598 @@
-//! The state machine that a user drives. (Stub.)
+//! The state machine that a user drives. It wires the rooms together and holds no algorithm of its own:
+//!
+//! - `machine`: the surface, a trait; this file implements it;
+//! - `serve`: a request comes in, its answer goes out at once;
+//! - `search`: an operation asks whom its lookup names, then stores;
+//! - `question`: a request of ours is encoded when it is polled;
+//! - `answer`: an answer to one of them comes in;
+//! - `upkeep`: what is done without being asked: joining again, refreshing, publishing, looking after records.
 
+mod answer;
+mod buffer;
 mod config;
 mod event;
 mod machine;
+mod operation;
+mod question;
+mod search;
+mod serve;
 mod stats;
+mod upkeep;
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::budget::Budget;
+use crate::random::Random;
+use crate::record::{Key, Kind, Record};
+use crate::routing::{Heard, Routing};
+use crate::rpc::{self, Requests};
+use crate::store::{Notes, Store, StoreError};
+use crate::token::Tokens;
+use crate::wire::{self, Body, Message};
+use crate::{Address, Contact, Geometry, Id, Instant};
+
+use buffer::Buffer;
+use operation::{Operation, State, Task};
+use question::Owner;
+use upkeep::{Chores, Seeds};
 
 pub use config::{Config, Options};
 pub use event::{Done, Event, Failure, FindError, GetError, Outcome, Progress, PutError, Query, Report, Transmit, Wake};
 pub use machine::Machine;
 pub use stats::Stats;
 
-/// A node.
-#[derive(Debug)]
-pub struct Node;
+/// The most contacts ever named in one answer, whatever `k` is.
+const MAX_NAMED: usize = 33;
+
+/// A node of a DHT: a table for a geometry, a store, and bounds for everything else.
+///
+/// | bound | of what | default |
+/// |---|---|---|
+/// | `LOOKUPS` | operations at once, the user's and upkeep's | 4 |
+/// | `SHORTLIST` | contacts that one lookup keeps: 3k | 24 |
+/// | `VALUES` | records found, waiting for the user: gets at once | 1 |
+/// | `REQUESTS` | questions in flight: some 4 for each lookup | 16 |
+/// | `SOURCES` | address prefixes whose requests are budgeted at once | 16 |
+/// | `SEEDS` | bootstrap addresses remembered | 4 |
+///
+/// Its size is a constant. [`Machine`] is its surface; see there.
+///
+/// ```
+/// use core::net::SocketAddrV4;
+/// use kadlet::{Config, FixedStore, Id, Instant, Kademlia, Machine, Node};
+///
+/// type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+/// const _: () = assert!(size_of::<Mote>() <= 24 * 1024);
+///
+/// static SPACE: std::sync::Mutex<Mote> = std::sync::Mutex::new(Mote::empty()); // in .bss
+/// let mut node = SPACE.lock().unwrap();
+/// node.start(Instant::ZERO, Config::default(), Id::from_bytes([7; 20]), [42; 32]);
+/// assert!(node.poll_event().is_none());
+/// ```
+pub struct Node<
+    R: Routing,
+    S,
+    const LOOKUPS: usize = 4,
+    const SHORTLIST: usize = 24,
+    const VALUES: usize = 1,
+    const REQUESTS: usize = 16,
+    const SOURCES: usize = 16,
+    const SEEDS: usize = 4,
+> {
+    config: Config,
+    table: R,
+    store: S,
+    tokens: Tokens,
+    random: Random,
+    budget: Budget<SOURCES>,
+    requests: Requests<R::Address, Owner, REQUESTS>,
+    operations: [Operation<R::Geometry, R::Address, SHORTLIST>; LOOKUPS],
+    buffers: [Buffer; VALUES],
+    seeds: Seeds<R::Address, SEEDS>,
+    chores: Chores,
+    stats: Stats,
+    started: bool,
+    /// Whether an operation's end is lent to the caller, to be freed at the next call.
+    lent: bool,
+    own_id_seen: Option<R::Address>,
+    own_id_told: Option<R::Address>,
+    superseded: Option<Key>,
+}
+
+impl<
+    R: Routing,
+    S: Store,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+{
+    /// A node of zeros, which lies in `.bss` as a static. It does nothing until it is [started](Node::start).
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self::from_empty(R::EMPTY, S::EMPTY)
+    }
+
+    const fn from_empty(table: R, store: S) -> Self {
+        const {
+            assert!(LOOKUPS >= 1 && LOOKUPS <= 255, "LOOKUPS is 1 to 255");
+            assert!(SHORTLIST >= 3 && SHORTLIST <= 255, "SHORTLIST is 3 to 255: three times k");
+            assert!(VALUES <= 255, "VALUES is 0 to 255");
+            assert!(REQUESTS >= 2 && REQUESTS <= 4_096, "REQUESTS is 2 to 4,096");
+            assert!(SEEDS >= 1 && SEEDS <= 255, "SEEDS is 1 to 255");
+        }
+        Self {
+            config: Config::ZERO,
+            table,
+            store,
+            tokens: Tokens::EMPTY,
+            random: Random::EMPTY,
+            budget: Budget::EMPTY,
+            requests: Requests::EMPTY,
+            operations: [const { Operation::EMPTY }; LOOKUPS],
+            buffers: [const { Buffer::EMPTY }; VALUES],
+            seeds: Seeds::EMPTY,
+            chores: Chores::EMPTY,
+            stats: Stats::ZERO,
+            started: false,
+            lent: false,
+            own_id_seen: None,
+            own_id_told: None,
+            superseded: None,
+        }
+    }
+
+    /// A started node, for hosts; a microcontroller starts an [`empty`](Node::empty) one in place.
+    #[must_use]
+    pub fn new(now: Instant, config: Config, id: Id, seed: [u8; 32]) -> Self {
+        let mut node = Self::empty();
+        node.start(now, config, id, seed);
+        node
+    }
+
+    /// A node around a table and a store that are started and filled already, as a simulator makes them.
+    #[must_use]
+    pub fn from_parts(config: Config, seed: [u8; 32], table: R, store: S) -> Self {
+        let mut node = Self::from_empty(table, store);
+        node.configure(config, seed);
+        node
+    }
+
+    /// Begins as the node `id`. Whatever this node was before is forgotten.
+    ///
+    /// `seed` is where all randomness comes from: transaction ids, tokens, the keys of hash tables. Use each seed once: after a
+    /// reboot mix in a counter. The same seed and the same calls give the same bytes.
+    pub fn start(&mut self, now: Instant, config: Config, id: Id, seed: [u8; 32]) {
+        self.configure(config, seed);
+        let random = self.random.next();
+        self.table.start(now, id, &self.config.table, random);
+        let key = self.random.key();
+        self.store.start(id, R::Geometry::rank, key);
+    }
+
+    fn configure(&mut self, config: Config, seed: [u8; 32]) {
+        let (mut first, mut second) = ([0; 16], [0; 16]);
+        first.copy_from_slice(&seed[..16]);
+        second.copy_from_slice(&seed[16..]);
+        self.config = config.clamped(SHORTLIST);
+        self.random = Random::new(first);
+        self.tokens.start(second);
+        self.budget.start(self.config.budget);
+        self.requests.start(rpc::Limits {
+            min: self.config.timeout_min,
+            initial: self.config.timeout_initial,
+            max: self.config.timeout_max,
+            attempts: self.config.attempts,
+        });
+        for operation in &mut self.operations {
+            operation.state = State::Idle;
+        }
+        for buffer in &mut self.buffers {
+            buffer.free();
+        }
+        self.seeds.clear();
+        self.chores.clear();
+        self.stats = Stats::ZERO;
+        self.started = true;
+        self.lent = false;
+        (self.own_id_seen, self.own_id_told, self.superseded) = (None, None, None);
+    }
+
+    /// Frees what was lent to the caller by the last call.
+    fn reclaim(&mut self) {
+        if !self.lent {
+            return;
+        }
+        self.lent = false;
+        for operation in &mut self.operations {
+            if operation.state == State::Lent {
+                operation.state = State::Idle;
+                free_buffer(&mut self.buffers, operation.buffer.take());
+            }
+        }
+    }
+
+    /// A slot for a user's command: an idle one, or one whose upkeep gives way.
+    fn free_slot(&mut self, now: Instant) -> Option<u8> {
+        let idle = self.operations.iter().position(|operation| operation.state == State::Idle);
+        let slot = u8::try_from(idle.or_else(|| self.operations.iter().position(Operation::is_free))?).ok()?;
+        self.give_way(now, slot);
+        Some(slot)
+    }
+
+    fn free_buffer(&mut self) -> Option<u8> {
+        u8::try_from(self.buffers.iter().position(|buffer| !buffer.taken)?).ok()
+    }
+
+    /// Begins a lookup in a slot, from the table's contacts; false if there are none.
+    fn begin(&mut self, now: Instant, slot: u8, task: Task, target: Id, timeout: Duration) -> bool {
+        let mut seeds: heapless::Vec<Contact<R::Address>, MAX_NAMED> = heapless::Vec::new();
+        self.table.seeds(&target, usize::from(self.config.table.k), &mut seeds);
+        if seeds.is_empty() && task.is_upkeep() && task != Task::Rejoin {
+            return false;
+        }
+        let limits = self.lookup_limits();
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return false;
+        };
+        operation.begin(now, task, timeout);
+        operation.lookup.start(target, limits);
+        for contact in &seeds {
+            operation.lookup.insert(*contact);
+        }
+        !seeds.is_empty()
+    }
+
+    const fn lookup_limits(&self) -> crate::lookup::Limits {
+        crate::lookup::Limits { k: self.config.table.k, alpha: self.config.alpha, group: self.config.table.group_in_table }
+    }
+
+    fn supports(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Plain => self.config.plain,
+            Kind::Immutable => true,
+            Kind::Signed => self.config.verify.is_some(),
+        }
+    }
+
+    fn knows_nobody(&self) -> bool {
+        self.table.peers().next().is_none()
+    }
+
+    fn running(&self, query: Query) -> Option<&Operation<R::Geometry, R::Address, SHORTLIST>> {
+        self.operations.get(usize::from(query.slot)).filter(|operation| operation.is(query))
+    }
+
+    fn lend(&mut self, slot: usize) -> Option<Done<'_, R::Address>> {
+        self.lent = true;
+        let operation = self.operations.get_mut(slot)?;
+        operation.state = State::Lent;
+        let operation = &*operation;
+        Some(Done {
+            query: operation.query(u8::try_from(slot).ok()?),
+            outcome: operation.outcome(&self.buffers),
+            report: operation.report(),
+        })
+    }
+}
+
+/// Whole seconds, as they travel.
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+fn free_buffer(buffers: &mut [Buffer], index: Option<u8>) {
+    if let Some(buffer) = index.and_then(|index| buffers.get_mut(usize::from(index))) {
+        buffer.free();
+    }
+}
+
+impl<
+    R: Routing,
+    S: Store,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> Machine for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+{
+    type Address = R::Address;
+    type Routing = R;
+    type Store = S;
+
+    fn id(&self) -> Id {
+        self.table.own()
+    }
+
+    fn bootstrap(&mut self, now: Instant, addresses: &[R::Address]) -> Result<Query, FindError> {
+        self.reclaim();
+        if addresses.is_empty() || addresses.len() > SEEDS {
+            return Err(FindError::Addresses(SEEDS));
+        }
+        let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
+        self.seeds.remember(now, addresses);
+        self.begin_join(now, slot, Task::Bootstrap);
+        self.drive(now);
+        self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
+    }
+
+    fn ping(&mut self, now: Instant, address: R::Address) -> Result<Query, FindError> {
+        self.reclaim();
+        let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
+        let own = self.table.own();
+        let limits = self.lookup_limits();
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.begin(now, Task::Ping, Options::DEFAULT.timeout);
+            operation.lookup.start(own, limits);
+        }
+        self.ask(Owner::Ping { slot }, address.canonical(), None, None);
+        self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
+    }
+
+    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<Query, FindError> {
+        self.reclaim();
+        if self.knows_nobody() {
+            return Err(FindError::NoContacts);
+        }
+        let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
+        self.begin(now, slot, Task::FindNode, target, options.timeout);
+        self.drive(now);
+        self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
+    }
+
+    fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<Query, GetError> {
+        self.reclaim();
+        if !self.supports(key.kind) {
+            return Err(GetError::Unsupported(key.kind));
+        }
+        let held = self.store.find(&key);
+        if self.knows_nobody() && held.is_none() {
+            return Err(GetError::NoContacts);
+        }
+        let buffer = self.free_buffer().ok_or(GetError::NoBuffer(VALUES))?;
+        let slot = self.free_slot(now).ok_or(GetError::Busy(LOOKUPS))?;
+        self.begin(now, slot, Task::Get, key.id, options.timeout);
+        let (Some(operation), Some(filled)) = (self.operations.get_mut(usize::from(slot)), self.buffers.get_mut(usize::from(buffer)))
+        else {
+            return Err(GetError::Busy(LOOKUPS));
+        };
+        operation.key = key;
+        operation.buffer = Some(buffer);
+        filled.take();
+        if let Some(held) = held.and_then(|held| self.store.get(held)) {
+            operation.set_best(now, held.version(now));
+            filled.fill(now, &held.record(now), held.version(now), seconds(held.notes.expires.since(now)));
+        }
+        self.drive(now);
+        self.query_in(slot).ok_or(GetError::Busy(LOOKUPS))
+    }
+
+    fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<Query, PutError> {
+        self.reclaim();
+        if !self.supports(record.kind()) {
+            return Err(PutError::Unsupported(record.kind()));
+        }
+        record.check().map_err(PutError::Record)?;
+        let excess = wire::store_len(record).saturating_sub(self.config.largest_message());
+        if excess > 0 {
+            return Err(PutError::TooLarge(excess));
+        }
+        if self.config.verify.is_some_and(|verify| !record.verify(verify)) {
+            return Err(PutError::Signature);
+        }
+        if self.knows_nobody() {
+            return Err(PutError::NoContacts);
+        }
+        if !self.operations.iter().any(Operation::is_free) {
+            return Err(PutError::Busy(LOOKUPS));
+        }
+        let notes = Notes { expires: now + options.lifetime, source: None, pinned: true, tended: now };
+        self.store.put(now, record, notes).map_err(PutError::Store)?;
+        self.chores.stored(notes.expires);
+        let slot = self.free_slot(now).ok_or(PutError::Busy(LOOKUPS))?;
+        let key = record.key();
+        self.begin(now, slot, Task::Put, key.id, options.timeout);
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.key = key;
+            operation.publish = options.publish;
+            operation.compare = options.compare;
+            operation.set_best(now, record.version());
+        }
+        self.drive(now);
+        self.query_in(slot).ok_or(PutError::Busy(LOOKUPS))
+    }
+
+    fn unpublish(&mut self, _now: Instant, key: &Key) -> bool {
+        self.reclaim();
+        let Some(notes) = self.store.find(key).and_then(|slot| self.store.notes_mut(slot)) else {
+            return false;
+        };
+        core::mem::replace(&mut notes.pinned, false)
+    }
+
+    fn cancel(&mut self, query: Query) {
+        self.reclaim();
+        if self.running(query).is_some() {
+            self.abandon(query.slot);
+        }
+    }
+
+    fn handle_datagram(&mut self, now: Instant, from: R::Address, datagram: &[u8], buf: &mut [u8]) -> Option<Transmit<R::Address>> {
+        self.reclaim();
+        self.stats.received += 1;
+        self.stats.received_bytes += datagram.len() as u64;
+        let from = from.canonical();
+        let message = self.open(datagram)?;
+        match message.body {
+            Body::Request { largest, token, request, .. } => {
+                let asked = serve::Asked { now, from, header: message.header, largest, token, len: datagram.len() };
+                self.serve(&asked, &request, buf)
+            }
+            Body::Answer { token, answer } => {
+                self.answered(now, from, &message.header, token, &answer);
+                self.drive(now);
+                None
+            }
+        }
+    }
+
+    fn handle_unreachable(&mut self, now: Instant, to: R::Address) {
+        self.reclaim();
+        self.requests.unreachable(now, to.canonical());
+        self.handle_timeout(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.reclaim();
+        if !self.started {
+            return;
+        }
+        while let Some(due) = self.requests.due(now) {
+            self.unanswered(now, due);
+        }
+        self.end_overdue(now);
+        self.upkeep(now);
+        self.drive(now);
+    }
+
+    fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
+        self.reclaim();
+        self.transmit(now, buf)
+    }
+
+    fn poll_event(&mut self) -> Option<Event<'_, R::Address>> {
+        self.reclaim();
+        if let Some(address) = self.own_id_seen.take() {
+            return Some(Event::OwnIdSeen { address });
+        }
+        if let Some(key) = self.superseded.take() {
+            return Some(Event::Superseded { key });
+        }
+        let slot = self.operations.iter().position(|operation| operation.state == State::Ended)?;
+        self.lend(slot).map(Event::Done)
+    }
+
+    fn take(&mut self, query: Query) -> Option<Done<'_, R::Address>> {
+        self.reclaim();
+        self.running(query).filter(|operation| operation.state == State::Ended)?;
+        self.lend(usize::from(query.slot))
+    }
+
+    fn progress(&self, query: Query) -> Option<Progress<'_, R::Address>> {
+        self.running(query).filter(|operation| operation.is_running()).map(Operation::progress)
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, Wake)> {
+        if !self.started {
+            return None;
+        }
+        if self.requests.has_ready() {
+            return Some((Instant::ZERO, Wake::Transmit));
+        }
+        let operation = self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
+        let idle = self.can_begin_upkeep();
+        [
+            (self.requests.deadline(), Wake::Request),
+            (operation.unwrap_or(Instant::NEVER), Wake::Operation),
+            (self.chores.expiry(), Wake::Record),
+            (if idle { self.table.next_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
+            (if idle { self.chores.due() } else { Instant::NEVER }, Wake::Record),
+            (if idle { self.seeds.due() } else { Instant::NEVER }, Wake::Bootstrap),
+        ]
+        .into_iter()
+        .min_by_key(|(at, _)| *at)
+        .filter(|(at, _)| *at != Instant::NEVER)
+    }
+
+    fn restore_contact(&mut self, now: Instant, contact: Contact<R::Address>) {
+        self.reclaim();
+        self.table.heard(now, Contact { address: contact.address.canonical(), ..contact }, Heard::Restored);
+    }
+
+    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError> {
+        self.reclaim();
+        let notes = Notes { expires: now + lifetime, source: None, pinned: publish, tended: Instant::ZERO };
+        self.store.put(now, record, notes)?;
+        self.chores.stored(notes.expires);
+        if publish {
+            self.chores.publish_by(now);
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn routing(&self) -> &R {
+        &self.table
+    }
+
+    fn store(&self) -> &S {
+        &self.store
+    }
+}
+
+impl<
+    R: Routing,
+    S: Store,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+{
+    /// Decodes a datagram of this network, or counts why not.
+    fn open<'a>(&mut self, datagram: &'a [u8]) -> Option<Message<'a, R::Address>> {
+        if !self.started {
+            return None;
+        }
+        let message = match wire::decode(datagram) {
+            Ok(message) => message,
+            Err(error) => {
+                match error {
+                    wire::DecodeError::Version(_) => self.stats.wrong_version += 1,
+                    _ => self.stats.malformed += 1,
+                }
+                return None;
+            }
+        };
+        if message.header.geometry != R::Geometry::TAG {
+            self.stats.wrong_geometry += 1;
+            return None;
+        }
+        if message.header.network != self.config.network {
+            self.stats.wrong_network += 1;
+            return None;
+        }
+        Some(message)
+    }
+
+    fn query_in(&self, slot: u8) -> Option<Query> {
+        Some(self.operations.get(usize::from(slot))?.query(slot))
+    }
+}
+
+impl<
+    R: Routing,
+    S: fmt::Debug,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> fmt::Debug for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("id", &self.table.own()).field("stats", &self.stats).finish_non_exhaustive()
+    }
+}

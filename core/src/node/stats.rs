@@ -47,3 +47,30 @@ pub struct Stats {
     /// Contacts named to us that were not taken up: our own id, an address of narrower scope than the one who named it.
     pub bad_contacts: u64,
 }
+
+impl Stats {
+    /// Nothing counted yet.
+    pub const ZERO: Self = Self {
+        received: 0,
+        received_bytes: 0,
+        sent: 0,
+        sent_bytes: 0,
+        answered: 0,
+        answers: 0,
+        repeats: 0,
+        timeouts: 0,
+        malformed: 0,
+        wrong_version: 0,
+        wrong_geometry: 0,
+        wrong_network: 0,
+        unsolicited: 0,
+        spoofed: 0,
+        over_budget: 0,
+        bad_tokens: 0,
+        refused_stores: 0,
+        stored: 0,
+        not_serving: 0,
+        small_buffers: 0,
+        bad_contacts: 0,
+    };
+}

@@ -47,12 +47,13 @@ pub trait Routing {
     /// Another node answered at this contact's address: the contact is no more.
     fn evict(&mut self, now: Instant, id: &Id);
 
-    /// The contacts to name to others for `target`, best first, as many as fit into `out` (cleared first): verified ones only.
-    fn closest(&self, target: &Id, out: &mut VecView<Contact<Self::Address>>);
+    /// The contacts to name to others for `target`, best first, at most `count` and as many as fit into `out` (cleared first):
+    /// verified ones only.
+    fn closest(&self, target: &Id, count: usize, out: &mut VecView<Contact<Self::Address>>);
 
     /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where there are too few
     /// verified ones, failing ones and those only heard of after them.
-    fn seeds(&self, target: &Id, out: &mut VecView<Contact<Self::Address>>);
+    fn seeds(&self, target: &Id, count: usize, out: &mut VecView<Contact<Self::Address>>);
 
     /// How many verified contacts come before the own node in the order of responsibility for `key`; counts no further than `limit`.
     fn rank_of_own(&self, key: &Id, limit: usize) -> usize;
@@ -63,6 +64,9 @@ pub trait Routing {
 
     /// A lookup of `target` has ended: what it covers needs no refresh for a while.
     fn looked_up(&mut self, now: Instant, target: &Id);
+
+    /// When the neighbourhood last changed: somebody near came, failed or was lost. Records tended since are where they belong.
+    fn changed(&self) -> Instant;
 
     /// Something near the own node changed that the table can't see, such as a new record: check the neighbourhood soon.
     fn disturbed(&mut self, now: Instant);
@@ -101,7 +105,7 @@ pub enum State {
 /// How a contact was heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// It asked us something.
+    /// It asked us something. Whoever asks may have forged its address: it is not remembered for that, only told to be worth a question.
     Asked,
     /// Another named it in an answer to a question of upkeep.
     Named,
@@ -112,14 +116,9 @@ pub enum Heard {
 /// A question of upkeep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upkeep<A> {
-    /// Ask one contact what is near `target`: is it alive, and whom does it name? (Kademlia's ping of a quiet contact, Chord's
-    /// stabilise and check_predecessor, Pastry's leaf exchange.)
-    Ask {
-        /// Whom.
-        contact: Contact<A>,
-        /// About what.
-        target: Id,
-    },
+    /// Ask one contact what is near the own identifier: is it alive, and whom does it name? (Kademlia's ping of a quiet contact,
+    /// Chord's stabilise and check_predecessor, Pastry's leaf exchange.)
+    Ask(Contact<A>),
     /// Look `target` up. (Kademlia's bucket refresh, Chord's fix_fingers, Pastry's row maintenance.)
     Lookup {
         /// What.
@@ -158,6 +157,19 @@ impl Limits {
         quiet: Duration::from_secs(15 * 60),
         group_in_bucket: 2,
         group_in_table: 10,
+    };
+}
+
+impl Limits {
+    /// All zeros, for what isn't started.
+    pub(crate) const ZERO: Self = Self {
+        k: 0,
+        neighbourhood_min: Duration::ZERO,
+        neighbourhood_max: Duration::ZERO,
+        refresh: Duration::ZERO,
+        quiet: Duration::ZERO,
+        group_in_bucket: 0,
+        group_in_table: 0,
     };
 }
 

@@ -1,4 +1,137 @@
-//! (Stub.)
-/// A store on the heap.
+//! A store on the heap, for hosts.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use hashbrown::HashMap;
+use siphasher::sip::SipHasher13;
+
+use super::room::{Bounds, Counted, Load, decide};
+use super::slot::{Offer, Slot, parts};
+use super::{Held, Notes, Put, Rank, Store, StoreError};
+use crate::record::{Key, Record};
+use crate::{Id, Instant};
+
+/// At most so many records in at most so many bytes, taken from the heap as they come.
+///
+/// A record is found in constant time, by a hash whose key is the `random` of [`Store::start`], so that nobody can choose keys
+/// that collide. Slots lie side by side apart from it, so no result depends on the hash. A slot and its index take some 180
+/// bytes beside the record's own. A put that needs room in a full store looks at every slot for each record that gives way.
+///
+/// ```
+/// use core::time::Duration;
+/// use kadlet::store::{Notes, Put, StoreError};
+/// use kadlet::{HashStore, Id, Instant, Key, Record, Store};
+///
+/// let now = Instant::ZERO;
+/// let mut store = HashStore::new(1_000, 1_000_000);
+/// store.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
+///
+/// let notes = Notes { expires: now + Duration::from_secs(60), source: None, pinned: false, tended: now };
+/// assert_eq!(store.put(now, &Record::immutable(b"hello"), notes), Ok(Put::New));
+/// assert_eq!(store.put(now, &Record::immutable(&[0; 1_001]), notes), Err(StoreError::TooLarge(1_000)));
+/// assert_eq!(store.find(&Key::immutable(b"hello")), Some(0));
+/// ```
+#[derive(Debug)]
+pub struct HashStore {
+    slots: Vec<Slot<Box<[u8]>>>,
+    index: HashMap<Key, usize, Seed>,
+    bytes: usize,
+    most: Load,
+    own: Id,
+    rank: Option<Rank>,
+}
+
+impl HashStore {
+    /// A store of at most `max_records` records in `max_bytes` bytes of values, salts, public keys and signatures. It takes
+    /// nothing until it is started, and allocates nothing until it holds something.
+    #[must_use]
+    pub const fn new(max_records: usize, max_bytes: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            index: HashMap::with_hasher(Seed([0; 16])),
+            bytes: 0,
+            most: Load { bytes: max_bytes, records: max_records },
+            own: Id::ZERO,
+            rank: None,
+        }
+    }
+}
+
+impl Store for HashStore {
+    /// At most 4,096 records in 1 MiB; [`HashStore::new`] sets other bounds. Not quite all zeros: an empty hash table isn't.
+    const EMPTY: Self = Self::new(4_096, 1 << 20);
+
+    fn start(&mut self, own: Id, rank: Rank, random: [u8; 16]) {
+        self.slots.clear();
+        self.index = HashMap::with_hasher(Seed(random));
+        self.bytes = 0;
+        (self.own, self.rank) = (own, Some(rank));
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn find(&self, key: &Key) -> Option<usize> {
+        self.index.get(key).copied()
+    }
+
+    fn get(&self, slot: usize) -> Option<Held<'_>> {
+        self.slots.get(slot).and_then(|slot| slot.held(&slot.place))
+    }
+
+    fn notes_mut(&mut self, slot: usize) -> Option<&mut Notes> {
+        self.slots.get_mut(slot).map(|slot| &mut slot.notes)
+    }
+
+    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
+        let offer = Offer::new(record, notes, self.most.bytes)?;
+        let held = self.find(&offer.key);
+        let load = Load { bytes: self.bytes, records: self.slots.len() };
+        let bounds = Bounds { most: self.most, own: self.own, rank: self.rank };
+        let put = decide::<_, Counted>(now, &mut self.slots, held, load, &bounds, &offer)?;
+        if put == Put::Renewed {
+            return Ok(put);
+        }
+        for slot in (0..self.slots.len()).rev() {
+            if self.slots.get(slot).is_some_and(|slot| slot.leaving) {
+                self.remove(slot);
+            }
+        }
+        let place = parts(record).concat().into_boxed_slice();
+        self.bytes = self.bytes.saturating_add(place.len());
+        self.index.insert(offer.key, self.slots.len());
+        self.slots.push(offer.slot(now, place));
+        Ok(put)
+    }
+
+    fn remove(&mut self, slot: usize) {
+        if slot >= self.slots.len() {
+            return;
+        }
+        let gone = self.slots.swap_remove(slot);
+        self.bytes = self.bytes.saturating_sub(gone.size());
+        self.index.remove(&gone.key);
+        if let Some(moved) = self.slots.get(slot) {
+            self.index.insert(moved.key, slot);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What the hash is keyed with.
 #[derive(Clone, Copy, Debug)]
-pub struct HashStore;
+struct Seed([u8; 16]);
+
+impl BuildHasher for Seed {
+    type Hasher = SipHasher13;
+
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_key(&self.0)
+    }
+}

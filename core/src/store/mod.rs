@@ -1,10 +1,14 @@
 //! The records that are held: bounded, and turned out by a stated rule when there is no room.
+//!
+//! [`FixedStore`] needs no allocator; `HashStore` (feature `alloc`) is for hosts. Both follow the rules of [`Store::put`].
 
 mod fixed;
 #[cfg(feature = "alloc")]
 mod hash;
+mod room;
+mod slot;
 
-use crate::record::{Key, Record, Version};
+use crate::record::{Key, Proof, Record, Version};
 use crate::{Distance, Group, Id, Instant};
 
 pub use fixed::FixedStore;
@@ -16,8 +20,10 @@ pub type Rank = fn(target: &Id, id: &Id) -> Distance;
 
 /// A bounded store of records.
 ///
-/// Records lie in slots `0..len()`, in an order that depends on nothing but the calls made; removing one moves the last into
-/// its slot.
+/// Records lie in slots `0..len()`, in an order that depends on nothing but the calls made. Removing one moves the last into
+/// its slot, and what is new or replaced goes into the last slot.
+///
+/// A record whose time has ended is found until [`expire`](Store::expire) takes it out or a newcomer needs its room.
 pub trait Store {
     /// A store of zeros that lies in `.bss`. It takes nothing until it is started.
     const EMPTY: Self;
@@ -38,19 +44,42 @@ pub trait Store {
     /// What is noted beside the record in a slot, to be changed.
     fn notes_mut(&mut self, slot: usize) -> Option<&mut Notes>;
 
-    /// Puts a record in, in place of an older one under its key. Where there is no room, records give way: of the source that
-    /// holds the most bytes (the newcomer counted) the farthest first, never a pinned one.
+    /// Puts a record in. Its proof is the caller's to check.
+    ///
+    /// Where a record is held under its key and its time has not ended, [`Kind::contest`](crate::Kind::contest) decides as of `now`:
+    /// - the offered one wins: it replaces the other with all its notes, so that an own record met by a newer one of
+    ///   somebody else is no longer pinned;
+    /// - it is the same: the later end of the two counts, and of a plain record the younger age. Who must not extend it (a
+    ///   handover) passes the end that is noted already. Whose quota it counts against stays, and it stays pinned, when it was
+    ///   tended being the owner's to say; put again as pinned, it takes over all notes but the end;
+    /// - the held one wins: it is [`StoreError::Outdated`].
+    ///
+    /// Where there is no room, first all go whose time has ended. Then, one after the other, of the source with the largest
+    /// share (of bytes; of records while it is a slot that lacks; the newcomer counted) the one farthest from the own node. No
+    /// pinned record gives way or counts as a share. When the newcomer's turn comes, or nobody's, the store is full.
     ///
     /// # Errors
     ///
     /// [`StoreError`]; the store is as it was.
     fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError>;
 
-    /// Takes the record in a slot out.
+    /// Takes the record in a slot out; nothing happens if there is none.
     fn remove(&mut self, slot: usize);
 
-    /// Takes out all whose time has ended, and says when the next one's will ([`Instant::NEVER`] if none is held).
-    fn expire(&mut self, now: Instant) -> Instant;
+    /// Takes out all whose time has ended, pinned or not, and says when the next one's will ([`Instant::NEVER`] if none is held).
+    fn expire(&mut self, now: Instant) -> Instant {
+        let (mut slot, mut next) = (0, Instant::NEVER);
+        while let Some(held) = self.get(slot) {
+            let expires = held.notes.expires;
+            if expires <= now {
+                self.remove(slot);
+            } else {
+                next = next.min(expires);
+                slot += 1;
+            }
+        }
+        next
+    }
 
     /// Bytes in use, of values, salts, public keys and signatures.
     fn bytes(&self) -> usize;
@@ -74,6 +103,23 @@ pub struct Held<'a> {
     pub stored: Record<'a>,
     /// What is noted beside it.
     pub notes: &'a Notes,
+}
+
+impl<'a> Held<'a> {
+    /// Its version as of `now`.
+    #[must_use]
+    pub fn version(&self, now: Instant) -> Version {
+        self.key.kind.aged(self.stored_version, now.since(self.stored_at))
+    }
+
+    /// The record as of `now`: a plain one with the age it has come to.
+    #[must_use]
+    pub fn record(&self, now: Instant) -> Record<'a> {
+        match self.stored.proof {
+            Proof::Plain { id, .. } => Record { proof: Proof::Plain { id, age: self.version(now).number }, ..self.stored },
+            Proof::Immutable | Proof::Signed { .. } => self.stored,
+        }
+    }
 }
 
 /// What a store notes beside a record, for its owner.

@@ -34,7 +34,7 @@ mod decode;
 mod encode;
 mod fixed;
 
-use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
+use crate::record::{Key, Kind, MAX_VALUE, Proof, Record, Version};
 use crate::{Address, Id, MAX_ADDRESS};
 
 pub use contacts::{Contacts, Observed};
@@ -262,7 +262,7 @@ fn record_kind(tag: u8) -> Option<Kind> {
 }
 
 impl ErrorCode {
-    fn from_tag(tag: u8) -> Self {
+    pub(crate) fn from_tag(tag: u8) -> Self {
         match tag {
             1 => Self::Token,
             2 => Self::Unsupported,
@@ -276,7 +276,7 @@ impl ErrorCode {
         }
     }
 
-    fn tag(self) -> u8 {
+    pub(crate) fn tag(self) -> u8 {
         match self {
             Self::Token => 1,
             Self::Unsupported => 2,
@@ -299,6 +299,12 @@ fn can_be(kind: Kind, version: Version) -> bool {
 // What fits. `SPEC.md` has the same numbers, and a test compares them with what `encode` writes.
 const REQUEST: usize = 35 + 2 + 9;
 const ANSWER: usize = 35 + 8;
+/// Bytes of a ping without a token.
+pub(crate) const PING_LEN: usize = 35 + 2 + 1;
+/// Bytes of an error.
+pub(crate) const ERROR_LEN: usize = ANSWER + 1 + 8;
+/// Bytes of a `held` answer without contacts.
+pub(crate) const HELD_LEN: usize = ANSWER + 16 + 2 + 1;
 const LARGEST_RECORD: usize = 1 + 32 + 8 + 64 + 1 + 2 + MAX_VALUE;
 const LARGEST_STORE: usize = REQUEST + LARGEST_RECORD + 4 + 9 + 1;
 const LARGEST_VALUE: usize = ANSWER + LARGEST_RECORD + 4 + 1;
@@ -306,3 +312,27 @@ const LARGEST_FIND_VALUE: usize = REQUEST + 21 + 17;
 const HELD_AND_CONTACT: usize = ANSWER + 16 + 2 + 1 + 20 + 2 + MAX_ADDRESS;
 const _: () = assert!(LARGEST_STORE + SEAL <= MAX_DATAGRAM && LARGEST_VALUE + SEAL <= MAX_DATAGRAM);
 const _: () = assert!(LARGEST_FIND_VALUE + SEAL <= MIN_DATAGRAM && HELD_AND_CONTACT + SEAL <= MIN_DATAGRAM);
+
+/// Bytes of a `nodes` answer with so many contacts whose addresses take so many bytes each.
+pub(crate) const fn nodes_len(contacts: usize, address: usize) -> usize {
+    contacts.saturating_mul(address.saturating_add(Id::LEN + 2)).saturating_add(ANSWER + 1)
+}
+
+/// Bytes of a `value` answer without contacts.
+pub(crate) fn value_len(record: &Record<'_>) -> usize {
+    record_len(record).saturating_add(ANSWER + 4 + 1)
+}
+
+/// Bytes of a store request at most: with a token and a compare-and-swap.
+pub(crate) fn store_len(record: &Record<'_>) -> usize {
+    record_len(record).saturating_add(REQUEST + 4 + 9 + 1)
+}
+
+fn record_len(record: &Record<'_>) -> usize {
+    let proof = match record.proof {
+        Proof::Plain { .. } => Id::LEN + 8,
+        Proof::Immutable => 0,
+        Proof::Signed { salt, .. } => salt.len().saturating_add(32 + 8 + 64 + 1),
+    };
+    record.value.len().saturating_add(proof).saturating_add(1 + 2)
+}

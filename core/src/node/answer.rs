@@ -1,0 +1,300 @@
+//! Answers to our questions, and questions that nobody answered.
+
+use core::cmp::Ordering;
+use core::time::Duration;
+
+use super::Node;
+use super::operation::{Ending, Task};
+use super::question::Owner;
+use crate::record::Record;
+use crate::routing::{Heard, Routing};
+use crate::rpc::{Accepted, Due};
+use crate::store::{Notes, Store};
+use crate::wire::{Answer, Contacts, ErrorCode, Features, Header, Token};
+use crate::{Address, Contact, Id, Instant};
+
+impl<
+    R: Routing,
+    S: Store,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+{
+    /// An answer came in. It counts only with the right transaction, from the right address, by the expected node.
+    pub(super) fn answered(&mut self, now: Instant, from: R::Address, header: &Header, token: Token, answer: &Answer<'_, R::Address>) {
+        let (owner, rtt) = match self.requests.accept(now, from, &header.sender, header.transaction) {
+            Accepted::Answer { owner, rtt } => (owner, rtt),
+            Accepted::WrongId { owner, expected } => {
+                self.stats.spoofed += 1;
+                self.table.evict(now, &expected);
+                if let Some(owner) = owner {
+                    self.failed(now, owner, Some(&expected));
+                }
+                return;
+            }
+            Accepted::WrongAddress => {
+                self.stats.spoofed += 1;
+                return;
+            }
+            Accepted::Unknown => {
+                self.stats.unsolicited += 1;
+                return;
+            }
+        };
+        self.stats.answers += 1;
+        if header.sender == self.table.own() {
+            self.meet_own_id(from);
+            if let Some(owner) = owner {
+                self.failed(now, owner, None);
+            }
+            return;
+        }
+        let contact = Contact::new(header.sender, from);
+        if header.features.contains(Features::SERVES) && self.may_be_known(&contact) {
+            self.table.answered(now, contact, rtt);
+            self.seeds.verified(now, from);
+        }
+        match owner {
+            Some(Owner::Search { slot }) => self.search_answered(now, slot, contact, token, answer),
+            Some(Owner::Store { slot }) => self.store_answered(slot, &contact.id, token, answer),
+            Some(Owner::Seed { slot }) => self.seed_answered(slot, contact, token, answer),
+            Some(Owner::Ping { slot }) => self.ping_answered(now, slot, contact),
+            Some(Owner::Table) => {
+                for named in contacts_of(answer).iter().take(usize::from(self.config.table.k)) {
+                    if self.is_acceptable(from, &named) {
+                        self.table.heard(now, named, Heard::Named);
+                    }
+                }
+            }
+            Some(Owner::Introduction) | None => {}
+        }
+    }
+
+    /// A question was slow to be answered, or never was.
+    pub(super) fn unanswered(&mut self, now: Instant, due: Due<R::Address, Owner>) {
+        match due {
+            Due::Slow { owner, expect } => {
+                let slot = owner.slot().map(usize::from);
+                if let Some((operation, id)) = slot.and_then(|slot| self.operations.get_mut(slot)).zip(expect) {
+                    operation.lookup.slow(&id);
+                    operation.fetching = operation.fetching.filter(|fetched| *fetched != id);
+                }
+            }
+            Due::Failed { owner, expect, .. } => {
+                self.stats.timeouts += 1;
+                if let Some(id) = expect {
+                    self.table.failed(now, &id);
+                }
+                if let Some(owner) = owner {
+                    self.failed(now, owner, expect.as_ref());
+                }
+            }
+        }
+    }
+
+    /// Nobody answers an operation's question any more.
+    fn failed(&mut self, now: Instant, owner: Owner, id: Option<&Id>) {
+        let Some((slot, operation)) = owner.slot().and_then(|slot| Some((slot, self.operations.get_mut(usize::from(slot))?))) else {
+            return;
+        };
+        operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
+        match owner {
+            Owner::Seed { .. } => operation.seeds = operation.seeds.saturating_sub(1),
+            Owner::Ping { .. } => self.end(now, slot, Ending::NoAnswer),
+            _ => {
+                if let Some(id) = id {
+                    self.lookup_failed(slot, id);
+                }
+            }
+        }
+    }
+
+    /// A node that an operation asked will not answer.
+    pub(super) fn lookup_failed(&mut self, slot: u8, id: &Id) {
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return;
+        };
+        if operation.storing {
+            operation.lookup.refused(id);
+        } else {
+            operation.lookup.failed(id);
+        }
+        operation.fetching = operation.fetching.filter(|fetched| fetched != id);
+    }
+
+    fn search_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
+        self.take_named(slot, from, answer);
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return;
+        };
+        let asked_with_token = operation.lookup.token(&from.id).is_some();
+        operation.fetching = operation.fetching.filter(|fetched| *fetched != from.id);
+        match *answer {
+            Answer::Error { code: ErrorCode::Token, .. } if !asked_with_token => {
+                operation.lookup.set_token(&from.id, token);
+                operation.lookup.unasked(&from.id);
+                operation.tally.asked = operation.tally.asked.saturating_sub(1);
+                return;
+            }
+            Answer::Error { code, detail } => {
+                operation.tally.refuse(code, detail);
+                operation.lookup.failed(&from.id);
+                return;
+            }
+            Answer::Held { version, size, .. } if operation.task.finds_value() => {
+                let best = operation.best(now);
+                match best.map_or(Ordering::Greater, |best| operation.key.kind.contest(best, version).offered) {
+                    Ordering::Less => {}
+                    Ordering::Equal => operation.lookup.holds_newest(&from.id),
+                    Ordering::Greater if usize::from(size) > self.config.largest_message() => operation.tally.too_large = size,
+                    Ordering::Greater if asked_with_token => {}
+                    Ordering::Greater => return self.fetch(slot, from, token),
+                }
+            }
+            Answer::Value { ref record, lifetime, .. } if operation.task.finds_value() => {
+                self.value_found(now, slot, &from.id, record, lifetime)
+            }
+            _ => {}
+        }
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.tally.answered = operation.tally.answered.saturating_add(1);
+            operation.lookup.answered(&from.id, Some(token));
+        }
+    }
+
+    /// Asks a holder again, with its token, for a record too large to answer a stranger with. One holder at a time: the others are
+    /// asked again once the record is here, and needn't send it.
+    fn fetch(&mut self, slot: u8, from: Contact<R::Address>, token: Token) {
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return;
+        };
+        operation.lookup.set_token(&from.id, token);
+        if operation.fetching.is_none() {
+            operation.fetching = Some(from.id);
+            if self.ask(Owner::Search { slot }, from.address, Some(from.id), None) {
+                return;
+            }
+        }
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.fetching = operation.fetching.filter(|fetched| *fetched != from.id);
+            operation.lookup.unasked(&from.id);
+        }
+    }
+
+    /// A record came in: it counts if it is the one asked for, holds, and is newer than what is known.
+    fn value_found(&mut self, now: Instant, slot: u8, from: &Id, record: &Record<'_>, lifetime: u32) {
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return;
+        };
+        if record.key() != operation.key || record.check().is_err() {
+            return operation.tally.refuse(ErrorCode::Invalid, 0);
+        }
+        let version = record.version();
+        match operation.best(now).map_or(Ordering::Greater, |best| operation.key.kind.contest(best, version).offered) {
+            Ordering::Less => return,
+            Ordering::Equal => return operation.lookup.holds_newest(from),
+            Ordering::Greater => {}
+        }
+        if self.config.verify.is_some_and(|verify| !record.verify(verify)) {
+            return operation.tally.refuse(ErrorCode::Invalid, 0);
+        }
+        operation.set_best(now, version);
+        operation.lookup.newest(from);
+        let lifetime = lifetime.min(u32::try_from(self.config.max_lifetime.as_secs()).unwrap_or(u32::MAX));
+        if operation.task == Task::Get {
+            if let Some(buffer) = operation.buffer.and_then(|index| self.buffers.get_mut(usize::from(index))) {
+                buffer.fill(now, record, version, lifetime);
+            }
+        } else {
+            let expires = now + Duration::from_secs(u64::from(lifetime));
+            // Where the own store is too full for it, the co-holders that lag get what is held here, and others hold the newer one.
+            let _ = self.keep(now, record, Notes { expires, source: None, pinned: false, tended: Instant::ZERO });
+        }
+    }
+
+    fn store_answered(&mut self, slot: u8, from: &Id, token: Token, answer: &Answer<'_, R::Address>) {
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return;
+        };
+        match *answer {
+            Answer::Stored { .. } => {
+                operation.tally.stored = operation.tally.stored.saturating_add(1);
+                operation.lookup.stored(from);
+            }
+            // Its secret changed since the search.
+            Answer::Error { code: ErrorCode::Token, .. } if operation.tally.may_renew_token() => {
+                operation.lookup.set_token(from, token);
+                operation.lookup.unstored(from);
+            }
+            Answer::Error { code, detail } => {
+                operation.tally.refuse(code, detail);
+                operation.lookup.refused(from);
+            }
+            _ => operation.lookup.refused(from),
+        }
+    }
+
+    fn seed_answered(&mut self, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
+        let serves = self.config.serve;
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return;
+        };
+        operation.seeds = operation.seeds.saturating_sub(1);
+        operation.tally.answered = operation.tally.answered.saturating_add(1);
+        operation.lookup.insert(from);
+        operation.lookup.answered(&from.id, Some(token));
+        // A client needs somebody to ask, not a neighbourhood.
+        if serves {
+            self.take_named(slot, from, answer);
+        }
+    }
+
+    fn ping_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>) {
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.lookup.insert(from);
+            operation.lookup.answered(&from.id, None);
+            operation.tally.answered = 1;
+        }
+        self.end(now, slot, Ending::Pong);
+    }
+
+    /// Puts the contacts that an answer names onto the shortlist.
+    fn take_named(&mut self, slot: u8, from: Contact<R::Address>, answer: &Answer<'_, R::Address>) {
+        for named in contacts_of(answer).iter().take(usize::from(self.config.table.k)) {
+            if !self.is_acceptable(from.address, &named) {
+                continue;
+            }
+            if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+                operation.lookup.named(&from.id, named);
+            }
+        }
+    }
+
+    /// Whether to take up a contact that a node names: not ourselves, no address that means less than the namer's own, and an id that fits.
+    fn is_acceptable(&mut self, by: R::Address, named: &Contact<R::Address>) -> bool {
+        if named.id == self.table.own() {
+            return false;
+        }
+        let acceptable = named.address.scope() >= by.scope() && self.may_be_known(named);
+        if !acceptable {
+            self.stats.bad_contacts += 1;
+        }
+        acceptable
+    }
+
+    /// Whether an id may stand at an address.
+    pub(super) fn may_be_known(&self, contact: &Contact<R::Address>) -> bool {
+        !self.config.bind_ids || contact.address.bind(contact.id) == contact.id
+    }
+}
+
+fn contacts_of<'a, A: Address>(answer: &Answer<'a, A>) -> Contacts<'a, A> {
+    match *answer {
+        Answer::Nodes { contacts } | Answer::Value { contacts, .. } | Answer::Held { contacts, .. } => contacts,
+        Answer::Pong { .. } | Answer::Stored { .. } | Answer::Error { .. } => Contacts::EMPTY,
+    }
+}

@@ -1,0 +1,281 @@
+//! One slot of work: a lookup, what it is for, and how it stands. Zeros when idle.
+
+use core::time::Duration;
+
+use super::buffer::Buffer;
+use super::event::{Failure, Outcome, Progress, Query, Report};
+use crate::lookup::Lookup;
+use crate::record::{Key, Kind, Version};
+use crate::wire::ErrorCode;
+use crate::{Address, Geometry, Id, Instant};
+
+#[derive(Debug)]
+pub(super) struct Operation<G, A, const N: usize> {
+    pub(super) state: State,
+    pub(super) task: Task,
+    generation: u32,
+    pub(super) lookup: Lookup<G, A, N>,
+    /// What is got, put or tended.
+    pub(super) key: Key,
+    /// The newest version seen of it, and when.
+    best: Option<(Version, Instant)>,
+    /// Whom the newest version is being fetched from; nobody else is asked meanwhile, so that one value travels once.
+    pub(super) fetching: Option<Id>,
+    /// The buffer that is filled.
+    pub(super) buffer: Option<u8>,
+    /// Bootstrap addresses asked that have not answered yet.
+    pub(super) seeds: u8,
+    /// Whether the nodes are found and the record is being stored at them.
+    pub(super) storing: bool,
+    /// Whether the search was widened past the k closest.
+    pub(super) widened: bool,
+    pub(super) publish: bool,
+    pub(super) compare: Option<u64>,
+    pub(super) deadline: Instant,
+    pub(super) tally: Tally,
+    ending: Ending,
+    /// How many nodes could have stored the record.
+    pub(super) wanted: u8,
+    began: Instant,
+    ended: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    Idle,
+    Running,
+    /// Its event waits.
+    Ended,
+    /// Its event is lent to the caller until the next call.
+    Lent,
+}
+
+/// What a slot works at. Those after `Put` are upkeep, which gives way to a user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Task {
+    Ping,
+    Bootstrap,
+    FindNode,
+    Get,
+    Put,
+    /// Join again through the bootstrap addresses.
+    Rejoin,
+    /// Look up what the table wants to be looked up.
+    Refresh,
+    /// Look the own id up, then look after the records.
+    Neighbourhood,
+    /// See that the co-holders of a record have it.
+    Tend,
+    /// Put an own record again.
+    Republish,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Ending {
+    Pong,
+    Joined,
+    Nodes,
+    Value,
+    NotFound,
+    Stored,
+    Conflict,
+    NoAnswer,
+    TimedOut,
+    Refused,
+    TooLarge,
+}
+
+/// What has happened so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) asked: u16,
+    pub(super) answered: u16,
+    pub(super) timed_out: u16,
+    pub(super) refused: u16,
+    pub(super) stored: u16,
+    /// The last reason given, as its number; zero: none.
+    refusal: u8,
+    refusal_detail: u64,
+    /// Records in the way of a put: the highest number held.
+    pub(super) in_the_way: Option<u64>,
+    /// The size of an answer that was too large for us.
+    pub(super) too_large: u16,
+    /// How often a store was sent again with a fresh token.
+    renewed: u8,
+}
+
+/// The most stores of one operation that are sent again with a fresh token.
+const RENEWALS: u8 = 64;
+
+impl Task {
+    pub(super) fn is_upkeep(self) -> bool {
+        self > Self::Put
+    }
+
+    /// Whether it looks for records, not just for nodes.
+    pub(super) const fn finds_value(self) -> bool {
+        matches!(self, Self::Get | Self::Tend)
+    }
+}
+
+impl Tally {
+    const EMPTY: Self = Self {
+        asked: 0,
+        answered: 0,
+        timed_out: 0,
+        refused: 0,
+        stored: 0,
+        refusal: 0,
+        refusal_detail: 0,
+        in_the_way: None,
+        too_large: 0,
+        renewed: 0,
+    };
+
+    pub(super) fn refuse(&mut self, code: ErrorCode, detail: u64) {
+        self.refused = self.refused.saturating_add(1);
+        self.refusal = code.tag();
+        self.refusal_detail = detail;
+        if matches!(code, ErrorCode::Outdated | ErrorCode::Conflict) {
+            self.in_the_way = self.in_the_way.max(Some(detail));
+        }
+    }
+
+    pub(super) const fn may_renew_token(&mut self) -> bool {
+        self.renewed = self.renewed.saturating_add(1);
+        self.renewed <= RENEWALS
+    }
+
+    pub(super) fn refusal(&self) -> Option<(ErrorCode, u64)> {
+        match self.refusal {
+            0 => None,
+            number => Some((ErrorCode::from_tag(number), self.refusal_detail)),
+        }
+    }
+}
+
+impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
+    pub(super) const EMPTY: Self = Self {
+        state: State::Idle,
+        task: Task::Ping,
+        generation: 0,
+        lookup: Lookup::EMPTY,
+        key: Key { kind: Kind::Plain, id: Id::ZERO },
+        best: None,
+        fetching: None,
+        buffer: None,
+        seeds: 0,
+        storing: false,
+        widened: false,
+        publish: false,
+        compare: None,
+        deadline: Instant::ZERO,
+        tally: Tally::EMPTY,
+        ending: Ending::Pong,
+        wanted: 0,
+        began: Instant::ZERO,
+        ended: Instant::ZERO,
+    };
+
+    /// Begins a task in this slot. The lookup is started by the caller.
+    pub(super) fn begin(&mut self, now: Instant, task: Task, timeout: Duration) {
+        self.state = State::Running;
+        self.task = task;
+        self.generation = self.generation.wrapping_add(1);
+        self.best = None;
+        self.fetching = None;
+        self.buffer = None;
+        self.seeds = 0;
+        self.storing = false;
+        self.widened = false;
+        self.publish = false;
+        self.compare = None;
+        self.deadline = now + timeout;
+        self.tally = Tally::EMPTY;
+        self.began = now;
+        self.ended = now;
+    }
+
+    pub(super) fn end(&mut self, now: Instant, ending: Ending) {
+        self.state = if self.task.is_upkeep() { State::Idle } else { State::Ended };
+        self.ending = ending;
+        self.ended = now;
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.state == State::Running
+    }
+
+    /// Whether a user's command may begin here: idle, or at upkeep, which gives way.
+    pub(super) fn is_free(&self) -> bool {
+        self.state == State::Idle || (self.is_running() && self.task.is_upkeep())
+    }
+
+    pub(super) const fn query(&self, slot: u8) -> Query {
+        Query { slot, generation: self.generation }
+    }
+
+    pub(super) fn is(&self, query: Query) -> bool {
+        self.generation == query.generation && self.state != State::Idle && !self.task.is_upkeep()
+    }
+
+    /// The newest version seen, as of `now`.
+    pub(super) fn best(&self, now: Instant) -> Option<Version> {
+        self.best.map(|(version, at)| self.key.kind.aged(version, now.since(at)))
+    }
+
+    pub(super) const fn set_best(&mut self, now: Instant, version: Version) {
+        self.best = Some((version, now));
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let best = self.lookup.closest().iter().next();
+        Report {
+            asked: self.tally.asked,
+            answered: self.tally.answered,
+            timed_out: self.tally.timed_out,
+            refused: self.tally.refused,
+            stored: self.tally.stored,
+            refusal: self.tally.refusal().map(|(code, _)| code),
+            depth: best.map_or(0, |contact| self.lookup.depth_of(&contact.id)),
+            closest: best.map(|contact| G::rank(&self.lookup.target(), &contact.id)),
+            began: self.began,
+            took: self.ended.since(self.began),
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress<'_, A> {
+        Progress { report: self.report(), answered: self.lookup.closest(), storing: self.storing }
+    }
+
+    pub(super) fn outcome<'a>(&'a self, buffers: &'a [Buffer]) -> Outcome<'a, A> {
+        match self.ending {
+            Ending::Pong => match self.lookup.closest().iter().next() {
+                Some(contact) => Outcome::Pong { contact, rtt: self.ended.since(self.began) },
+                None => Outcome::Failed(Failure::NoAnswer),
+            },
+            Ending::Joined => Outcome::Joined { neighbours: self.lookup.closest() },
+            Ending::Nodes => Outcome::Nodes(self.lookup.closest()),
+            Ending::Value => {
+                let buffer = self.buffer.and_then(|index| buffers.get(usize::from(index)));
+                match buffer.and_then(|buffer| buffer.record(self.ended)) {
+                    Some((record, lifetime)) => Outcome::Value { record, lifetime, holders: self.lookup.holders() },
+                    None => Outcome::NotFound { closest: self.lookup.closest() },
+                }
+            }
+            Ending::NotFound => Outcome::NotFound { closest: self.lookup.closest() },
+            Ending::Stored => Outcome::Stored { holders: self.lookup.stored_at(), wanted: usize::from(self.wanted) },
+            Ending::Conflict => Outcome::Conflict { holders: self.lookup.stored_at(), held: self.tally.in_the_way.unwrap_or(0) },
+            Ending::NoAnswer => Outcome::Failed(Failure::NoAnswer),
+            Ending::TimedOut => Outcome::Failed(Failure::TimedOut),
+            Ending::Refused => match self.tally.refusal() {
+                Some((code, detail)) => Outcome::Failed(Failure::Refused(code, detail)),
+                None => Outcome::Failed(Failure::NoAnswer),
+            },
+            Ending::TooLarge => Outcome::Failed(Failure::TooLarge(usize::from(self.tally.too_large))),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Questions of ours: who asked them, and what they say when they are polled.
+
+use super::operation::Task;
+use super::{Node, Transmit};
+use crate::record::Record;
+use crate::routing::Routing;
+use crate::store::Store;
+use crate::wire::{self, Body, Features, Header, Message, Request, Token, Transaction};
+use crate::{Address, Geometry, Id, Instant};
+
+/// On whose behalf a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A lookup asks one of its contacts.
+    Search { slot: u8 },
+    /// An operation stores its record at one of the nodes it found.
+    Store { slot: u8 },
+    /// A join asks a bootstrap address.
+    Seed { slot: u8 },
+    /// The user's ping.
+    Ping { slot: u8 },
+    /// The table asks one contact what is near the own id.
+    Table,
+    /// One who asked us, and would be put into the table, is asked whether it is there.
+    Introduction,
+}
+
+impl Owner {
+    /// The slot of the operation that asks, if one does.
+    pub(super) const fn slot(self) -> Option<u8> {
+        match self {
+            Self::Search { slot } | Self::Store { slot } | Self::Seed { slot } | Self::Ping { slot } => Some(slot),
+            Self::Table | Self::Introduction => None,
+        }
+    }
+}
+
+impl<
+    R: Routing,
+    S: Store,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+{
+    /// Encodes the next question into `buf`.
+    pub(super) fn transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
+        if self.requests.has_ready() && buf.len() < wire::MIN_DATAGRAM {
+            self.stats.small_buffers += 1;
+            return None;
+        }
+        while let Some(ready) = self.requests.ready() {
+            let Some(len) = self.encode_question(now, ready.owner, ready.to, ready.expect, ready.transaction, buf) else {
+                // The operation is past it, or the buffer is too small for it: it is not sent, and counts as unanswered.
+                self.requests.drop(ready.index);
+                if let Some((slot, id)) = ready.owner.slot().zip(ready.expect) {
+                    self.lookup_failed(slot, &id);
+                }
+                continue;
+            };
+            self.requests.sent(now, ready.index);
+            if ready.repeat {
+                self.stats.repeats += 1;
+            }
+            self.stats.sent += 1;
+            self.stats.sent_bytes += len as u64;
+            return Some(Transmit { to: ready.to, len });
+        }
+        None
+    }
+
+    fn encode_question(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        to: R::Address,
+        expect: Option<Id>,
+        transaction: Transaction,
+        buf: &mut [u8],
+    ) -> Option<usize> {
+        let own = self.table.own();
+        let operation = owner.slot().and_then(|slot| self.operations.get(usize::from(slot)));
+        let token = operation.zip(expect).and_then(|(operation, id)| operation.lookup.token(&id));
+        let request = match owner {
+            Owner::Ping { .. } | Owner::Introduction => Request::Ping,
+            Owner::Seed { .. } | Owner::Table => Request::FindNode { target: own },
+            Owner::Search { .. } => {
+                let operation = operation?;
+                match operation.task.finds_value() {
+                    true => Request::FindValue { key: operation.key, have: operation.best(now) },
+                    false => Request::FindNode { target: operation.lookup.target() },
+                }
+            }
+            Owner::Store { .. } => {
+                let operation = operation?;
+                let (record, lifetime) = self.record_of(now, operation.task, operation.key, operation.buffer)?;
+                let compare = operation.compare.filter(|_| operation.task == Task::Put);
+                Request::Store { record, lifetime, compare, handover: operation.task == Task::Tend }
+            }
+        };
+        let introduce =
+            self.config.serve && operation.is_none_or(|operation| operation.task.is_upkeep() || operation.task == Task::Bootstrap);
+        let padded = matches!(request, Request::FindNode { .. } | Request::FindValue { .. }) && token.is_none();
+        let wanted = if padded { self.padded_len(to, introduce) } else { 0 };
+        self.encode_request(buf, transaction, token, request, wanted)
+    }
+
+    /// The record that an operation stores at others, and the seconds left to it: the user's get has it in its buffer, the rest in the own store.
+    fn record_of(&self, now: Instant, task: Task, key: crate::Key, buffer: Option<u8>) -> Option<(Record<'_>, u32)> {
+        let (record, left) = match task {
+            Task::Get => self.buffers.get(usize::from(buffer?))?.record(now)?,
+            _ => {
+                let held = self.store.get(self.store.find(&key)?)?;
+                (held.record(now), held.notes.expires.since(now))
+            }
+        };
+        match u32::try_from(left.as_secs()).unwrap_or(u32::MAX) {
+            0 => None,
+            lifetime => Some((record, lifetime)),
+        }
+    }
+
+    /// How long a request must be so that three times its length hold the `nodes` answer asked for, and, where this node wants to be
+    /// known, the ping that asks it whether it is there.
+    fn padded_len(&self, to: R::Address, introduce: bool) -> usize {
+        let nodes = wire::nodes_len(usize::from(self.config.table.k), to.encode().as_bytes().len()).min(self.config.largest_message());
+        let ping = if introduce { wire::PING_LEN } else { 0 };
+        (nodes + ping).div_ceil(3)
+    }
+
+    fn encode_request(
+        &self,
+        buf: &mut [u8],
+        transaction: Transaction,
+        token: Option<Token>,
+        request: Request<'_>,
+        wanted: usize,
+    ) -> Option<usize> {
+        let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);
+        let request =
+            |padding| Message::<R::Address> { header: self.header(transaction), body: Body::Request { largest, token, request, padding } };
+        let room = buf.len().min(self.config.largest_message());
+        let padding = wanted.min(room).saturating_sub(wire::encoded_len(&request(0)));
+        let buf = buf.get_mut(..room)?;
+        wire::encode(&request(u16::try_from(padding).unwrap_or(0)), buf).ok()
+    }
+
+    pub(super) fn header(&self, transaction: Transaction) -> Header {
+        Header {
+            geometry: R::Geometry::TAG,
+            network: self.config.network,
+            transaction,
+            sender: self.table.own(),
+            features: if self.config.serve { Features::SERVES } else { Features::default() },
+        }
+    }
+}

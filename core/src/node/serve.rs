@@ -1,0 +1,297 @@
+//! Requests of others: each is answered at once or dropped, and nothing is kept but the record it stores.
+
+use core::cmp::Ordering;
+use core::time::Duration;
+
+use super::question::Owner;
+use super::{MAX_NAMED, Node, Transmit, seconds};
+use crate::record::{Key, Record, Version};
+use crate::routing::{Heard, Routing};
+use crate::store::{Held, Notes, Put, Store, StoreError};
+use crate::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token};
+use crate::{Address, Contact, Id, Instant};
+
+/// A request's circumstances.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<A> {
+    pub(super) now: Instant,
+    pub(super) from: A,
+    pub(super) header: Header,
+    pub(super) largest: u16,
+    pub(super) token: Option<Token>,
+    /// How long the datagram is.
+    pub(super) len: usize,
+}
+
+/// Bytes out for each byte in toward an address that has not proved itself (RFC 9000, section 8).
+const AMPLIFICATION: usize = 3;
+
+/// Of the request slots, one in so many may be asking strangers whether they are there.
+const INTRODUCTIONS: usize = 4;
+
+type Named<A> = heapless::Vec<Contact<A>, MAX_NAMED>;
+
+impl<
+    R: Routing,
+    S: Store,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+{
+    /// Answers a request into `buf`.
+    pub(super) fn serve(&mut self, asked: &Asked<R::Address>, request: &Request<'_>, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
+        if !self.config.serve {
+            self.stats.not_serving += 1;
+            return None;
+        }
+        if asked.header.sender == self.table.own() {
+            self.meet_own_id(asked.from);
+            return None;
+        }
+        let Asked { now, from, header, .. } = *asked;
+        let proved = asked.token.is_some_and(|token| self.tokens.check(now, &from, &header.sender, token));
+        if asked.token.is_some() && !proved {
+            self.stats.bad_tokens += 1;
+        }
+        let within = self.budget.take(now, from.group(), proved);
+        if !within {
+            self.stats.over_budget += 1;
+            if proved {
+                return None;
+            }
+        }
+        let unproved = if proved { usize::MAX } else { AMPLIFICATION.saturating_mul(asked.len) };
+        let room = usize::from(asked.largest).min(self.config.largest_message()).min(buf.len());
+        if room < wire::ERROR_LEN {
+            self.stats.small_buffers += 1;
+            return None;
+        }
+        let token = self.tokens.make(now, &from, &header.sender);
+        let buf = buf.get_mut(..room.min(unproved))?;
+        let len = match (within, request) {
+            (false, _) => self.reply(asked, token, Answer::Error { code: ErrorCode::Token, detail: 0 }, buf),
+            (true, Request::Ping) => self.reply(asked, token, Answer::Pong { observed: Observed::new(from) }, buf),
+            (true, Request::FindNode { target }) => self.answer_nodes(asked, token, target, buf),
+            (true, Request::FindValue { key, have }) => self.answer_value(asked, token, key, *have, buf),
+            (true, Request::Store { record, lifetime, compare, handover }) => {
+                let offer = Offer { record, lifetime: *lifetime, compare: *compare, handover: *handover };
+                let answer = match self.take_record(asked, proved, &offer) {
+                    Ok(lifetime) => Answer::Stored { lifetime },
+                    Err((code, detail)) => {
+                        self.stats.refused_stores += 1;
+                        Answer::Error { code, detail }
+                    }
+                };
+                self.reply(asked, token, answer, buf)
+            }
+            (true, Request::Unknown { .. }) => self.reply(asked, token, Answer::Error { code: ErrorCode::Unsupported, detail: 0 }, buf),
+        }?;
+        self.stats.answered += 1;
+        self.stats.sent += 1;
+        self.stats.sent_bytes += len as u64;
+        if within && header.features.contains(Features::SERVES) {
+            self.introduce(now, Contact::new(header.sender, from), unproved - len);
+        }
+        Some(Transmit { to: from, len })
+    }
+
+    fn reply(&self, asked: &Asked<R::Address>, token: Token, answer: Answer<'_, R::Address>, buf: &mut [u8]) -> Option<usize> {
+        let header = self.header(asked.header.transaction);
+        wire::encode(&Message { header, body: Body::Answer { token, answer } }, buf).ok()
+    }
+
+    fn answer_nodes(&self, asked: &Asked<R::Address>, token: Token, target: &Id, buf: &mut [u8]) -> Option<usize> {
+        let mut named = Named::new();
+        let contacts = self.nearest(asked, target, wire::nodes_len(0, 0), buf.len(), &mut named);
+        self.reply(asked, token, Answer::Nodes { contacts }, buf)
+    }
+
+    fn answer_value(&mut self, asked: &Asked<R::Address>, token: Token, key: &Key, have: Option<Version>, buf: &mut [u8]) -> Option<usize> {
+        let now = asked.now;
+        let Some(slot) = self.store.find(key) else {
+            return self.answer_nodes(asked, token, &key.id, buf);
+        };
+        let held = self.store.get(slot).filter(|held| held.notes.expires > now);
+        let Some(held) = held else {
+            return self.answer_nodes(asked, token, &key.id, buf);
+        };
+        let (version, lifetime) = (held.version(now), seconds(held.notes.expires.since(now)));
+        let compared = have.map(|have| key.kind.contest(have, version).offered);
+        let answer_len = wire::value_len(&held.stored);
+        let mut named = Named::new();
+        let answer = match compared {
+            None | Some(Ordering::Greater) if answer_len <= buf.len() => {
+                let contacts = self.nearest(asked, &key.id, answer_len, buf.len(), &mut named);
+                Answer::Value { record: held.record(now), lifetime, contacts }
+            }
+            _ => {
+                let contacts = self.nearest(asked, &key.id, wire::HELD_LEN, buf.len(), &mut named);
+                Answer::Held { version, size: u16::try_from(answer_len).unwrap_or(u16::MAX), contacts }
+            }
+        };
+        let len = self.reply(asked, token, answer, buf);
+        if compared == Some(Ordering::Equal) && self.is_co_holder(asked) {
+            // Somebody who has the same version is seeing that its holders have it.
+            if let Some(notes) = self.store.notes_mut(slot).filter(|notes| !notes.pinned) {
+                notes.tended = now;
+            }
+        }
+        len
+    }
+
+    /// The contacts nearest to `target` but the asker: k of them, or as many as leave room in `room` beside `other` bytes of answer. Where
+    /// not all fit, those of the asker's own address family come first.
+    fn nearest<'a>(
+        &self,
+        asked: &Asked<R::Address>,
+        target: &Id,
+        other: usize,
+        room: usize,
+        named: &'a mut Named<R::Address>,
+    ) -> Contacts<'a, R::Address> {
+        // One more than k: the asker may be among them.
+        let k = usize::from(self.config.table.k);
+        self.table.closest(target, k + 1, named);
+        named.retain(|contact| contact.id != asked.header.sender);
+        named.truncate(k);
+        let room = (room + 1).saturating_sub(other);
+        if Contacts::fitting(named, room).count() < named.len() {
+            own_family_first(named, asked.from);
+        }
+        Contacts::fitting(named, room)
+    }
+
+    /// Whether the asker is a node that we know at this address, and so may look after the same records.
+    fn is_co_holder(&self, asked: &Asked<R::Address>) -> bool {
+        self.table.get(&asked.header.sender).is_some_and(|peer| peer.contact.address == asked.from)
+    }
+
+    /// Takes a record in: token, then bounds, then who wins, and the signature last, since it costs most. Tells for how many seconds it is held.
+    fn take_record(&mut self, asked: &Asked<R::Address>, proved: bool, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
+        let (now, record) = (asked.now, offer.record);
+        if !proved {
+            return Err((ErrorCode::Token, 0));
+        }
+        if !self.supports(record.kind()) {
+            return Err((ErrorCode::Unsupported, 0));
+        }
+        if record.check().is_err() {
+            return Err((ErrorCode::TooLarge, crate::record::MAX_VALUE as u64));
+        }
+        let excess = wire::value_len(record).saturating_sub(self.config.largest_message());
+        if excess > 0 {
+            return Err((ErrorCode::TooLarge, record.value.len().saturating_sub(excess) as u64));
+        }
+        let lifetime = Duration::from_secs(u64::from(offer.lifetime)).min(self.config.max_lifetime);
+        if lifetime.is_zero() {
+            return Err((ErrorCode::Invalid, 0));
+        }
+        let handover = offer.handover && self.is_co_holder(asked);
+        let source = asked.from.group().filter(|_| !handover);
+        let mut expires = now + lifetime;
+        let held = self.store.find(&record.key()).and_then(|slot| self.store.get(slot));
+        if let Some(held) = held {
+            self.check_against(now, &held, offer)?;
+            if handover && held.version(now).digest == record.version().digest {
+                expires = expires.min(held.notes.expires);
+            }
+        } else if offer.compare.is_some_and(|compare| compare != 0) {
+            return Err((ErrorCode::Conflict, 0));
+        }
+        let quota = self.config.quota;
+        if source.is_some_and(|source| self.store.bytes() > quota && self.bytes_from(source) >= quota) {
+            return Err((ErrorCode::Full, 0));
+        }
+        if self.config.verify.is_some_and(|verify| !record.verify(verify)) {
+            return Err((ErrorCode::Invalid, 0));
+        }
+        let put = self.keep(now, record, Notes { expires, source, pinned: false, tended: now });
+        match put {
+            Ok(Put::New | Put::Replaced) => self.table.disturbed(now),
+            Ok(Put::Renewed) => {}
+            Err(StoreError::TooLarge(limit)) => return Err((ErrorCode::TooLarge, limit as u64)),
+            Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
+            Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
+        }
+        self.stats.stored += 1;
+        Ok(u32::try_from(expires.since(now).as_secs()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether what is offered may take the place of what is held.
+    fn check_against(&self, now: Instant, held: &Held<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
+        let version = held.version(now);
+        if offer.compare.is_some_and(|compare| compare != version.number) {
+            return Err((ErrorCode::Conflict, version.number));
+        }
+        match held.key.kind.contest(version, offer.record.version()).offered {
+            Ordering::Less => Err((ErrorCode::Outdated, version.number)),
+            Ordering::Equal | Ordering::Greater => Ok(()),
+        }
+    }
+
+    /// Puts another's record into the own store. Where it takes the place of one that is published here, publishing stops.
+    pub(super) fn keep(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
+        let published = self.store.find(&record.key()).and_then(|slot| self.store.get(slot)).is_some_and(|held| held.notes.pinned);
+        let put = self.store.put(now, record, notes)?;
+        self.chores.stored(notes.expires);
+        if published && put == Put::Replaced {
+            self.superseded = Some(record.key());
+        }
+        Ok(put)
+    }
+
+    fn bytes_from(&self, source: crate::Group) -> usize {
+        let held = (0..self.store.len()).filter_map(|slot| self.store.get(slot));
+        held.filter(|held| held.notes.source == Some(source)).map(|held| held.stored.value.len()).sum()
+    }
+
+    /// Asks a stranger who serves whether it is there, if the table would take it: only once it has proved its address, or within what
+    /// the answer to it left of the amplification limit.
+    fn introduce(&mut self, now: Instant, contact: Contact<R::Address>, left: usize) {
+        if left < wire::PING_LEN || !self.may_be_known(&contact) {
+            return;
+        }
+        if self.requests.free() <= REQUESTS - REQUESTS.div_ceil(INTRODUCTIONS) {
+            return;
+        }
+        if self.table.heard(now, contact, Heard::Asked) {
+            // Never repeated: that would exceed the limit.
+            self.ask(Owner::Introduction, contact.address, Some(contact.id), Some(1));
+        }
+    }
+
+    /// Notes that another uses this node's id, for the user to be told of once.
+    pub(super) fn meet_own_id(&mut self, address: R::Address) {
+        if self.own_id_told != Some(address) {
+            self.own_id_told = Some(address);
+            self.own_id_seen = Some(address);
+        }
+    }
+}
+
+/// What a store request offers.
+struct Offer<'a> {
+    record: &'a Record<'a>,
+    lifetime: u32,
+    compare: Option<u64>,
+    handover: bool,
+}
+
+/// Moves the contacts whose address is of the asker's family to the front; otherwise the order stays.
+fn own_family_first<A: Address>(contacts: &mut [Contact<A>], asker: A) {
+    let family = asker.encode().family;
+    let mut front = 0;
+    for index in 0..contacts.len() {
+        let Some(window) = contacts.get_mut(front..=index) else {
+            return;
+        };
+        if window.last().is_some_and(|contact| contact.address.encode().family == family) {
+            window.rotate_right(1);
+            front += 1;
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What a node does without being asked: it joins again, refreshes its table, publishes its records, and looks after others'.
+
+use core::time::Duration;
+
+use super::operation::{State, Task};
+use super::question::Owner;
+use super::{Node, Options};
+use crate::record::Key;
+use crate::routing::{self, Routing, Upkeep};
+use crate::store::{Held, Store};
+use crate::{Address, Instant};
+
+/// The first pause before bootstrap addresses are tried again, and the last of those that each take twice as long.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(15 * 60));
+
+/// A holder looks after a record so much later for each node that is more responsible for it.
+const TURN: Duration = Duration::from_secs(3);
+
+/// How many records are looked at in one call, so that a call's work is bounded.
+const STRIDE: usize = 64;
+
+/// The bootstrap addresses, and when to try them again.
+#[derive(Debug)]
+pub(super) struct Seeds<A, const N: usize> {
+    addresses: heapless::Vec<A, N>,
+    /// Zero: nothing to try.
+    due: Instant,
+    pause: Duration,
+    next: usize,
+}
+
+impl<A: Address, const N: usize> Seeds<A, N> {
+    pub(super) const EMPTY: Self = Self { addresses: heapless::Vec::new(), due: Instant::ZERO, pause: Duration::ZERO, next: 0 };
+
+    pub(super) fn clear(&mut self) {
+        self.addresses.clear();
+    }
+
+    pub(super) fn remember(&mut self, now: Instant, addresses: &[A]) {
+        self.addresses.clear();
+        for address in addresses {
+            // The caller has checked that they fit.
+            let _ = self.addresses.push(address.canonical());
+        }
+        self.again(now);
+    }
+
+    /// Nobody answered: try again soon, then ever later.
+    pub(super) fn again(&mut self, now: Instant) {
+        self.pause = PAUSE.0;
+        self.due = now + self.pause;
+    }
+
+    /// One of them answered: from now on they are only asked now and then, so that halves of a split network meet again.
+    pub(super) fn verified(&mut self, now: Instant, address: A) {
+        if self.addresses.contains(&address) {
+            self.pause = PAUSE.1;
+            self.due = now + self.pause;
+        }
+    }
+
+    pub(super) fn due(&self) -> Instant {
+        if self.addresses.is_empty() { Instant::NEVER } else { self.due }
+    }
+
+    /// The next address to try; the pause until the one after it is longer.
+    fn next(&mut self, now: Instant) -> Option<A> {
+        self.pause = (self.pause * 2).clamp(PAUSE.0, PAUSE.1);
+        self.due = now + self.pause;
+        self.next = (self.next + 1) % self.addresses.len().max(1);
+        self.addresses.get(self.next).copied()
+    }
+}
+
+/// When the next record ends, is to be published, or is to be looked after.
+#[derive(Debug)]
+pub(super) struct Chores {
+    /// No record ends before this.
+    expiry: Option<Instant>,
+    /// No own record is to be published before this.
+    publish: Option<Instant>,
+    tending: Option<Tending>,
+}
+
+/// A pass over the store: each record's turn comes once for each rank its holder may have, the most responsible one's first.
+#[derive(Clone, Copy, Debug)]
+struct Tending {
+    /// When the turn of this rank is.
+    due: Instant,
+    rank: usize,
+    /// Slots still to be seen in this turn.
+    slot: usize,
+}
+
+impl Chores {
+    pub(super) const EMPTY: Self = Self { expiry: None, publish: None, tending: None };
+
+    pub(super) const fn clear(&mut self) {
+        *self = Self::EMPTY;
+    }
+
+    pub(super) fn stored(&mut self, expires: Instant) {
+        self.expiry = Some(self.expiry().min(expires));
+    }
+
+    pub(super) fn expiry(&self) -> Instant {
+        self.expiry.unwrap_or(Instant::NEVER)
+    }
+
+    pub(super) fn publish_by(&mut self, at: Instant) {
+        self.publish = Some(self.publish.unwrap_or(Instant::NEVER).min(at));
+    }
+
+    /// The neighbourhood was checked: see that its records are where they belong.
+    pub(super) fn begin_tending(&mut self, now: Instant) {
+        self.tending = Some(Tending { due: now, rank: 0, slot: usize::MAX });
+    }
+
+    /// When the next own record is to be published or a held one looked after.
+    pub(super) fn due(&self) -> Instant {
+        let tending = self.tending.map_or(Instant::NEVER, |tending| tending.due);
+        self.publish.unwrap_or(Instant::NEVER).min(tending)
+    }
+}
+
+impl<
+    R: Routing,
+    S: Store,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+{
+    /// Ends what is over: records whose time has ended.
+    pub(super) fn upkeep(&mut self, now: Instant) {
+        if self.chores.expiry() <= now {
+            let next = self.store.expire(now);
+            self.chores.expiry = Some(next).filter(|next| *next != Instant::NEVER);
+        }
+    }
+
+    /// Whether there is room for a further piece of upkeep: it takes at most half of the slots (one where there is only one), and leaves
+    /// request slots to the user.
+    pub(super) fn can_begin_upkeep(&self) -> bool {
+        let busy = self.operations.iter().filter(|operation| operation.is_running() && operation.task.is_upkeep()).count();
+        let idle = self.operations.iter().any(|operation| operation.state == State::Idle);
+        idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
+    }
+
+    /// Begins what upkeep is due, as far as there is room.
+    pub(super) fn begin_upkeep(&mut self, now: Instant) {
+        for _ in 0..STRIDE {
+            if !self.can_begin_upkeep() {
+                return;
+            }
+            let Some(slot) = self.operations.iter().position(|operation| operation.state == State::Idle) else {
+                return;
+            };
+            let slot = slot as u8;
+            let begun = if self.seeds.due() <= now {
+                self.visit_seeds(now, slot)
+            } else if self.table.next_upkeep() <= now {
+                self.tend_table(now, slot)
+            } else if self.chores.due() <= now {
+                self.publish_next(now, slot) || self.tend_next(now, slot)
+            } else {
+                return;
+            };
+            if begun {
+                self.step(now, slot);
+            }
+        }
+    }
+
+    /// Begins to join: asks the bootstrap addresses, and whom the table knows, for what is near the own id.
+    pub(super) fn begin_join(&mut self, now: Instant, slot: u8, task: Task) {
+        let own = self.table.own();
+        self.begin(now, slot, task, own, Options::DEFAULT.timeout);
+        for index in 0..self.seeds.addresses.len() {
+            let Some(address) = self.seeds.addresses.get(index).copied() else {
+                return;
+            };
+            let asked = self.ask(Owner::Seed { slot }, address, None, None);
+            if let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|_| asked) {
+                operation.seeds += 1;
+                operation.tally.asked += 1;
+            }
+        }
+    }
+
+    /// While nobody is known, joins through the bootstrap addresses again; otherwise asks one of them what it knows near here.
+    fn visit_seeds(&mut self, now: Instant, slot: u8) -> bool {
+        let address = self.seeds.next(now);
+        if !self.table.peers().any(|peer| peer.state == routing::State::Verified) {
+            self.begin_join(now, slot, Task::Rejoin);
+            return true;
+        }
+        if let Some(address) = address {
+            self.ask(Owner::Table, address, None, None);
+        }
+        false
+    }
+
+    fn tend_table(&mut self, now: Instant, slot: u8) -> bool {
+        let own = self.table.own();
+        match self.table.upkeep(now) {
+            Some(Upkeep::Ask(contact)) => {
+                self.ask(Owner::Table, contact.address, Some(contact.id), None);
+                false
+            }
+            Some(Upkeep::Lookup { target }) => self.begin(now, slot, Task::Refresh, target, Options::DEFAULT.timeout),
+            Some(Upkeep::Neighbourhood) => self.begin(now, slot, Task::Neighbourhood, own, Options::DEFAULT.timeout),
+            None => false,
+        }
+    }
+
+    /// How long until a record is published again.
+    pub(super) fn publish_interval(&self, key: &Key) -> Duration {
+        let held = self.store.find(key).and_then(|slot| self.store.get(slot));
+        held.map_or(self.config.republish, |held| interval(&held, self.config.republish))
+    }
+
+    /// Begins to publish the own record that waits longest, if one's time has come.
+    fn publish_next(&mut self, now: Instant, slot: u8) -> bool {
+        if self.chores.publish.is_none_or(|at| at > now) {
+            return false;
+        }
+        let republish = self.config.republish;
+        let held = (0..self.store.len()).filter_map(|slot| self.store.get(slot));
+        let waiting = held.filter(|held| held.notes.pinned).map(|held| (held.notes.tended + interval(&held, republish), held.key));
+        let (mut first, mut second) = (None, None);
+        for (at, key) in waiting {
+            if first.is_none_or(|(earliest, _)| at < earliest) {
+                second = first;
+                first = Some((at, key));
+            } else if second.is_none_or(|(earliest, _)| at < earliest) {
+                second = Some((at, key));
+            }
+        }
+        self.chores.publish = second.map(|(at, _)| at);
+        let Some((at, key)) = first else {
+            return false;
+        };
+        if at > now || !self.begin(now, slot, Task::Republish, key.id, Options::DEFAULT.timeout) {
+            self.chores.publish_by(at.max(now + Duration::from_secs(1)));
+            return false;
+        }
+        self.chores.publish_by(now + republish);
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.key = key;
+        }
+        // Noted at once, so that another record's turn comes even if this one can't be stored anywhere.
+        self.note_tended(now, &key);
+        true
+    }
+
+    /// Goes on with the pass over the store: begins to look after the next record whose turn it is, if it is ours to do.
+    fn tend_next(&mut self, now: Instant, slot: u8) -> bool {
+        let Some(mut pass) = self.chores.tending.filter(|pass| pass.due <= now) else {
+            return false;
+        };
+        let k = usize::from(self.config.table.k);
+        for _ in 0..STRIDE {
+            // From the last slot down: what is removed meanwhile has its place taken by one that was seen.
+            pass.slot = pass.slot.min(self.store.len());
+            let Some(held) = pass.slot.checked_sub(1).and_then(|slot| self.store.get(slot)) else {
+                pass = Tending { rank: pass.rank + 1, slot: usize::MAX, due: now + TURN };
+                break;
+            };
+            pass.slot -= 1;
+            let (key, version, pinned) = (held.key, held.version(now), held.notes.pinned);
+            let changed = held.notes.tended < self.table.changed() || now.since(held.notes.tended) >= self.config.republish;
+            let ours = !pinned && changed && self.supports(key.kind) && self.table.rank_of_own(&key.id, k) <= pass.rank;
+            if ours && self.begin(now, slot, Task::Tend, key.id, Options::DEFAULT.timeout) {
+                if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+                    operation.key = key;
+                    operation.set_best(now, version);
+                }
+                self.chores.tending = Some(pass);
+                return true;
+            }
+        }
+        self.chores.tending = Some(pass).filter(|pass| pass.rank <= k);
+        false
+    }
+
+    pub(super) fn note_tended(&mut self, now: Instant, key: &Key) {
+        if let Some(notes) = self.store.find(key).and_then(|slot| self.store.notes_mut(slot)) {
+            notes.tended = now;
+        }
+    }
+
+    /// A newer record than the published one is out there: publishing stops.
+    pub(super) fn supersede(&mut self, key: Key) {
+        if let Some(notes) = self.store.find(&key).and_then(|slot| self.store.notes_mut(slot)) {
+            notes.pinned = false;
+            self.superseded = Some(key);
+        }
+    }
+}
+
+/// A record is published again after a third of its lifetime, or after `republish` if that is sooner.
+fn interval(held: &Held<'_>, republish: Duration) -> Duration {
+    republish.min(held.notes.expires.since(held.stored_at) / 3).max(Duration::from_secs(1))
+}

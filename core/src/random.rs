@@ -1,0 +1,50 @@
+//! Randomness from the caller's seed: SipHash-2-4, keyed, over a counter.
+
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher24;
+
+/// A stream that nobody predicts who doesn't know the seed, and that is the same for the same seed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Random {
+    key: [u8; 16],
+    counter: u64,
+}
+
+impl Random {
+    pub(crate) const EMPTY: Self = Self { key: [0; 16], counter: 0 };
+
+    pub(crate) const fn new(key: [u8; 16]) -> Self {
+        Self { key, counter: 0 }
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.counter = self.counter.wrapping_add(1);
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write_u64(self.counter.to_le());
+        hasher.finish()
+    }
+
+    pub(crate) fn key(&mut self) -> [u8; 16] {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&self.next().to_be_bytes());
+        key[8..].copy_from_slice(&self.next().to_be_bytes());
+        key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_stream_and_another_another() {
+        let stream = |seed| {
+            let mut random = Random::new([seed; 16]);
+            [random.next(), random.next(), random.next()]
+        };
+        assert_eq!(stream(1), stream(1));
+        assert_ne!(stream(1), stream(2));
+        assert_ne!(stream(1)[0], stream(1)[1]);
+    }
+}

@@ -1,0 +1,126 @@
+//! The array of contacts, sorted by distance to the own identifier, and the k-buckets as ranges of it.
+
+use core::cmp::Ordering;
+use core::ops::Range;
+
+use heapless::{Vec, VecView};
+
+use super::{Entry, MAX_K, State};
+use crate::{Address, Contact, Id};
+
+/// The sorted array, to be read. A contact's *depth* is the length of the prefix it shares with the own identifier, and a
+/// bucket is all contacts of one depth; the deepest come first.
+#[derive(Debug)]
+pub(super) struct Buckets<'a, A> {
+    pub(super) own: &'a Id,
+    pub(super) contacts: &'a [Entry<A>],
+}
+
+impl<A> Clone for Buckets<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Buckets<'_, A> {}
+
+impl<'a, A: Address> Buckets<'a, A> {
+    /// Where the contact is, or where it would be.
+    pub(super) fn find(self, id: &Id) -> Result<usize, usize> {
+        self.contacts.binary_search_by(|entry| compare(self.own, &entry.contact.id, id))
+    }
+
+    /// The range of all contacts of this depth.
+    pub(super) fn bucket(self, depth: u32) -> Range<usize> {
+        let start = self.contacts.partition_point(|entry| self.depth(entry) > depth);
+        let rest = self.contacts.get(start..).unwrap_or(&[]);
+        let len = rest.iter().take_while(|entry| self.depth(entry) == depth).count();
+        start..start.saturating_add(len)
+    }
+
+    /// The contacts in `range`, with their places.
+    pub(super) fn within(self, range: Range<usize>) -> impl Iterator<Item = (usize, &'a Entry<A>)> {
+        range.clone().zip(self.contacts.get(range).unwrap_or(&[]))
+    }
+
+    /// The place after the `count` closest verified contacts, and after all others between them; the end if there are fewer.
+    pub(super) fn after_verified(self, count: usize) -> usize {
+        let Some(last) = count.checked_sub(1) else {
+            return 0;
+        };
+        let mut verified = self.contacts.iter().enumerate().filter(|(_, entry)| entry.is_verified());
+        verified.nth(last).map_or(self.contacts.len(), |(at, _)| at.saturating_add(1))
+    }
+
+    /// The `count`-th closest verified contact.
+    pub(super) fn neighbour(self, count: usize) -> Option<&'a Entry<A>> {
+        self.contacts.iter().filter(|entry| entry.is_verified()).nth(count.checked_sub(1)?)
+    }
+
+    /// Adds the contacts in `state` that are closest to `target`, best first, until `out` has `count` or is full.
+    pub(super) fn closest(self, target: &Id, state: State, count: usize, out: &mut VecView<Contact<A>>) {
+        for bucket in self.toward(target).chain(self.away_from(target)) {
+            let mut ordered = Vec::<&Entry<A>, MAX_K>::new();
+            for entry in bucket.iter().filter(|entry| entry.state() == state) {
+                let nearer = ordered.iter().rposition(|other| compare(target, &other.contact.id, &entry.contact.id).is_lt());
+                let _ = ordered.insert(nearer.map_or(0, |at| at.saturating_add(1)), entry);
+            }
+            for entry in ordered {
+                if out.len() >= count || out.push(entry.contact).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// How many verified contacts are nearer to `key` than the own identifier; counts no further than `limit`.
+    pub(super) fn rank_of_own(self, key: &Id, limit: usize) -> usize {
+        self.toward(key).flatten().filter(|entry| entry.is_verified()).take(limit).count()
+    }
+
+    /// The buckets whose contacts are nearer to `target` than the own identifier, nearest first.
+    ///
+    /// A contact of some depth differs from the own identifier first in the bit of that number. Where `target` differs there
+    /// too, the contact is the nearer of the two, and the more so the higher the bit: that is, the shallower the bucket.
+    fn toward(self, target: &Id) -> impl Iterator<Item = &'a [Entry<A>]> {
+        let differs = difference(self.own, target);
+        let depth = self.own.common_prefix_len(target);
+        let end = self.contacts.partition_point(|entry| self.depth(entry) >= depth);
+        let buckets = self.contacts.get(..end).unwrap_or(&[]).chunk_by(move |a, b| self.depth(a) == self.depth(b));
+        buckets.rev().filter(move |bucket| bucket.first().is_some_and(|entry| differs.bit(self.depth(entry))))
+    }
+
+    /// The buckets whose contacts are farther from `target` than the own identifier, nearest first: by the same reasoning, the
+    /// deepest first.
+    fn away_from(self, target: &Id) -> impl Iterator<Item = &'a [Entry<A>]> {
+        let differs = difference(self.own, target);
+        let buckets = self.contacts.chunk_by(move |a, b| self.depth(a) == self.depth(b));
+        buckets.filter(move |bucket| bucket.first().is_some_and(|entry| !differs.bit(self.depth(entry))))
+    }
+
+    fn depth(self, entry: &Entry<A>) -> u32 {
+        depth(self.own, &entry.contact.id)
+    }
+}
+
+/// The length of the prefix that two identifiers share, which is nearly always settled by the first 64 bits.
+pub(super) fn depth(own: &Id, id: &Id) -> u32 {
+    match leading(own) ^ leading(id) {
+        0 => own.common_prefix_len(id),
+        differs => differs.leading_zeros(),
+    }
+}
+
+/// Which of two identifiers is nearer to `target`.
+fn compare(target: &Id, a: &Id, b: &Id) -> Ordering {
+    let from = leading(target);
+    (leading(a) ^ from).cmp(&(leading(b) ^ from)).then_with(|| a.xor(target).cmp(&b.xor(target)))
+}
+
+fn leading(id: &Id) -> u64 {
+    id.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+fn difference(a: &Id, b: &Id) -> Id {
+    Id::from_bytes(*a.xor(b).as_bytes())
+}

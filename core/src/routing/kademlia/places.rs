@@ -1,0 +1,382 @@
+//! Who gets a place in the table, and whom that turns out.
+
+use core::ops::Range;
+use core::time::Duration;
+
+use super::buckets::{Buckets, depth};
+use super::{Entry, HEARD, NEVER, OLD, State, Table};
+use crate::routing::Heard;
+use crate::{Address, Contact, Group, Id, Instant, RoundTrip};
+
+/// A contact that was only heard of is asked so long after.
+const HEARD_PAUSE: Duration = Duration::from_secs(2);
+/// A failing contact is asked again after so long, then twice as long and so on, up to the time after which quiet ones are asked.
+const RETRY_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a newcomer that has answered may get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// There is room.
+    Free,
+    /// The place of this one.
+    InsteadOf(usize),
+    /// It may wait for a place.
+    Spare,
+    /// The limits of its address group, or a table without room for anybody.
+    Refused,
+}
+
+impl<A: Address> Table<'_, A> {
+    pub(super) fn heard(&mut self, now: Instant, contact: Contact<A>, how: Heard) -> bool {
+        if !self.takes(&contact.id) {
+            return false;
+        }
+        if let Some(entry) = self.known(&contact.id) {
+            return !entry.is_verified();
+        }
+        match self.place(now, &contact) {
+            Place::Free => {}
+            Place::InsteadOf(_) => return true,
+            Place::Spare | Place::Refused => return false,
+        }
+        let waits = self.spares.iter().any(|spare| spare.contact.id == contact.id);
+        let bucket = self.buckets().bucket(depth(&self.rules.own, &contact.id));
+        if how != Heard::Asked && !waits && self.within_group_limits(&contact.address, &bucket) {
+            let due = self.clock.after(now, HEARD_PAUSE);
+            self.insert(now, Entry { contact, rtt: RoundTrip::UNKNOWN, failures: HEARD, since: 0, due });
+            self.schedule();
+        }
+        true
+    }
+
+    pub(super) fn answered(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
+        if !self.takes(&contact.id) {
+            return;
+        }
+        let known = self.known(&contact.id).copied();
+        let moved = |old: &Entry<A>| old.contact.address != contact.address;
+        if known.as_ref().is_some_and(|old| old.is_verified() && moved(old)) {
+            return;
+        }
+        let mut entry = match known {
+            Some(old) if old.state() != State::Heard && !moved(&old) => old,
+            Some(_) => {
+                self.forget(&contact.id);
+                Entry::new(now, contact)
+            }
+            None => match self.take_spare(&contact.id) {
+                Some(spare) if moved(&spare) && spare.is_verified() => return self.keep_spare(spare),
+                Some(spare) if !moved(&spare) => spare,
+                _ => Entry::new(now, contact),
+            },
+        };
+        let recovered = !entry.is_verified();
+        entry.failures = 0;
+        entry.set_age(now, entry.age(now));
+        entry.due = self.clock.after(now, self.rules.limits.quiet);
+        if let Some(rtt) = rtt {
+            entry.rtt.sample(rtt);
+        }
+        match self.buckets().find(&contact.id) {
+            Ok(at) => {
+                if let Some(old) = self.contacts.get_mut(at) {
+                    *old = entry;
+                }
+                if recovered && self.is_near(at) {
+                    self.neighbour_came(now);
+                }
+            }
+            Err(_) => self.admit(now, entry),
+        }
+        self.schedule();
+    }
+
+    pub(super) fn failed(&mut self, now: Instant, id: &Id) {
+        let pause = |failures: u8| RETRY_PAUSE.saturating_mul(1 << failures.clamp(1, 16).saturating_sub(1));
+        let quiet = self.rules.limits.quiet;
+        if let Ok(at) = self.buckets().find(id) {
+            let near = self.is_near(at);
+            match self.contacts.get_mut(at) {
+                Some(entry) if entry.state() != State::Heard => {
+                    if entry.is_verified() && near {
+                        self.clock.neighbourhood_changed(now, &self.rules.limits);
+                    }
+                    entry.fail(now);
+                    entry.due = self.clock.after(now, pause(entry.failures).min(quiet));
+                }
+                _ => self.forget(id),
+            }
+        } else if let Some(mut spare) = self.take_spare(id)
+            && !spare.is_verified()
+        {
+            spare.fail(now);
+            self.keep_lost(now, spare);
+        }
+        self.call_spare(now, id);
+        self.schedule();
+    }
+
+    pub(super) fn evict(&mut self, now: Instant, id: &Id) {
+        if let Ok(at) = self.buckets().find(id) {
+            if self.is_near(at) && self.contacts.get(at).is_some_and(Entry::is_verified) {
+                self.clock.neighbourhood_changed(now, &self.rules.limits);
+            }
+            self.forget(id);
+        }
+        self.take_spare(id);
+        self.call_spare(now, id);
+        self.schedule();
+    }
+
+    pub(super) fn buckets(&self) -> Buckets<'_, A> {
+        Buckets { own: &self.rules.own, contacts: self.contacts }
+    }
+
+    fn takes(&self, id: &Id) -> bool {
+        self.rules.k != 0 && *id != self.rules.own
+    }
+
+    fn known(&self, id: &Id) -> Option<&Entry<A>> {
+        self.contacts.get(self.buckets().find(id).ok()?)
+    }
+
+    /// Whether fewer than k verified contacts are closer to the own identifier than this place.
+    fn is_near(&self, at: usize) -> bool {
+        let closer = self.contacts.iter().take(at).filter(|entry| entry.is_verified());
+        closer.take(self.rules.k).count() < self.rules.k
+    }
+
+    /// Gives a contact that has just answered a place, or lets it wait for one.
+    fn admit(&mut self, now: Instant, entry: Entry<A>) {
+        match self.place(now, &entry.contact) {
+            Place::Free => {}
+            Place::InsteadOf(at) => self.turn_out(now, at),
+            Place::Spare => return self.keep_spare(entry),
+            Place::Refused => return,
+        }
+        let at = self.insert(now, entry);
+        if self.is_near(at) {
+            self.neighbour_came(now);
+        }
+    }
+
+    fn place(&self, now: Instant, contact: &Contact<A>) -> Place {
+        let buckets = self.buckets();
+        let (Ok(at) | Err(at)) = buckets.find(&contact.id);
+        let near = self.is_near(at);
+        let bucket = buckets.bucket(depth(&self.rules.own, &contact.id));
+        let full = bucket.len() >= self.rules.k;
+        // The newcomer may be one of the k closest itself.
+        let protected = buckets.after_verified(self.rules.k.saturating_sub(usize::from(near)));
+        let dispensable = |range: Range<usize>| {
+            let others = buckets.within(range).filter(|(at, entry)| *at >= protected || !entry.is_verified());
+            others.max_by_key(|(_, entry)| entry.dispensability(now))
+        };
+        let in_bucket = dispensable(bucket.clone());
+        if full && !near && in_bucket.is_none_or(|(_, worst)| worst.is_verified()) {
+            return Place::Spare;
+        }
+        if !near && !self.within_group_limits(&contact.address, &bucket) {
+            return self.place_in_group(&contact.address, &bucket);
+        }
+        if full {
+            return in_bucket.map_or(Place::Refused, |(at, _)| Place::InsteadOf(at));
+        }
+        if !self.contacts.is_full() {
+            return Place::Free;
+        }
+        match dispensable(0..self.contacts.len()) {
+            Some((at, worst)) if !worst.is_verified() => return Place::InsteadOf(at),
+            _ => {}
+        }
+        // The largest bucket gives way; of several, the deepest, for it serves the fewest targets.
+        let mut largest = None;
+        let mut start = 0_usize;
+        for others in self.contacts.chunk_by(|a, b| self.depth(a) == self.depth(b)) {
+            let range = start..start.saturating_add(others.len());
+            start = range.end;
+            if largest.is_none_or(|(size, _)| others.len() > size)
+                && let Some((at, _)) = dispensable(range)
+            {
+                largest = Some((others.len(), at));
+            }
+        }
+        match largest {
+            Some((size, at)) if near || size > bucket.len().saturating_add(1) => Place::InsteadOf(at),
+            Some(_) => Place::Spare,
+            None => Place::Refused,
+        }
+    }
+
+    /// A place for a newcomer whose address group is at a limit: that of one of the same group that doesn't answer.
+    fn place_in_group(&self, address: &A, bucket: &Range<usize>) -> Place {
+        let (in_bucket, in_table) = self.group_sizes(address, bucket);
+        let limits = self.group_limits();
+        if in_bucket > limits.0 || in_table > limits.1 {
+            return Place::Refused;
+        }
+        // It must make room in all that is full.
+        let tight = in_bucket == limits.0 || bucket.len() >= self.rules.k;
+        let range = if tight { bucket.clone() } else { 0..self.contacts.len() };
+        let silent = self.buckets().within(range).filter(|(_, entry)| !entry.is_verified());
+        let same = silent.filter(|(_, entry)| entry.contact.address.group() == address.group());
+        same.max_by_key(|(_, entry)| entry.failures).map_or(Place::Refused, |(at, _)| Place::InsteadOf(at))
+    }
+
+    /// Whether one more of its group is within the limits.
+    fn within_group_limits(&self, address: &A, bucket: &Range<usize>) -> bool {
+        let (in_bucket, in_table) = self.group_sizes(address, bucket);
+        in_bucket < self.group_limits().0 && in_table < self.group_limits().1
+    }
+
+    /// How many of its group are in the bucket and in the table: of an address without a group, none.
+    fn group_sizes(&self, address: &A, bucket: &Range<usize>) -> (usize, usize) {
+        let Some(group) = address.group() else {
+            return (0, 0);
+        };
+        let same = |entry: &&Entry<A>| entry.is_of(group);
+        let in_bucket = self.contacts.get(bucket.clone()).unwrap_or(&[]).iter().filter(same).count();
+        (in_bucket, self.contacts.iter().filter(same).count())
+    }
+
+    fn group_limits(&self) -> (usize, usize) {
+        (usize::from(self.rules.limits.group_in_bucket), usize::from(self.rules.limits.group_in_table))
+    }
+
+    /// There is a new one among the k closest. Those it pushed out are no longer exempt from the limits of their group.
+    fn neighbour_came(&mut self, now: Instant) {
+        self.clock.neighbourhood_changed(now, &self.rules.limits);
+        let start = self.buckets().after_verified(self.rules.k);
+        let mut end = self.buckets().after_verified(self.rules.k.saturating_add(1));
+        loop {
+            let crowded = self.buckets().within(start..end).filter(|(_, entry)| {
+                let bucket = self.buckets().bucket(self.depth(entry));
+                let (in_bucket, in_table) = self.group_sizes(&entry.contact.address, &bucket);
+                in_bucket > self.group_limits().0 || in_table > self.group_limits().1
+            });
+            let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.failures) else {
+                return;
+            };
+            self.turn_out(now, at);
+            end = end.saturating_sub(1);
+        }
+    }
+
+    fn insert(&mut self, now: Instant, entry: Entry<A>) -> usize {
+        let (Ok(at) | Err(at)) = self.buckets().find(&entry.contact.id);
+        let _ = self.contacts.insert(at, entry);
+        self.clock.somebody_known(now);
+        at
+    }
+
+    fn forget(&mut self, id: &Id) {
+        if let Ok(at) = self.buckets().find(id) {
+            self.contacts.remove(at);
+        }
+    }
+
+    /// Takes a contact out for another, and remembers it as a spare or as lost.
+    fn turn_out(&mut self, now: Instant, at: usize) {
+        if at >= self.contacts.len() {
+            return;
+        }
+        let entry = self.contacts.remove(at);
+        match entry.state() {
+            State::Heard => {}
+            State::Verified => self.keep_spare(entry),
+            State::Failing => self.keep_lost(now, entry),
+        }
+    }
+
+    fn take_spare(&mut self, id: &Id) -> Option<Entry<A>> {
+        let at = self.spares.iter().position(|spare| spare.contact.id == *id)?;
+        Some(self.spares.remove(at))
+    }
+
+    /// Keeps a contact that answers but has no place, as the most recent of the spares. The oldest gives way: of its bucket, if
+    /// that has a quarter of them already.
+    fn keep_spare(&mut self, mut entry: Entry<A>) {
+        let room = self.spares.capacity().saturating_sub(self.lost_room());
+        let waiting = || self.spares.iter().enumerate().filter(|(_, spare)| spare.is_verified());
+        if let Some(group) = entry.contact.address.group()
+            && waiting().filter(|(_, spare)| spare.is_of(group)).count() >= self.group_limits().0
+        {
+            return;
+        }
+        let depth = self.depth(&entry);
+        let same_bucket = || waiting().filter(|(_, spare)| self.depth(spare) == depth);
+        let oldest = if same_bucket().count() >= room.div_ceil(4) {
+            same_bucket().last()
+        } else if waiting().count() >= room {
+            waiting().last()
+        } else {
+            None
+        };
+        if let Some(oldest) = oldest.map(|(at, _)| at) {
+            self.spares.remove(oldest);
+        }
+        entry.due = NEVER;
+        let _ = self.spares.insert(0, entry);
+    }
+
+    /// Remembers a contact that was turned out while failing. The one that was known for the shortest time gives way.
+    fn keep_lost(&mut self, now: Instant, mut entry: Entry<A>) {
+        let lost = || self.spares.iter().enumerate().filter(|(_, spare)| !spare.is_verified());
+        if lost().count() >= self.lost_room() {
+            match lost().min_by_key(|(_, spare)| spare.age(now)) {
+                Some((at, youngest)) if youngest.age(now) <= entry.age(now) => self.spares.remove(at),
+                _ => return,
+            };
+        }
+        entry.due = self.clock.after(now, self.rules.limits.quiet);
+        let _ = self.spares.push(entry);
+    }
+
+    fn lost_room(&self) -> usize {
+        self.spares.capacity() / 4
+    }
+
+    /// Has the most recent spare of the bucket of `id` asked, if there is a place for it. It gets that when it answers.
+    fn call_spare(&mut self, now: Instant, id: &Id) {
+        let depth = depth(&self.rules.own, id);
+        let bucket = self.buckets().bucket(depth);
+        let room = bucket.len() < self.rules.k && !self.contacts.is_full();
+        if !room && self.buckets().within(bucket).all(|(_, entry)| entry.is_verified()) {
+            return;
+        }
+        let own = &self.rules.own;
+        let mut waiting =
+            self.spares.iter_mut().filter(|spare| spare.is_verified() && super::buckets::depth(own, &spare.contact.id) == depth);
+        if let Some(spare) = waiting.next() {
+            spare.due = spare.due.min(now.stamp());
+        }
+    }
+
+    pub(super) fn depth(&self, entry: &Entry<A>) -> u32 {
+        depth(&self.rules.own, &entry.contact.id)
+    }
+}
+
+impl<A: Address> Entry<A> {
+    /// One that has just answered for the first time.
+    fn new(now: Instant, contact: Contact<A>) -> Self {
+        let mut entry = Self { contact, rtt: RoundTrip::UNKNOWN, failures: HEARD, since: 0, due: NEVER };
+        entry.set_age(now, 0);
+        entry
+    }
+
+    /// A failure costs half of what its age is worth.
+    fn fail(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1).min(HEARD - 1);
+        self.set_age(now, self.age(now) / 2);
+    }
+
+    /// Who goes first: one only heard of, then the one that failed most often, then the newest.
+    fn dispensability(&self, now: Instant) -> (u8, u8) {
+        (self.failures, OLD.saturating_sub(self.age(now)))
+    }
+
+    fn is_of(&self, group: Group) -> bool {
+        self.contact.address.group() == Some(group)
+    }
+}

@@ -1,0 +1,196 @@
+//! Who wins under a key, and who gives way in a full store: the rules that all stores share.
+
+use core::cmp::Ordering;
+
+use super::slot::{Offer, Slot};
+use super::{Put, Rank, StoreError};
+use crate::{Distance, Group, Id, Instant};
+
+/// What a store can hold, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) most: Load,
+    pub(super) own: Id,
+    /// `None` until the store is started.
+    pub(super) rank: Option<Rank>,
+}
+
+/// Room taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Load {
+    pub(super) bytes: usize,
+    pub(super) records: usize,
+}
+
+/// How much of a store each source holds, without what is pinned or leaving.
+pub(super) trait Shares<P> {
+    fn count(slots: &[Slot<P>]) -> Self;
+
+    fn of(&self, slots: &[Slot<P>], source: Option<Group>) -> Load;
+
+    /// A slot that was counted is leaving.
+    fn leave(&mut self, slot: &Slot<P>);
+}
+
+/// Decides on an offer. `held` is the slot of the record under its key, `load` the room taken now.
+///
+/// [`Put::Renewed`] is done with that. Otherwise the caller takes the slots out that are marked as leaving, the one that is
+/// replaced among them, and the offer has room. After an error, nothing has changed.
+pub(super) fn decide<P, S: Shares<P>>(
+    now: Instant,
+    slots: &mut [Slot<P>],
+    held: Option<usize>,
+    load: Load,
+    bounds: &Bounds,
+    offer: &Offer<'_>,
+) -> Result<Put, StoreError> {
+    let rank = bounds.rank.ok_or(StoreError::Full)?;
+    let mut load = load.plus(offer.load());
+    let mut put = Put::New;
+    if let Some(held) = held.and_then(|slot| slots.get_mut(slot)) {
+        // What has expired doesn't defend its place.
+        if held.notes.expires > now {
+            let version = held.version(now);
+            match offer.key.kind.contest(version, offer.version).offered {
+                Ordering::Less => return Err(StoreError::Outdated(version)),
+                Ordering::Equal => {
+                    held.renew(now, offer);
+                    return Ok(Put::Renewed);
+                }
+                Ordering::Greater => put = Put::Replaced,
+            }
+        }
+        held.leaving = true;
+        load = load.minus(held.load());
+    }
+    if load.fits(bounds.most) {
+        return Ok(put);
+    }
+    for slot in slots.iter_mut().filter(|slot| !slot.leaving && slot.notes.expires <= now) {
+        slot.leaving = true;
+        load = load.minus(slot.load());
+    }
+    let mut shares = S::count(slots);
+    while !load.fits(bounds.most) {
+        let by_records = load.records > bounds.most.records;
+        let Some(loser) = loser(slots, &shares, by_records, offer, |id| rank(id, &bounds.own)).and_then(|slot| slots.get_mut(slot)) else {
+            slots.iter_mut().for_each(|slot| slot.leaving = false);
+            return Err(StoreError::Full);
+        };
+        loser.leaving = true;
+        load = load.minus(loser.load());
+        shares.leave(loser);
+    }
+    Ok(put)
+}
+
+/// The slot that gives way next: of the source with the largest share, the farthest. `None` if it is the newcomer that loses,
+/// or all are pinned.
+fn loser<P, S: Shares<P>>(
+    slots: &[Slot<P>],
+    shares: &S,
+    by_records: bool,
+    offer: &Offer<'_>,
+    distance: impl Fn(&Id) -> Distance,
+) -> Option<usize> {
+    let newcomer = if offer.notes.pinned { Load::default() } else { offer.load() };
+    let share = |source| match shares.of(slots, source) {
+        share if source == offer.notes.source => share.plus(newcomer).order(by_records),
+        share => share.order(by_records),
+    };
+    // Source, share, distance and slot of the worst so far. On a tie the newcomer loses, then the lower slot.
+    let mut worst = (!offer.notes.pinned).then(|| (offer.notes.source, share(offer.notes.source), distance(&offer.key.id), None));
+    for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.may_leave()) {
+        let source = slot.notes.source;
+        let share = match &worst {
+            Some((of, share, ..)) if *of == source => *share,
+            _ => share(source),
+        };
+        let far = || distance(&slot.key.id);
+        let loses = match &worst {
+            None => true,
+            Some((_, most, farthest, _)) => share > *most || (share == *most && far() > *farthest),
+        };
+        if loses {
+            worst = Some((source, share, far(), Some(index)));
+        }
+    }
+    worst.and_then(|(.., slot)| slot)
+}
+
+impl Load {
+    fn plus(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(other.bytes), records: self.records.saturating_add(other.records) }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_sub(other.bytes), records: self.records.saturating_sub(other.records) }
+    }
+
+    fn fits(self, most: Self) -> bool {
+        self.bytes <= most.bytes && self.records <= most.records
+    }
+
+    /// By what is short first.
+    fn order(self, by_records: bool) -> (usize, usize) {
+        if by_records { (self.records, self.bytes) } else { (self.bytes, self.records) }
+    }
+}
+
+impl Offer<'_> {
+    fn load(&self) -> Load {
+        Load { bytes: usize::from(self.size), records: 1 }
+    }
+}
+
+impl<P> Slot<P> {
+    fn load(&self) -> Load {
+        Load { bytes: self.size(), records: 1 }
+    }
+
+    fn may_leave(&self) -> bool {
+        !self.notes.pinned
+    }
+}
+
+/// Shares counted anew each time: no memory, and right for the few slots of a small store.
+pub(super) struct Recounted;
+
+impl<P> Shares<P> for Recounted {
+    fn count(_: &[Slot<P>]) -> Self {
+        Self
+    }
+
+    fn of(&self, slots: &[Slot<P>], source: Option<Group>) -> Load {
+        let of_source = slots.iter().filter(|slot| slot.notes.source == source && slot.may_leave());
+        of_source.fold(Load::default(), |share, slot| share.plus(slot.load()))
+    }
+
+    fn leave(&mut self, _: &Slot<P>) {}
+}
+
+/// Shares counted once for each put that needs room, on the heap.
+#[cfg(feature = "alloc")]
+pub(super) struct Counted(alloc::collections::BTreeMap<Option<Group>, Load>);
+
+#[cfg(feature = "alloc")]
+impl<P> Shares<P> for Counted {
+    fn count(slots: &[Slot<P>]) -> Self {
+        let mut shares = alloc::collections::BTreeMap::<_, Load>::new();
+        for slot in slots.iter().filter(|slot| slot.may_leave()) {
+            let share = shares.entry(slot.notes.source).or_default();
+            *share = share.plus(slot.load());
+        }
+        Self(shares)
+    }
+
+    fn of(&self, _: &[Slot<P>], source: Option<Group>) -> Load {
+        self.0.get(&source).copied().unwrap_or_default()
+    }
+
+    fn leave(&mut self, slot: &Slot<P>) {
+        if let Some(share) = self.0.get_mut(&slot.notes.source) {
+            *share = share.minus(slot.load());
+        }
+    }
+}
