@@ -501,7 +501,7 @@ impl<
             (self.requests.deadline(), Wake::Request),
             (operation.unwrap_or(Instant::NEVER), Wake::Operation),
             (self.chores.expiry(), Wake::Record),
-            (if idle { self.table.next_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
+            (if idle { self.next_table_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
             (if idle { self.chores.due() } else { Instant::NEVER }, Wake::Record),
             (if idle { self.seeds.due() } else { Instant::NEVER }, Wake::Bootstrap),
         ]

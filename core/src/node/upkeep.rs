@@ -150,6 +150,11 @@ impl<
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 
+    /// A client keeps no table for others: its own lookups keep it fresh enough.
+    pub(super) fn next_table_upkeep(&self) -> Instant {
+        if self.config.serve { self.table.next_upkeep() } else { Instant::NEVER }
+    }
+
     /// Begins what upkeep is due, as far as there is room.
     pub(super) fn begin_upkeep(&mut self, now: Instant) {
         for _ in 0..STRIDE {
@@ -162,7 +167,7 @@ impl<
             let slot = slot as u8;
             let begun = if self.seeds.due() <= now {
                 self.visit_seeds(now, slot)
-            } else if self.table.next_upkeep() <= now {
+            } else if self.next_table_upkeep() <= now {
                 self.tend_table(now, slot)
             } else if self.chores.due() <= now {
                 self.publish_next(now, slot) || self.tend_next(now, slot)
