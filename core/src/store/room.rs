@@ -149,7 +149,7 @@ impl<P> Slot<P> {
     }
 
     fn may_leave(&self) -> bool {
-        !self.notes.pinned
+        !self.leaving && !self.notes.pinned
     }
 }
 

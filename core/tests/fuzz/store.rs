@@ -1,0 +1,315 @@
+//! Any sequence of operations against every store, beside a naive model that says what must come of each.
+//!
+//! Ordinary test code: `core/tests/store.rs` drives it with proptest, the fuzz target `store` with bytes.
+
+use std::collections::BTreeMap;
+
+use kadlet::record::{Proof, Version};
+use kadlet::store::{Held, Notes, Put, StoreError};
+use kadlet::{Distance, FixedStore, Group, HashStore, Id, Instant, Key, Kind, Record, Store};
+
+/// What to do to a store.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// Put a record in.
+    Put {
+        /// Which.
+        sample: Sample,
+        /// Seconds from now until its time ends.
+        lifetime: u8,
+        /// Whose quota it counts against: one of three groups, or none for 0.
+        source: u8,
+        /// Whether it is the own node's.
+        pinned: bool,
+    },
+    /// Take the record in a slot out; there may be none.
+    Remove(u8),
+    /// Pin the record in a slot, or let go of it.
+    Pin(u8, bool),
+    /// Take out what has ended.
+    Expire,
+    /// Let so many milliseconds pass, or turn the clock back.
+    Wait(i16),
+}
+
+/// A record out of a few that often meet under the same key.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Plain, immutable or signed.
+    pub kind: u8,
+    /// The name or the public key.
+    pub name: u8,
+    /// What the value is filled with.
+    pub fill: u8,
+    /// The value's length in bytes.
+    pub len: u16,
+    /// The salt's length in bytes.
+    pub salt: u8,
+    /// The age in units of 300 ms, or the sequence number.
+    pub number: u8,
+}
+
+/// Few and small enough that both run out.
+const RECORDS: usize = 6;
+const BYTES: usize = 900;
+const OWN: Id = Id::from_bytes([0x55; 20]);
+
+/// Reads the bytes as operations and plays them.
+///
+/// # Panics
+///
+/// As [`play`].
+pub fn run(data: &[u8]) {
+    let mut bytes = data.iter().copied();
+    let mut operations = Vec::new();
+    while let Some(tag) = bytes.next() {
+        let mut next = || bytes.next().unwrap_or(0);
+        operations.push(match tag % 16 {
+            0 => Operation::Remove(next()),
+            1 => Operation::Pin(next(), tag & 0x10 != 0),
+            2 => Operation::Expire,
+            3 | 4 => Operation::Wait(i16::from_be_bytes([next(), next()])),
+            _ => {
+                let (what, len) = (next(), u16::from_be_bytes([next(), next()]));
+                let sample = Sample { kind: tag >> 4, name: what, fill: what >> 4, len, salt: next(), number: next() };
+                let whose = next();
+                Operation::Put { sample, lifetime: next(), source: whose, pinned: whose >= 0xE0 }
+            }
+        });
+    }
+    play(&operations);
+}
+
+/// Plays the operations on every store.
+///
+/// # Panics
+///
+/// If one does otherwise than the model, or the stores put records into different slots.
+pub fn play(operations: &[Operation]) {
+    let mut fixed = FixedStore::<RECORDS, BYTES>::EMPTY;
+    let order = play_on(&mut fixed, [0; 16], operations);
+    for random in [[1; 16], [2; 16]] {
+        assert_eq!(play_on(&mut HashStore::new(RECORDS, BYTES), random, operations), order);
+    }
+}
+
+/// Plays the operations on one store beside the model, and returns which keys lay in which slots after each.
+fn play_on<S: Store>(store: &mut S, random: [u8; 16], operations: &[Operation]) -> Vec<Vec<Key>> {
+    store.start(OWN, |target, id| target.xor(id), random);
+    let mut model = Model::default();
+    let mut now = Instant::from_secs(1_000);
+    let mut order = vec![Vec::new()];
+    for operation in operations {
+        match operation {
+            Operation::Put { sample, lifetime, source, pinned } => {
+                let (value, salt) = (sample.value(), sample.salt());
+                let (public_key, signature) = ([sample.name % 4; 32], [sample.number; 64]);
+                let record = sample.record(&value, &salt, &public_key, &signature);
+                let expires = now + core::time::Duration::from_secs(u64::from(*lifetime));
+                let source = Group::new(u64::from(*source % 4));
+                let notes = Notes { expires, source, pinned: *pinned, tended: now };
+                let put = store.put(now, &record, notes);
+                assert_eq!(put, model.put(now, &record, notes), "{operation:?}");
+                if put.is_err() || put == Ok(Put::Renewed) {
+                    assert_eq!(keys(store), order[order.len() - 1], "nothing moved");
+                } else {
+                    assert_eq!(store.find(&record.key()), Some(store.len() - 1));
+                }
+            }
+            Operation::Remove(slot) => {
+                let slot = usize::from(*slot) % (RECORDS + 1);
+                let last = store.len().checked_sub(1).and_then(|last| store.get(last)).map(|held| held.key);
+                if let Some(held) = store.get(slot) {
+                    model.items.remove(&held.key);
+                }
+                store.remove(slot);
+                if slot < store.len() {
+                    assert_eq!(store.get(slot).map(|held| held.key), last);
+                }
+            }
+            Operation::Pin(slot, pinned) => {
+                let slot = usize::from(*slot) % (RECORDS + 1);
+                if let Some(key) = store.get(slot).map(|held| held.key) {
+                    store.notes_mut(slot).unwrap().pinned = *pinned;
+                    model.items.get_mut(&key).unwrap().notes.pinned = *pinned;
+                }
+            }
+            Operation::Expire => assert_eq!(store.expire(now), model.expire(now)),
+            Operation::Wait(millis) => {
+                let millis = now.as_millis().saturating_add_signed(i64::from(*millis));
+                now = Instant::from_millis(millis);
+            }
+        }
+        model.compare(now, store);
+        order.push(keys(store));
+    }
+    order
+}
+
+fn keys<S: Store>(store: &S) -> Vec<Key> {
+    (0..store.len()).map(|slot| store.get(slot).unwrap().key).collect()
+}
+
+impl Sample {
+    fn value(&self) -> Vec<u8> {
+        // Few lengths, so that the same value comes again; some exceed the store, or every bound.
+        let len = if self.len.is_multiple_of(64) { self.len / 32 } else { self.len % 6 * 70 };
+        vec![self.fill % 4; usize::from(len)]
+    }
+
+    fn salt(&self) -> Vec<u8> {
+        let len = if self.salt >= 0xF8 { self.salt } else { self.salt % 3 };
+        vec![self.name % 4; usize::from(len)]
+    }
+
+    fn record<'a>(&self, value: &'a [u8], salt: &'a [u8], public_key: &'a [u8; 32], signature: &'a [u8; 64]) -> Record<'a> {
+        let proof = match self.kind % 3 {
+            0 => Proof::Plain { id: Key::plain(&[self.name % 8]).id, age: u64::from(self.number) * 300 },
+            1 => Proof::Immutable,
+            _ => Proof::Signed { public_key, salt, sequence: u64::from(self.number % 4), signature },
+        };
+        Record { value, proof }
+    }
+}
+
+/// What must be held, in the plainest form.
+#[derive(Clone, Default)]
+struct Model {
+    items: BTreeMap<Key, Item>,
+}
+
+#[derive(Clone)]
+struct Item {
+    version: Version,
+    /// When the version was that.
+    at: Instant,
+    value: Vec<u8>,
+    /// Public key, signature and salt.
+    signed: Option<([u8; 32], [u8; 64], Vec<u8>)>,
+    notes: Notes,
+}
+
+impl Model {
+    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
+        let new = Item::new(now, record, notes);
+        let salt = new.signed.as_ref().map_or(0, |(_, _, salt)| salt.len());
+        if salt > 64 {
+            return Err(StoreError::TooLarge(64));
+        } else if new.value.len() + salt > 1_000 {
+            return Err(StoreError::TooLarge(1_000));
+        } else if new.size() > BYTES {
+            return Err(StoreError::TooLarge(BYTES));
+        }
+        let key = record.key();
+        let mut put = Put::New;
+        if let Some(held) = self.items.get_mut(&key).filter(|held| held.notes.expires > now) {
+            let version = held.version(key.kind, now);
+            match key.kind.contest(version, new.version).offered {
+                core::cmp::Ordering::Less => return Err(StoreError::Outdated(version)),
+                core::cmp::Ordering::Greater => put = Put::Replaced,
+                core::cmp::Ordering::Equal => {
+                    held.renew(key.kind, now, &new);
+                    return Ok(Put::Renewed);
+                }
+            }
+        }
+        let before = self.clone();
+        self.items.insert(key, new);
+        if !self.fits() {
+            self.items.retain(|other, item| *other == key || item.notes.expires > now);
+        }
+        while !self.fits() {
+            match self.loser() {
+                Some(loser) if loser != key => self.items.remove(&loser),
+                _ => {
+                    *self = before;
+                    return Err(StoreError::Full);
+                }
+            };
+        }
+        Ok(put)
+    }
+
+    fn loser(&self) -> Option<Key> {
+        let free = || self.items.iter().filter(|(_, item)| !item.notes.pinned);
+        let share = |source: Option<Group>| {
+            let sizes = || free().filter(|(_, item)| item.notes.source == source).map(|(_, item)| item.size());
+            let (bytes, records) = (sizes().sum::<usize>(), sizes().count());
+            if self.items.len() > RECORDS { (records, bytes) } else { (bytes, records) }
+        };
+        let claim = |(key, item): &(&Key, &Item)| -> ((usize, usize), Distance) { (share(item.notes.source), key.id.xor(&OWN)) };
+        free().max_by_key(claim).map(|(key, _)| *key)
+    }
+
+    fn fits(&self) -> bool {
+        self.items.len() <= RECORDS && self.bytes() <= BYTES
+    }
+
+    fn bytes(&self) -> usize {
+        self.items.values().map(Item::size).sum()
+    }
+
+    fn expire(&mut self, now: Instant) -> Instant {
+        self.items.retain(|_, item| item.notes.expires > now);
+        self.items.values().map(|item| item.notes.expires).min().unwrap_or(Instant::NEVER)
+    }
+
+    fn compare<S: Store>(&self, now: Instant, store: &S) {
+        assert_eq!(store.len(), self.items.len());
+        assert_eq!(store.is_empty(), self.items.is_empty());
+        assert_eq!(store.bytes(), self.bytes());
+        assert!(store.get(store.len()).is_none());
+        for (key, item) in &self.items {
+            let slot = store.find(key).expect("what the model holds is held");
+            let held: Held<'_> = store.get(slot).unwrap();
+            assert_eq!(held.key, *key);
+            assert_eq!(held.version(now), item.version(key.kind, now));
+            assert_eq!(held.record(now), item.record(*key, now));
+            assert_eq!(*held.notes, item.notes);
+            assert_eq!(held.stored.key(), *key);
+        }
+    }
+}
+
+impl Item {
+    fn new(now: Instant, record: &Record<'_>, notes: Notes) -> Self {
+        let signed = match record.proof {
+            Proof::Signed { public_key, salt, signature, .. } => Some((*public_key, *signature, salt.to_vec())),
+            _ => None,
+        };
+        Self { version: record.version(), at: now, value: record.value.to_vec(), signed, notes }
+    }
+
+    fn size(&self) -> usize {
+        self.value.len() + self.signed.as_ref().map_or(0, |(_, _, salt)| 96 + salt.len())
+    }
+
+    fn version(&self, kind: Kind, now: Instant) -> Version {
+        let millis = if kind == Kind::Plain { now.as_millis().saturating_sub(self.at.as_millis()) } else { 0 };
+        Version { number: self.version.number + millis, ..self.version }
+    }
+
+    fn record(&self, key: Key, now: Instant) -> Record<'_> {
+        let number = self.version(key.kind, now).number;
+        let proof = match (key.kind, &self.signed) {
+            (Kind::Plain, _) => Proof::Plain { id: key.id, age: number },
+            (Kind::Signed, Some((public_key, signature, salt))) => Proof::Signed { public_key, salt, sequence: number, signature },
+            _ => Proof::Immutable,
+        };
+        Record { value: &self.value, proof }
+    }
+
+    fn renew(&mut self, kind: Kind, now: Instant, new: &Self) {
+        if new.version.number < self.version(kind, now).number {
+            (self.version, self.at) = (new.version, now);
+        }
+        self.notes.expires = self.notes.expires.max(new.notes.expires);
+        if new.notes.pinned {
+            self.notes.source = new.notes.source;
+            self.notes.tended = new.notes.tended;
+            self.notes.pinned = true;
+        } else if !self.notes.pinned {
+            self.notes.tended = self.notes.tended.max(new.notes.tended);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The stores: each rule once, and all of them together against a naive model.
+
+#![cfg(feature = "alloc")]
+
+use core::time::Duration;
+
+use kadlet::record::Proof;
+use kadlet::store::{Notes, Put, StoreError};
+use kadlet::{FixedStore, Group, HashStore, Id, Instant, Key, Record, Store};
+use proptest::prelude::*;
+
+#[path = "fuzz/store.rs"]
+pub mod fuzz;
+
+use fuzz::{Operation, Sample};
+
+const NOW: Instant = Instant::from_secs(1_000);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+// RAM of a board: the arena, and no more than 100 bytes a record beside it.
+const _: () = assert!(size_of::<FixedStore<32, 8_192>>() <= 8_192 + 3_200);
+const _: () = assert!(size_of::<FixedStore<256, 0>>() <= 256 * 88 + 64);
+
+fn sample() -> impl Strategy<Value = Sample> {
+    let salt = prop_oneof![9 => 0..3_u8, 1 => Just(250)];
+    (0..3_u8, 0..8_u8, 0..4_u8, prop_oneof![0..350_u16, any::<u16>()], salt, 0..12_u8)
+        .prop_map(|(kind, name, fill, len, salt, number)| Sample { kind, name, fill, len, salt, number })
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let put = (sample(), 0..20_u8, 0..4_u8, prop::bool::weighted(0.15)).prop_map(|(sample, lifetime, source, pinned)| Operation::Put {
+        sample,
+        lifetime,
+        source,
+        pinned,
+    });
+    prop_oneof![
+        12 => put,
+        1 => any::<u8>().prop_map(Operation::Remove),
+        1 => any::<(u8, bool)>().prop_map(|(slot, pinned)| Operation::Pin(slot, pinned)),
+        1 => Just(Operation::Expire),
+        3 => (-300..3_000_i16).prop_map(Operation::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_store_does_as_the_model(operations in prop::collection::vec(operation(), 1..60)) {
+        fuzz::play(&operations);
+    }
+
+    #[test]
+    fn any_bytes_are_operations(data in prop::collection::vec(any::<u8>(), 0..400)) {
+        fuzz::run(&data);
+    }
+}
+
+/// Runs one test over each store, with room for `RECORDS` in `BYTES`.
+fn on_each<const RECORDS: usize, const BYTES: usize>(test: fn(&mut dyn Small)) {
+    let mut fixed = FixedStore::<RECORDS, BYTES>::EMPTY;
+    fixed.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
+    test(&mut fixed);
+    let mut hash = HashStore::new(RECORDS, BYTES);
+    hash.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
+    test(&mut hash);
+}
+
+/// What the tests below need of a store, whichever it is.
+trait Small {
+    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError>;
+    fn notes(&self, key: &Key) -> Option<Notes>;
+    fn age(&self, now: Instant, key: &Key) -> Option<u64>;
+    fn bytes(&self) -> usize;
+}
+
+impl<S: Store> Small for S {
+    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
+        Store::put(self, now, record, notes)
+    }
+
+    fn notes(&self, key: &Key) -> Option<Notes> {
+        self.find(key).and_then(|slot| self.get(slot)).map(|held| *held.notes)
+    }
+
+    fn age(&self, now: Instant, key: &Key) -> Option<u64> {
+        self.find(key).and_then(|slot| self.get(slot)).map(|held| held.version(now).number)
+    }
+
+    fn bytes(&self) -> usize {
+        Store::bytes(self)
+    }
+}
+
+fn from(source: u64) -> Notes {
+    Notes { expires: NOW + HOUR, source: Group::new(source), pinned: false, tended: NOW }
+}
+
+fn own() -> Notes {
+    Notes { pinned: true, ..from(0) }
+}
+
+/// Immutable records of so many bytes, the farthest from the own node first.
+fn farthest_first(count: u8, bytes: usize) -> Vec<(Key, Vec<u8>)> {
+    let values = (0..count).map(|fill| vec![fill; bytes]);
+    let mut records: Vec<_> = values.map(|value| (Key::immutable(&value), value)).collect();
+    records.sort_by_key(|(key, _)| core::cmp::Reverse(key.id.xor(&Id::ZERO)));
+    records
+}
+
+#[test]
+fn a_record_costs_what_it_has() {
+    on_each::<4, 500>(|store| {
+        let proof = Proof::Signed { public_key: &[1; 32], salt: b"abc", sequence: 1, signature: &[2; 64] };
+        assert_eq!(store.put(NOW, &Record { value: &[0; 40], proof }, from(1)), Ok(Put::New));
+        assert_eq!(store.bytes(), 40 + 3 + 32 + 64);
+        assert_eq!(store.put(NOW, &Record::immutable(&[0; 40]), from(1)), Ok(Put::New));
+        assert_eq!(store.bytes(), 2 * 40 + 3 + 32 + 64);
+    });
+}
+
+#[test]
+fn the_room_of_replaced_records_is_used_again() {
+    on_each::<2, 100>(|store| {
+        for round in 0..50_u8 {
+            let now = NOW + Duration::from_secs(2 * u64::from(round));
+            for name in [b"a", b"b"] {
+                let put = if round == 0 { Put::New } else { Put::Replaced };
+                assert_eq!(store.put(now, &Record::plain(name, &[round; 50]), from(1)), Ok(put));
+            }
+            assert_eq!(store.bytes(), 100);
+        }
+    });
+}
+
+#[test]
+fn the_farthest_of_the_heaviest_source_gives_way() {
+    on_each::<9, 400>(|store| {
+        let records = farthest_first(5, 100);
+        for (source, index) in [(1, 0), (2, 1), (2, 2), (1, 4)] {
+            store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
+        }
+        // Source 3 brings one, sources 1 and 2 hold two each: the farthest of all four goes.
+        assert_eq!(store.put(NOW, &Record::immutable(&records[3].1), from(3)), Ok(Put::New));
+        assert_eq!(store.notes(&records[0].0), None);
+        assert_eq!(store.bytes(), 400);
+    });
+}
+
+#[test]
+fn the_newcomer_is_turned_away_when_its_source_is_the_heaviest_and_it_the_farthest() {
+    on_each::<9, 300>(|store| {
+        let records = farthest_first(4, 100);
+        for (source, index) in [(1, 1), (1, 2), (2, 3)] {
+            store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
+        }
+        assert_eq!(store.put(NOW, &Record::immutable(&records[0].1), from(1)), Err(StoreError::Full));
+        assert!(records[1..].iter().all(|(key, _)| store.notes(key).is_some()));
+    });
+}
+
+#[test]
+fn many_tiny_records_do_not_keep_all_slots() {
+    on_each::<4, 4_000>(|store| {
+        for (_, value) in farthest_first(4, 1) {
+            store.put(NOW, &Record::immutable(&value), from(1)).unwrap();
+        }
+        assert_eq!(store.put(NOW, &Record::immutable(&[9; 900]), from(2)), Ok(Put::New));
+    });
+}
+
+#[test]
+fn own_records_never_give_way() {
+    on_each::<9, 200>(|store| {
+        let records = farthest_first(3, 100);
+        store.put(NOW, &Record::immutable(&records[0].1), own()).unwrap();
+        store.put(NOW, &Record::immutable(&records[1].1), own()).unwrap();
+        assert_eq!(store.put(NOW, &Record::immutable(&records[2].1), own()), Err(StoreError::Full));
+        let after = NOW + HOUR;
+        assert_eq!(store.put(after, &Record::immutable(&records[2].1), from(1)), Ok(Put::New), "but their time ends");
+    });
+}
+
+#[test]
+fn an_own_record_loses_its_pin_to_a_newer_one_and_keeps_it_otherwise() {
+    on_each::<9, 900>(|store| {
+        let key = Key::plain(b"name");
+        store.put(NOW, &Record::plain(b"name", b"mine"), own()).unwrap();
+        let later = NOW + Duration::from_millis(500);
+        assert_eq!(store.put(later, &Record::plain(b"name", b"mine"), from(1)), Ok(Put::Renewed));
+        assert_eq!(store.notes(&key), Some(own()));
+        let later = NOW + Duration::from_secs(2);
+        assert_eq!(store.put(later, &Record::plain(b"name", b"theirs"), from(1)), Ok(Put::Replaced));
+        assert_eq!(store.notes(&key), Some(from(1)));
+    });
+}
+
+#[test]
+fn the_same_put_again_renews_its_time_and_may_be_younger() {
+    on_each::<9, 900>(|store| {
+        let id = Key::plain(b"name").id;
+        let aged = |age| Record { value: b"value", proof: Proof::Plain { id, age } };
+        store.put(NOW, &aged(5_000), from(1)).unwrap();
+        let (soon, longer) = (NOW + Duration::from_secs(10), Notes { expires: NOW + 2 * HOUR, ..from(2) });
+        assert_eq!(store.put(soon, &aged(14_600), longer), Ok(Put::Renewed));
+        assert_eq!(store.age(soon, &Key::plain(b"name")), Some(14_600));
+        assert_eq!(store.put(soon, &aged(15_500), from(2)), Ok(Put::Renewed));
+        assert_eq!(store.age(soon, &Key::plain(b"name")), Some(14_600));
+        assert_eq!(store.notes(&Key::plain(b"name")), Some(Notes { expires: NOW + 2 * HOUR, ..from(1) }));
+        let old = store.put(soon, &aged(20_000), from(2));
+        assert!(matches!(old, Err(StoreError::Outdated(version)) if version.number == 14_600));
+    });
+}
+
+#[test]
+fn a_record_of_others_becomes_the_own_nodes_when_that_puts_it_too() {
+    on_each::<9, 900>(|store| {
+        let key = Key::immutable(b"value");
+        let tended = NOW + Duration::from_secs(60);
+        store.put(NOW, &Record::immutable(b"value"), from(1)).unwrap();
+        store.put(NOW, &Record::immutable(b"value"), Notes { tended, ..from(2) }).unwrap();
+        assert_eq!(store.notes(&key), Some(Notes { tended, ..from(1) }), "looked after, and charged to whom it came from");
+        let sooner = Notes { expires: NOW + HOUR / 2, ..own() };
+        assert_eq!(store.put(NOW, &Record::immutable(b"value"), sooner), Ok(Put::Renewed));
+        assert_eq!(store.notes(&key), Some(own()), "but for the later end");
+    });
+}
+
+#[test]
+fn a_store_that_was_not_started_takes_nothing() {
+    let mut store = FixedStore::<4, 100>::EMPTY;
+    assert_eq!(Store::put(&mut store, NOW, &Record::immutable(b"x"), from(1)), Err(StoreError::Full));
+    let mut none = FixedStore::<0, 0>::EMPTY;
+    none.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
+    assert_eq!(Store::put(&mut none, NOW, &Record::immutable(b""), own()), Err(StoreError::Full));
+    assert_eq!(Store::put(&mut none, NOW, &Record::immutable(b"x"), own()), Err(StoreError::TooLarge(0)));
+    none.remove(0);
+    assert_eq!(none.expire(NOW), Instant::NEVER);
+}
