@@ -18,6 +18,7 @@ type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
 type Dual = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>, 4>;
 
 static mut MOTE: Mote = Mote::empty();
+static mut DUAL: Dual = Dual::empty();
 
 const WORDS: usize = 4096;
 const PAINT: u32 = 0xCDCD_CDCD;
@@ -51,10 +52,11 @@ fn reset() -> ! {
 
 #[inline(never)]
 fn start() {
-    // SAFETY: nothing else touches it, and this runs once.
-    let mote = unsafe { &mut *&raw mut MOTE };
-    // Seen by nobody, it would be left out.
+    // SAFETY: nothing else touches them, and this runs once.
+    let (mote, dual) = unsafe { (&mut *&raw mut MOTE, &mut *&raw mut DUAL) };
+    // Seen by nobody, they would be left out.
     black_box(mote).start(Instant::ZERO, Config::DEFAULT, Id::from_bytes([7; 20]), [42; 32]);
+    black_box(dual).start(Instant::ZERO, Config::DEFAULT, Id::from_bytes([7; 20]), [42; 32]);
 }
 
 #[inline(never)]
