@@ -95,9 +95,10 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
-    own_id_seen: Option<R::Address>,
-    own_id_told: Option<R::Address>,
-    superseded: Option<Key>,
+    // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
+    own_id_seen: heapless::Vec<R::Address, 1>,
+    own_id_told: heapless::Vec<R::Address, 1>,
+    superseded: heapless::Vec<Key, 1>,
 }
 
 impl<
@@ -140,9 +141,9 @@ impl<
             stats: Stats::ZERO,
             started: false,
             lent: false,
-            own_id_seen: None,
-            own_id_told: None,
-            superseded: None,
+            own_id_seen: heapless::Vec::new(),
+            own_id_told: heapless::Vec::new(),
+            superseded: heapless::Vec::new(),
         }
     }
 
@@ -199,7 +200,9 @@ impl<
         self.stats = Stats::ZERO;
         self.started = true;
         self.lent = false;
-        (self.own_id_seen, self.own_id_told, self.superseded) = (None, None, None);
+        self.own_id_seen.clear();
+        self.own_id_told.clear();
+        self.superseded.clear();
     }
 
     /// Frees what was lent to the caller by the last call.
@@ -468,10 +471,10 @@ impl<
 
     fn poll_event(&mut self) -> Option<Event<'_, R::Address>> {
         self.reclaim();
-        if let Some(address) = self.own_id_seen.take() {
+        if let Some(address) = self.own_id_seen.pop() {
             return Some(Event::OwnIdSeen { address });
         }
-        if let Some(key) = self.superseded.take() {
+        if let Some(key) = self.superseded.pop() {
             return Some(Event::Superseded { key });
         }
         let slot = self.operations.iter().position(|operation| operation.state == State::Ended)?;

@@ -242,7 +242,7 @@ impl<
         let put = self.store.put(now, record, notes)?;
         self.chores.stored(notes.expires);
         if published && put == Put::Replaced {
-            self.superseded = Some(record.key());
+            self.superseded = [record.key()].into();
         }
         Ok(put)
     }
@@ -269,9 +269,9 @@ impl<
 
     /// Notes that another uses this node's id, for the user to be told of once.
     pub(super) fn meet_own_id(&mut self, address: R::Address) {
-        if self.own_id_told != Some(address) {
-            self.own_id_told = Some(address);
-            self.own_id_seen = Some(address);
+        if self.own_id_told.first() != Some(&address) {
+            self.own_id_told = [address].into();
+            self.own_id_seen = [address].into();
         }
     }
 }

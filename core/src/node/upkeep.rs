@@ -302,7 +302,7 @@ impl<
     pub(super) fn supersede(&mut self, key: Key) {
         if let Some(notes) = self.store.find(&key).and_then(|slot| self.store.notes_mut(slot)) {
             notes.pinned = false;
-            self.superseded = Some(key);
+            self.superseded = [key].into();
         }
     }
 }
