@@ -95,9 +95,10 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
+    /// Whether the user is to be told of `own_id_seen`.
+    own_id_news: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
     own_id_seen: heapless::Vec<R::Address, 1>,
-    own_id_told: heapless::Vec<R::Address, 1>,
     superseded: heapless::Vec<Key, 1>,
 }
 
@@ -141,8 +142,8 @@ impl<
             stats: Stats::ZERO,
             started: false,
             lent: false,
+            own_id_news: false,
             own_id_seen: heapless::Vec::new(),
-            own_id_told: heapless::Vec::new(),
             superseded: heapless::Vec::new(),
         }
     }
@@ -200,8 +201,8 @@ impl<
         self.stats = Stats::ZERO;
         self.started = true;
         self.lent = false;
+        self.own_id_news = false;
         self.own_id_seen.clear();
-        self.own_id_told.clear();
         self.superseded.clear();
     }
 
@@ -471,7 +472,9 @@ impl<
 
     fn poll_event(&mut self) -> Option<Event<'_, R::Address>> {
         self.reclaim();
-        if let Some(address) = self.own_id_seen.pop() {
+        if core::mem::take(&mut self.own_id_news)
+            && let Some(address) = self.own_id_seen.first().copied()
+        {
             return Some(Event::OwnIdSeen { address });
         }
         if let Some(key) = self.superseded.pop() {

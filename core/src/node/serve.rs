@@ -269,9 +269,9 @@ impl<
 
     /// Notes that another uses this node's id, for the user to be told of once.
     pub(super) fn meet_own_id(&mut self, address: R::Address) {
-        if self.own_id_told.first() != Some(&address) {
-            self.own_id_told = [address].into();
+        if self.own_id_seen.first() != Some(&address) {
             self.own_id_seen = [address].into();
+            self.own_id_news = true;
         }
     }
 }
