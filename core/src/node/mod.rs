@@ -96,9 +96,9 @@ pub struct Node<
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
-    own_id_seen: heapless::Vec<R::Address, 1>,
-    own_id_told: heapless::Vec<R::Address, 1>,
-    superseded: heapless::Vec<Key, 1>,
+    own_id_seen: heapless::Vec<R::Address, 1, u8>,
+    own_id_told: heapless::Vec<R::Address, 1, u8>,
+    superseded: heapless::Vec<Key, 1, u8>,
 }
 
 impl<
