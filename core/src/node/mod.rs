@@ -98,8 +98,8 @@ pub struct Node<
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
-    own_id_seen: heapless::Vec<R::Address, 1>,
-    superseded: heapless::Vec<Key, 1>,
+    own_id_seen: heapless::Vec<R::Address, 1, u8>,
+    superseded: heapless::Vec<Key, 1, u8>,
 }
 
 impl<
