@@ -34,14 +34,14 @@ pub trait Machine {
     ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots busy, no address, or more than the bound.
+    /// [`FindError`]: all slots busy, no address, more than the bound, or a node that isn't started.
     fn bootstrap(&mut self, now: Instant, addresses: &[Self::Address]) -> Result<Query, FindError>;
 
     /// Asks the node at an address whether it is there.
     ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots busy.
+    /// [`FindError`]: all slots busy, or a node that isn't started.
     fn ping(&mut self, now: Instant, address: Self::Address) -> Result<Query, FindError>;
 
     /// Looks up the nodes responsible for `target`.

@@ -312,6 +312,9 @@ impl<
 
     fn bootstrap(&mut self, now: Instant, addresses: &[R::Address]) -> Result<Query, FindError> {
         self.reclaim();
+        if !self.started {
+            return Err(FindError::NotStarted);
+        }
         if addresses.is_empty() || addresses.len() > SEEDS {
             return Err(FindError::Addresses(SEEDS));
         }
@@ -324,6 +327,9 @@ impl<
 
     fn ping(&mut self, now: Instant, address: R::Address) -> Result<Query, FindError> {
         self.reclaim();
+        if !self.started {
+            return Err(FindError::NotStarted);
+        }
         let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
         let own = self.table.own();
         let limits = self.lookup_limits();

@@ -169,7 +169,7 @@ impl<
         match task {
             Task::Ping => return,
             Task::Put if !publish || ending == Ending::Conflict => self.unpin(&key),
-            Task::Put => self.chores.publish_by(now + self.publish_interval(&key)),
+            Task::Put => self.publish_later(&key),
             Task::Republish if ending == Ending::Conflict => self.supersede(key),
             Task::Neighbourhood => self.chores.begin_tending(now),
             Task::Bootstrap | Task::Rejoin => self.table.disturbed(now),
@@ -202,11 +202,14 @@ impl<
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
+        let put = operation.is_running() && operation.task == Task::Put;
         operation.state = State::Idle;
         free_buffer(&mut self.buffers, operation.buffer.take());
-        let (task, key, publish) = (operation.task, operation.key, operation.publish);
-        if task == Task::Put && !publish {
+        let (key, publish) = (operation.key, operation.publish);
+        if put && !publish {
             self.unpin(&key);
+        } else if put {
+            self.publish_later(&key);
         }
     }
 
@@ -215,12 +218,12 @@ impl<
         let Some(operation) = self.operations.get(usize::from(slot)).filter(|operation| operation.is_running()) else {
             return;
         };
-        let task = operation.task;
+        let (task, key) = (operation.task, operation.key);
         self.abandon(slot);
         match task {
             Task::Neighbourhood => self.table.disturbed(now),
             Task::Rejoin => self.seeds.again(now),
-            Task::Republish => self.chores.publish_by(now + Duration::from_secs(1)),
+            Task::Republish => self.publish_soon(now, &key),
             _ => {}
         }
     }
