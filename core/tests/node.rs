@@ -1,6 +1,10 @@
 //! Whole nodes in a small network: what a user of the library relies on.
 #![allow(unreachable_pub, reason = "the network is shared by test binaries")]
 
+#[path = "node/by_hand.rs"]
+mod by_hand;
+#[path = "node/commands.rs"]
+mod commands;
 mod net;
 
 use core::time::Duration;
