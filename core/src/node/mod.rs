@@ -357,7 +357,8 @@ impl<
         if !self.supports(key.kind) {
             return Err(GetError::Unsupported(key.kind));
         }
-        let held = self.store.find(&key);
+        let alive = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.expires > now);
+        let held = self.store.find(&key).filter(alive);
         if self.knows_nobody() && held.is_none() {
             return Err(GetError::NoContacts);
         }

@@ -1,7 +1,5 @@
 //! An operation on its way: it asks whom its lookup names, then, if it stores, stores there, and ends.
 
-use core::time::Duration;
-
 use super::operation::{Ending, Operation, State, Task};
 use super::question::Owner;
 use super::{Node, free_buffer};
