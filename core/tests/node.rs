@@ -6,6 +6,8 @@ mod by_hand;
 #[path = "node/commands.rs"]
 mod commands;
 mod net;
+#[path = "node/records.rs"]
+mod records;
 
 use core::time::Duration;
 
