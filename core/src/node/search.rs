@@ -164,9 +164,11 @@ impl<
         let target = operation.lookup.target();
         operation.end(now, ending);
         let (task, key, publish) = (operation.task, operation.key, operation.publish);
+        let failed = ending == Ending::Conflict || (operation.compare.is_some() && ending != Ending::Stored);
         match task {
             Task::Ping => return,
-            Task::Put if !publish || ending == Ending::Conflict => self.unpin(&key),
+            Task::Put if failed => self.withdraw(&key),
+            Task::Put if !publish => self.unpin(&key),
             Task::Put => self.publish_later(&key),
             Task::Republish if ending == Ending::Conflict => self.supersede(key),
             Task::Neighbourhood => self.chores.begin_tending(now),
@@ -203,8 +205,10 @@ impl<
         let put = operation.is_running() && operation.task == Task::Put;
         operation.state = State::Idle;
         free_buffer(&mut self.buffers, operation.buffer.take());
-        let (key, publish) = (operation.key, operation.publish);
-        if put && !publish {
+        let (key, publish, compares) = (operation.key, operation.publish, operation.compare.is_some());
+        if put && compares {
+            self.withdraw(&key);
+        } else if put && !publish {
             self.unpin(&key);
         } else if put {
             self.publish_later(&key);
@@ -223,6 +227,14 @@ impl<
             Task::Rejoin => self.seeds.again(now),
             Task::Republish => self.publish_soon(now, &key),
             _ => {}
+        }
+    }
+
+    /// A record that lost, or may have lost, to the one it was to replace must not spread from here.
+    fn withdraw(&mut self, key: &Key) {
+        let put = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.pinned);
+        if let Some(slot) = self.store.find(key).filter(put) {
+            self.store.remove(slot);
         }
     }
 
