@@ -5,9 +5,14 @@
 mod by_hand;
 #[path = "node/commands.rs"]
 mod commands;
+#[path = "node/joining.rs"]
+mod joining;
 mod net;
 #[path = "node/records.rs"]
 mod records;
+#[cfg(feature = "ed25519")]
+#[path = "node/signed.rs"]
+mod signed;
 
 use core::time::Duration;
 
