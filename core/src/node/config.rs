@@ -39,7 +39,8 @@ pub struct Config {
     pub republish: Duration,
     /// Requests a second taken from one address group, with bursts of twice as many: 64 by default.
     pub budget: u16,
-    /// Bytes of records held for one address group: a quarter of the store's bytes is sensible; 65,536 by default.
+    /// Bytes of records held for one address group, each record counted as its value and 100 bytes: a quarter of the store is sensible;
+    /// 65,536 by default.
     pub quota: usize,
     /// Whether ids must fit their addresses (BEP 42's rule). `false` by default.
     pub bind_ids: bool,

@@ -95,9 +95,11 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
-    own_id_seen: Option<R::Address>,
-    own_id_told: Option<R::Address>,
-    superseded: Option<Key>,
+    /// Whether the user is to be told of `own_id_seen`.
+    own_id_news: bool,
+    // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
+    own_id_seen: heapless::Vec<R::Address, 1, u8>,
+    superseded: heapless::Vec<Key, 1, u8>,
 }
 
 impl<
@@ -140,9 +142,9 @@ impl<
             stats: Stats::ZERO,
             started: false,
             lent: false,
-            own_id_seen: None,
-            own_id_told: None,
-            superseded: None,
+            own_id_news: false,
+            own_id_seen: heapless::Vec::new(),
+            superseded: heapless::Vec::new(),
         }
     }
 
@@ -199,7 +201,9 @@ impl<
         self.stats = Stats::ZERO;
         self.started = true;
         self.lent = false;
-        (self.own_id_seen, self.own_id_told, self.superseded) = (None, None, None);
+        self.own_id_news = false;
+        self.own_id_seen.clear();
+        self.superseded.clear();
     }
 
     /// Frees what was lent to the caller by the last call.
@@ -475,10 +479,12 @@ impl<
 
     fn poll_event(&mut self) -> Option<Event<'_, R::Address>> {
         self.reclaim();
-        if let Some(address) = self.own_id_seen.take() {
+        if core::mem::take(&mut self.own_id_news)
+            && let Some(address) = self.own_id_seen.first().copied()
+        {
             return Some(Event::OwnIdSeen { address });
         }
-        if let Some(key) = self.superseded.take() {
+        if let Some(key) = self.superseded.pop() {
             return Some(Event::Superseded { key });
         }
         let slot = self.operations.iter().position(|operation| operation.state == State::Ended)?;

@@ -26,6 +26,9 @@ pub(super) struct Asked<A> {
 /// Bytes out for each byte in toward an address that has not proved itself (RFC 9000, section 8).
 const AMPLIFICATION: usize = 3;
 
+/// What a record costs its source beside its value, in bytes, so that many small ones are not free.
+const RECORD_COST: usize = 100;
+
 /// Of the request slots, one in so many may be asking strangers whether they are there.
 const INTRODUCTIONS: usize = 4;
 
@@ -194,7 +197,7 @@ impl<
         let source = asked.from.group().filter(|_| !handover);
         let mut expires = now + lifetime;
         let held = self.store.find(&record.key()).and_then(|slot| self.store.get(slot));
-        if let Some(held) = held {
+        if let Some(held) = held.filter(|held| held.notes.expires > now) {
             self.check_against(now, &held, offer)?;
             if handover && held.version(now).digest == record.version().digest {
                 expires = expires.min(held.notes.expires);
@@ -203,7 +206,7 @@ impl<
             return Err((ErrorCode::Conflict, 0));
         }
         let quota = self.config.quota;
-        if source.is_some_and(|source| self.store.bytes() > quota && self.bytes_from(source) >= quota) {
+        if source.is_some_and(|source| self.store.bytes() + self.store.len() * RECORD_COST > quota && self.bytes_from(source) >= quota) {
             return Err((ErrorCode::Full, 0));
         }
         if self.config.verify.is_some_and(|verify| !record.verify(verify)) {
@@ -239,14 +242,14 @@ impl<
         let put = self.store.put(now, record, notes)?;
         self.chores.stored(notes.expires);
         if published && put == Put::Replaced {
-            self.superseded = Some(record.key());
+            self.superseded = [record.key()].into();
         }
         Ok(put)
     }
 
     fn bytes_from(&self, source: crate::Group) -> usize {
         let held = (0..self.store.len()).filter_map(|slot| self.store.get(slot));
-        held.filter(|held| held.notes.source == Some(source)).map(|held| held.stored.value.len()).sum()
+        held.filter(|held| held.notes.source == Some(source)).map(|held| held.stored.value.len() + RECORD_COST).sum()
     }
 
     /// Asks a stranger who serves whether it is there, if the table would take it: only once it has proved its address, or within what
@@ -266,9 +269,9 @@ impl<
 
     /// Notes that another uses this node's id, for the user to be told of once.
     pub(super) fn meet_own_id(&mut self, address: R::Address) {
-        if self.own_id_told != Some(address) {
-            self.own_id_told = Some(address);
-            self.own_id_seen = Some(address);
+        if self.own_id_seen.first() != Some(&address) {
+            self.own_id_seen = [address].into();
+            self.own_id_news = true;
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Seeds<A, const N: usize> {
     /// Zero: nothing to try.
     due: Instant,
     pause: Duration,
-    next: usize,
+    next: u8,
 }
 
 impl<A: Address, const N: usize> Seeds<A, N> {
@@ -67,8 +67,8 @@ impl<A: Address, const N: usize> Seeds<A, N> {
     fn next(&mut self, now: Instant) -> Option<A> {
         self.pause = (self.pause * 2).clamp(PAUSE.0, PAUSE.1);
         self.due = now + self.pause;
-        self.next = (self.next + 1) % self.addresses.len().max(1);
-        self.addresses.get(self.next).copied()
+        self.next = self.next.wrapping_add(1);
+        self.addresses.get(usize::from(self.next).checked_rem(self.addresses.len())?).copied()
     }
 }
 
@@ -312,7 +312,7 @@ impl<
     pub(super) fn supersede(&mut self, key: Key) {
         if let Some(notes) = self.store.find(&key).and_then(|slot| self.store.notes_mut(slot)) {
             notes.pinned = false;
-            self.superseded = Some(key);
+            self.superseded = [key].into();
         }
     }
 }

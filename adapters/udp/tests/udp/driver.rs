@@ -1,0 +1,165 @@
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+use std::net::UdpSocket;
+use std::thread::sleep;
+use std::time::Instant;
+
+use kadlet::wire::MAX_DATAGRAM;
+use kadlet_udp::{Buffers, Driver};
+
+use crate::fake::Fake;
+
+const ANY_V4: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+const ANY_V6: (Ipv6Addr, u16) = (Ipv6Addr::LOCALHOST, 0);
+
+fn driver(address: impl Into<SocketAddr>) -> Driver<Fake> {
+    Driver::bind(address.into(), Fake::new()).unwrap()
+}
+
+/// A socket that gives up waiting after some seconds.
+fn peer(address: impl Into<SocketAddr>) -> UdpSocket {
+    let socket = UdpSocket::bind(address.into()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+}
+
+/// An address at which nobody is.
+fn deserted(address: impl Into<SocketAddr>) -> SocketAddr {
+    peer(address).local_addr().unwrap()
+}
+
+/// Reads until what is waited for has happened.
+fn until(driver: &mut Driver<Fake>, done: impl Fn(&Driver<Fake>) -> bool) {
+    let (mut buffers, start) = (Buffers::new(), Instant::now());
+    while !done(driver) {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain: {:?}", driver.losses());
+        while driver.on_readable(&mut buffers) {}
+        sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_datagram_is_answered_to_whom_it_came_from() {
+    for address in [SocketAddr::from(ANY_V4), SocketAddr::from(ANY_V6)] {
+        let (mut driver, peer) = (driver(address), peer(address));
+        peer.send_to(b"question", driver.local_addr()).unwrap();
+        until(&mut driver, |driver| !driver.machine().received.is_empty());
+        assert_eq!(driver.machine().received, [(peer.local_addr().unwrap(), b"question".to_vec())]);
+        let mut answer = [0; 16];
+        assert_eq!(peer.recv_from(&mut answer).unwrap(), (8, driver.local_addr()));
+        assert_eq!(&answer[..8], b"question");
+    }
+}
+
+#[test]
+fn one_socket_serves_peers_of_both_families_by_their_canonical_addresses() {
+    let mut driver = driver((Ipv6Addr::UNSPECIFIED, 0));
+    let port = driver.local_addr().port();
+    let (v4, v6) = (peer(ANY_V4), peer(ANY_V6));
+    v4.send_to(b"four", (Ipv4Addr::LOCALHOST, port)).unwrap();
+    v6.send_to(b"six", (Ipv6Addr::LOCALHOST, port)).unwrap();
+    until(&mut driver, |driver| driver.machine().received.len() == 2);
+    let (v4_address, v6_address) = (v4.local_addr().unwrap(), v6.local_addr().unwrap());
+    assert!(driver.machine().received.contains(&(v4_address, b"four".to_vec())));
+    assert!(driver.machine().received.contains(&(v6_address, b"six".to_vec())));
+
+    driver.machine_mut().outgoing.extend([(v4_address, b"more".to_vec()), (v6_address, b"more".to_vec())]);
+    driver.flush(&mut Buffers::new());
+    for (peer, first) in [(v4, 4), (v6, 3)] {
+        let mut bytes = [0; 16];
+        assert_eq!(peer.recv(&mut bytes).unwrap(), first);
+        assert_eq!(peer.recv(&mut bytes).unwrap(), 4);
+    }
+}
+
+#[test]
+fn a_call_takes_at_most_128_datagrams_and_says_that_more_wait() {
+    let (mut driver, peer, mut buffers) = (driver(ANY_V4), peer(ANY_V4), Buffers::new());
+    for number in 0..150_u8 {
+        peer.send_to(&[number], driver.local_addr()).unwrap();
+    }
+    assert!(driver.on_readable(&mut buffers));
+    assert_eq!(driver.machine().received.len(), 128);
+    assert!(!driver.on_readable(&mut buffers));
+    let received: Vec<u8> = driver.machine().received.iter().map(|(_, datagram)| datagram[0]).collect();
+    assert_eq!(received, (0..150).collect::<Vec<u8>>());
+}
+
+#[test]
+fn a_call_sends_at_most_128_datagrams_and_is_due_again_until_all_are_sent() {
+    let (mut driver, peer, mut buffers) = (driver(ANY_V4), peer(ANY_V4), Buffers::new());
+    let to = peer.local_addr().unwrap();
+    driver.machine_mut().outgoing.extend((0..150).map(|number| (to, vec![number])));
+    driver.flush(&mut buffers);
+    assert_eq!(driver.machine().outgoing.len(), 150 - 128);
+    assert!(driver.deadline().unwrap() <= Instant::now());
+    driver.on_timeout(&mut buffers);
+    assert_eq!(driver.deadline(), None);
+    let mut bytes = [0; 16];
+    assert!((0..150).all(|number| peer.recv(&mut bytes).unwrap() == 1 && bytes[0] == number));
+}
+
+#[test]
+fn a_datagram_larger_than_any_message_is_dropped_and_counted() {
+    let (mut driver, peer) = (driver(ANY_V4), peer(ANY_V4));
+    for len in [MAX_DATAGRAM + 1, MAX_DATAGRAM + 500, 60_000, MAX_DATAGRAM] {
+        peer.send_to(&vec![7; len], driver.local_addr()).unwrap();
+    }
+    until(&mut driver, |driver| !driver.machine().received.is_empty());
+    assert_eq!(driver.machine().received, [(peer.local_addr().unwrap(), vec![7; MAX_DATAGRAM])]);
+    assert_eq!(driver.losses().oversized, 3);
+}
+
+#[test]
+fn what_cannot_be_sent_is_told_of_its_peer_and_stops_nobody_else() {
+    let (mut driver, peer) = (driver(ANY_V4), peer(ANY_V4));
+    let to = peer.local_addr().unwrap();
+    let port_zero = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let other_family = deserted(ANY_V6);
+    for address in [to, port_zero, to, other_family, to] {
+        driver.machine_mut().outgoing.push_back((address, vec![7]));
+    }
+    driver.flush(&mut Buffers::new());
+    let mut told = driver.machine().unreachable.clone();
+    told.sort();
+    assert_eq!(told, [port_zero, other_family]);
+    assert_eq!(driver.losses().failed, 2);
+    let mut bytes = [0; 16];
+    assert!((0..3).all(|_| peer.recv(&mut bytes).unwrap() == 1));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_refusal_reaches_only_the_peer_that_refused() {
+    let sockets = [
+        (SocketAddr::from(ANY_V4), SocketAddr::from(ANY_V4)),
+        (SocketAddr::from(ANY_V6), SocketAddr::from(ANY_V6)),
+        (SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), SocketAddr::from(ANY_V4)),
+        (SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), SocketAddr::from(ANY_V6)),
+    ];
+    for (local, remote) in sockets {
+        let (mut driver, peer, gone) = (driver(local), peer(remote), deserted(remote));
+        for _ in 0..10 {
+            for address in [gone, gone, peer.local_addr().unwrap()] {
+                driver.machine_mut().outgoing.push_back((address, vec![7]));
+            }
+        }
+        driver.flush(&mut Buffers::new());
+        until(&mut driver, |driver| driver.losses().refused == 20);
+        assert_eq!(driver.machine().unreachable, vec![gone; 20], "of {local}");
+        let mut bytes = [0; 16];
+        assert!((0..10).all(|_| peer.recv(&mut bytes).unwrap() == 1), "nothing for the others is lost");
+        assert_eq!((driver.losses().failed, driver.losses().unsent), (0, 0));
+    }
+}
+
+#[test]
+fn a_refusal_does_not_hide_the_datagrams_behind_it() {
+    let (mut driver, peer, gone) = (driver(ANY_V4), peer(ANY_V4), deserted(ANY_V4));
+    driver.machine_mut().outgoing.push_back((gone, vec![7]));
+    driver.flush(&mut Buffers::new());
+    peer.send_to(b"hello", driver.local_addr()).unwrap();
+    sleep(Duration::from_millis(10));
+    assert!(!driver.on_readable(&mut Buffers::new()));
+    assert_eq!(driver.machine().received.len(), 1);
+}

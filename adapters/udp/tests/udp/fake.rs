@@ -1,0 +1,123 @@
+//! A machine that sends what it is told to, echoes what it is sent, and remembers who could not be reached.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use kadlet::store::StoreError;
+use kadlet::{
+    Config, Contact, Done, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Machine, Node, Options, Progress, PutError,
+    Query, Record, Stats, Transmit, Wake,
+};
+
+pub(crate) type Mote = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+
+pub(crate) fn mote() -> Mote {
+    Mote::new(Instant::ZERO, Config::default(), kadlet_udp::random_id().unwrap(), kadlet_udp::seed().unwrap())
+}
+
+pub(crate) struct Fake {
+    /// What the fake has no answer of its own for.
+    node: Mote,
+    pub(crate) outgoing: VecDeque<(SocketAddr, Vec<u8>)>,
+    pub(crate) received: Vec<(SocketAddr, Vec<u8>)>,
+    pub(crate) unreachable: Vec<SocketAddr>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Self {
+        Self { node: mote(), outgoing: VecDeque::new(), received: Vec::new(), unreachable: Vec::new() }
+    }
+}
+
+impl Machine for Fake {
+    type Address = SocketAddr;
+    type Routing = <Mote as Machine>::Routing;
+    type Store = <Mote as Machine>::Store;
+
+    fn handle_datagram(&mut self, _: Instant, from: SocketAddr, datagram: &[u8], buf: &mut [u8]) -> Option<Transmit<SocketAddr>> {
+        self.received.push((from, datagram.to_vec()));
+        buf[..datagram.len()].copy_from_slice(datagram);
+        Some(Transmit { to: from, len: datagram.len() })
+    }
+
+    fn handle_unreachable(&mut self, _: Instant, to: SocketAddr) {
+        self.unreachable.push(to);
+    }
+
+    fn poll_transmit(&mut self, _: Instant, buf: &mut [u8]) -> Option<Transmit<SocketAddr>> {
+        let (to, datagram) = self.outgoing.pop_front()?;
+        buf[..datagram.len()].copy_from_slice(&datagram);
+        Some(Transmit { to, len: datagram.len() })
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, Wake)> {
+        (!self.outgoing.is_empty()).then_some((Instant::ZERO, Wake::Transmit))
+    }
+
+    fn handle_timeout(&mut self, _: Instant) {}
+
+    fn poll_event(&mut self) -> Option<Event<'_, SocketAddr>> {
+        None
+    }
+
+    fn take(&mut self, query: Query) -> Option<Done<'_, SocketAddr>> {
+        self.node.take(query)
+    }
+
+    fn progress(&self, query: Query) -> Option<Progress<'_, SocketAddr>> {
+        self.node.progress(query)
+    }
+
+    fn id(&self) -> Id {
+        self.node.id()
+    }
+
+    fn bootstrap(&mut self, now: Instant, addresses: &[SocketAddr]) -> Result<Query, FindError> {
+        self.node.bootstrap(now, addresses)
+    }
+
+    fn ping(&mut self, now: Instant, address: SocketAddr) -> Result<Query, FindError> {
+        self.node.ping(now, address)
+    }
+
+    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<Query, FindError> {
+        self.node.find_node(now, target, options)
+    }
+
+    fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<Query, GetError> {
+        self.node.get(now, key, options)
+    }
+
+    fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<Query, PutError> {
+        self.node.put(now, record, options)
+    }
+
+    fn unpublish(&mut self, now: Instant, key: &Key) -> bool {
+        self.node.unpublish(now, key)
+    }
+
+    fn cancel(&mut self, query: Query) {
+        self.node.cancel(query);
+    }
+
+    fn restore_contact(&mut self, now: Instant, contact: Contact<SocketAddr>) {
+        self.node.restore_contact(now, contact);
+    }
+
+    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError> {
+        self.node.restore_record(now, record, lifetime, publish)
+    }
+
+    fn stats(&self) -> &Stats {
+        self.node.stats()
+    }
+
+    fn routing(&self) -> &Self::Routing {
+        self.node.routing()
+    }
+
+    fn store(&self) -> &Self::Store {
+        self.node.store()
+    }
+}

@@ -1,0 +1,5 @@
+//! The driver and the server, on real sockets of the loopback interface.
+
+mod driver;
+mod fake;
+mod server;

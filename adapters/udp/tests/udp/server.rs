@@ -1,0 +1,205 @@
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use kadlet::{FindError, GetError, Key, Machine, Options, PutError, Record};
+use kadlet_udp::{Driver, Error, Server};
+
+use crate::fake::{Mote, mote};
+
+const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn server(address: impl Into<SocketAddr>) -> Server<Mote> {
+    Server::bind(address.into(), mote()).unwrap()
+}
+
+/// Servers of which all but the first have joined through the first.
+fn network(size: usize) -> Vec<Server<Mote>> {
+    let servers: Vec<_> = (0..size).map(|_| server(LOCAL)).collect();
+    for server in &servers[1..] {
+        server.handle().bootstrap(&[servers[0].local_addr()], LIMIT).unwrap();
+    }
+    servers
+}
+
+/// A socket that takes everything in and never answers.
+fn silent() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind(LOCAL).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+#[test]
+fn what_one_node_puts_another_gets() {
+    let servers = network(8);
+    let record = Record::immutable(b"hello world");
+    let stored = servers[1].handle().put(&record, &Options::default()).unwrap();
+    assert!(!stored.holders.is_empty() && stored.holders.len() == stored.wanted, "{stored:?}");
+    for server in &servers {
+        let got = server.handle().get(record.key(), &Options::default()).unwrap();
+        assert_eq!(got.record.as_record(), record);
+    }
+}
+
+#[test]
+fn nodes_of_both_families_meet_on_a_socket_for_both() {
+    let both = server((Ipv6Addr::UNSPECIFIED, 0));
+    let port = both.local_addr().port();
+    let (v4, v6) = (server(LOCAL), server((Ipv6Addr::LOCALHOST, 0)));
+    v4.handle().bootstrap(&[(Ipv4Addr::LOCALHOST, port).into()], LIMIT).unwrap();
+    v6.handle().bootstrap(&[(Ipv6Addr::LOCALHOST, port).into()], LIMIT).unwrap();
+    let record = Record::immutable(b"over there");
+    v4.handle().put(&record, &Options::default()).unwrap();
+    assert_eq!(v6.handle().get(record.key(), &Options::default()).unwrap().record.value, b"over there");
+}
+
+#[test]
+fn what_nobody_holds_is_not_found_and_the_report_says_who_was_asked() {
+    let servers = network(3);
+    match servers[2].handle().get(Key::immutable(b"never put"), &Options::default()) {
+        Err(Error::NotFound { closest, report }) => {
+            assert_eq!(closest.len(), 2);
+            assert_eq!((report.asked, report.answered), (2, 2));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_call_that_cannot_begin_says_why() {
+    let alone = server(LOCAL).handle();
+    let alone_server = server(LOCAL);
+    let handle = alone_server.handle();
+    assert_eq!(alone.losses(), Err(Error::Stopped), "a handle outlives its server");
+    assert_eq!(handle.bootstrap(&[], LIMIT).map(|_| ()), Err(Error::Find(FindError::Addresses(4))));
+    assert_eq!(handle.get(Key::immutable(b"x"), &Options::default()).map(|_| ()), Err(Error::Get(GetError::NoContacts)));
+    assert_eq!(handle.put(&Record::immutable(b"x"), &Options::default()).map(|_| ()), Err(Error::Put(PutError::NoContacts)));
+}
+
+#[test]
+fn a_ping_is_answered_by_whom_it_reaches_and_refused_at_once_by_nobody() {
+    let servers = network(2);
+    let pong = servers[0].handle().ping(servers[1].local_addr(), LIMIT).unwrap();
+    assert_eq!(pong.contact.address, servers[1].local_addr());
+    let (socket, gone) = silent();
+    drop(socket);
+    let start = Instant::now();
+    let failed = servers[0].handle().ping(gone, LIMIT);
+    assert!(matches!(failed, Err(Error::Failed { .. })), "{failed:?}");
+    assert!(start.elapsed() < LIMIT / 2);
+}
+
+#[test]
+fn a_call_ends_at_its_time_limit() {
+    let (_socket, address) = silent();
+    let server = server(LOCAL);
+    let start = Instant::now();
+    let ended = server.handle().ping(address, Duration::from_millis(300));
+    assert_eq!(ended.map(|_| ()), Err(Error::TimedOut));
+    assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn calls_wait_for_a_slot() {
+    let servers = network(4);
+    let puts: Vec<_> = (0..32_u8)
+        .map(|number| {
+            let handle = servers[usize::from(number) % 2].handle();
+            thread::spawn(move || handle.put(&Record::immutable(&[number; 9]), &Options::default()).map(|stored| stored.wanted))
+        })
+        .collect();
+    for put in puts {
+        assert_eq!(put.join().unwrap(), Ok(3));
+    }
+}
+
+#[test]
+fn a_shutdown_ends_the_calls_that_wait_and_gives_the_machine_back() {
+    let (_socket, address) = silent();
+    let server = server(LOCAL);
+    let waiting: Vec<_> = (0..8)
+        .map(|_| {
+            let handle = server.handle();
+            thread::spawn(move || handle.ping(address, Duration::from_secs(60)).map(|_| ()))
+        })
+        .collect();
+    let handle = server.handle();
+    let id = handle.with(|machine, _| machine.id()).unwrap();
+    while handle.with(|machine, _| machine.stats().sent).unwrap() == 0 {
+        thread::yield_now();
+    }
+    let start = Instant::now();
+    assert_eq!(server.shutdown().unwrap().id(), id);
+    for call in waiting {
+        assert_eq!(call.join().unwrap(), Err(Error::Stopped));
+    }
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_function_of_the_callers_that_panics_ends_the_server_and_nobody_waits_for_ever() {
+    let server = server(LOCAL);
+    let handle = server.handle();
+    assert_eq!(handle.with(|_, _| -> u8 { panic!("expected by the test") }), Err(Error::Stopped));
+    assert_eq!(handle.losses(), Err(Error::Stopped));
+    assert!(server.shutdown().is_err());
+}
+
+#[test]
+fn a_watcher_is_told_how_a_call_stands() {
+    let servers = network(8);
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    let watched = servers[7].handle().watch(move |progress| {
+        assert!(progress.report.answered <= progress.report.asked);
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    watched.put(&Record::immutable(b"watched"), &Options::default()).unwrap();
+    assert!(told.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn an_event_that_no_call_waits_for_is_told_on() {
+    let (sender, told) = std::sync::mpsc::channel();
+    let driver = Driver::bind(LOCAL.into(), mote()).unwrap();
+    let server = Server::start_with(driver, move |event| drop(sender.send(format!("{event:?}")))).unwrap();
+    let (socket, gone) = silent();
+    drop(socket);
+    server.handle().with(move |machine, now| machine.ping(now, gone).map(|_| ())).unwrap().unwrap();
+    assert!(told.recv_timeout(LIMIT).unwrap().contains("Done"));
+}
+
+#[test]
+fn garbage_does_not_keep_a_get_from_ending() {
+    let servers = network(4);
+    let record = Record::immutable(b"behind the noise");
+    servers[1].handle().put(&record, &Options::default()).unwrap();
+    let late = server(LOCAL);
+    late.handle().bootstrap(&[servers[0].local_addr()], LIMIT).unwrap();
+    let targets: Vec<_> = servers.iter().chain([&late]).map(Server::local_addr).collect();
+    let stop = Arc::new(AtomicUsize::new(0));
+    let (stopped, socket) = (stop.clone(), UdpSocket::bind(LOCAL).unwrap());
+    let flood = thread::spawn(move || {
+        let mut noise = [0; 200];
+        // Bounded, should nobody stop it.
+        for round in 0..200_000_u32 {
+            if stopped.load(Ordering::Relaxed) != 0 {
+                break;
+            }
+            noise[..4].copy_from_slice(&round.wrapping_mul(0x9E37_79B9).to_be_bytes());
+            let _ = socket.send_to(&noise, targets[round as usize % targets.len()]);
+        }
+    });
+    while late.handle().with(|machine, _| machine.stats().wrong_version).unwrap() == 0 {
+        thread::yield_now();
+    }
+    let got = late.handle().get(record.key(), &Options::default());
+    stop.store(1, Ordering::Relaxed);
+    flood.join().unwrap();
+    assert_eq!(got.unwrap().record.value, b"behind the noise");
+}

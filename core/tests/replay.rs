@@ -1,0 +1,43 @@
+//! Runs the fuzz targets' committed inputs, findings included, through the same bodies on stable.
+
+use std::path::{Path, PathBuf};
+
+#[path = "fuzz/decode.rs"]
+pub mod decode;
+#[cfg(feature = "alloc")]
+#[path = "fuzz/store.rs"]
+pub mod store;
+
+#[test]
+fn the_corpus_of_decode_finds_nothing() {
+    replay("decode", decode::run);
+}
+
+#[cfg(feature = "alloc")]
+#[test]
+fn the_corpus_of_store_finds_nothing() {
+    replay("store", store::run);
+}
+
+fn replay(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let mut inputs: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    inputs.sort();
+    assert!(!inputs.is_empty(), "{} is empty", folder.display());
+    for input in inputs {
+        let data = std::fs::read(&input).unwrap();
+        let _named = Named(&input);
+        run(&data);
+    }
+}
+
+/// Names the input when its run panics.
+struct Named<'a>(&'a Path);
+
+impl Drop for Named<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the input was {}", self.0.display());
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Any bytes: decoding never panics, and what decodes re-encodes to the same bytes.
+
+#![no_main]
+
+#[path = "../../core/tests/fuzz/decode.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
