@@ -247,14 +247,20 @@ impl<
                 second = Some((at, key));
             }
         }
-        self.chores.publish = second.map(|(at, _)| at);
         let Some((at, key)) = first else {
+            self.chores.publish = None;
             return false;
         };
-        if at > now || !self.begin(now, slot, Task::Republish, key.id, Options::DEFAULT.timeout) {
-            self.chores.publish_by(at.max(now + Duration::from_secs(1)));
+        if at > now {
+            self.chores.publish = Some(at);
             return false;
         }
+        if !self.begin(now, slot, Task::Republish, key.id, Options::DEFAULT.timeout) {
+            // Nobody is known to store anything at: all that waits, waits on.
+            self.chores.publish = Some(now + Duration::from_secs(1));
+            return false;
+        }
+        self.chores.publish = second.map(|(at, _)| at);
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
             operation.key = key;
         }
