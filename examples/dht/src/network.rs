@@ -53,18 +53,7 @@ impl Client {
                 Error::new(Exit::Network, what).tip("check that a node runs there (`kadlet ping ADDR`) and that --network is the same")
             );
         }
-        client.look_around()?;
         Ok(client)
-    }
-
-    /// Finds nodes anywhere in the network. All that one node names for a key may be gone by now: others know better.
-    fn look_around(&self) -> Result<(), Error> {
-        let anywhere = kadlet_udp::random_id()?;
-        let options = Options { timeout: self.left() / 2, ..Options::DEFAULT };
-        match self.asking("looking around").find_node(anywhere, &options) {
-            Err(trouble @ Trouble::Stopped) => Err(explain(&trouble)),
-            _ => Ok(()),
-        }
     }
 
     /// The operations, with a time limit of what is left of the command's.
