@@ -1,7 +1,26 @@
 //! Whole nodes in a small network: what a user of the library relies on.
 #![allow(unreachable_pub, reason = "the network is shared by test binaries")]
 
+#[path = "node/amplification.rs"]
+mod amplification;
+#[path = "node/by_hand.rs"]
+mod by_hand;
+#[path = "node/commands.rs"]
+mod commands;
+#[path = "node/hostile.rs"]
+mod hostile;
+#[path = "node/joining.rs"]
+mod joining;
+#[path = "node/memory.rs"]
+mod memory;
 mod net;
+#[path = "node/records.rs"]
+mod records;
+#[cfg(feature = "ed25519")]
+#[path = "node/signed.rs"]
+mod signed;
+#[path = "node/timers.rs"]
+mod timers;
 
 use core::time::Duration;
 

@@ -4,10 +4,19 @@ use std::path::{Path, PathBuf};
 
 #[path = "fuzz/decode.rs"]
 pub mod decode;
+#[cfg(feature = "alloc")]
+#[path = "fuzz/store.rs"]
+pub mod store;
 
 #[test]
 fn the_corpus_of_decode_finds_nothing() {
     replay("decode", decode::run);
+}
+
+#[cfg(feature = "alloc")]
+#[test]
+fn the_corpus_of_store_finds_nothing() {
+    replay("store", store::run);
 }
 
 fn replay(target: &str, run: fn(&[u8])) {

@@ -80,7 +80,7 @@ impl Outbox {
 
     /// Whereto the datagram at `index` goes.
     pub(crate) fn to(&self, index: usize) -> Option<SocketAddr> {
-        self.heads.get(index).map(|(_, to)| *to)
+        self.heads.get(..self.len)?.get(index).map(|(_, to)| *to)
     }
 
     /// All datagrams from `first` on.
@@ -99,5 +99,24 @@ impl Default for Buffers {
 impl fmt::Debug for Buffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffers").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outbox_ends_where_it_was_filled() {
+        let Buffers { mut outbox, .. } = Buffers::new();
+        for len in 0..BATCH {
+            assert_eq!((outbox.len(), outbox.to(len)), (len, None), "what was sent before is not sent again");
+            outbox.push(len, NOWHERE);
+        }
+        assert!(outbox.is_full() && outbox.room().is_none());
+        outbox.push(7, NOWHERE);
+        assert_eq!(outbox.datagrams(30).map(|(bytes, _)| bytes.len()).collect::<Vec<_>>(), [30, 31]);
+        outbox.clear();
+        assert_eq!((outbox.to(0), outbox.datagrams(0).count()), (None, 0));
     }
 }

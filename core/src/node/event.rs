@@ -179,6 +179,8 @@ pub enum FindError {
     NoContacts,
     /// More bootstrap addresses than the `SEEDS` bound, or none; the bound.
     Addresses(usize),
+    /// The node is [empty](crate::Node::empty): start it first.
+    NotStarted,
 }
 
 /// Why [`get`](crate::Machine::get) did not begin. The node is as it was.
@@ -219,6 +221,7 @@ impl fmt::Display for FindError {
             Self::Busy(slots) => busy(*slots, f),
             Self::NoContacts => f.write_str(NO_CONTACTS),
             Self::Addresses(bound) => write!(f, "between 1 and {bound} bootstrap addresses are taken"),
+            Self::NotStarted => f.write_str("the node is empty: start it first"),
         }
     }
 }

@@ -30,18 +30,16 @@ pub trait Machine {
     /// Begins to join the network through these addresses, and remembers them: until one has verified, and whenever nobody is
     /// known, they are tried again after growing pauses. Ends with [`Outcome::Joined`](crate::Outcome::Joined) or a failure.
     ///
-    /// A client asks the addresses for its nearest nodes, and is done; a node that serves looks its neighbourhood up.
-    ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots busy, no address, or more than the bound.
+    /// [`FindError`]: all slots busy, no address, more than the bound, or a node that isn't started.
     fn bootstrap(&mut self, now: Instant, addresses: &[Self::Address]) -> Result<Query, FindError>;
 
     /// Asks the node at an address whether it is there.
     ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots busy.
+    /// [`FindError`]: all slots busy, or a node that isn't started.
     fn ping(&mut self, now: Instant, address: Self::Address) -> Result<Query, FindError>;
 
     /// Looks up the nodes responsible for `target`.

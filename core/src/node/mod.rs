@@ -98,8 +98,8 @@ pub struct Node<
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
-    own_id_seen: heapless::Vec<R::Address, 1>,
-    superseded: heapless::Vec<Key, 1>,
+    own_id_seen: heapless::Vec<R::Address, 1, u8>,
+    superseded: heapless::Vec<Key, 1, u8>,
 }
 
 impl<
@@ -316,6 +316,9 @@ impl<
 
     fn bootstrap(&mut self, now: Instant, addresses: &[R::Address]) -> Result<Query, FindError> {
         self.reclaim();
+        if !self.started {
+            return Err(FindError::NotStarted);
+        }
         if addresses.is_empty() || addresses.len() > SEEDS {
             return Err(FindError::Addresses(SEEDS));
         }
@@ -328,6 +331,9 @@ impl<
 
     fn ping(&mut self, now: Instant, address: R::Address) -> Result<Query, FindError> {
         self.reclaim();
+        if !self.started {
+            return Err(FindError::NotStarted);
+        }
         let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
         let own = self.table.own();
         let limits = self.lookup_limits();
@@ -355,7 +361,8 @@ impl<
         if !self.supports(key.kind) {
             return Err(GetError::Unsupported(key.kind));
         }
-        let held = self.store.find(&key);
+        let alive = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.expires > now);
+        let held = self.store.find(&key).filter(alive);
         if self.knows_nobody() && held.is_none() {
             return Err(GetError::NoContacts);
         }

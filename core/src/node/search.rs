@@ -1,7 +1,5 @@
 //! An operation on its way: it asks whom its lookup names, then, if it stores, stores there, and ends.
 
-use core::time::Duration;
-
 use super::operation::{Ending, Operation, State, Task};
 use super::question::Owner;
 use super::{Node, free_buffer};
@@ -166,10 +164,12 @@ impl<
         let target = operation.lookup.target();
         operation.end(now, ending);
         let (task, key, publish) = (operation.task, operation.key, operation.publish);
+        let failed = ending == Ending::Conflict || (operation.compare.is_some() && ending != Ending::Stored);
         match task {
             Task::Ping => return,
-            Task::Put if !publish || ending == Ending::Conflict => self.unpin(&key),
-            Task::Put => self.chores.publish_by(now + self.publish_interval(&key)),
+            Task::Put if failed => self.withdraw(&key),
+            Task::Put if !publish => self.unpin(&key),
+            Task::Put => self.publish_later(&key),
             Task::Republish if ending == Ending::Conflict => self.supersede(key),
             Task::Neighbourhood => self.chores.begin_tending(now),
             Task::Bootstrap | Task::Rejoin => self.table.disturbed(now),
@@ -202,11 +202,16 @@ impl<
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
+        let put = operation.is_running() && operation.task == Task::Put;
         operation.state = State::Idle;
         free_buffer(&mut self.buffers, operation.buffer.take());
-        let (task, key, publish) = (operation.task, operation.key, operation.publish);
-        if task == Task::Put && !publish {
+        let (key, publish, compares) = (operation.key, operation.publish, operation.compare.is_some());
+        if put && compares {
+            self.withdraw(&key);
+        } else if put && !publish {
             self.unpin(&key);
+        } else if put {
+            self.publish_later(&key);
         }
     }
 
@@ -215,13 +220,21 @@ impl<
         let Some(operation) = self.operations.get(usize::from(slot)).filter(|operation| operation.is_running()) else {
             return;
         };
-        let task = operation.task;
+        let (task, key) = (operation.task, operation.key);
         self.abandon(slot);
         match task {
             Task::Neighbourhood => self.table.disturbed(now),
             Task::Rejoin => self.seeds.again(now),
-            Task::Republish => self.chores.publish_by(now + Duration::from_secs(1)),
+            Task::Republish => self.publish_soon(now, &key),
             _ => {}
+        }
+    }
+
+    /// A record that lost, or may have lost, to the one it was to replace must not spread from here.
+    fn withdraw(&mut self, key: &Key) {
+        let put = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.pinned);
+        if let Some(slot) = self.store.find(key).filter(put) {
+            self.store.remove(slot);
         }
     }
 

@@ -146,7 +146,8 @@ impl<
     /// request slots to the user.
     pub(super) fn can_begin_upkeep(&self) -> bool {
         let busy = self.operations.iter().filter(|operation| operation.is_running() && operation.task.is_upkeep()).count();
-        let idle = self.operations.iter().any(|operation| operation.state == State::Idle);
+        // What is lent is free from the next call on.
+        let idle = self.operations.iter().any(|operation| matches!(operation.state, State::Idle | State::Lent));
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 
@@ -222,10 +223,12 @@ impl<
         }
     }
 
-    /// How long until a record is published again.
-    pub(super) fn publish_interval(&self, key: &Key) -> Duration {
-        let held = self.store.find(key).and_then(|slot| self.store.get(slot));
-        held.map_or(self.config.republish, |held| interval(&held, self.config.republish))
+    /// A record was put to be published: does so again when its time comes.
+    pub(super) fn publish_later(&mut self, key: &Key) {
+        let held = self.store.find(key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.pinned);
+        if let Some(held) = held {
+            self.chores.publish_by(publish_at(&held, self.config.republish));
+        }
     }
 
     /// Begins to publish the own record that waits longest, if one's time has come.
@@ -235,7 +238,7 @@ impl<
         }
         let republish = self.config.republish;
         let held = (0..self.store.len()).filter_map(|slot| self.store.get(slot));
-        let waiting = held.filter(|held| held.notes.pinned).map(|held| (held.notes.tended + interval(&held, republish), held.key));
+        let waiting = held.filter(|held| held.notes.pinned).map(|held| (publish_at(&held, republish), held.key));
         let (mut first, mut second) = (None, None);
         for (at, key) in waiting {
             if first.is_none_or(|(earliest, _)| at < earliest) {
@@ -245,20 +248,26 @@ impl<
                 second = Some((at, key));
             }
         }
-        self.chores.publish = second.map(|(at, _)| at);
         let Some((at, key)) = first else {
+            self.chores.publish = None;
             return false;
         };
-        if at > now || !self.begin(now, slot, Task::Republish, key.id, Options::DEFAULT.timeout) {
-            self.chores.publish_by(at.max(now + Duration::from_secs(1)));
+        if at > now {
+            self.chores.publish = Some(at);
             return false;
         }
-        self.chores.publish_by(now + republish);
+        if !self.begin(now, slot, Task::Republish, key.id, Options::DEFAULT.timeout) {
+            // Nobody is known to store anything at: all that waits, waits on.
+            self.chores.publish = Some(now + Duration::from_secs(1));
+            return false;
+        }
+        self.chores.publish = second.map(|(at, _)| at);
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
             operation.key = key;
         }
         // Noted at once, so that another record's turn comes even if this one can't be stored anywhere.
         self.note_tended(now, &key);
+        self.publish_later(&key);
         true
     }
 
@@ -294,8 +303,16 @@ impl<
 
     pub(super) fn note_tended(&mut self, now: Instant, key: &Key) {
         if let Some(notes) = self.store.find(key).and_then(|slot| self.store.notes_mut(slot)) {
-            notes.tended = now;
+            notes.tended = now.max(Instant::from_micros(1));
         }
+    }
+
+    /// Publishing gave way to a user's command: it is done soon.
+    pub(super) fn publish_soon(&mut self, now: Instant, key: &Key) {
+        if let Some(notes) = self.store.find(key).and_then(|slot| self.store.notes_mut(slot)) {
+            notes.tended = Instant::ZERO;
+        }
+        self.chores.publish_by(now + Duration::from_secs(1));
     }
 
     /// A newer record than the published one is out there: publishing stops.
@@ -307,7 +324,12 @@ impl<
     }
 }
 
-/// A record is published again after a third of its lifetime, or after `republish` if that is sooner.
-fn interval(held: &Held<'_>, republish: Duration) -> Duration {
-    republish.min(held.notes.expires.since(held.stored_at) / 3).max(Duration::from_secs(1))
+/// When a record is to be published again: at once if it was not yet, as after a restart, otherwise after a third of its lifetime, or
+/// after `republish` if that is sooner.
+fn publish_at(held: &Held<'_>, republish: Duration) -> Instant {
+    let third = held.notes.expires.since(held.stored_at) / 3;
+    match held.notes.tended {
+        Instant::ZERO => Instant::ZERO,
+        tended => tended + republish.min(third).max(Duration::from_secs(1)),
+    }
 }

@@ -2,12 +2,12 @@
 
 #![allow(dead_code, missing_debug_implementations, reason = "each test binary uses a part")]
 
-use core::cmp::Reverse;
+use core::net::SocketAddrV4;
 use core::time::Duration;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Address, Config, Done, Event, FixedStore, Id, Instant, Kademlia, Machine, Node, Query};
+use kadlet::{Address, Config, Done, Event, FixedStore, Id, Instant, Kademlia, Machine, Node, Outcome, Query, Routing, Store};
 
 /// A node like a microcontroller's.
 pub type Mote = Node<Kademlia<u16, 128>, FixedStore<32, 8192>, 4>;
@@ -37,11 +37,51 @@ impl Random {
     }
 }
 
-/// When it arrives, in which order it was sent, from, to, and what.
-type Flight = (Instant, u64, u16, u16, Vec<u8>);
+/// An address of which a network has one for each of its nodes.
+pub trait Place: Address {
+    /// That of the `n`-th node, from 1 on.
+    fn nth(n: u16) -> Self;
+
+    /// Whose it is: 0 for nobody's.
+    fn number(self) -> usize;
+}
+
+impl Place for u16 {
+    fn nth(n: u16) -> Self {
+        n
+    }
+
+    fn number(self) -> usize {
+        usize::from(self)
+    }
+}
+
+/// Global addresses, each of a group of its own.
+impl Place for SocketAddrV4 {
+    fn nth(n: u16) -> Self {
+        let [high, low] = n.to_be_bytes();
+        Self::new([11, high, low, 1].into(), 4000)
+    }
+
+    fn number(self) -> usize {
+        match (self.ip().octets(), self.port()) {
+            ([11, high, low, 1], 4000) => usize::from(u16::from_be_bytes([high, low])),
+            _ => 0,
+        }
+    }
+}
+
+/// A datagram that was sent.
+#[derive(Clone, Debug)]
+pub struct Seen<A> {
+    pub at: Instant,
+    pub from: A,
+    pub to: A,
+    pub bytes: Vec<u8>,
+}
 
 /// Nodes at addresses 1, 2, .. and the datagrams between them.
-pub struct Net<M = Mote> {
+pub struct Net<M: Machine = Mote> {
     pub now: Instant,
     pub nodes: Vec<Option<Box<M>>>,
     pub random: Random,
@@ -50,12 +90,15 @@ pub struct Net<M = Mote> {
     /// All that was sent, hashed: equal histories have equal digests.
     pub digest: u64,
     pub datagrams: usize,
-    queue: BinaryHeap<Reverse<Flight>>,
+    /// All that was sent since this was set.
+    pub tap: Option<Vec<Seen<M::Address>>>,
+    /// By when it arrives and in which order it was sent.
+    queue: BTreeMap<(Instant, u64), Seen<M::Address>>,
     sent: u64,
     seed: u64,
 }
 
-impl<M> Drop for Net<M> {
+impl<M: Machine> Drop for Net<M> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the network's seed was {}", self.seed);
@@ -67,7 +110,7 @@ pub fn config() -> Config {
     Config { plain: true, ..Config::default() }
 }
 
-impl<M: Machine<Address = u16>> Net<M> {
+impl<M: Machine<Address: Place>> Net<M> {
     pub fn new(seed: u64) -> Self {
         Self {
             now: Instant::from_secs(1),
@@ -76,47 +119,57 @@ impl<M: Machine<Address = u16>> Net<M> {
             loss: 0,
             digest: 0,
             datagrams: 0,
-            queue: BinaryHeap::new(),
+            tap: None,
+            queue: BTreeMap::new(),
             sent: 0,
             seed,
         }
     }
 
     /// Adds a node made by `make`, and tells its address.
-    pub fn add(&mut self, make: impl FnOnce(Instant, Id, [u8; 32]) -> Box<M>) -> u16 {
+    pub fn add(&mut self, make: impl FnOnce(Instant, Id, [u8; 32]) -> Box<M>) -> M::Address {
         let (id, seed) = (Id::from_bytes(self.random.bytes()), self.random.bytes());
         self.nodes.push(Some(make(self.now, id, seed)));
-        self.nodes.len() as u16
+        M::Address::nth(self.nodes.len() as u16)
     }
 
-    pub fn node(&mut self, address: u16) -> &mut M {
-        self.nodes[usize::from(address) - 1].as_mut().expect("the node lives")
+    pub fn node(&mut self, address: M::Address) -> &mut M {
+        self.nodes[address.number() - 1].as_mut().expect("the node lives")
     }
 
-    pub fn is_alive(&self, address: u16) -> bool {
-        self.nodes[usize::from(address) - 1].is_some()
+    pub fn is_alive(&self, address: M::Address) -> bool {
+        self.nodes[address.number() - 1].is_some()
     }
 
-    pub fn kill(&mut self, address: u16) {
-        self.nodes[usize::from(address) - 1] = None;
+    pub fn kill(&mut self, address: M::Address) {
+        self.nodes[address.number() - 1] = None;
     }
 
-    pub fn living(&self) -> Vec<u16> {
-        (1..=self.nodes.len() as u16).filter(|address| self.is_alive(*address)).collect()
+    /// Puts another node in the place of one, dead or alive.
+    pub fn replace(&mut self, address: M::Address, node: Box<M>) {
+        self.nodes[address.number() - 1] = Some(node);
+    }
+
+    pub fn living(&self) -> Vec<M::Address> {
+        (1..=self.nodes.len() as u16).map(M::Address::nth).filter(|address| self.is_alive(*address)).collect()
     }
 
     /// Puts a datagram on its way.
-    pub fn send(&mut self, from: u16, to: u16, datagram: &[u8]) {
+    pub fn send(&mut self, from: M::Address, to: M::Address, datagram: &[u8]) {
         self.datagrams += 1;
-        for byte in datagram.iter().chain(&from.to_be_bytes()).chain(&to.to_be_bytes()) {
+        for byte in datagram.iter().chain(from.encode().as_bytes()).chain(to.encode().as_bytes()) {
             self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+        let seen = Seen { at: self.now, from, to, bytes: datagram.to_vec() };
+        if let Some(tap) = &mut self.tap {
+            tap.push(seen.clone());
         }
         if self.random.below(1_000) < self.loss {
             return;
         }
         let latency = Duration::from_micros(5_000 + self.random.below(20_000) as u64);
         self.sent += 1;
-        self.queue.push(Reverse((self.now + latency, self.sent, from, to, datagram.to_vec())));
+        self.queue.insert((self.now + latency, self.sent), seen);
     }
 
     /// Sends all that nodes have to send.
@@ -125,7 +178,7 @@ impl<M: Machine<Address = u16>> Net<M> {
         for index in 0..self.nodes.len() {
             let now = self.now;
             while let Some(out) = self.nodes[index].as_mut().and_then(|node| node.poll_transmit(now, &mut buf)) {
-                self.send(index as u16 + 1, out.to, &buf[..out.len]);
+                self.send(M::Address::nth(index as u16 + 1), out.to, &buf[..out.len]);
             }
         }
     }
@@ -133,7 +186,7 @@ impl<M: Machine<Address = u16>> Net<M> {
     /// Goes to the next thing that happens, but no further than `end`; false if that is reached.
     pub fn step(&mut self, end: Instant) -> bool {
         self.flush();
-        let arrival = self.queue.peek().map_or(Instant::NEVER, |Reverse((at, ..))| *at);
+        let arrival = self.queue.first_key_value().map_or(Instant::NEVER, |((at, _), _)| *at);
         let timers = self.nodes.iter().flatten().filter_map(|node| node.poll_timeout()).map(|(at, _)| at).min();
         let next = arrival.min(timers.unwrap_or(Instant::NEVER)).max(self.now);
         if next > end {
@@ -142,19 +195,16 @@ impl<M: Machine<Address = u16>> Net<M> {
         }
         self.now = next;
         let mut buf = [0; MAX_DATAGRAM];
-        while self.queue.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
-            let Some(Reverse((at, _, from, to, datagram))) = self.queue.pop() else {
-                break;
-            };
-            let node = self.nodes.get_mut(usize::from(to).wrapping_sub(1)).and_then(Option::as_mut);
-            if let Some(out) = node.and_then(|node| node.handle_datagram(at, from, &datagram, &mut buf)) {
+        while let Some(first) = self.queue.first_entry().filter(|first| first.key().0 <= next) {
+            let (at, Seen { from, to, bytes, .. }) = (first.key().0, first.remove());
+            let node = self.nodes.get_mut(to.number().wrapping_sub(1)).and_then(Option::as_mut);
+            if let Some(out) = node.and_then(|node| node.handle_datagram(at, from, &bytes, &mut buf)) {
                 self.send(to, out.to, &buf[..out.len]);
             }
         }
-        let now = self.now;
         for node in self.nodes.iter_mut().flatten() {
-            if node.poll_timeout().is_some_and(|(at, _)| at <= now) {
-                node.handle_timeout(now);
+            if node.poll_timeout().is_some_and(|(at, _)| at <= next) {
+                node.handle_timeout(next);
             }
         }
         true
@@ -166,7 +216,7 @@ impl<M: Machine<Address = u16>> Net<M> {
     }
 
     /// Runs until an operation ends, and tells how through `read`. Other events of its node are dropped.
-    pub fn wait<T>(&mut self, address: u16, query: Query, read: impl Fn(&Done<'_, u16>) -> T) -> T {
+    pub fn wait<T>(&mut self, address: M::Address, query: Query, read: impl Fn(&Done<'_, M::Address>) -> T) -> T {
         let end = self.now + Duration::from_secs(120);
         loop {
             if let Some(done) = self.node(address).take(query) {
@@ -185,11 +235,21 @@ impl<M: Machine<Address = u16>> Net<M> {
     }
 }
 
-impl Net<Mote> {
-    /// A network of motes that have joined one after another through the first.
-    pub fn joined(seed: u64, count: usize, config: Config) -> Self {
+impl<
+    R: Routing<Address: Place>,
+    S: Store,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const SEEDS: usize,
+> Net<Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>>
+{
+    /// A network of nodes that have joined one after another through the first, each with a configuration of its own.
+    pub fn grown(seed: u64, configs: impl IntoIterator<Item = Config>) -> Self {
         let mut net = Self::new(seed);
-        for _ in 0..count {
+        for config in configs {
             net.join(config);
         }
         net.run(Duration::from_secs(5));
@@ -198,15 +258,22 @@ impl Net<Mote> {
     }
 
     /// Adds one node, which joins through a living one, if any.
-    pub fn join(&mut self, config: Config) -> u16 {
+    pub fn join(&mut self, config: Config) -> R::Address {
         let known = self.living().first().copied();
-        let address = self.add(|now, id, seed| Box::new(Mote::new(now, config, id, seed)));
+        let address = self.add(|now, id, seed| Box::new(Node::new(now, config, id, seed)));
         if let Some(known) = known {
             let now = self.now;
             let query = self.node(address).bootstrap(now, &[known]).unwrap();
-            self.wait(address, query, |done| assert!(matches!(done.outcome, kadlet::Outcome::Joined { .. }), "{:?}", done.outcome));
+            self.wait(address, query, |done| assert!(matches!(done.outcome, Outcome::Joined { .. }), "{:?}", done.outcome));
         }
         address
+    }
+}
+
+impl Net<Mote> {
+    /// A network of motes of one configuration.
+    pub fn joined(seed: u64, count: usize, config: Config) -> Self {
+        Self::grown(seed, core::iter::repeat_n(config, count))
     }
 }
 

@@ -1,0 +1,722 @@
+//! Any sequence of datagrams, answers forged and genuine, clock steps and commands against one node, whose bounds are so small
+//! that all of them are met.
+
+mod input;
+
+use core::net::SocketAddrV4;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use input::{Input, Parts, VERIFY, address, bound, id_near};
+use kadlet::routing::{Limits, State};
+use kadlet::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token, Transaction};
+use kadlet::{Config, Contact, Done, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Node};
+use kadlet::{Options, Outcome, PutError, Query, Routing, Stats, Store};
+
+const CONTACTS: usize = 16;
+const RECORDS: usize = 4;
+const BYTES: usize = 512;
+const LOOKUPS: usize = 2;
+const SHORTLIST: usize = 12;
+const VALUES: usize = 1;
+const REQUESTS: usize = 8;
+const SEEDS: usize = 2;
+
+type Mote = Node<Kademlia<SocketAddrV4, CONTACTS, 4>, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, SEEDS>;
+type Who = Contact<SocketAddrV4>;
+
+const OWN: Id = Id::from_bytes([0x5A; 20]);
+const PEERS: u8 = 32;
+/// A history longer than this finds nothing that a shorter one doesn't.
+const STEPS: usize = 400;
+/// Where the clock stops: what is due at [`Instant::NEVER`] never is.
+const LAST: Instant = Instant::from_micros(u64::MAX / 2);
+
+/// Runs the history that `data` spells, twice.
+///
+/// # Panics
+///
+/// If the node breaks a promise.
+pub fn run(data: &[u8]) {
+    assert_eq!(History::run(data), History::run(data), "the same calls give the same bytes");
+}
+
+/// What the node was seen to do.
+struct History<'a> {
+    input: Input<'a>,
+    node: Box<Mote>,
+    config: Config,
+    now: Instant,
+    /// Questions that the node sent, the newest last.
+    questions: Vec<Question>,
+    /// Where all it ever sent went, with their transactions.
+    asked: BTreeSet<(SocketAddrV4, [u8; 8])>,
+    operations: Vec<Operation>,
+    /// Ended or cancelled ones.
+    over: Vec<Query>,
+    /// All tokens that the node gave, the newest of each contact last.
+    tokens: Vec<(Who, Token)>,
+    /// Who answered a question, at the address where it was asked.
+    answered: BTreeSet<(Id, SocketAddrV4)>,
+    accounts: BTreeMap<SocketAddrV4, Account>,
+    /// Records that were named, to be asked for again.
+    records: Vec<Parts>,
+    last: Vec<u8>,
+    digest: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Question {
+    to: SocketAddrV4,
+    transaction: Transaction,
+    about: About,
+}
+
+#[derive(Clone, Copy)]
+enum About {
+    Presence,
+    Nodes(Id),
+    Value(Key),
+    Store,
+}
+
+struct Operation {
+    query: Query,
+    deadline: Instant,
+    /// Whether it is a get, of what.
+    gets: Option<Key>,
+}
+
+/// What came from an address without proof, and what it caused there.
+#[derive(Default)]
+struct Account {
+    bytes_in: usize,
+    bytes_out: usize,
+    /// Requests that showed a token which was once theirs: each may cause a ping that needs no cover.
+    proved: usize,
+    /// Pings that the user asked for.
+    ordered: usize,
+    pings: usize,
+}
+
+impl<'a> History<'a> {
+    fn run(data: &'a [u8]) -> u64 {
+        let mut input = Input::new(data);
+        let config = config(&mut input);
+        let now = Instant::from_micros(input.number()).min(LAST);
+        let mut history = Self {
+            input,
+            node: Box::new(Mote::new(now, config, OWN, [7; 32])),
+            config,
+            now,
+            questions: Vec::new(),
+            asked: BTreeSet::new(),
+            operations: Vec::new(),
+            over: Vec::new(),
+            tokens: Vec::new(),
+            answered: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+            records: Vec::new(),
+            last: Vec::new(),
+            digest: 0xCBF2_9CE4_8422_2325,
+        };
+        history.play();
+        history.digest
+    }
+
+    fn play(&mut self) {
+        for _ in 0..STEPS {
+            if self.input.is_empty() {
+                break;
+            }
+            let step = self.input.byte();
+            self.step(step % 16);
+            if step & 0x80 == 0 {
+                self.drain();
+            }
+            if step & 0x40 == 0 {
+                self.events();
+            }
+            self.check();
+        }
+        self.end();
+    }
+
+    fn step(&mut self, kind: u8) {
+        match kind {
+            0 => self.wait(),
+            1 | 2 => self.ask(),
+            3..=5 => self.answer_one(),
+            6 | 7 => self.answer_all(),
+            8 => self.bootstrap(),
+            9 => self.find(),
+            10 => self.get(),
+            11 => self.put(),
+            12 => self.end_one(),
+            13 => self.restore(),
+            14 => self.garbage(),
+            _ => self.odd_call(),
+        }
+    }
+
+    fn wait(&mut self) {
+        let due = self.node.poll_timeout().map_or(self.now, |(at, _)| at);
+        let now = match self.input.below(8) {
+            0 | 1 => self.now.max(due),
+            2 => self.now + Duration::from_micros(self.input.number()),
+            3 => Instant::from_micros(self.now.as_micros().saturating_sub(self.input.number())),
+            4 => Instant::from_micros(due.as_micros().saturating_sub(1)),
+            5 => self.now + Duration::from_secs(5 * 60),
+            6 => self.now + Duration::from_secs(60 * 60),
+            _ => self.now + Duration::from_millis(100),
+        };
+        self.now = now.min(LAST);
+        if self.input.once_in(4) {
+            return;
+        }
+        self.node.handle_timeout(self.now);
+    }
+
+    /// One of the peers asks.
+    fn ask(&mut self) {
+        let peer = self.peer();
+        let from = if self.input.once_in(8) { self.peer().address } else { peer.address };
+        let who = Contact::new(if self.input.once_in(16) { OWN } else { peer.id }, from);
+        let given = self.tokens.iter().rev().find(|(whose, _)| *whose == who).map(|(_, token)| *token);
+        let token = match self.input.below(4) {
+            0 | 1 => None,
+            2 => given,
+            _ => Some(Token([self.input.byte(); 8])),
+        };
+        let parts = self.record();
+        let record = parts.record();
+        let request = match self.input.below(8) {
+            0 => Request::Ping,
+            1 | 2 => Request::FindNode { target: self.target() },
+            3 | 4 => {
+                let have = self.input.once_in(2).then(|| record.version());
+                Request::FindValue { key: record.key(), have }
+            }
+            5 | 6 => Request::Store {
+                record,
+                lifetime: self.input.pick(&[60, 1, 0, u32::MAX]),
+                compare: self.input.once_in(8).then(|| self.input.number()),
+                handover: self.input.once_in(4),
+            },
+            _ => Request::Unknown { kind: 5 + self.input.byte() % 100, payload: self.input.bytes(5) },
+        };
+        let unknown = matches!(request, Request::Unknown { .. });
+        let padding = if unknown { 0 } else { self.input.pick(&[0, 60, 122, 1_000]) };
+        let largest = self.input.pick(&[1_208, 524, 103, 52, 51, 0, u16::MAX]);
+        let header = Header { transaction: Transaction([self.input.byte(); 8]), ..self.header(who.id) };
+        self.send(from, &Message { header, body: Body::Request { largest, token, request, padding } });
+        self.records.push(parts);
+    }
+
+    /// One of the questions is answered, perhaps not as it should be.
+    fn answer_one(&mut self) {
+        let (newest, flaw) = (self.input.below(16), self.input.below(16));
+        let Some(question) = self.questions.iter().rev().nth(newest).copied() else {
+            return;
+        };
+        let peer = peer_at(question.to, &self.config);
+        let mut header = Header { transaction: question.transaction, ..self.header(peer.id) };
+        let mut from = question.to;
+        match flaw {
+            0 => header.transaction.0[7] ^= 1,
+            1 => from = self.peer().address,
+            2 => header.sender = self.peer().id,
+            3 => header.sender = OWN,
+            _ => {}
+        }
+        let parts = self.record();
+        let mut contacts = Vec::new();
+        for _ in 0..self.input.below(6) {
+            let (who, place) = (self.peer(), self.peer());
+            contacts.push(if self.input.once_in(4) { Contact::new(who.id, place.address) } else { who });
+        }
+        let contacts = Contacts::new(&contacts);
+        let fits = match question.about {
+            About::Presence => 0,
+            About::Nodes(_) => 1,
+            About::Value(_) => self.input.below(3) + 1,
+            About::Store => 4,
+        };
+        let answer = match if self.input.once_in(4) { self.input.below(6) } else { fits } {
+            0 => Answer::Pong { observed: Observed::new(self.peer().address) },
+            1 => Answer::Nodes { contacts },
+            2 => Answer::Value { record: parts.record(), lifetime: self.input.pick(&[60, 1, 0, u32::MAX]), contacts },
+            3 => Answer::Held { version: parts.record().version(), size: self.input.pick(&[200, 0, 1_208, u16::MAX]), contacts },
+            4 => Answer::Stored { lifetime: 60 },
+            _ => {
+                let codes = [ErrorCode::Token, ErrorCode::Unsupported, ErrorCode::Full, ErrorCode::Outdated, ErrorCode::Conflict];
+                Answer::Error { code: self.input.pick(&codes), detail: self.input.number() }
+            }
+        };
+        let token = Token([self.input.byte(); 8]);
+        self.send(from, &Message { header, body: Body::Answer { token, answer } });
+        self.records.push(parts);
+    }
+
+    /// The newest questions are answered as honest nodes would.
+    fn answer_all(&mut self) {
+        let holds = self.input.once_in(2);
+        let older = self.questions.len().saturating_sub(REQUESTS);
+        for question in self.questions.split_off(older) {
+            let who = peer_at(question.to, &self.config);
+            let mut contacts: Vec<Who> = (0..PEERS).map(|number| peer(number, &self.config)).collect();
+            let target = match question.about {
+                About::Nodes(target) => target,
+                About::Value(key) => key.id,
+                _ => OWN,
+            };
+            contacts.sort_by_key(|contact| contact.id.xor(&target));
+            let contacts = Contacts::new(&contacts[..4]);
+            let held = |key| self.records.iter().rposition(|parts| holds && parts.record().key() == key);
+            let parts = match question.about {
+                About::Value(key) => held(key).map(|index| self.records.remove(index)),
+                _ => None,
+            };
+            let answer = match (question.about, &parts) {
+                (About::Presence, _) => Answer::Pong { observed: Observed::new(address(0)) },
+                (About::Store, _) => Answer::Stored { lifetime: 60 },
+                (_, Some(parts)) => Answer::Value { record: parts.record(), lifetime: 60, contacts },
+                _ => Answer::Nodes { contacts },
+            };
+            let header = Header { transaction: question.transaction, ..self.header(who.id) };
+            self.send(question.to, &Message { header, body: Body::Answer { token: Token([9; 8]), answer } });
+            self.records.extend(parts);
+        }
+    }
+
+    fn bootstrap(&mut self) {
+        let addresses: Vec<SocketAddrV4> = (0..self.input.below(SEEDS + 2)).map(|_| self.peer().address).collect();
+        let begun = self.node.bootstrap(self.now, &addresses);
+        match begun {
+            Err(FindError::Addresses(SEEDS)) => assert!(addresses.is_empty() || addresses.len() > SEEDS),
+            begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), Duration::from_secs(30), None),
+        }
+    }
+
+    fn find(&mut self) {
+        if self.input.once_in(2) {
+            let to = self.peer().address;
+            let begun = self.node.ping(self.now, to);
+            if begun.is_ok() {
+                self.accounts.entry(to).or_default().ordered += 1;
+            }
+            return self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), Duration::from_secs(30), None);
+        }
+        let (target, options) = (self.target(), self.options());
+        match self.node.find_node(self.now, target, &options) {
+            Err(FindError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
+            begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), options.timeout, None),
+        }
+    }
+
+    fn get(&mut self) {
+        let (parts, options) = (self.record(), self.options());
+        let key = parts.record().key();
+        self.records.push(parts);
+        match self.node.get(self.now, key, &options) {
+            Err(GetError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
+            Err(GetError::Unsupported(kind)) => assert!(!self.supports(kind)),
+            Err(GetError::NoBuffer(VALUES)) => assert_eq!(self.operations.iter().filter(|running| running.gets.is_some()).count(), VALUES),
+            begun => self.begun(begun.map_err(|error| error == GetError::Busy(LOOKUPS)), options.timeout, Some(key)),
+        }
+    }
+
+    fn put(&mut self) {
+        let (parts, options) = (self.record(), self.options());
+        let record = parts.record();
+        let begun = self.node.put(self.now, &record, &options);
+        match begun {
+            Ok(_) | Err(PutError::Busy(_)) => {
+                self.begun(begun.map_err(|error| error == PutError::Busy(LOOKUPS)), options.timeout, None);
+            }
+            Err(PutError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
+            Err(PutError::Unsupported(kind)) => assert!(!self.supports(kind)),
+            Err(PutError::Record(error)) => assert_eq!(record.check(), Err(error)),
+            Err(PutError::TooLarge(excess)) => assert!(excess < 1_208),
+            Err(PutError::Signature) => assert!(!record.verify(VERIFY)),
+            Err(PutError::Store(_)) => {}
+        }
+        self.records.push(parts);
+    }
+
+    fn begun(&mut self, begun: Result<Query, bool>, timeout: Duration, gets: Option<Key>) {
+        match begun {
+            Ok(query) => {
+                assert!(self.operations.len() < LOOKUPS, "one more than the bound");
+                assert!(self.operations.iter().all(|running| running.query != query) && !self.over.contains(&query));
+                self.operations.push(Operation { query, deadline: self.now + timeout, gets });
+            }
+            Err(busy) => assert!(busy && self.operations.len() == LOOKUPS, "refused for no reason"),
+        }
+    }
+
+    fn end_one(&mut self) {
+        let index = self.input.below(LOOKUPS);
+        let Some(query) = self.operations.get(index).map(|running| running.query) else {
+            self.node.unpublish(self.now, &Key::plain(&[self.input.byte() % 4]));
+            return;
+        };
+        if self.input.once_in(2) {
+            self.node.cancel(query);
+            self.operations.remove(index);
+            self.over.push(query);
+        } else if let Some(done) = self.node.take(query) {
+            ended(&done, &mut self.operations, &self.config);
+            self.over.push(query);
+        }
+    }
+
+    fn restore(&mut self) {
+        if self.input.once_in(2) {
+            let parts = self.record();
+            let (lifetime, publish) = (self.options().lifetime, self.input.once_in(2));
+            // Whoever keeps records between runs vouches for them.
+            if parts.record().verify(VERIFY) && self.supports(parts.record().kind()) {
+                let _ = self.node.restore_record(self.now, &parts.record(), lifetime, publish);
+            }
+            self.records.push(parts);
+        } else {
+            let peer = self.peer();
+            self.node.restore_contact(self.now, peer);
+        }
+    }
+
+    /// Bytes of the fuzzer's own, or something sent before with a flaw.
+    fn garbage(&mut self) {
+        let from = self.peer().address;
+        let mut datagram = self.last.clone();
+        match self.input.below(4) {
+            0 => datagram.truncate(self.input.below(128)),
+            1 => datagram.extend_from_slice(self.input.bytes(2)),
+            2 => {
+                let (at, flaw) = (self.input.below(128), self.input.byte());
+                if let Some(byte) = datagram.get_mut(at) {
+                    *byte ^= flaw;
+                }
+            }
+            _ => {
+                let len = self.input.below(128);
+                datagram = self.input.bytes(len).to_vec();
+            }
+        }
+        self.deliver(from, &datagram);
+    }
+
+    /// Calls at a bad moment.
+    fn odd_call(&mut self) {
+        match self.input.below(4) {
+            0 => {
+                let to = self.peer().address;
+                self.node.handle_unreachable(self.now, to);
+            }
+            1 => {
+                let mut buf = [0; wire::MAX_DATAGRAM];
+                let len = self.input.pick(&[0, 60, 126, 127, 200]);
+                if let Some(out) = self.node.poll_transmit(self.now, &mut buf[..len]) {
+                    assert!(len >= wire::MIN_DATAGRAM && out.len <= len);
+                    self.sent(out.to, &buf[..out.len]);
+                }
+            }
+            2 => {
+                for query in &self.over {
+                    self.node.cancel(*query);
+                    assert!(self.node.take(*query).is_none() && self.node.progress(*query).is_none(), "it was over");
+                }
+            }
+            _ => self.node.handle_timeout(self.now),
+        }
+    }
+
+    fn send(&mut self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) {
+        let mut buf = [0; wire::MAX_DATAGRAM];
+        // What is too large for any datagram can't be sent.
+        if let Ok(len) = wire::encode(message, &mut buf) {
+            self.deliver(from, &buf[..len]);
+            self.last = buf[..len].to_vec();
+        }
+    }
+
+    /// Gives the node a datagram, and holds what it does against what it may do.
+    fn deliver(&mut self, from: SocketAddrV4, datagram: &[u8]) {
+        let message = wire::decode::<SocketAddrV4>(datagram);
+        if let Ok(Message { header, body: Body::Answer { .. } }) = message
+            && self.asked.contains(&(from, header.transaction.0))
+        {
+            self.answered.insert((header.sender, from));
+        }
+        let mut buf = [0; wire::MAX_DATAGRAM];
+        let room = if self.input.once_in(16) { self.input.below(160) } else { buf.len() };
+        let before = *self.node.stats();
+        let out = self.node.handle_datagram(self.now, from, datagram, &mut buf[..room]);
+        let answer = out.map(|out| {
+            assert_eq!(out.to, from, "only the asker is answered");
+            &buf[..out.len]
+        });
+        match message {
+            Ok(Message { header, .. }) if header.geometry != 1 || header.network != self.config.network => {
+                let wrong_geometry = header.geometry != 1;
+                self.dropped(datagram, answer, before, |stats| {
+                    *(if wrong_geometry { &mut stats.wrong_geometry } else { &mut stats.wrong_network }) += 1;
+                });
+            }
+            Ok(Message { header, body: Body::Request { largest, token, ref request, .. } }) => {
+                let who = Contact::new(header.sender, from);
+                let proved = token.is_some_and(|token| self.tokens.contains(&(who, token)));
+                let account = self.accounts.entry(from).or_default();
+                if proved {
+                    account.proved += 1;
+                } else {
+                    account.bytes_in += datagram.len();
+                }
+                let Some(answer) = answer else {
+                    return;
+                };
+                if !proved {
+                    assert!(answer.len() <= 3 * datagram.len(), "{} bytes for {}: {request:?}", answer.len(), datagram.len());
+                    account.bytes_out += answer.len();
+                }
+                assert!(self.config.serve && header.sender != OWN);
+                assert!(answer.len() <= room && answer.len() <= usize::from(largest) && answer.len() + wire::SEAL <= self.config.max_datagram);
+                let Ok(Message { header: Header { sender: OWN, transaction, .. }, body: Body::Answer { token, answer: told } }) =
+                    wire::decode::<SocketAddrV4>(answer)
+                else {
+                    panic!("a request gets an answer");
+                };
+                assert_eq!(transaction, header.transaction);
+                assert!(proved || !matches!(told, Answer::Stored { .. }), "a store must prove its address");
+                self.tokens.push((who, token));
+                self.note(answer);
+            }
+            Ok(Message { body: Body::Answer { .. }, .. }) => assert!(answer.is_none(), "an answer never causes an answer"),
+            Err(wire::DecodeError::Version(_)) => self.dropped(datagram, answer, before, |stats| stats.wrong_version += 1),
+            Err(_) => self.dropped(datagram, answer, before, |stats| stats.malformed += 1),
+        }
+    }
+
+    fn dropped(&self, datagram: &[u8], answer: Option<&[u8]>, before: Stats, count: impl Fn(&mut Stats)) {
+        let mut expected = before;
+        expected.received += 1;
+        expected.received_bytes += datagram.len() as u64;
+        count(&mut expected);
+        assert_eq!((answer, *self.node.stats()), (None, expected));
+    }
+
+    /// Does what an event loop does until nothing is due.
+    fn drain(&mut self) {
+        let mut buf = [0; wire::MAX_DATAGRAM];
+        for _ in 0..8 {
+            let mut questions = 0;
+            while let Some(out) = self.node.poll_transmit(self.now, &mut buf) {
+                questions += 1;
+                assert!(questions <= REQUESTS, "more questions than may be in flight");
+                self.sent(out.to, &buf[..out.len]);
+            }
+            if self.node.poll_timeout().is_none_or(|(at, _)| at > self.now) {
+                self.node.handle_timeout(self.now);
+                assert!(self.node.poll_transmit(self.now, &mut buf).is_none(), "something was due that no timer told of");
+                return;
+            }
+            self.node.handle_timeout(self.now);
+        }
+        panic!("spinning at {:?}: {:?}", self.now, self.node.poll_timeout());
+    }
+
+    /// The node sends a question.
+    fn sent(&mut self, to: SocketAddrV4, datagram: &[u8]) {
+        assert!(datagram.len() + wire::SEAL <= self.config.max_datagram);
+        let Ok(Message { header, body: Body::Request { request, .. } }) = wire::decode::<SocketAddrV4>(datagram) else {
+            panic!("only questions are polled");
+        };
+        assert_eq!(header.sender, OWN);
+        let about = match request {
+            Request::Ping => About::Presence,
+            Request::FindNode { target } => About::Nodes(target),
+            Request::FindValue { key, .. } => About::Value(key),
+            Request::Store { record, .. } => {
+                assert!(record.check().is_ok() && record.verify(VERIFY) && self.supports(record.kind()));
+                About::Store
+            }
+            Request::Unknown { .. } => panic!("every question is known"),
+        };
+        if self.asked.insert((to, header.transaction.0)) && matches!(about, About::Presence) {
+            self.accounts.entry(to).or_default().pings += 1;
+        }
+        self.questions.push(Question { to, transaction: header.transaction, about });
+        self.note(datagram);
+    }
+
+    fn events(&mut self) {
+        for _ in 0..LOOKUPS + 3 {
+            match self.node.poll_event() {
+                None => return,
+                Some(Event::Done(done)) => {
+                    ended(&done, &mut self.operations, &self.config);
+                    self.over.push(done.query);
+                }
+                Some(Event::OwnIdSeen { .. } | Event::Superseded { .. }) => {}
+            }
+        }
+        panic!("events without end");
+    }
+
+    fn check(&self) {
+        let peers = || self.node.routing().peers();
+        assert!(peers().count() <= CONTACTS);
+        for peer in peers().filter(|peer| peer.state == State::Verified) {
+            assert!(self.answered.contains(&(peer.contact.id, peer.contact.address)), "{:?} never answered", peer.contact);
+        }
+        let store = self.node.store();
+        assert!(store.len() <= RECORDS && store.bytes() <= BYTES);
+        for slot in 0..store.len() {
+            let held = store.get(slot).expect("slots have no gaps");
+            assert!(held.stored.check().is_ok() && held.key == held.stored.key());
+        }
+        for (to, account) in &self.accounts {
+            let introductions = account.pings.saturating_sub(account.ordered + account.proved);
+            assert!(account.bytes_out + 38 * introductions <= 3 * account.bytes_in, "amplified toward {to}");
+        }
+    }
+
+    /// All operations end, and whatever is due then is done in ever later steps.
+    fn end(&mut self) {
+        self.drain();
+        for endless in self.operations.extract_if(.., |running| running.deadline > LAST) {
+            self.node.cancel(endless.query);
+        }
+        let last = self.operations.iter().map(|running| running.deadline).max();
+        self.now = self.now.max(last.unwrap_or(self.now));
+        self.node.handle_timeout(self.now);
+        self.drain();
+        self.events();
+        assert!(self.operations.is_empty(), "every operation ends by its time limit");
+        for _ in 0..16 {
+            let Some((at, _)) = self.node.poll_timeout() else {
+                return;
+            };
+            self.now = self.now.max(at);
+            self.drain();
+            self.events();
+            self.check();
+        }
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    }
+
+    fn header(&mut self, sender: Id) -> Header {
+        let (geometry, network) = match self.input.byte() {
+            0xFF => (2, 0),
+            0xFE => (1, 9),
+            _ => (1, self.config.network),
+        };
+        let features = if self.input.once_in(8) { Features::default() } else { Features::SERVES };
+        Header { geometry, network, transaction: Transaction([0; 8]), sender, features }
+    }
+
+    fn peer(&mut self) -> Who {
+        peer(self.input.byte(), &self.config)
+    }
+
+    fn target(&mut self) -> Id {
+        match self.input.byte() {
+            0xFF => OWN,
+            number => id_near(OWN, number),
+        }
+    }
+
+    /// One named before, or another.
+    fn record(&mut self) -> Parts {
+        let index = self.input.below(16);
+        let known = self.records.len();
+        match index < known.min(8) {
+            true => self.records.remove(known - 1 - index),
+            false => Parts::read(&mut self.input),
+        }
+    }
+
+    fn options(&mut self) -> Options {
+        Options {
+            timeout: self.input.pick(&[Duration::from_secs(30), Duration::from_millis(1), Duration::ZERO, Duration::MAX]),
+            lifetime: self.input.pick(&[Duration::from_secs(86_400), Duration::from_secs(2), Duration::ZERO, Duration::MAX]),
+            publish: self.input.once_in(2),
+            compare: self.input.once_in(8).then(|| self.input.number()),
+        }
+    }
+
+    fn supports(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Plain => self.config.plain,
+            Kind::Immutable => true,
+            Kind::Signed => self.config.verify.is_some(),
+        }
+    }
+}
+
+fn ended(done: &Done<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config: &Config) {
+    let index = operations.iter().position(|running| running.query == done.query);
+    let ended = operations.remove(index.expect("an operation ends once"));
+    match &done.outcome {
+        Outcome::Value { record, holders, .. } => {
+            assert_eq!(Some(record.key()), ended.gets);
+            assert!(record.check().is_ok() && record.verify(config.verify.unwrap_or(VERIFY)));
+            assert!(holders.len() <= SHORTLIST);
+        }
+        Outcome::NotFound { closest } => assert!(ended.gets.is_some() && closest.len() <= SHORTLIST),
+        Outcome::Nodes(found) | Outcome::Joined { neighbours: found } | Outcome::Stored { holders: found, .. } => {
+            assert!(ended.gets.is_none() && found.len() <= SHORTLIST);
+            assert!(found.iter().all(|contact| contact.id != OWN));
+        }
+        Outcome::Pong { .. } | Outcome::Conflict { .. } | Outcome::Failed(_) => {}
+    }
+}
+
+fn config(input: &mut Input<'_>) -> Config {
+    let (modes, times) = (input.byte(), input.byte());
+    let seconds = |seconds| Duration::from_secs(seconds);
+    let table = Limits {
+        k: input.pick(&[4, 1, 2, 255, 0]),
+        neighbourhood_min: input.pick(&[seconds(30), Duration::ZERO, Duration::MAX]),
+        neighbourhood_max: input.pick(&[seconds(900), Duration::ZERO, Duration::MAX]),
+        refresh: input.pick(&[seconds(3_600), Duration::ZERO, Duration::MAX]),
+        quiet: input.pick(&[seconds(900), Duration::ZERO, Duration::MAX]),
+        ..Limits::DEFAULT
+    };
+    let mut config = Config {
+        serve: modes & 1 == 0,
+        plain: modes & 2 == 0,
+        verify: (modes & 4 == 0).then_some(VERIFY),
+        bind_ids: modes & 8 != 0,
+        max_datagram: if modes & 16 == 0 { wire::MAX_DATAGRAM } else { [127, 160, 548, 200][usize::from(modes >> 6)] },
+        budget: if modes & 32 == 0 { 64 } else { 1 },
+        quota: if modes & 64 == 0 { 65_536 } else { 100 },
+        table,
+        ..Config::DEFAULT
+    };
+    if times & 1 != 0 {
+        (config.timeout_min, config.timeout_initial, config.timeout_max) = (Duration::ZERO, Duration::MAX, Duration::MAX);
+    }
+    if times & 2 != 0 {
+        (config.alpha, config.attempts) = (times >> 4, times >> 2 & 7);
+    }
+    if times & 8 != 0 {
+        (config.republish, config.max_lifetime) = (Duration::ZERO, Duration::ZERO);
+    }
+    config
+}
+
+fn peer(number: u8, config: &Config) -> Who {
+    let number = number % PEERS;
+    Contact::new(bound(config.bind_ids, id_near(OWN, number), address(number)), address(number))
+}
+
+fn peer_at(address: SocketAddrV4, config: &Config) -> Who {
+    peer(u8::try_from(address.port() - 4_000).unwrap_or(0), config)
+}

@@ -1,0 +1,173 @@
+//! Peers played by the test itself, datagram by datagram.
+
+use core::fmt::Debug;
+use core::net::SocketAddrV4;
+use core::time::Duration;
+
+use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Observed, Request, Token, Transaction};
+use kadlet::{Address, Config, Contact, FixedStore, Id, Instant, Kademlia, Machine, Node, Outcome, Routing, Store};
+
+/// A node like a microcontroller's, on the internet.
+pub(crate) type Node4 = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+
+/// Datagrams and whereto, as a node sends them.
+pub(crate) type Sent<A> = Vec<(A, Vec<u8>)>;
+
+pub(crate) const NOW: Instant = Instant::from_secs(1_000);
+
+pub(crate) fn node4(config: Config) -> Box<Node4> {
+    Box::new(Node4::new(NOW, config, Id::from_bytes([7; 20]), [42; 32]))
+}
+
+pub(crate) fn at(text: &str) -> SocketAddrV4 {
+    text.parse().unwrap()
+}
+
+/// The identifier that begins with these bytes.
+pub(crate) fn id(start: &[u8]) -> Id {
+    let mut bytes = [0; 20];
+    bytes[..start.len()].copy_from_slice(start);
+    Id::from_bytes(bytes)
+}
+
+/// One who speaks the protocol, and says what it is told to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer<A> {
+    pub(crate) contact: Contact<A>,
+    pub(crate) features: Features,
+    pub(crate) network: u16,
+    pub(crate) geometry: u8,
+}
+
+impl<A: Address> Peer<A> {
+    /// One that serves.
+    pub(crate) fn new(id: Id, address: A) -> Self {
+        Self { contact: Contact::new(id, address), features: Features::SERVES, network: 0, geometry: 1 }
+    }
+
+    fn header(&self, transaction: Transaction) -> Header {
+        Header { geometry: self.geometry, network: self.network, transaction, sender: self.contact.id, features: self.features }
+    }
+
+    pub(crate) fn request(&self, request: Request<'_>, token: Option<Token>) -> Vec<u8> {
+        self.padded(request, token, 0)
+    }
+
+    pub(crate) fn padded(&self, request: Request<'_>, token: Option<Token>, padding: u16) -> Vec<u8> {
+        let body = Body::Request { largest: (MAX_DATAGRAM - wire::SEAL) as u16, token, request, padding };
+        encode::<A>(&Message { header: self.header(Transaction([9; 8])), body })
+    }
+
+    pub(crate) fn answer(&self, transaction: Transaction, answer: Answer<'_, A>) -> Vec<u8> {
+        encode(&Message { header: self.header(transaction), body: Body::Answer { token: Token([5; 8]), answer } })
+    }
+
+    /// Asks a node, and gives its answer.
+    pub(crate) fn ask<M: Machine<Address = A>>(&self, node: &mut M, now: Instant, request: Request<'_>, token: Option<Token>) -> Vec<u8> {
+        deliver(node, now, self.contact.address, &self.request(request, token)).expect("an answer").1
+    }
+
+    /// The token that a node gives it.
+    pub(crate) fn token<M: Machine<Address = A>>(&self, node: &mut M, now: Instant) -> Token {
+        token_of::<A>(&self.ask(node, now, Request::Ping, None))
+    }
+
+    /// Becomes a verified contact of a node.
+    pub(crate) fn meet<M: Machine<Address = A>>(&self, node: &mut M, now: Instant) {
+        let query = node.ping(now, self.contact.address).unwrap();
+        for (to, bytes) in sent(node, now) {
+            if to == self.contact.address {
+                let pong = Answer::Pong { observed: Observed::new(to) };
+                deliver(node, now, to, &self.answer(transaction_of::<A>(&bytes), pong));
+            }
+        }
+        assert!(matches!(node.take(query).unwrap().outcome, Outcome::Pong { .. }));
+    }
+
+    /// Answers a question as one who knows nobody and holds nothing.
+    pub(crate) fn empty_answer(&self, question: &[u8]) -> Vec<u8> {
+        let message = decode::<A>(question);
+        let answer = match message.body {
+            Body::Request { request: Request::Ping, .. } => Answer::Pong { observed: Observed::new(self.contact.address) },
+            Body::Request { request: Request::Store { lifetime, .. }, .. } => Answer::Stored { lifetime },
+            _ => Answer::Nodes { contacts: Contacts::EMPTY },
+        };
+        self.answer(message.header.transaction, answer)
+    }
+}
+
+pub(crate) fn encode<A: Address>(message: &Message<'_, A>) -> Vec<u8> {
+    let mut buf = [0; MAX_DATAGRAM];
+    let len = wire::encode(message, &mut buf).unwrap();
+    buf[..len].to_vec()
+}
+
+pub(crate) fn decode<A: Address>(bytes: &[u8]) -> Message<'_, A> {
+    wire::decode(bytes).unwrap()
+}
+
+pub(crate) fn transaction_of<A: Address>(bytes: &[u8]) -> Transaction {
+    decode::<A>(bytes).header.transaction
+}
+
+pub(crate) fn request_of<A: Address>(bytes: &[u8]) -> Request<'_> {
+    match decode::<A>(bytes).body {
+        Body::Request { request, .. } => request,
+        Body::Answer { .. } => panic!("an answer"),
+    }
+}
+
+pub(crate) fn answer_of<A: Address>(bytes: &[u8]) -> Answer<'_, A> {
+    match decode::<A>(bytes).body {
+        Body::Answer { answer, .. } => answer,
+        Body::Request { .. } => panic!("a request"),
+    }
+}
+
+pub(crate) fn token_of<A: Address>(bytes: &[u8]) -> Token {
+    match decode::<A>(bytes).body {
+        Body::Answer { token, .. } => token,
+        Body::Request { .. } => panic!("a request"),
+    }
+}
+
+/// Gives a node a datagram, and tells what it answers to whom.
+pub(crate) fn deliver<M: Machine>(node: &mut M, now: Instant, from: M::Address, bytes: &[u8]) -> Option<(M::Address, Vec<u8>)> {
+    let mut buf = [0; MAX_DATAGRAM];
+    let out = node.handle_datagram(now, from, bytes, &mut buf)?;
+    Some((out.to, buf[..out.len].to_vec()))
+}
+
+/// All that a node has to send.
+pub(crate) fn sent<M: Machine>(node: &mut M, now: Instant) -> Sent<M::Address> {
+    let mut buf = [0; MAX_DATAGRAM];
+    core::iter::from_fn(|| node.poll_transmit(now, &mut buf).map(|out| (out.to, buf[..out.len].to_vec()))).collect()
+}
+
+/// Calls a node whenever it wants to be called, for some time; tells what it sent meanwhile.
+pub(crate) fn idle<M: Machine>(node: &mut M, now: &mut Instant, time: Duration) -> Vec<(Instant, M::Address, Vec<u8>)> {
+    let end = *now + time;
+    let mut all = Vec::new();
+    loop {
+        all.extend(sent(node, *now).into_iter().map(|(to, bytes)| (*now, to, bytes)));
+        match node.poll_timeout() {
+            Some((due, _)) if due <= end => *now = due.max(*now),
+            _ => break,
+        }
+        node.handle_timeout(*now);
+    }
+    *now = end;
+    all
+}
+
+/// All that can be seen of a node's state, to be compared.
+pub(crate) fn picture<M: Machine<Address: Debug>>(node: &M) -> String {
+    let peers: Vec<_> = node.routing().peers().collect();
+    let records: Vec<_> = (0..node.store().len()).map(|slot| format!("{:?}", node.store().get(slot))).collect();
+    format!("{:?} {peers:?} {records:?} {:?}", node.stats(), node.poll_timeout())
+}
+
+/// Whether a node knows another and has had an answer from it.
+pub(crate) fn knows<M: Machine>(node: &M, id: &Id) -> bool {
+    node.routing().get(id).is_some_and(|peer| peer.state == kadlet::routing::State::Verified)
+}

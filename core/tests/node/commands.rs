@@ -1,0 +1,402 @@
+//! Commands: what they refuse, how they end, and what they leave behind.
+
+use core::time::Duration;
+
+use kadlet::record::{Proof, RecordError};
+use kadlet::store::StoreError;
+use kadlet::{
+    Config, Contact, Event, Failure, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Node, Options, Outcome,
+    PutError, Query, Record, Routing, Store,
+};
+
+use crate::by_hand::{NOW, Node4, Peer, at, deliver, id, idle, knows, node4, picture, sent};
+use crate::net::{Mote, Net, config};
+
+fn first() -> Peer<core::net::SocketAddrV4> {
+    Peer::new(id(&[0x80]), at("192.0.2.1:4000"))
+}
+
+/// A node with one verified contact, and nothing to send.
+fn acquainted(config: Config) -> Box<Node4> {
+    let mut node = node4(config);
+    first().meet(&mut *node, NOW);
+    let mut now = NOW;
+    for _ in 0..8 {
+        for (to, bytes) in sent(&mut *node, now) {
+            deliver(&mut *node, now, to, &first().empty_answer(&bytes));
+        }
+        if node.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            node.handle_timeout(now);
+        }
+        now = NOW;
+    }
+    assert!(sent(&mut *node, NOW).is_empty());
+    node
+}
+
+/// Calls a command that must be refused, and checks that it changed nothing.
+fn refused<T: core::fmt::Debug, E>(node: &mut Node4, command: impl FnOnce(&mut Node4) -> Result<T, E>) -> E {
+    let before = picture(node);
+    let Err(error) = command(node) else {
+        panic!("it was not refused");
+    };
+    assert_eq!(picture(node), before);
+    assert!(sent(node, NOW).is_empty());
+    assert!(node.poll_event().is_none());
+    error
+}
+
+fn signed(value: &[u8]) -> Record<'_> {
+    Record { value, proof: Proof::Signed { public_key: &[1; 32], salt: b"", sequence: 1, signature: &[2; 64] } }
+}
+
+#[test]
+fn who_knows_nobody_is_told_so() {
+    let mut node = node4(config());
+    let options = Options::default();
+    assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), FindError::NoContacts);
+    assert_eq!(refused(&mut node, |node| node.get(NOW, Key::plain(b"x"), &options)), GetError::NoContacts);
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", b"y"), &options)), PutError::NoContacts);
+}
+
+#[test]
+fn bootstrap_addresses_are_at_least_one_and_at_most_the_bound() {
+    let mut node = node4(config());
+    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[])), FindError::Addresses(4));
+    let many = [1, 2, 3, 4, 5].map(|n| at(&format!("192.0.2.{n}:1")));
+    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &many)), FindError::Addresses(4));
+    assert!(node.bootstrap(NOW, &many[..4]).is_ok());
+    assert_eq!(sent(&mut *node, NOW).len(), 4);
+}
+
+#[test]
+fn a_kind_of_record_that_is_not_taken_is_refused_by_name() {
+    let mut node = acquainted(Config::default());
+    let options = Options::default();
+    assert_eq!(refused(&mut node, |node| node.get(NOW, Key::plain(b"x"), &options)), GetError::Unsupported(Kind::Plain));
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", b"y"), &options)), PutError::Unsupported(Kind::Plain));
+    let key = signed(b"y").key();
+    assert_eq!(refused(&mut node, |node| node.get(NOW, key, &options)), GetError::Unsupported(Kind::Signed));
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &signed(b"y"), &options)), PutError::Unsupported(Kind::Signed));
+}
+
+#[test]
+fn a_record_beyond_the_bounds_is_refused_with_its_length() {
+    let mut node = acquainted(Config { verify: Some(|_, _, _| true), ..config() });
+    let options = Options::default();
+    let error = refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", &[0; 1_001]), &options));
+    assert_eq!(error, PutError::Record(RecordError::TooLong(1_001)));
+    assert!(error.to_string().contains("1000"), "{error}");
+    let salt = [0; 65];
+    let salted = Record { value: b"", proof: Proof::Signed { public_key: &[1; 32], salt: &salt, sequence: 1, signature: &[2; 64] } };
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &salted, &options)), PutError::Record(RecordError::SaltTooLong(65)));
+}
+
+#[test]
+fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_excess() {
+    let mut node = acquainted(Config { max_datagram: 548, ..config() });
+    let fits = (0..1_000).rev().find(|len| node.put(NOW, &Record::plain(b"x", &[0; 1_000][..*len]), &Options::default()).is_ok());
+    let fits = fits.unwrap();
+    assert!((400..548).contains(&fits), "{fits}");
+    let mut node = acquainted(Config { max_datagram: 548, ..config() });
+    let value = vec![0; fits + 7];
+    let error = refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", &value), &Options::default()));
+    assert_eq!(error, PutError::TooLarge(7));
+}
+
+#[test]
+fn a_signature_that_does_not_hold_is_refused_before_anything_is_sent() {
+    let mut node = acquainted(Config { verify: Some(|_, _, _| false), ..config() });
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &signed(b"y"), &Options::default())), PutError::Signature);
+}
+
+#[test]
+fn a_put_that_the_own_store_has_no_room_for_fails_before_anything_is_sent() {
+    let mut node = acquainted(config());
+    for n in 0..32_u8 {
+        node.restore_record(NOW, &Record::plain(&[n], &[n; 9]), Duration::from_secs(9_000), true).unwrap();
+    }
+    let error = refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", b"y"), &Options::default()));
+    assert_eq!(error, PutError::Store(StoreError::Full));
+}
+
+#[test]
+fn a_put_of_what_is_outdated_in_the_own_store_is_refused() {
+    let mut node = acquainted(Config { verify: Some(|_, _, _| true), ..config() });
+    let newer = Record { value: b"z", proof: Proof::Signed { public_key: &[1; 32], salt: b"", sequence: 2, signature: &[2; 64] } };
+    node.restore_record(NOW, &newer, Duration::from_secs(9_000), false).unwrap();
+    let error = refused(&mut node, |node| node.put(NOW, &signed(b"y"), &Options::default()));
+    assert_eq!(error, PutError::Store(StoreError::Outdated(newer.version())));
+}
+
+#[test]
+fn when_all_slots_are_busy_every_command_says_so_and_one_more_ends_first() {
+    let mut node = acquainted(config());
+    let options = Options::default();
+    let queries: Vec<Query> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
+    sent(&mut *node, NOW);
+    assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), FindError::Busy(4));
+    assert_eq!(refused(&mut node, |node| node.ping(NOW, at("192.0.2.9:1"))), FindError::Busy(4));
+    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[at("192.0.2.9:1")])), FindError::Busy(4));
+    assert_eq!(refused(&mut node, |node| node.get(NOW, Key::plain(b"x"), &options)), GetError::Busy(4));
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", b"y"), &options)), PutError::Busy(4));
+    node.cancel(queries[2]);
+    assert!(node.find_node(NOW, Id::ZERO, &options).is_ok(), "a cancelled operation's slot is free at once");
+}
+
+#[test]
+fn a_get_that_finds_no_buffer_free_is_told_so() {
+    let mut node = acquainted(config());
+    let options = Options::default();
+    let query = node.get(NOW, Key::plain(b"x"), &options).unwrap();
+    sent(&mut *node, NOW);
+    assert_eq!(refused(&mut node, |node| node.get(NOW, Key::plain(b"y"), &options)), GetError::NoBuffer(1));
+    node.cancel(query);
+    assert!(node.get(NOW, Key::plain(b"y"), &options).is_ok());
+}
+
+#[test]
+fn upkeep_gives_way_to_commands_at_once_and_comes_back() {
+    type Single = Node<Kademlia<u16, 128>, FixedStore<4, 512>, 1>;
+    let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]);
+    for n in 1..=3 {
+        node.restore_contact(NOW, Contact::new(id(&[n as u8]), n));
+    }
+    let mut now = NOW;
+    node.handle_timeout(now);
+    assert_eq!(sent(&mut node, now).len(), 3, "its only slot is taken by a look at the neighbourhood");
+    let query = node.find_node(now, id(&[9]), &Options::default()).unwrap();
+    assert_eq!(node.find_node(now, id(&[9]), &Options::default()), Err(FindError::Busy(1)));
+    node.cancel(query);
+    let later = idle(&mut node, &mut now, Duration::from_secs(60));
+    assert!(!later.is_empty(), "the neighbourhood is looked at later");
+}
+
+#[test]
+fn a_cancelled_operation_tells_nothing_and_asks_nothing_more() {
+    let mut node = acquainted(config());
+    let query = node.find_node(NOW, id(&[1]), &Options::default()).unwrap();
+    node.cancel(query);
+    assert!(sent(&mut *node, NOW).is_empty(), "what was not sent yet is not sent at all");
+    let query = node.get(NOW, Key::plain(b"x"), &Options::default()).unwrap();
+    assert_eq!(sent(&mut *node, NOW).len(), 1);
+    node.cancel(query);
+    let mut now = NOW;
+    let later = idle(&mut *node, &mut now, Duration::from_secs(20));
+    assert!(later.is_empty(), "what was sent is not repeated: {later:?}");
+    assert!(node.poll_event().is_none() && node.take(query).is_none() && node.progress(query).is_none());
+}
+
+#[test]
+fn an_answer_to_a_cancelled_question_still_proves_that_its_node_lives() {
+    let mut node = node4(config());
+    let query = node.ping(NOW, first().contact.address).unwrap();
+    let question = sent(&mut *node, NOW).remove(0).1;
+    node.cancel(query);
+    deliver(&mut *node, NOW, first().contact.address, &first().empty_answer(&question));
+    assert!(knows(&*node, &first().contact.id));
+    assert_eq!(node.stats().answers, 1);
+}
+
+#[test]
+fn a_cancelled_put_is_still_published() {
+    let mut node = acquainted(config());
+    let query = node.put(NOW, &Record::plain(b"x", b"y"), &Options::default()).unwrap();
+    node.cancel(query);
+    let mut now = NOW;
+    let stores = idle(&mut *node, &mut now, Duration::from_secs(2 * 3_600));
+    let asked = stores.iter().filter(|(at, ..)| *at > NOW + Duration::from_secs(3_000)).count();
+    assert!(asked > 0);
+    assert!(node.store().get(0).unwrap().notes.tended > NOW, "it was published after an hour");
+}
+
+#[test]
+fn a_cancelled_end_of_a_put_does_not_touch_a_later_put_of_the_same_key() {
+    let mut node = acquainted(config());
+    let once = Options { publish: false, ..Options::default() };
+    let first_put = node.put(NOW, &Record::plain(b"x", b"y"), &once).unwrap();
+    let mut now = NOW;
+    idle(&mut *node, &mut now, Duration::from_secs(40));
+    let later = node.put(now, &Record::plain(b"x", b"z"), &Options::default()).unwrap();
+    node.cancel(first_put);
+    assert!(node.store().get(0).unwrap().notes.pinned);
+    assert!(node.progress(later).is_some());
+}
+
+#[test]
+fn stale_queries_are_harmless() {
+    let mut node = acquainted(config());
+    let stale = node.find_node(NOW, id(&[1]), &Options::default()).unwrap();
+    node.cancel(stale);
+    let query = node.find_node(NOW, id(&[2]), &Options::default()).unwrap();
+    assert_ne!(stale, query);
+    node.cancel(stale);
+    assert!(node.take(stale).is_none() && node.progress(stale).is_none());
+    assert!(node.progress(query).is_some(), "the slot's next operation goes on");
+}
+
+#[test]
+fn events_are_lent_and_their_slots_freed_by_the_next_call() {
+    let mut node = acquainted(config());
+    let options = Options { timeout: Duration::from_secs(1), ..Options::default() };
+    let queries: Vec<Query> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
+    let mut now = NOW;
+    idle(&mut *node, &mut now, Duration::from_secs(2));
+    assert_eq!(node.find_node(now, Id::ZERO, &options), Err(FindError::Busy(4)), "ends that nobody has seen keep their slots");
+    assert_eq!(node.take(queries[3]).map(|done| done.query), Some(queries[3]));
+    assert!(node.take(queries[3]).is_none(), "an end is told once");
+    assert!(node.find_node(now, Id::ZERO, &options).is_ok());
+    let mut polled = Vec::new();
+    while let Some(Event::Done(done)) = node.poll_event() {
+        assert!(matches!(done.outcome, Outcome::Failed(Failure::NoAnswer)), "{:?}", done.outcome);
+        polled.push(done.query);
+    }
+    assert_eq!(polled, queries[..3]);
+}
+
+#[test]
+fn a_taken_result_frees_its_buffer_with_the_next_call() {
+    let mut node = acquainted(config());
+    node.restore_record(NOW, &Record::immutable(b"x"), Duration::from_secs(60), false).unwrap();
+    for _ in 0..3 {
+        let query = node.get(NOW, Key::immutable(b"x"), &Options::default()).unwrap();
+        assert!(matches!(node.take(query).unwrap().outcome, Outcome::Value { record, .. } if record.value == b"x"));
+    }
+}
+
+#[test]
+fn a_ping_tells_who_answers_and_how_fast() {
+    let mut net = Net::joined(20, 2, config());
+    let (now, id) = (net.now, net.node(2).id());
+    let query = net.node(1).ping(now, 2).unwrap();
+    net.wait(1, query, |done| match done.outcome {
+        Outcome::Pong { contact, rtt } => {
+            assert_eq!(contact, Contact::new(id, 2));
+            assert!((10..50).contains(&rtt.as_millis()), "{rtt:?}");
+        }
+        other => panic!("{other:?}"),
+    });
+    net.kill(2);
+    let now = net.now;
+    let query = net.node(1).ping(now, 2).unwrap();
+    net.wait(1, query, |done| assert!(matches!(done.outcome, Outcome::Failed(Failure::NoAnswer))));
+}
+
+#[test]
+fn find_node_names_the_closest_in_order() {
+    let mut net = Net::joined(21, 30, config());
+    let target = id(b"anything");
+    let (now, asker) = (net.now, net.node(7).id());
+    let mut ids: Vec<Id> = net.nodes.iter().flatten().map(|node| node.id()).filter(|id| *id != asker).collect();
+    ids.sort_by_key(|id| id.xor(&target));
+    let query = net.node(7).find_node(now, target, &Options::default()).unwrap();
+    net.wait(7, query, |done| match &done.outcome {
+        Outcome::Nodes(found) => {
+            assert_eq!(found.iter().map(|contact| contact.id).collect::<Vec<_>>(), ids[..8]);
+            assert_eq!(done.report.closest, Some(ids[0].xor(&target)));
+            assert!(done.report.answered >= 8 && done.report.depth >= 1 && !done.report.took.is_zero());
+        }
+        other => panic!("{other:?}"),
+    });
+}
+
+#[test]
+fn every_operation_ends_in_exactly_one_event() {
+    let mut net = Net::joined(22, 12, config());
+    net.loss = 150;
+    let mut open: Vec<(u16, Query)> = Vec::new();
+    let mut ended: Vec<(u16, Query)> = Vec::new();
+    let mut begun = 0;
+    for round in 0..400 {
+        let (now, at) = (net.now, 1 + net.random.below(12) as u16);
+        let name = [net.random.below(20) as u8];
+        let options =
+            Options { timeout: Duration::from_millis(net.random.below(8_000) as u64), publish: round % 3 == 0, ..Options::default() };
+        let choice = net.random.below(6);
+        let node = net.node(at);
+        let query = match choice {
+            0 => node.get(now, Key::plain(&name), &options).ok(),
+            1 => node.put(now, &Record::plain(&name, &[round as u8; 20]), &options).ok(),
+            2 => node.find_node(now, id(&name), &options).ok(),
+            3 => node.ping(now, u16::from(name[0])).ok(),
+            4 => node.bootstrap(now, &[1 + u16::from(name[0])]).ok(),
+            _ => {
+                if let Some(index) = open.iter().position(|(other, _)| *other == at) {
+                    let (at, query) = open.swap_remove(index);
+                    net.node(at).cancel(query);
+                }
+                None
+            }
+        };
+        if let Some(query) = query {
+            assert!(!open.contains(&(at, query)), "a query names one operation");
+            open.push((at, query));
+            begun += 1;
+        }
+        net.run(Duration::from_millis(300));
+        collect(&mut net, &mut open, &mut ended, round % 2 == 0);
+    }
+    net.run(Duration::from_secs(60));
+    for _ in 0..10 {
+        collect(&mut net, &mut open, &mut ended, false);
+    }
+    assert!(open.is_empty(), "{open:?}");
+    assert!(begun > 150 && ended.len() > 100, "{begun} {}", ended.len());
+}
+
+fn collect(net: &mut Net<Mote>, open: &mut Vec<(u16, Query)>, ended: &mut Vec<(u16, Query)>, take: bool) {
+    for at in 1..=12 {
+        let node = net.node(at);
+        let mut over = Vec::new();
+        if take {
+            over.extend(open.iter().filter(|(other, query)| *other == at && node.take(*query).is_some()).map(|(_, query)| *query));
+        } else {
+            while let Some(event) = node.poll_event() {
+                if let Event::Done(done) = event {
+                    over.push(done.query);
+                }
+            }
+        }
+        for query in over {
+            let index = open.iter().position(|other| *other == (at, query)).expect("an open operation ends, and once");
+            open.swap_remove(index);
+            assert!(!ended.contains(&(at, query)));
+            ended.push((at, query));
+        }
+    }
+}
+
+#[test]
+fn an_empty_node_does_nothing_until_it_is_started() {
+    let mut node = Node4::empty();
+    let options = Options::default();
+    assert!(node.bootstrap(NOW, &[at("192.0.2.1:1")]).is_err());
+    assert!(node.ping(NOW, at("192.0.2.1:1")).is_err());
+    assert!(node.find_node(NOW, Id::ZERO, &options).is_err());
+    assert!(node.get(NOW, Key::immutable(b"x"), &options).is_err());
+    assert!(node.put(NOW, &Record::immutable(b"x"), &options).is_err());
+    assert!(node.restore_record(NOW, &Record::immutable(b"x"), Duration::from_secs(9), true).is_err());
+    node.restore_contact(NOW, first().contact);
+    node.handle_timeout(NOW);
+    node.handle_unreachable(NOW, first().contact.address);
+    let ping = first().request(kadlet::wire::Request::Ping, None);
+    assert_eq!(deliver(&mut node, NOW, first().contact.address, &ping), None);
+    assert!(sent(&mut node, NOW).is_empty() && node.poll_event().is_none());
+    assert_eq!(node.poll_timeout(), None);
+    assert!(node.routing().peers().next().is_none() && node.store().is_empty());
+    node.start(NOW, config(), Id::from_bytes([7; 20]), [42; 32]);
+    assert!(node.ping(NOW, at("192.0.2.1:1")).is_ok());
+}
+
+#[test]
+fn a_node_started_again_has_forgotten_what_it_was() {
+    let mut node = acquainted(config());
+    node.restore_record(NOW, &Record::immutable(b"x"), Duration::from_secs(9), true).unwrap();
+    let stale = node.find_node(NOW, id(&[1]), &Options::default()).unwrap();
+    node.start(Instant::ZERO, config(), id(&[9]), [43; 32]);
+    assert_eq!(node.id(), id(&[9]));
+    assert!(sent(&mut *node, Instant::ZERO).is_empty());
+    assert!(node.take(stale).is_none());
+    assert!(node.routing().peers().next().is_none() && node.store().is_empty());
+    assert_eq!(node.poll_timeout(), None);
+}

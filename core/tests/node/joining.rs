@@ -1,0 +1,209 @@
+//! Coming into a network and coming back to it, as a server or as a client.
+
+use core::net::SocketAddrV4;
+use core::time::Duration;
+
+use kadlet::record::Proof;
+use kadlet::wire::{Answer, Contacts, Request};
+use kadlet::{Config, Contact, Event, FixedStore, Id, Kademlia, Key, Machine, Node, Options, Outcome, Record, Routing, Store};
+
+use crate::by_hand::{NOW, Peer, at, deliver, id, idle, node4, picture, request_of, sent, transaction_of};
+use crate::net::{Mote, Net, Place, config};
+use crate::{get, once, put};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_node_restarted_with_its_contacts_finds_its_network_without_bootstrap() {
+    let mut net = Net::joined(80, 20, config());
+    put(&mut net, 3, b"hello", b"world", &once());
+    net.run(10 * MINUTE);
+    let (id, contacts) = (net.node(7).id(), net.node(7).routing().peers().map(|peer| peer.contact).collect::<Vec<_>>());
+    net.kill(7);
+    // Most of what it knew is gone when it comes back.
+    for contact in contacts.iter().skip(3).take(9) {
+        net.kill(contact.address);
+    }
+    net.run(5 * MINUTE);
+    let mut node = Box::new(Mote::new(net.now, config(), id, [99; 32]));
+    for contact in &contacts {
+        node.restore_contact(net.now, *contact);
+    }
+    net.replace(7, node);
+    net.run(MINUTE);
+    let living = net.living();
+    let known = net.node(7).routing().peers().filter(|peer| living.contains(&peer.contact.address)).count();
+    assert!(known >= 8, "{known} of {}", living.len() - 1);
+    assert_eq!(get(&mut net, 7, b"hello").as_deref(), Some(&b"world"[..]));
+    let knowing = living.iter().filter(|other| net.nodes[usize::from(**other) - 1].as_ref().unwrap().routing().get(&id).is_some()).count();
+    assert!(knowing >= 8, "{knowing} know it again");
+}
+
+#[test]
+fn restored_records_are_there_after_a_restart() {
+    let mut net = Net::joined(81, 6, config());
+    let (now, id) = (net.now, net.node(4).id());
+    let mut node = Box::new(Mote::new(now, config(), id, [99; 32]));
+    let key = Key::plain(b"hello");
+    let record = Record { value: b"world", proof: Proof::Plain { id: key.id, age: 5_000 } };
+    node.restore_record(now, &record, MINUTE, false).unwrap();
+    let held = node.store().get(0).unwrap();
+    assert_eq!((held.record(now), held.notes.pinned, held.notes.expires), (record, false, now + MINUTE));
+    node.restore_contact(now, Contact::new(net.node(1).id(), 1));
+    net.replace(4, node);
+    net.run(Duration::from_secs(10));
+    assert_eq!(get(&mut net, 2, b"hello").as_deref(), Some(&b"world"[..]));
+}
+
+#[test]
+fn a_bootstrap_address_that_comes_up_late_is_found_by_growing_pauses() {
+    let mut net = Net::joined(82, 5, config());
+    let late = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
+    let link = core::mem::take(&mut net.nodes[usize::from(late) - 1]);
+    let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
+    let now = net.now;
+    let query = net.node(newcomer).bootstrap(now, &[late]).unwrap();
+    net.wait(newcomer, query, |done| assert!(matches!(done.outcome, Outcome::Failed(_))));
+    net.tap = Some(Vec::new());
+    net.run(240 * MINUTE);
+    let tries = net.tap.take().unwrap();
+    let mut at: Vec<u64> = tries.iter().filter(|seen| seen.from == newcomer).map(|seen| seen.at.as_millis() / 1_000).collect();
+    at.dedup_by(|later, earlier| *later - *earlier <= 4);
+    let pauses: Vec<u64> = at.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(pauses[0] <= 15 && pauses.windows(2).all(|two| two[1] + 1 >= two[0]), "{pauses:?}");
+    assert!((880..=920).contains(pauses.last().unwrap()) && pauses.len() < 40, "{pauses:?}");
+
+    let mut link = link.unwrap();
+    link.restore_contact(net.now, Contact::new(net.node(1).id(), 1));
+    net.replace(late, link);
+    net.run(16 * MINUTE);
+    assert!(net.node(newcomer).routing().peers().count() >= 5, "it has joined without being told to");
+}
+
+#[test]
+fn a_client_leaves_no_trace_and_answers_nothing() {
+    let mut net = Net::joined(83, 20, config());
+    put(&mut net, 3, b"hello", b"world", &once());
+    let client = net.join(Config { serve: false, ..config() });
+    let id = net.node(client).id();
+    assert_eq!(get(&mut net, client, b"hello").as_deref(), Some(&b"world"[..]));
+    put(&mut net, client, b"from", b"outside", &once());
+    put(&mut net, client, b"kept", b"up", &Options::default());
+    let (mut now, target) = (net.now, Id::ZERO);
+    let query = net.node(client).find_node(now, target, &Options::default()).unwrap();
+    net.wait(client, query, |done| assert!(matches!(done.outcome, Outcome::Nodes(_))));
+    net.run(130 * MINUTE);
+    for address in net.living() {
+        assert!(net.node(address).routing().get(&id).is_none(), "{address} knows the client");
+    }
+    assert_eq!(get(&mut net, 9, b"from").as_deref(), Some(&b"outside"[..]));
+    assert_eq!(net.node(client).store().len(), 1, "only what it publishes is held");
+
+    now = net.now;
+    let asker = Peer::new(crate::by_hand::id(&[1]), 99_u16);
+    let before = net.node(client).stats().not_serving;
+    for request in [Request::Ping, Request::FindNode { target }, Request::Unknown { kind: 9, payload: b"" }] {
+        assert_eq!(deliver(net.node(client), now, 99, &asker.request(request, None)), None);
+    }
+    assert_eq!(net.node(client).stats().not_serving, before + 3);
+}
+
+#[test]
+fn another_with_the_own_id_is_an_event_told_once() {
+    let mut node = node4(config());
+    let copy = Peer::new(node.id(), at("192.0.2.1:4000"));
+    for _ in 0..3 {
+        assert_eq!(deliver(&mut *node, NOW, copy.contact.address, &copy.request(Request::Ping, None)), None);
+    }
+    assert!(matches!(node.poll_event(), Some(Event::OwnIdSeen { address }) if address == copy.contact.address));
+    assert!(node.poll_event().is_none());
+    // The same where it answers a question.
+    let elsewhere = Peer::new(node.id(), at("192.0.2.2:4000"));
+    let query = node.ping(NOW, elsewhere.contact.address).unwrap();
+    let question = sent(&mut *node, NOW).remove(0).1;
+    deliver(&mut *node, NOW, elsewhere.contact.address, &elsewhere.empty_answer(&question));
+    assert!(matches!(node.poll_event(), Some(Event::OwnIdSeen { address }) if address == elsewhere.contact.address));
+    assert!(matches!(node.take(query).unwrap().outcome, Outcome::Failed(_)), "nobody else answers there");
+    assert!(node.routing().peers().next().is_none());
+}
+
+#[test]
+fn an_address_of_narrower_scope_than_its_namers_is_not_taken() {
+    let named = [
+        Contact::new(id(&[1]), at("10.0.0.1:1")),
+        Contact::new(id(&[2]), at("127.0.0.1:1")),
+        Contact::new(id(&[3]), at("192.168.1.1:1")),
+        Contact::new(id(&[4]), at("198.51.100.1:1")),
+    ];
+    for (namer, taken) in [("192.0.2.1:4000", 1), ("10.9.9.9:4000", 3), ("127.0.0.1:4000", 4)] {
+        let mut node = node4(config());
+        let namer = Peer::new(id(&[0x80]), at(namer));
+        namer.meet(&mut *node, NOW);
+        node.find_node(NOW, Id::ZERO, &Options { ..Options::default() }).unwrap();
+        let mut asked = Vec::new();
+        for _ in 0..3 {
+            for (to, bytes) in sent(&mut *node, NOW) {
+                if to == namer.contact.address {
+                    let answer = namer.answer(transaction_of::<SocketAddrV4>(&bytes), Answer::Nodes { contacts: Contacts::new(&named) });
+                    deliver(&mut *node, NOW, to, &answer);
+                } else if !asked.contains(&to) {
+                    asked.push(to);
+                }
+            }
+        }
+        let mut now = NOW;
+        asked.extend(idle(&mut *node, &mut now, MINUTE).into_iter().map(|(_, to, _)| to).filter(|to| *to != namer.contact.address));
+        asked.sort_unstable();
+        asked.dedup();
+        assert_eq!(asked.len(), taken, "{namer:?}: {asked:?}");
+        assert_eq!(node.stats().bad_contacts > 0, taken < 4);
+    }
+}
+
+#[test]
+fn nodes_of_different_k_share_a_network() {
+    type Wide = Node<Kademlia<u16, 128>, FixedStore<32, 8192>, 4, 60>;
+    let mut configs = [config(); 40];
+    configs[6].table.k = 20;
+    let mut net = Net::<Wide>::grown(84, configs);
+    let (now, key) = (net.now, Key::plain(b"hello"));
+    let query = net.node(7).put(now, &Record::plain(b"hello", b"world"), &once()).unwrap();
+    net.wait(7, query, |done| assert!(matches!(&done.outcome, Outcome::Stored { holders, wanted: 20 } if holders.len() == 20)));
+    for at in 1..=40 {
+        let now = net.now;
+        let query = net.node(at).get(now, key, &Options::default()).unwrap();
+        net.wait(at, query, |done| assert!(matches!(&done.outcome, Outcome::Value { .. })));
+    }
+    let query = net.node(7).find_node(now, key.id, &Options::default()).unwrap();
+    net.wait(7, query, |done| assert!(matches!(&done.outcome, Outcome::Nodes(found) if found.len() == 20)));
+}
+
+#[test]
+fn a_network_of_global_addresses_joins_and_holds() {
+    type Global = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+    let mut net = Net::<Global>::grown(85, [config(); 20]);
+    let (putter, getter, now) = (SocketAddrV4::nth(3), SocketAddrV4::nth(17), net.now);
+    let query = net.node(putter).put(now, &Record::plain(b"hello", &[7; 1_000]), &once()).unwrap();
+    net.wait(putter, query, |done| assert!(matches!(&done.outcome, Outcome::Stored { holders, .. } if holders.len() == 8)));
+    let now = net.now;
+    let query = net.node(getter).get(now, Key::plain(b"hello"), &Options::default()).unwrap();
+    net.wait(getter, query, |done| assert!(matches!(&done.outcome, Outcome::Value { record, .. } if record.value == [7; 1_000])));
+    assert!(!picture(net.node(getter)).is_empty());
+}
+
+#[test]
+fn a_clients_questions_make_nobody_ask_back() {
+    let mut node = node4(config());
+    let mut client = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
+    client.features = kadlet::wire::Features::default();
+    client.ask(&mut *node, NOW, Request::FindNode { target: Id::ZERO }, None);
+    let token = client.token(&mut *node, NOW);
+    client.ask(&mut *node, NOW, Request::Ping, Some(token));
+    assert!(sent(&mut *node, NOW).is_empty());
+    let server = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
+    server.ask(&mut *node, NOW, Request::Ping, Some(token));
+    assert!(
+        matches!(request_of::<SocketAddrV4>(&sent(&mut *node, NOW)[0].1), Request::Ping),
+        "one that serves is asked whether it is there"
+    );
+}

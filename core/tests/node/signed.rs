@@ -1,0 +1,170 @@
+//! Signed records: whose signature holds, which sequence number wins, compare-and-swap.
+
+use core::net::SocketAddrV4;
+use core::time::Duration;
+
+use kadlet::record::Proof;
+use kadlet::wire::{Answer, Contacts, ErrorCode, Request};
+use kadlet::{Config, Done, Failure, GetError, Key, Kind, Machine, Options, Outcome, PutError, Record, Store, ed25519};
+
+use crate::by_hand::{NOW, Peer, answer_of, at, deliver, id, node4, request_of, sent, transaction_of};
+use crate::net::{Net, config};
+use crate::once;
+use crate::records::{by_rank, held};
+
+const SECRET: [u8; 32] = [7; 32];
+const SALT: &[u8] = b"profile";
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn verifying() -> Config {
+    Config { verify: Some(ed25519::verify), ..config() }
+}
+
+fn key() -> Key {
+    Key::signed(&ed25519::public_key(&SECRET), SALT)
+}
+
+/// Lends the record of a value with its sequence number.
+fn signed<T>(sequence: u64, value: &[u8], lend: impl FnOnce(&Record<'_>) -> T) -> T {
+    let (public_key, signature) = (ed25519::public_key(&SECRET), ed25519::sign(&SECRET, SALT, sequence, value));
+    lend(&Record { value, proof: Proof::Signed { public_key: &public_key, salt: SALT, sequence, signature: &signature } })
+}
+
+/// The same with a signature for another value.
+fn forged<T>(value: &[u8], lend: impl FnOnce(&Record<'_>) -> T) -> T {
+    signed(9, b"something else", |record| lend(&Record { value, ..*record }))
+}
+
+fn put<T>(net: &mut Net, at: u16, sequence: u64, value: &[u8], options: &Options, read: impl Fn(&Done<'_, u16>) -> T) -> T {
+    let now = net.now;
+    let query = signed(sequence, value, |record| net.node(at).put(now, record, options)).unwrap();
+    net.wait(at, query, read)
+}
+
+fn is_stored(done: &Done<'_, u16>) {
+    assert!(matches!(&done.outcome, Outcome::Stored { holders, wanted } if holders.len() >= *wanted), "{:?}", done.outcome);
+}
+
+fn get(net: &mut Net, at: u16) -> Option<(u64, Vec<u8>)> {
+    let now = net.now;
+    let query = net.node(at).get(now, key(), &Options::default()).unwrap();
+    net.wait(at, query, |done| match &done.outcome {
+        Outcome::Value { record: Record { value, proof: Proof::Signed { sequence, .. } }, .. } => Some((*sequence, value.to_vec())),
+        Outcome::NotFound { .. } => None,
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn a_signed_record_is_got_with_its_proof() {
+    let mut net = Net::joined(60, 16, verifying());
+    put(&mut net, 2, 1, b"one", &once(), is_stored);
+    assert_eq!(get(&mut net, 9), Some((1, b"one".to_vec())));
+    put(&mut net, 5, 2, &[2; 900], &once(), is_stored);
+    for at in 1..=16 {
+        assert_eq!(get(&mut net, at), Some((2, vec![2; 900])));
+    }
+}
+
+#[test]
+fn sequence_numbers_only_rise() {
+    let mut net = Net::joined(61, 16, verifying());
+    put(&mut net, 2, 5, b"five", &once(), is_stored);
+    let outsider = by_rank(&net, &key())[12];
+    put(&mut net, outsider, 4, b"four", &Options::default(), |done| {
+        assert!(matches!(done.outcome, Outcome::Conflict { held: 5, .. }), "{:?}", done.outcome);
+    });
+    assert_eq!(get(&mut net, outsider), Some((5, b"five".to_vec())), "what lost is not held by its publisher either");
+}
+
+#[test]
+fn compare_and_swap_takes_the_place_of_the_number_it_names_only() {
+    let mut net = Net::joined(62, 16, verifying());
+    let ranked = by_rank(&net, &key());
+    let swap = |held| Options { compare: Some(held), ..once() };
+    put(&mut net, ranked[12], 1, b"one", &swap(0), is_stored);
+    put(&mut net, ranked[13], 2, b"two", &swap(1), is_stored);
+    put(&mut net, ranked[14], 3, b"three", &swap(1), |done| match &done.outcome {
+        Outcome::Conflict { holders, held } => assert_eq!((holders.len(), *held), (0, 2)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(get(&mut net, ranked[14]), Some((2, b"two".to_vec())));
+}
+
+#[test]
+fn a_compare_and_swap_that_a_holder_lost_does_not_win_later() {
+    let mut net = Net::joined(63, 16, verifying());
+    let ranked = by_rank(&net, &key());
+    put(&mut net, ranked[12], 2, b"two", &once(), is_stored);
+    put(&mut net, ranked[3], 3, b"three", &Options { compare: Some(1), ..Options::default() }, |done| {
+        assert!(matches!(done.outcome, Outcome::Conflict { held: 2, .. }), "{:?}", done.outcome);
+    });
+    net.run(HOUR);
+    assert_eq!(get(&mut net, ranked[12]), Some((2, b"two".to_vec())));
+}
+
+#[test]
+fn of_two_versions_of_a_signed_record_the_higher_is_got_and_all_holders_converge_to_it() {
+    let mut net = Net::joined(64, 20, verifying());
+    let (ranked, now) = (by_rank(&net, &key()), net.now);
+    for (nth, holder) in ranked.iter().take(8).enumerate() {
+        let (sequence, value) = if nth % 2 == 0 { (1, b"old") } else { (2, b"new") };
+        signed(sequence, value, |record| net.node(*holder).restore_record(now, record, HOUR, false)).unwrap();
+    }
+    assert_eq!(get(&mut net, ranked[15]), Some((2, b"new".to_vec())));
+    let holders = held(&mut net, &key());
+    assert!(holders.len() == 8 && holders.iter().all(|(_, value)| value == b"new"), "{holders:?}");
+}
+
+#[test]
+fn versions_of_the_same_number_converge_to_the_higher_hash() {
+    let mut net = Net::joined(65, 20, verifying());
+    let (ranked, now) = (by_rank(&net, &key()), net.now);
+    for (nth, holder) in ranked.iter().take(8).enumerate() {
+        let value = if nth % 2 == 0 { b"this" } else { b"that" };
+        signed(1, value, |record| net.node(*holder).restore_record(now, record, HOUR, false)).unwrap();
+    }
+    let higher = [&b"this"[..], b"that"].into_iter().max_by_key(|value| Record::immutable(value).version().digest).unwrap();
+    assert_eq!(get(&mut net, ranked[15]), Some((1, higher.to_vec())));
+    assert!(held(&mut net, &key()).iter().all(|(_, value)| value == higher));
+}
+
+#[test]
+fn a_wrong_signature_is_refused_at_put_at_store_and_at_get() {
+    let mut node = node4(verifying());
+    let liar = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
+    liar.meet(&mut *node, NOW);
+    assert_eq!(forged(b"value", |record| node.put(NOW, record, &Options::default())), Err(PutError::Signature));
+    assert!(node.store().is_empty());
+
+    let token = liar.token(&mut *node, NOW);
+    let answer = forged(b"value", |record| {
+        let store = Request::Store { record: *record, lifetime: 60, compare: None, handover: false };
+        liar.ask(&mut *node, NOW, store, Some(token))
+    });
+    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Error { code: ErrorCode::Invalid, .. }));
+    assert!(node.store().is_empty());
+    assert_eq!(node.stats().refused_stores, 1);
+
+    let query = node.get(NOW, key(), &Options::default()).unwrap();
+    let questions = sent(&mut *node, NOW);
+    let question = questions.iter().find(|(_, bytes)| matches!(request_of::<SocketAddrV4>(bytes), Request::FindValue { .. }));
+    let transaction = transaction_of::<SocketAddrV4>(&question.unwrap().1);
+    let answer =
+        forged(b"value", |record| liar.answer(transaction, Answer::Value { record: *record, lifetime: 60, contacts: Contacts::EMPTY }));
+    deliver(&mut *node, NOW, liar.contact.address, &answer);
+    let done = node.take(query).unwrap();
+    assert!(matches!(done.outcome, Outcome::NotFound { .. }), "{:?}", done.outcome);
+    assert_eq!(done.report.refusal, Some(ErrorCode::Invalid));
+}
+
+#[test]
+fn without_a_verifier_signed_records_are_unsupported_to_store_and_to_get() {
+    let mut net = Net::<crate::net::Mote>::grown(66, [verifying(), config(), config()]);
+    let now = net.now;
+    assert_eq!(signed(1, b"one", |record| net.node(2).put(now, record, &once())), Err(PutError::Unsupported(Kind::Signed)));
+    assert_eq!(net.node(2).get(now, key(), &once()), Err(GetError::Unsupported(Kind::Signed)));
+    put(&mut net, 1, 1, b"one", &once(), |done| {
+        assert!(matches!(done.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))), "{:?}", done.outcome);
+    });
+}

@@ -1,0 +1,8 @@
+//! Any sequence of datagrams, answers, clock steps and commands against one node: its bounds and promises hold.
+
+#![no_main]
+
+#[path = "../../core/tests/fuzz/node.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
