@@ -59,19 +59,13 @@ impl<'a, A: Address> Buckets<'a, A> {
 
     /// Adds the contacts in `state` that are closest to `target`, best first, until `out` has `count` or is full.
     pub(super) fn closest(self, target: &Id, state: State, count: usize, out: &mut VecView<Contact<A>>) {
-        let from = leading(target);
         for bucket in self.toward(target).chain(self.away_from(target)) {
-            // Each with the first 64 bits of its distance, which nearly always settle the order.
-            let mut ordered = Vec::<(u64, &Entry<A>), MAX_K>::new();
+            let mut ordered = Vec::<&Entry<A>, MAX_K>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
-                let distance = leading(&entry.contact.id) ^ from;
-                let nearer = ordered.iter().rposition(|(other_distance, other)| {
-                    *other_distance < distance
-                        || *other_distance == distance && compare(target, &other.contact.id, &entry.contact.id).is_lt()
-                });
-                let _ = ordered.insert(nearer.map_or(0, |at| at.saturating_add(1)), (distance, entry));
+                let nearer = ordered.iter().rposition(|other| compare(target, &other.contact.id, &entry.contact.id).is_lt());
+                let _ = ordered.insert(nearer.map_or(0, |at| at.saturating_add(1)), entry);
             }
-            for (_, entry) in ordered {
+            for entry in ordered {
                 if out.len() >= count || out.push(entry.contact).is_err() {
                     return;
                 }
