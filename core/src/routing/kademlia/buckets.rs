@@ -60,15 +60,25 @@ impl<'a, A: Address> Buckets<'a, A> {
     /// Adds the contacts in `state` that are closest to `target`, best first, until `out` has `count` or is full.
     pub(super) fn closest(self, target: &Id, state: State, count: usize, out: &mut VecView<Contact<A>>) {
         for bucket in self.toward(target).chain(self.away_from(target)) {
-            let mut ordered = Vec::<&Entry<A>, MAX_K>::new();
+            // A bucket is small enough to be sorted by insertion.
+            let mut sorted = Vec::<(u64, &Entry<A>), MAX_K>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
-                let nearer = ordered.iter().rposition(|other| compare(target, &other.contact.id, &entry.contact.id).is_lt());
-                let _ = ordered.insert(nearer.map_or(0, |at| at.saturating_add(1)), entry);
+                let mut next = (leading(target) ^ leading(&entry.contact.id), entry);
+                for other in &mut sorted {
+                    let nearer = next.0 < other.0 || next.0 == other.0 && compare(target, &next.1.contact.id, &other.1.contact.id).is_lt();
+                    if nearer {
+                        core::mem::swap(other, &mut next);
+                    }
+                }
+                let _ = sorted.push(next);
             }
-            for entry in ordered {
+            for (_, entry) in &sorted {
                 if out.len() >= count || out.push(entry.contact).is_err() {
                     return;
                 }
+            }
+            if out.len() >= count || out.is_full() {
+                return;
             }
         }
     }
@@ -84,18 +94,32 @@ impl<'a, A: Address> Buckets<'a, A> {
     /// too, the contact is the nearer of the two, and the more so the higher the bit: that is, the shallower the bucket.
     fn toward(self, target: &Id) -> impl Iterator<Item = &'a [Entry<A>]> {
         let differs = difference(self.own, target);
-        let depth = self.own.common_prefix_len(target);
+        let depth = depth(self.own, target);
         let end = self.contacts.partition_point(|entry| self.depth(entry) >= depth);
-        let buckets = self.contacts.get(..end).unwrap_or(&[]).chunk_by(move |a, b| self.depth(a) == self.depth(b));
-        buckets.rev().filter(move |bucket| bucket.first().is_some_and(|entry| differs.bit(self.depth(entry))))
+        let mut rest = self.contacts.get(..end).unwrap_or(&[]);
+        let buckets = core::iter::from_fn(move || {
+            let depth = self.depth(rest.last()?);
+            let len = rest.iter().rev().take_while(|entry| self.depth(entry) == depth).count();
+            let (deeper, bucket) = rest.split_at_checked(rest.len().saturating_sub(len))?;
+            rest = deeper;
+            Some((depth, bucket))
+        });
+        buckets.filter(move |(depth, _)| differs.bit(*depth)).map(|(_, bucket)| bucket)
     }
 
     /// The buckets whose contacts are farther from `target` than the own identifier, nearest first: by the same reasoning, the
     /// deepest first.
     fn away_from(self, target: &Id) -> impl Iterator<Item = &'a [Entry<A>]> {
         let differs = difference(self.own, target);
-        let buckets = self.contacts.chunk_by(move |a, b| self.depth(a) == self.depth(b));
-        buckets.filter(move |bucket| bucket.first().is_some_and(|entry| !differs.bit(self.depth(entry))))
+        let mut rest = self.contacts;
+        let buckets = core::iter::from_fn(move || {
+            let depth = self.depth(rest.first()?);
+            let len = rest.iter().take_while(|entry| self.depth(entry) == depth).count();
+            let (bucket, shallower) = rest.split_at_checked(len)?;
+            rest = shallower;
+            Some((depth, bucket))
+        });
+        buckets.filter(move |(depth, _)| !differs.bit(*depth)).map(|(_, bucket)| bucket)
     }
 
     fn depth(self, entry: &Entry<A>) -> u32 {

@@ -34,14 +34,14 @@ impl<A: Address> Table<'_, A> {
         if let Some(entry) = self.known(&contact.id) {
             return !entry.is_verified();
         }
+        let waits = self.spares.iter().any(|spare| spare.contact.id == contact.id);
         match self.place(now, &contact) {
-            Place::Free => {}
-            Place::InsteadOf(_) => return true,
+            Place::Free if !waits && how != Heard::Asked => {}
+            Place::Free | Place::InsteadOf(_) => return true,
             Place::Spare | Place::Refused => return false,
         }
-        let waits = self.spares.iter().any(|spare| spare.contact.id == contact.id);
         let bucket = self.buckets().bucket(depth(&self.rules.own, &contact.id));
-        if how != Heard::Asked && !waits && self.within_group_limits(&contact.address, &bucket) {
+        if self.within_group_limits(&contact.address, &bucket) {
             let due = self.clock.after(now, HEARD_PAUSE);
             self.insert(now, Entry { contact, rtt: RoundTrip::UNKNOWN, failures: HEARD, since: 0, due });
             self.schedule();
@@ -53,23 +53,14 @@ impl<A: Address> Table<'_, A> {
         if !self.takes(&contact.id) {
             return;
         }
-        let known = self.known(&contact.id).copied();
-        let moved = |old: &Entry<A>| old.contact.address != contact.address;
-        if known.as_ref().is_some_and(|old| old.is_verified() && moved(old)) {
+        let in_table = self.known(&contact.id).copied();
+        // In the table, only one that stopped answering can have moved.
+        if in_table.is_some_and(|old| old.is_verified() && old.contact.address != contact.address) {
             return;
         }
-        let mut entry = match known {
-            Some(old) if old.state() != State::Heard && !moved(&old) => old,
-            Some(_) => {
-                self.forget(&contact.id);
-                Entry::new(now, contact)
-            }
-            None => match self.take_spare(&contact.id) {
-                Some(spare) if moved(&spare) && spare.is_verified() => return self.keep_spare(spare),
-                Some(spare) if !moved(&spare) => spare,
-                _ => Entry::new(now, contact),
-            },
-        };
+        let known = in_table.or_else(|| self.take_spare(&contact.id));
+        let same = known.filter(|old| old.state() != State::Heard && old.contact.address == contact.address);
+        let mut entry = same.unwrap_or_else(|| Entry::new(now, contact));
         let recovered = !entry.is_verified();
         entry.failures = 0;
         entry.set_age(now, entry.age(now));
@@ -78,7 +69,7 @@ impl<A: Address> Table<'_, A> {
             entry.rtt.sample(rtt);
         }
         match self.buckets().find(&contact.id) {
-            Ok(at) => {
+            Ok(at) if same.is_some() => {
                 if let Some(old) = self.contacts.get_mut(at) {
                     *old = entry;
                 }
@@ -86,7 +77,10 @@ impl<A: Address> Table<'_, A> {
                     self.neighbour_came(now);
                 }
             }
-            Err(_) => self.admit(now, entry),
+            _ => {
+                self.forget(&contact.id);
+                self.admit(now, entry);
+            }
         }
         self.schedule();
     }
@@ -166,24 +160,23 @@ impl<A: Address> Table<'_, A> {
         let near = self.is_near(at);
         let bucket = buckets.bucket(depth(&self.rules.own, &contact.id));
         let full = bucket.len() >= self.rules.k;
+        if full && !near && buckets.within(bucket.clone()).all(|(_, entry)| entry.is_verified()) {
+            return Place::Spare;
+        }
+        if !near && !self.within_group_limits(&contact.address, &bucket) {
+            return self.place_in_group(&contact.address, &bucket);
+        }
+        if !full && !self.contacts.is_full() {
+            return Place::Free;
+        }
         // The newcomer may be one of the k closest itself.
         let protected = buckets.after_verified(self.rules.k.saturating_sub(usize::from(near)));
         let dispensable = |range: Range<usize>| {
             let others = buckets.within(range).filter(|(at, entry)| *at >= protected || !entry.is_verified());
             others.max_by_key(|(_, entry)| entry.dispensability(now))
         };
-        let in_bucket = dispensable(bucket.clone());
-        if full && !near && in_bucket.is_none_or(|(_, worst)| worst.is_verified()) {
-            return Place::Spare;
-        }
-        if !near && !self.within_group_limits(&contact.address, &bucket) {
-            return self.place_in_group(&contact.address, &bucket);
-        }
         if full {
-            return in_bucket.map_or(Place::Refused, |(at, _)| Place::InsteadOf(at));
-        }
-        if !self.contacts.is_full() {
-            return Place::Free;
+            return dispensable(bucket).map_or(Place::Refused, |(at, _)| Place::InsteadOf(at));
         }
         match dispensable(0..self.contacts.len()) {
             Some((at, worst)) if !worst.is_verified() => return Place::InsteadOf(at),
@@ -338,17 +331,16 @@ impl<A: Address> Table<'_, A> {
 
     /// Has the most recent spare of the bucket of `id` asked, if there is a place for it. It gets that when it answers.
     fn call_spare(&mut self, now: Instant, id: &Id) {
-        let depth = depth(&self.rules.own, id);
-        let bucket = self.buckets().bucket(depth);
+        let own = self.rules.own;
+        let same_bucket = |spare: &Entry<A>| depth(&own, &spare.contact.id) == depth(&own, id);
+        let bucket = self.buckets().bucket(depth(&own, id));
         let room = bucket.len() < self.rules.k && !self.contacts.is_full();
         if !room && self.buckets().within(bucket).all(|(_, entry)| entry.is_verified()) {
             return;
         }
-        let own = &self.rules.own;
-        let mut waiting =
-            self.spares.iter_mut().filter(|spare| spare.is_verified() && super::buckets::depth(own, &spare.contact.id) == depth);
-        if let Some(spare) = waiting.next() {
-            spare.due = spare.due.min(now.stamp());
+        // Those that were called before are on their way.
+        if let Some(spare) = self.spares.iter_mut().find(|spare| spare.is_verified() && spare.due == NEVER && same_bucket(spare)) {
+            spare.due = now.stamp();
         }
     }
 

@@ -1,1 +1,415 @@
+use core::net::{Ipv4Addr, SocketAddrV4};
+use std::vec::Vec;
 
+use super::*;
+
+type Who = Contact<u16>;
+type Small = Kademlia<u16, 12, 8>;
+
+const OWN: Id = Id::ZERO;
+const LIMITS: Limits = Limits { k: 2, ..Limits::DEFAULT };
+const T0: Instant = Instant::from_secs(1_000);
+
+fn start<R: Routing>() -> R {
+    let mut table = R::EMPTY;
+    table.start(T0, OWN, &LIMITS, 7);
+    table
+}
+
+/// A contact at this depth; `rest` tells those of one depth apart, in the order of their distance.
+fn contact(depth: u32, rest: u8) -> Who {
+    Contact::new(id(depth, rest), u16::try_from(depth).unwrap() << 8 | u16::from(rest))
+}
+
+fn id(depth: u32, rest: u8) -> Id {
+    let mut bytes = [0; 20];
+    bytes[depth as usize / 8] = 0x80 >> (depth % 8);
+    bytes[19] ^= rest;
+    Id::from_bytes(bytes)
+}
+
+fn after(secs: u64) -> Instant {
+    T0 + Duration::from_secs(secs)
+}
+
+fn in_state(table: &impl Routing<Address = u16>, state: State) -> Vec<Who> {
+    table.peers().filter(|peer| peer.state == state).map(|peer| peer.contact).collect()
+}
+
+fn verified(table: &impl Routing<Address = u16>) -> Vec<Who> {
+    in_state(table, State::Verified)
+}
+
+/// What upkeep asks until then, and when, a step of a quarter of a second at a time.
+fn asked<R: Routing>(table: &mut R, from: u64, to: u64) -> Vec<(u64, Upkeep<R::Address>)> {
+    let mut questions = Vec::new();
+    for quarter in from * 4..to * 4 {
+        let now = T0 + Duration::from_millis(quarter * 250);
+        let late = table.next_upkeep() + Duration::from_millis(250) <= now;
+        assert!(quarter == from * 4 || !late, "it is asked no later than it says");
+        while let Some(question) = table.upkeep(now) {
+            questions.push((quarter / 4, question));
+        }
+    }
+    questions
+}
+
+fn checks<A>(questions: &[(u64, Upkeep<A>)]) -> Vec<u64> {
+    questions.iter().filter(|(_, question)| matches!(question, Upkeep::Neighbourhood)).map(|(at, _)| *at).collect()
+}
+
+/// When this contact was asked.
+fn times(questions: &[(u64, Upkeep<u16>)], who: Who) -> Vec<u64> {
+    let ask = Upkeep::Ask(who);
+    questions.iter().filter(|(_, question)| *question == ask).map(|(at, _)| *at).collect()
+}
+
+#[test]
+fn a_table_that_was_not_started_takes_nobody() {
+    let mut table = Small::EMPTY;
+    assert!(!table.heard(T0, contact(0, 0), Heard::Asked));
+    table.answered(T0, contact(0, 0), None);
+    table.failed(T0, &id(0, 0));
+    table.looked_up(T0, &id(0, 0));
+    table.disturbed(T0);
+    assert_eq!(table.peers().count(), 0);
+    assert_eq!((table.next_upkeep(), table.upkeep(T0)), (Instant::NEVER, None));
+}
+
+#[test]
+fn tables_without_room_are_harmless() {
+    let mut none: Kademlia<u16, 0, 0> = start();
+    let mut one: Kademlia<u16, 1, 1> = start();
+    for depth in 0..4 {
+        none.answered(T0, contact(depth, 0), None);
+        one.answered(T0, contact(depth, 0), None);
+    }
+    assert_eq!(verified(&none), []);
+    assert_eq!(verified(&one), [contact(3, 0)], "the closest");
+}
+
+#[test]
+fn the_own_id_is_never_taken() {
+    let mut table: Small = start();
+    table.answered(T0, Contact::new(OWN, 1), None);
+    assert!(!table.heard(T0, Contact::new(OWN, 1), Heard::Named));
+    assert_eq!(table.peers().count(), 0);
+}
+
+#[test]
+fn only_an_answer_verifies() {
+    let mut table: Small = start();
+    assert!(table.heard(T0, contact(0, 1), Heard::Asked));
+    assert!(table.heard(T0, contact(0, 1), Heard::Named));
+    assert_eq!(verified(&table), []);
+    table.answered(T0, contact(0, 1), Some(Duration::from_millis(20)));
+    assert_eq!(verified(&table), [contact(0, 1)]);
+    assert!(!table.heard(T0, contact(0, 1), Heard::Asked), "it needs no asking");
+    assert_eq!(table.get(&id(0, 1)).and_then(|peer| peer.rtt), Some(Duration::from_millis(20)));
+}
+
+/// Far contacts aren't neighbours once there are two nearer ones.
+fn with_neighbours() -> Small {
+    let mut table: Small = start();
+    table.answered(T0, contact(9, 0), None);
+    table.answered(T0, contact(10, 0), None);
+    table
+}
+
+#[test]
+fn a_full_bucket_keeps_its_oldest_live_contact() {
+    let mut table = with_neighbours();
+    for rest in [3, 4, 1] {
+        table.answered(after(rest.into()), contact(0, rest), None);
+    }
+    assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 3), contact(0, 4)]);
+    assert!(!table.heard(T0, contact(0, 5), Heard::Named), "there is no use in asking another");
+}
+
+#[test]
+fn a_failing_contact_goes_only_when_one_that_answers_takes_its_place() {
+    let mut table = with_neighbours();
+    table.answered(T0, contact(0, 1), None);
+    table.answered(T0, contact(0, 2), None);
+    for _ in 0..300 {
+        table.failed(after(1), &id(0, 1));
+    }
+    assert_eq!(in_state(&table, State::Failing), [contact(0, 1)]);
+    assert!(table.heard(after(1), contact(0, 3), Heard::Named), "another may have its place");
+    assert_eq!(in_state(&table, State::Failing), [contact(0, 1)], "but not for being named");
+    table.answered(after(2), contact(0, 3), None);
+    assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 2), contact(0, 3)]);
+    assert_eq!(in_state(&table, State::Failing), []);
+}
+
+#[test]
+fn one_only_heard_of_goes_at_its_first_failure_and_at_once_for_one_that_answers() {
+    let mut table = with_neighbours();
+    for rest in [1, 2] {
+        assert!(table.heard(T0, contact(0, rest), Heard::Named));
+    }
+    assert!(table.heard(T0, contact(0, 3), Heard::Named), "it may take another's place if it answers");
+    assert_eq!(in_state(&table, State::Heard), [contact(0, 1), contact(0, 2)]);
+    table.answered(T0, contact(0, 3), None);
+    assert_eq!(in_state(&table, State::Heard), [contact(0, 1)]);
+    table.failed(T0, &id(0, 1));
+    assert_eq!(in_state(&table, State::Heard), []);
+}
+
+#[test]
+fn the_closest_are_taken_even_into_a_full_bucket() {
+    let mut table: Small = start();
+    for rest in [7, 6, 5] {
+        table.answered(T0, contact(3, rest), None);
+    }
+    assert_eq!(verified(&table), [contact(3, 5), contact(3, 6)]);
+    table.answered(T0, contact(3, 8), None);
+    assert_eq!(verified(&table), [contact(3, 5), contact(3, 6)]);
+}
+
+#[test]
+fn when_the_array_is_full_the_largest_bucket_gives_way() {
+    let mut table: Kademlia<u16, 5, 8> = start();
+    for (depth, rest) in [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1)] {
+        table.answered(after(300 * u64::from(rest)), contact(depth, rest), None);
+    }
+    table.answered(after(900), contact(2, 2), None);
+    let shrunk = [contact(2, 1), contact(2, 2), contact(1, 1), contact(0, 1), contact(0, 2)];
+    assert_eq!(verified(&table), shrunk, "the newest of the deepest of the largest that isn't the neighbourhood");
+    table.answered(after(900), contact(1, 3), None);
+    assert_eq!(verified(&table), shrunk, "nothing would be gained");
+}
+
+#[test]
+fn only_an_answer_changes_an_address_and_only_of_one_that_fails() {
+    let mut table: Small = start();
+    table.answered(T0, contact(0, 1), None);
+    let moved = Contact::new(id(0, 1), 9);
+    assert!(!table.heard(T0, moved, Heard::Asked));
+    table.answered(T0, moved, None);
+    assert_eq!(verified(&table), [contact(0, 1)]);
+    table.failed(T0, &id(0, 1));
+    assert!(table.heard(T0, moved, Heard::Asked));
+    assert_eq!(in_state(&table, State::Failing), [contact(0, 1)]);
+    table.answered(T0, moved, None);
+    assert_eq!(verified(&table), [moved]);
+}
+
+#[test]
+fn an_evicted_contact_is_forgotten() {
+    let mut table: Small = start();
+    table.answered(T0, contact(0, 1), None);
+    table.evict(T0, &id(0, 1));
+    assert_eq!((table.get(&id(0, 1)), table.peers().count()), (None, 0));
+}
+
+#[test]
+fn a_spare_is_asked_when_one_of_its_bucket_fails_and_takes_its_place() {
+    let mut table = with_neighbours();
+    for rest in 1..=4 {
+        table.answered(T0, contact(0, rest), None);
+    }
+    asked(&mut table, 0, 40);
+    table.failed(after(40), &id(0, 1));
+    let questions = asked(&mut table, 40, 42);
+    assert_eq!(times(&questions, contact(0, 4)), [40], "the most recent one");
+    assert_eq!(times(&questions, contact(0, 3)), []);
+    table.failed(after(42), &id(0, 4));
+    let questions = asked(&mut table, 42, 44);
+    assert_eq!(times(&questions, contact(0, 3)), [42], "then the next");
+    table.answered(after(44), contact(0, 3), None);
+    assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 2), contact(0, 3)]);
+}
+
+#[test]
+fn a_lost_contact_is_tried_again_for_ever_and_returns() {
+    let mut table = with_neighbours();
+    table.answered(T0, contact(0, 1), None);
+    table.answered(T0, contact(0, 2), None);
+    table.failed(T0, &id(0, 1));
+    table.answered(T0, contact(0, 3), None);
+    let mut tries = Vec::new();
+    for second in 0..86_400 {
+        while let Some(question) = table.upkeep(after(second)) {
+            if question == Upkeep::Ask(contact(0, 1)) {
+                tries.push(second);
+                table.failed(after(second), &id(0, 1));
+            }
+        }
+    }
+    assert!(tries.windows(2).all(|pair| (786..=901).contains(&(pair[1] - pair[0]))), "every 15 minutes: {tries:?}");
+    assert!(tries.len() > 90, "{tries:?}");
+    table.evict(after(90_000), &id(0, 3));
+    table.answered(after(90_000), contact(0, 1), None);
+    assert!(verified(&table).contains(&contact(0, 1)));
+}
+
+#[test]
+fn the_lost_that_were_known_for_longest_are_remembered() {
+    let mut table = with_neighbours();
+    table.answered(T0, contact(0, 1), None);
+    table.answered(T0, contact(0, 2), None);
+    for rest in 2..20 {
+        let now = after(20_000 + 1_000 * u64::from(rest));
+        table.failed(now, &id(0, rest));
+        table.answered(now, contact(0, rest + 1), None);
+        if rest == 2 {
+            table.failed(now, &id(0, 1));
+            table.answered(now, contact(0, 99), None);
+        }
+    }
+    assert!([1, 2].iter().all(|rest| table.get(&id(0, *rest)).is_some_and(|peer| peer.state == State::Failing)));
+}
+
+fn at(depth: u32, rest: u8, ip: [u8; 4]) -> Contact<SocketAddrV4> {
+    Contact::new(id(depth, rest), SocketAddrV4::new(Ipv4Addr::from(ip), 4_000 + u16::from(rest)))
+}
+
+#[test]
+fn one_network_gets_two_places_in_a_bucket_and_ten_in_the_table() {
+    let mut table = Kademlia::<SocketAddrV4, 64>::EMPTY;
+    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
+    for rest in 0..4 {
+        table.answered(T0, at(20, rest, [10, 0, 0, rest]), None);
+    }
+    for depth in 0..8 {
+        for rest in 0..4 {
+            table.answered(T0, at(depth, rest, [192, 0, 2, rest]), None);
+        }
+    }
+    let mut sizes = [0; 8];
+    for peer in table.peers().filter(|peer| peer.contact.address.group().is_some()) {
+        sizes[peer.contact.id.common_prefix_len(&OWN) as usize] += 1;
+    }
+    assert_eq!(sizes, [2, 2, 2, 2, 2, 0, 0, 0]);
+    for rest in 0..4 {
+        table.answered(T0, at(7, rest, [192, 168, 2, rest]), None);
+    }
+    assert_eq!(table.peers().filter(|peer| peer.contact.id.common_prefix_len(&OWN) == 7).count(), 4, "private ones are exempt");
+}
+
+#[test]
+fn the_closest_are_exempt_from_network_limits_for_as_long_as_they_are() {
+    let mut table = Kademlia::<SocketAddrV4, 64>::EMPTY;
+    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
+    for rest in 0..4 {
+        table.answered(T0, at(0, rest, [192, 0, 2, rest]), None);
+    }
+    assert_eq!(table.peers().count(), 4);
+    for rest in 0..4 {
+        table.answered(T0, at(20, rest, [10, 0, 0, rest]), None);
+    }
+    assert_eq!(table.peers().filter(|peer| peer.contact.address.group().is_some()).count(), 2);
+}
+
+#[test]
+fn the_neighbourhood_is_checked_at_once_then_in_doubling_steps_up_to_fifteen_minutes() {
+    let mut table = with_neighbours();
+    let checks = checks(&asked(&mut table, 0, 4_000));
+    assert_eq!(checks.first(), Some(&0));
+    let waits: Vec<u64> = checks.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (wait, most) in waits.iter().zip([30, 60, 120, 240, 480, 900, 900, 900]) {
+        assert!((most * 7 / 8 - 1..=most).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn a_change_brings_the_next_check_near_and_starts_the_steps_again() {
+    let mut table = with_neighbours();
+    asked(&mut table, 0, 3_000);
+    table.failed(after(3_000), &id(9, 0));
+    let first = checks(&asked(&mut table, 3_000, 3_031));
+    assert_eq!(first.len(), 1, "{first:?}");
+    let second = checks(&asked(&mut table, 3_031, first[0] + 31));
+    assert_eq!(second.len(), 1, "{second:?}");
+    let third = checks(&asked(&mut table, first[0] + 31, second[0] + 61));
+    assert_eq!(third.len(), 1, "{third:?}");
+}
+
+#[test]
+fn changes_that_do_not_end_delay_no_check() {
+    let mut table = with_neighbours();
+    let mut checked = Vec::new();
+    for second in 0..300 {
+        table.disturbed(after(second));
+        checked.extend(checks(&asked(&mut table, second, second + 1)));
+    }
+    assert!(checked.len() >= 10, "{checked:?}");
+}
+
+#[test]
+fn buckets_that_no_lookup_touched_are_refreshed_as_far_as_the_neighbourhood() {
+    let mut table = with_neighbours();
+    table.answered(T0, contact(3, 0), None);
+    let lookups = |questions: Vec<(u64, Upkeep<u16>)>| -> Vec<u32> {
+        let targets = questions.into_iter().filter_map(|(_, question)| match question {
+            Upkeep::Lookup { target } => Some(target.common_prefix_len(&OWN)),
+            _ => None,
+        });
+        targets.collect()
+    };
+    assert_eq!(lookups(asked(&mut table, 0, 10)), [], "first the own id");
+    table.looked_up(after(10), &OWN);
+    table.looked_up(after(10), &id(4, 0));
+    assert_eq!(lookups(asked(&mut table, 10, 11)), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
+    table.looked_up(after(2_000), &id(0, 1));
+    let mut later = lookups(asked(&mut table, 11, 3_612));
+    later.sort_unstable();
+    assert_eq!(later, [1, 2, 3, 4, 5, 6, 7, 8, 9], "after an hour, and not the one that was touched since");
+}
+
+#[test]
+fn a_quiet_contact_is_asked_and_a_failing_one_after_doubling_pauses() {
+    let mut table: Small = start();
+    table.answered(T0, contact(0, 1), None);
+    let mut now = 0;
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        let question = asked(&mut table, now, now + 901);
+        let first = times(&question, contact(0, 1))[0];
+        waits.push(first - now);
+        now += 901;
+        table.failed(after(now), &id(0, 1));
+    }
+    for (wait, most) in waits.iter().zip([900, 30, 60, 120, 240, 480, 900, 900]) {
+        assert!((most * 7 / 8 - 1..=most).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn those_heard_of_are_asked_soon_and_one_at_a_time() {
+    let mut table: Small = start();
+    for depth in 0..6 {
+        table.heard(T0, contact(depth, 0), Heard::Restored);
+    }
+    let questions = asked(&mut table, 0, 10);
+    let mut seconds: Vec<u64> = questions.iter().filter(|(_, question)| matches!(question, Upkeep::Ask(_))).map(|(at, _)| *at).collect();
+    assert_eq!(seconds.len(), 6);
+    seconds.dedup();
+    assert_eq!(seconds.len(), 6, "a second apart");
+}
+
+#[test]
+fn nodes_that_start_together_do_not_act_together() {
+    let next = |random| {
+        let mut table = Small::EMPTY;
+        table.start(T0, OWN, &LIMITS, random);
+        table.answered(T0, contact(0, 1), None);
+        assert_eq!(table.upkeep(T0), Some(Upkeep::Neighbourhood));
+        table.next_upkeep()
+    };
+    assert_ne!(next(1), next(2));
+    assert_eq!(next(1), next(1));
+}
+
+#[test]
+fn time_may_stand_still_or_run_out() {
+    let mut table = with_neighbours();
+    for now in [T0, Instant::ZERO, Instant::NEVER, T0, Instant::from_secs(u64::from(u32::MAX))] {
+        table.answered(now, contact(0, 1), None);
+        table.heard(now, contact(1, 1), Heard::Named);
+        table.failed(now, &id(9, 0));
+        let questions = core::iter::from_fn(|| table.upkeep(now)).take(100).count();
+        assert!(questions < 100, "{now:?}");
+    }
+}
