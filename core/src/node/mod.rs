@@ -95,6 +95,8 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
+    /// Whether a cancelled operation left room that others may have waited for.
+    freed: bool,
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
@@ -142,6 +144,7 @@ impl<
             stats: Stats::ZERO,
             started: false,
             lent: false,
+            freed: false,
             own_id_news: false,
             own_id_seen: heapless::Vec::new(),
             superseded: heapless::Vec::new(),
@@ -431,6 +434,7 @@ impl<
         self.reclaim();
         if self.running(query).is_some() {
             self.abandon(query.slot);
+            self.freed = self.operations.iter().any(Operation::is_running);
         }
     }
 
@@ -507,6 +511,9 @@ impl<
         }
         if self.requests.has_ready() {
             return Some((Instant::ZERO, Wake::Transmit));
+        }
+        if self.freed {
+            return Some((Instant::ZERO, Wake::Operation));
         }
         let operation = self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
         let idle = self.can_begin_upkeep();
