@@ -13,6 +13,8 @@ mod records;
 #[cfg(feature = "ed25519")]
 #[path = "node/signed.rs"]
 mod signed;
+#[path = "node/timers.rs"]
+mod timers;
 
 use core::time::Duration;
 
