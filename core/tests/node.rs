@@ -5,8 +5,12 @@
 mod by_hand;
 #[path = "node/commands.rs"]
 mod commands;
+#[path = "node/hostile.rs"]
+mod hostile;
 #[path = "node/joining.rs"]
 mod joining;
+#[path = "node/memory.rs"]
+mod memory;
 mod net;
 #[path = "node/records.rs"]
 mod records;

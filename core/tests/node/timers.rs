@@ -68,9 +68,9 @@ fn upkeep_of_a_node_whose_only_result_was_just_taken_is_not_late() {
 /// Calls a node at its own times for a long while, with churn, and checks each time that it asks to be called later, not at once again.
 #[test]
 fn a_deadline_that_was_handled_lies_in_the_past_and_the_next_one_ahead() {
-    let mut net = Net::joined(100, 12, Config { max_lifetime: HOUR, ..config() });
+    let mut net = Net::joined(100, 8, Config { max_lifetime: HOUR, ..config() });
     net.loss = 50;
-    let end = net.now + 6 * HOUR;
+    let end = net.now + 2 * HOUR;
     let (mut change, mut calls) = (net.now, 0_u64);
     while net.now < end {
         if net.now >= change {
@@ -93,7 +93,7 @@ fn a_deadline_that_was_handled_lies_in_the_past_and_the_next_one_ahead() {
         calls += 1;
         net.step(change);
     }
-    assert!(calls > 1_000, "{calls}");
+    assert!(calls > 500, "{calls}");
 }
 
 fn churn(net: &mut Net) {
@@ -102,8 +102,8 @@ fn churn(net: &mut Net) {
     let name = [net.random.below(10) as u8];
     let options = Options { lifetime: Duration::from_secs(600 + net.random.below(6_000) as u64), ..Options::default() };
     match net.random.below(5) {
-        0 if living.len() > 6 => net.kill(at),
-        0 | 1 if living.len() < 16 && net.nodes.len() < 60 => {
+        0 if living.len() > 5 => net.kill(at),
+        0 | 1 if living.len() < 10 && net.nodes.len() < 60 => {
             let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
             let _ = net.node(newcomer).bootstrap(now, &[living[0], living[1]]);
         }
