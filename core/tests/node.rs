@@ -5,14 +5,20 @@
 mod by_hand;
 #[path = "node/commands.rs"]
 mod commands;
+#[path = "node/hostile.rs"]
+mod hostile;
 #[path = "node/joining.rs"]
 mod joining;
+#[path = "node/memory.rs"]
+mod memory;
 mod net;
 #[path = "node/records.rs"]
 mod records;
 #[cfg(feature = "ed25519")]
 #[path = "node/signed.rs"]
 mod signed;
+#[path = "node/timers.rs"]
+mod timers;
 
 use core::time::Duration;
 

@@ -97,7 +97,7 @@ impl<
     }
 
     /// Nobody answers an operation's question any more.
-    fn failed(&mut self, now: Instant, owner: Owner, id: Option<&Id>) {
+    pub(super) fn failed(&mut self, now: Instant, owner: Owner, id: Option<&Id>) {
         let Some((slot, operation)) = owner.slot().and_then(|slot| Some((slot, self.operations.get_mut(usize::from(slot))?))) else {
             return;
         };
@@ -114,7 +114,7 @@ impl<
     }
 
     /// A node that an operation asked will not answer.
-    pub(super) fn lookup_failed(&mut self, slot: u8, id: &Id) {
+    fn lookup_failed(&mut self, slot: u8, id: &Id) {
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };

@@ -25,6 +25,15 @@ pub(super) enum Owner {
     Introduction,
 }
 
+/// Why a question is not sent. It counts as unanswered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsent {
+    /// Its operation is past it.
+    Past,
+    /// The caller's buffer is too small for it.
+    NoRoom,
+}
+
 impl Owner {
     /// The slot of the operation that asks, if one does.
     pub(super) const fn slot(self) -> Option<u8> {
@@ -53,13 +62,17 @@ impl<
             return None;
         }
         while let Some(ready) = self.requests.ready() {
-            let Some(len) = self.encode_question(now, ready.owner, ready.to, ready.expect, ready.transaction, buf) else {
-                // The operation is past it, or the buffer is too small for it: it is not sent, and counts as unanswered.
-                self.requests.drop(ready.index);
-                if let Some((slot, id)) = ready.owner.slot().zip(ready.expect) {
-                    self.lookup_failed(slot, &id);
+            let len = match self.encode_question(now, ready.owner, ready.to, ready.expect, ready.transaction, buf) {
+                Ok(len) => len,
+                Err(unsent) => {
+                    self.stats.small_buffers += u64::from(unsent == Unsent::NoRoom);
+                    self.requests.drop(ready.index);
+                    self.failed(now, ready.owner, ready.expect.as_ref());
+                    if let Some(slot) = ready.owner.slot() {
+                        self.step(now, slot);
+                    }
+                    continue;
                 }
-                continue;
             };
             self.requests.sent(now, ready.index);
             if ready.repeat {
@@ -80,7 +93,7 @@ impl<
         expect: Option<Id>,
         transaction: Transaction,
         buf: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Result<usize, Unsent> {
         let own = self.table.own();
         let operation = owner.slot().and_then(|slot| self.operations.get(usize::from(slot)));
         let token = operation.zip(expect).and_then(|(operation, id)| operation.lookup.token(&id));
@@ -88,15 +101,15 @@ impl<
             Owner::Ping { .. } | Owner::Introduction => Request::Ping,
             Owner::Seed { .. } | Owner::Table => Request::FindNode { target: own },
             Owner::Search { .. } => {
-                let operation = operation?;
+                let operation = operation.ok_or(Unsent::Past)?;
                 match operation.task.finds_value() {
                     true => Request::FindValue { key: operation.key, have: operation.best(now) },
                     false => Request::FindNode { target: operation.lookup.target() },
                 }
             }
             Owner::Store { .. } => {
-                let operation = operation?;
-                let (record, lifetime) = self.record_of(now, operation.task, operation.key, operation.buffer)?;
+                let operation = operation.ok_or(Unsent::Past)?;
+                let (record, lifetime) = self.record_of(now, operation.task, operation.key, operation.buffer).ok_or(Unsent::Past)?;
                 let compare = operation.compare.filter(|_| operation.task == Task::Put);
                 Request::Store { record, lifetime, compare, handover: operation.task == Task::Tend }
             }
@@ -105,7 +118,7 @@ impl<
             self.config.serve && operation.is_none_or(|operation| operation.task.is_upkeep() || operation.task == Task::Bootstrap);
         let padded = matches!(request, Request::FindNode { .. } | Request::FindValue { .. }) && token.is_none();
         let wanted = if padded { self.padded_len(to, introduce) } else { 0 };
-        self.encode_request(buf, transaction, token, request, wanted)
+        self.encode_request(buf, transaction, token, request, wanted).ok_or(Unsent::NoRoom)
     }
 
     /// The record that an operation stores at others, and the seconds left to it: the user's get has it in its buffer, the rest in the own store.

@@ -146,7 +146,8 @@ impl<
     /// request slots to the user.
     pub(super) fn can_begin_upkeep(&self) -> bool {
         let busy = self.operations.iter().filter(|operation| operation.is_running() && operation.task.is_upkeep()).count();
-        let idle = self.operations.iter().any(|operation| operation.state == State::Idle);
+        // What is lent is free from the next call on.
+        let idle = self.operations.iter().any(|operation| matches!(operation.state, State::Idle | State::Lent));
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 

@@ -1,0 +1,259 @@
+//! Bad input: dropped and counted by kind, and of no effect.
+
+use core::net::SocketAddrV4;
+
+use kadlet::wire::{Answer, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token, Transaction};
+use kadlet::{Config, Id, Machine, Options, Outcome, Record, Routing, Stats, Store, wire};
+
+use crate::by_hand::{NOW, Node4, Peer, answer_of, at, decode, deliver, id, idle, knows, node4, picture, sent, token_of, transaction_of};
+use crate::net::{Random, config};
+
+const STORED: Answer<'_, SocketAddrV4> = Answer::Stored { lifetime: 1 };
+
+fn peer() -> Peer<SocketAddrV4> {
+    Peer::new(id(&[0x80]), at("192.0.2.1:4000"))
+}
+
+/// Gives a node a datagram that must have no answer and no effect but on its counters, and tells these.
+fn dropped(node: &mut Node4, from: SocketAddrV4, bytes: &[u8]) -> Stats {
+    let without_counts = |node: &Node4| picture(node).split_once('}').unwrap().1.to_owned();
+    let (before, received) = (without_counts(node), node.stats().received);
+    assert_eq!(deliver(node, NOW, from, bytes), None);
+    assert_eq!(without_counts(node), before);
+    assert!(sent(node, NOW).is_empty());
+    assert_eq!(node.stats().received, received + 1);
+    *node.stats()
+}
+
+#[test]
+fn what_is_no_message_is_counted_as_malformed() {
+    let mut node = node4(config());
+    let good = peer().request(Request::FindNode { target: Id::ZERO }, None);
+    let mut count = 0;
+    let mut trailing = good.clone();
+    trailing.push(1);
+    for bad in [&[][..], &[1], &good[..good.len() - 1], &good[..34], &trailing, &[1; 2_000]] {
+        count += 1;
+        assert_eq!(dropped(&mut node, peer().contact.address, bad).malformed, count, "{bad:?}");
+    }
+    let mut random = Random::new(1);
+    for _ in 0..2_000 {
+        let mut bytes: [u8; 64] = random.bytes();
+        bytes[..4].copy_from_slice(&[1, 1, 0, 0]);
+        bytes[12] = 0x81 + bytes[12] % 5;
+        dropped(&mut node, peer().contact.address, &bytes[..random.below(65)]);
+    }
+    let stats = node.stats();
+    assert_eq!(stats.received, stats.malformed + stats.unsolicited);
+}
+
+#[test]
+fn other_versions_networks_and_geometries_are_counted_each() {
+    let mut node = node4(Config { network: 7, ..config() });
+    let at = peer().contact.address;
+    let mut version = peer().request(Request::Ping, None);
+    version[0] = 2;
+    assert_eq!(dropped(&mut node, at, &version).wrong_version, 1);
+    assert_eq!(dropped(&mut node, at, &peer().request(Request::Ping, None)).wrong_network, 1);
+    let geometry = Peer { geometry: 2, network: 7, ..peer() };
+    assert_eq!(dropped(&mut node, at, &geometry.request(Request::Ping, None)).wrong_geometry, 1);
+    let ours = Peer { network: 7, ..peer() };
+    assert!(deliver(&mut *node, NOW, at, &ours.request(Request::Ping, None)).is_some());
+}
+
+#[test]
+fn an_answer_to_nothing_is_unsolicited() {
+    let mut node = node4(config());
+    let answer = peer().answer(Transaction([1; 8]), STORED);
+    assert_eq!(dropped(&mut node, peer().contact.address, &answer).unsolicited, 1);
+    // Nor does an answer count twice.
+    node.ping(NOW, peer().contact.address).unwrap();
+    let question = sent(&mut *node, NOW).remove(0).1;
+    let answer = peer().empty_answer(&question);
+    deliver(&mut *node, NOW, peer().contact.address, &answer);
+    sent(&mut *node, NOW);
+    assert_eq!(dropped(&mut node, peer().contact.address, &answer).unsolicited, 2);
+}
+
+#[test]
+fn an_answer_from_another_address_is_spoofed_and_the_question_waits_on() {
+    let mut node = node4(config());
+    let query = node.ping(NOW, peer().contact.address).unwrap();
+    let question = sent(&mut *node, NOW).remove(0).1;
+    let answer = peer().empty_answer(&question);
+    assert_eq!(dropped(&mut node, at("192.0.2.2:4000"), &answer).spoofed, 1);
+    assert_eq!(dropped(&mut node, at("192.0.2.1:4001"), &answer).spoofed, 2);
+    assert!(node.progress(query).is_some());
+    deliver(&mut *node, NOW, peer().contact.address, &answer);
+    assert!(matches!(node.take(query).unwrap().outcome, Outcome::Pong { .. }));
+}
+
+#[test]
+fn another_id_at_a_contacts_address_evicts_the_contact() {
+    let mut node = node4(config());
+    peer().meet(&mut *node, NOW);
+    let query = node.find_node(NOW, Id::ZERO, &Options::default()).unwrap();
+    let question = sent(&mut *node, NOW).remove(0).1;
+    let other = Peer::new(id(&[0x40]), peer().contact.address);
+    let answer = other.answer(transaction_of::<SocketAddrV4>(&question), Answer::Nodes { contacts: Contacts::EMPTY });
+    assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &answer), None);
+    assert_eq!(node.stats().spoofed, 1);
+    assert!(node.routing().get(&peer().contact.id).is_none());
+    assert!(node.routing().get(&other.contact.id).is_none(), "nor does the other get in by that");
+    let mut now = NOW;
+    idle(&mut *node, &mut now, core::time::Duration::from_secs(60));
+    assert!(matches!(node.take(query).unwrap().outcome, Outcome::Failed(_)));
+}
+
+#[test]
+fn a_request_evicts_nobody_and_puts_nobody_into_the_table() {
+    let mut node = node4(config());
+    peer().meet(&mut *node, NOW);
+    for n in 1..100 {
+        let forged = Peer::new(id(&[n]), peer().contact.address);
+        forged.ask(&mut *node, NOW, Request::Ping, None);
+        let elsewhere = Peer::new(peer().contact.id, at(&format!("192.0.{n}.7:1")));
+        elsewhere.ask(&mut *node, NOW, Request::Ping, None);
+    }
+    assert_eq!(node.routing().peers().map(|known| known.contact).collect::<Vec<_>>(), [peer().contact]);
+}
+
+#[test]
+fn a_token_that_does_not_hold_is_counted_and_stores_nothing() {
+    let mut node = node4(config());
+    let store = Request::Store { record: Record::immutable(b"x"), lifetime: 60, compare: None, handover: false };
+    let token = peer().token(&mut *node, NOW);
+    let others = Peer::new(peer().contact.id, at("192.0.2.2:4000"));
+    let impostor = Peer::new(id(&[0x81]), peer().contact.address);
+    for (asker, shown) in [(peer(), None), (peer(), Some(Token([0; 8]))), (others, Some(token)), (impostor, Some(token))] {
+        let answer = asker.ask(&mut *node, NOW, store, shown);
+        assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Error { code: ErrorCode::Token, .. }));
+        assert!(node.store().is_empty());
+    }
+    assert_eq!((node.stats().bad_tokens, node.stats().refused_stores), (3, 4));
+    let later = NOW + core::time::Duration::from_secs(601);
+    peer().ask(&mut *node, later, store, Some(token));
+    assert_eq!(node.stats().bad_tokens, 4, "ten minutes later it is too old");
+    let answer = peer().ask(&mut *node, NOW, store, Some(token));
+    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Stored { lifetime: 60 }));
+    assert_eq!(node.stats().stored, 1);
+}
+
+#[test]
+fn requests_over_budget_are_counted_and_get_a_token_at_most() {
+    let mut node = node4(Config { budget: 10, ..config() });
+    let asker = peer();
+    let answers: Vec<Vec<u8>> = (0..30).map(|_| asker.ask(&mut *node, NOW, Request::Ping, None)).collect();
+    let errors = answers.iter().filter(|bytes| matches!(answer_of::<SocketAddrV4>(bytes), Answer::Error { .. })).count();
+    assert_eq!((errors, node.stats().over_budget), (10, 10), "a burst of two seconds' worth is answered");
+    let token = token_of::<SocketAddrV4>(&answers[29]);
+    let ping = asker.request(Request::Ping, Some(token));
+    let proved = (0..30).filter(|_| deliver(&mut *node, NOW, asker.contact.address, &ping).is_some()).count();
+    assert_eq!((proved, node.stats().over_budget), (20, 20), "who has proved itself has a budget of its own, and no more");
+}
+
+#[test]
+fn a_flood_from_forged_prefixes_starves_neither_a_proved_asker_nor_answers_to_own_questions() {
+    let mut node = node4(config());
+    peer().meet(&mut *node, NOW);
+    let asker = Peer::new(id(&[0x41]), at("198.51.100.7:4000"));
+    let token = asker.token(&mut *node, NOW);
+    let mut random = Random::new(3);
+    let mut now = NOW;
+    let mut served = 0;
+    let mut query = None;
+    let mut pongs = 0;
+    for round in 0..300 {
+        now = now + core::time::Duration::from_millis(10);
+        for _ in 0..50 {
+            // A third of them in the name of the asker's own prefix.
+            let [a, b, c, d] = random.bytes();
+            let from = if c % 3 == 0 { [198, 51, 100, d] } else { [20 + a % 10, b, c, d] };
+            let forged = Peer::new(Id::from_bytes(random.bytes()), SocketAddrV4::new(from.into(), 1));
+            let _ = deliver(&mut *node, now, forged.contact.address, &forged.request(Request::FindNode { target: Id::ZERO }, None));
+        }
+        if round % 10 == 0 {
+            let answer = asker.ask(&mut *node, now, Request::FindNode { target: Id::ZERO }, Some(token));
+            served += usize::from(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Nodes { .. }));
+        }
+        if query.is_none() {
+            query = Some(node.ping(now, peer().contact.address).expect("a slot"));
+        }
+        for (to, bytes) in sent(&mut *node, now) {
+            if to == peer().contact.address {
+                deliver(&mut *node, now, to, &peer().empty_answer(&bytes));
+            }
+        }
+        node.handle_timeout(now);
+        if let Some(done) = query.and_then(|query| node.take(query)) {
+            assert!(matches!(done.outcome, Outcome::Pong { .. }), "{:?}", done.outcome);
+            assert!(done.report.took < core::time::Duration::from_millis(50));
+            (query, pongs) = (None, pongs + 1);
+        }
+    }
+    assert_eq!(served, 30);
+    assert!(pongs > 100, "{pongs}");
+    assert!(node.stats().over_budget > 1_000, "{:?}", node.stats());
+    assert!(knows(&*node, &peer().contact.id));
+}
+
+#[test]
+fn who_asks_from_a_flooded_prefix_gets_a_token_and_with_it_an_answer() {
+    let mut node = node4(Config { budget: 1, ..config() });
+    for n in 0..50 {
+        let forged = Peer::new(id(&[n]), SocketAddrV4::new([192, 0, 2, n].into(), 1));
+        let _ = deliver(&mut *node, NOW, forged.contact.address, &forged.request(Request::Ping, None));
+    }
+    let asker = peer();
+    let answer = asker.ask(&mut *node, NOW, Request::Ping, None);
+    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Error { code: ErrorCode::Token, .. }));
+    let answer = asker.ask(&mut *node, NOW, Request::Ping, Some(token_of::<SocketAddrV4>(&answer)));
+    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Pong { .. }));
+}
+
+#[test]
+fn an_unknown_kind_of_request_is_answered_with_unsupported_and_unknown_features_are_ignored() {
+    let mut node = node4(config());
+    let asker = Peer { features: Features(0xFFFE), ..peer() };
+    let answer = asker.ask(&mut *node, NOW, Request::Unknown { kind: 77, payload: b"from the future" }, None);
+    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Error { code: ErrorCode::Unsupported, detail: 0 }));
+    let answer = asker.ask(&mut *node, NOW, Request::Ping, None);
+    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Pong { observed } if observed == Observed::new(asker.contact.address)));
+}
+
+#[test]
+fn an_answer_never_causes_an_answer() {
+    let mut node = node4(config());
+    for answer in [STORED, Answer::Error { code: ErrorCode::Token, detail: 0 }, Answer::Nodes { contacts: Contacts::EMPTY }] {
+        assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &peer().answer(Transaction([1; 8]), answer)), None);
+    }
+    let stray = Message::<SocketAddrV4> {
+        header: Header { geometry: 1, network: 0, transaction: Transaction([2; 8]), sender: Id::ZERO, features: Features::SERVES },
+        body: wire::Body::Answer { token: Token([0; 8]), answer: STORED },
+    };
+    assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &crate::by_hand::encode(&stray)), None);
+    assert!(sent(&mut *node, NOW).is_empty());
+    assert_eq!(decode::<SocketAddrV4>(&crate::by_hand::encode(&stray)), stray);
+}
+
+#[test]
+fn a_node_that_answers_every_store_with_a_token_error_does_not_hold_the_put_up() {
+    let mut node = node4(config());
+    peer().meet(&mut *node, NOW);
+    let query = node.put(NOW, &Record::plain(b"x", b"y"), &Options::default()).unwrap();
+    let mut answered = 0;
+    while node.progress(query).is_some() {
+        for (to, bytes) in sent(&mut *node, NOW) {
+            let error = Answer::Error { code: ErrorCode::Token, detail: 0 };
+            let answer = match crate::by_hand::request_of::<SocketAddrV4>(&bytes) {
+                Request::Store { .. } => peer().answer(transaction_of::<SocketAddrV4>(&bytes), error),
+                _ => peer().empty_answer(&bytes),
+            };
+            deliver(&mut *node, NOW, to, &answer);
+            answered += 1;
+        }
+        assert!(answered < 200, "it asks on and on");
+    }
+    let done = node.take(query).unwrap();
+    assert!(matches!(done.outcome, Outcome::Failed(_)), "{:?}", done.outcome);
+}

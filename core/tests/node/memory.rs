@@ -1,0 +1,33 @@
+//! Memory is a number, known when the program is compiled.
+
+use core::net::{SocketAddr, SocketAddrV4};
+
+use kadlet::{Event, FixedStore, Kademlia, Node, Query, Stats};
+
+type Table<A> = Kademlia<A, 128>;
+type Values = FixedStore<32, 8192>;
+type Mote = Node<Table<SocketAddrV4>, Values, 4>;
+type DualStack = Node<Table<SocketAddr>, Values, 4>;
+
+const _: () = assert!(size_of::<Mote>() <= 24 * 1024);
+const _: () = assert!(size_of::<DualStack>() <= 40 * 1024);
+
+/// In .bss, as on a microcontroller.
+static SPACE: std::sync::Mutex<Mote> = std::sync::Mutex::new(Mote::empty());
+
+#[test]
+fn a_mote_takes_24_kib_and_a_dual_stack_node_40() {
+    println!("{} and {} bytes", size_of::<Mote>(), size_of::<DualStack>());
+    assert_eq!(kadlet::Machine::stats(&*SPACE.lock().unwrap()), &Stats::ZERO);
+}
+
+#[test]
+fn nodes_and_what_they_lend_can_be_sent_to_and_shared_by_threads() {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Mote>();
+    is_send_and_sync::<DualStack>();
+    is_send_and_sync::<Query>();
+    is_send_and_sync::<Event<'_, SocketAddr>>();
+    #[cfg(feature = "alloc")]
+    is_send_and_sync::<Node<Table<SocketAddr>, kadlet::HashStore, 4>>();
+}

@@ -1,0 +1,298 @@
+//! Timers: when a node wants to be called, and that any other time is harmless.
+
+use core::time::Duration;
+
+use kadlet::{
+    Config, Contact, Event, FixedStore, Id, Instant, Kademlia, Key, Machine, Node, Options, Outcome, Record, Routing, Store, Wake,
+};
+
+use crate::by_hand::{NOW, Node4, Peer, at, deliver, id, idle, node4, sent};
+use crate::net::{Mote, Net, Random, config};
+use crate::{get, once, put};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: u64 = 24 * 3_600 * 1_000_000;
+
+#[test]
+fn a_node_that_is_empty_or_knows_nobody_never_wakes_anyone() {
+    assert_eq!(Node4::empty().poll_timeout(), None);
+    assert_eq!(node4(config()).poll_timeout(), None);
+}
+
+#[test]
+fn what_waits_to_be_sent_comes_first() {
+    let mut node = node4(config());
+    let query = node.ping(NOW, at("192.0.2.1:4000")).unwrap();
+    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(Wake::Transmit));
+    assert!(node.poll_timeout().unwrap().0 <= NOW);
+    let later = NOW + Duration::from_secs(9);
+    assert_eq!(sent(&mut *node, later).len(), 1);
+    assert_eq!(node.poll_timeout(), Some((later + Config::DEFAULT.timeout_initial, Wake::Request)), "the clock starts when it is sent");
+    node.cancel(query);
+}
+
+#[test]
+fn each_reason_to_wake_is_named() {
+    let mut node = node4(config());
+    node.restore_record(NOW, &Record::immutable(b"x"), HOUR, false).unwrap();
+    assert_eq!(node.poll_timeout(), Some((NOW + HOUR, Wake::Record)));
+    node.restore_contact(NOW, Contact::new(id(&[0x80]), at("192.0.2.1:4000")));
+    assert_eq!(node.poll_timeout(), Some((NOW, Wake::Upkeep)));
+    let options = Options { timeout: Duration::from_millis(10), ..Options::default() };
+    node.find_node(NOW, Id::ZERO, &options).unwrap();
+    sent(&mut *node, NOW);
+    assert_eq!(node.poll_timeout(), Some((NOW + Duration::from_millis(10), Wake::Operation)));
+    let mut node = node4(config());
+    node.bootstrap(NOW, &[at("192.0.2.1:4000")]).unwrap();
+    let mut wakes = Vec::new();
+    for _ in 0..4 {
+        let now = node.poll_timeout().map_or(NOW, |(at, _)| at.max(NOW));
+        wakes.extend(node.poll_timeout().map(|(_, wake)| wake));
+        node.handle_timeout(now);
+        sent(&mut *node, now);
+    }
+    assert_eq!(wakes, [Wake::Transmit, Wake::Request, Wake::Request, Wake::Bootstrap]);
+}
+
+#[test]
+fn upkeep_of_a_node_whose_only_result_was_just_taken_is_not_late() {
+    type Single = Node<Kademlia<u16, 128>, FixedStore<4, 512>, 1>;
+    let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]);
+    let query = node.bootstrap(NOW, &[1]).unwrap();
+    let mut now = NOW;
+    idle(&mut node, &mut now, Duration::from_secs(60));
+    assert!(node.take(query).is_some());
+    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(Wake::Bootstrap), "its slot counts as free");
+}
+
+/// Calls a node at its own times for a long while, with churn, and checks each time that it asks to be called later, not at once again.
+#[test]
+fn a_deadline_that_was_handled_lies_in_the_past_and_the_next_one_ahead() {
+    let mut net = Net::joined(100, 8, Config { max_lifetime: HOUR, ..config() });
+    net.loss = 50;
+    let end = net.now + 2 * HOUR;
+    let (mut change, mut calls) = (net.now, 0_u64);
+    while net.now < end {
+        if net.now >= change {
+            change = net.now + Duration::from_secs(120);
+            churn(&mut net);
+        }
+        net.flush();
+        let now = net.now;
+        for node in net.nodes.iter_mut().flatten() {
+            if node.poll_timeout().is_some_and(|(at, _)| at <= now) {
+                node.handle_timeout(now);
+            }
+        }
+        net.flush();
+        for (index, node) in net.nodes.iter().enumerate().filter_map(|(index, node)| Some((index, node.as_ref()?))) {
+            if let Some((at, wake)) = node.poll_timeout() {
+                assert!(at > now, "node {index} wants to be called again at once: {wake:?} {at:?} {now:?}");
+            }
+        }
+        calls += 1;
+        net.step(change);
+    }
+    assert!(calls > 500, "{calls}");
+}
+
+fn churn(net: &mut Net) {
+    let (now, living) = (net.now, net.living());
+    let at = living[net.random.below(living.len())];
+    let name = [net.random.below(10) as u8];
+    let options = Options { lifetime: Duration::from_secs(600 + net.random.below(6_000) as u64), ..Options::default() };
+    match net.random.below(5) {
+        0 if living.len() > 5 => net.kill(at),
+        0 | 1 if living.len() < 10 && net.nodes.len() < 60 => {
+            let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
+            let _ = net.node(newcomer).bootstrap(now, &[living[0], living[1]]);
+        }
+        2 => {
+            let _ = net.node(at).get(now, Key::plain(&name), &options);
+        }
+        _ => {
+            let _ = net.node(at).put(now, &Record::plain(&name, &name), &options);
+        }
+    }
+    for node in net.nodes.iter_mut().flatten() {
+        while node.poll_event().is_some() {}
+    }
+}
+
+#[test]
+fn handling_a_timeout_early_late_or_twice_changes_nothing_that_is_sent() {
+    let mut histories = Vec::new();
+    for extra in [false, true] {
+        let mut net = Net::joined(101, 6, config());
+        let end = net.now + 2 * HOUR;
+        while net.step(end) {
+            let now = net.now;
+            for node in net.nodes.iter_mut().flatten().filter(|_| extra) {
+                node.handle_timeout(now);
+                node.handle_timeout(now);
+            }
+        }
+        histories.push((net.digest, net.datagrams));
+    }
+    assert_eq!(histories[0], histories[1]);
+}
+
+#[test]
+fn a_datagram_that_no_buffer_had_room_for_waits_and_is_counted() {
+    let mut node = node4(config());
+    node.ping(NOW, at("192.0.2.1:4000")).unwrap();
+    for len in [0, 10, 126] {
+        assert!(node.poll_transmit(NOW, &mut vec![0; len]).is_none());
+    }
+    assert_eq!(node.stats().small_buffers, 3);
+    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(Wake::Transmit));
+    assert!(node.poll_transmit(NOW, &mut [0; 127]).is_some(), "the smallest datagram suffices for a question");
+    let asker = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
+    let ping = asker.request(kadlet::wire::Request::Ping, None);
+    for len in [0, 10, 51] {
+        assert!(node.handle_datagram(NOW, asker.contact.address, &ping, &mut vec![0; len]).is_none());
+    }
+    assert_eq!(node.stats().small_buffers, 6);
+}
+
+#[test]
+fn an_answer_is_fitted_to_a_small_buffer() {
+    let mut node = node4(config());
+    for n in 1..=9 {
+        Peer::new(id(&[n]), at(&format!("192.0.{n}.1:4000"))).meet(&mut *node, NOW);
+    }
+    let asker = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
+    let question = asker.padded(kadlet::wire::Request::FindNode { target: Id::ZERO }, None, 60);
+    for room in [52, 127, 200, 268, 1_232] {
+        let out = node.handle_datagram(NOW, asker.contact.address, &question, &mut vec![0; room]).unwrap();
+        assert!(out.len <= room && out.len + 28 > room.min(268), "{} of {room}", out.len);
+    }
+}
+
+#[test]
+fn a_record_too_large_for_the_callers_buffer_is_not_stored_and_the_put_ends() {
+    let mut node = node4(config());
+    let peer = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
+    peer.meet(&mut *node, NOW);
+    let query = node.put(NOW, &Record::plain(b"x", &[7; 1_000]), &once()).unwrap();
+    let mut now = NOW;
+    let mut buf = [0; 127];
+    for _ in 0..200 {
+        while let Some(out) = node.poll_transmit(now, &mut buf) {
+            let answer = peer.empty_answer(&buf[..out.len]);
+            deliver(&mut *node, now, out.to, &answer);
+        }
+        if let Some(done) = node.take(query) {
+            assert!(matches!(done.outcome, Outcome::Failed(_)), "{:?}", done.outcome);
+            assert!(done.report.took < Duration::from_secs(20), "{:?}", done.report);
+            assert!(node.stats().small_buffers > 0);
+            return;
+        }
+        now = node.poll_timeout().unwrap().0.max(now);
+        node.handle_timeout(now);
+    }
+    panic!("the put never ended");
+}
+
+/// A small network in which some clock stands still or jumps at every step, and every call comes at odd times.
+#[test]
+fn odd_times_never_panic_and_lose_nothing() {
+    for seed in 0..6 {
+        let mut net = Net::joined(110 + seed, 6, config());
+        net.run(Duration::from_secs(60));
+        let mut random = Random::new(seed);
+        let mut latest = net.now;
+        let mut open = Vec::new();
+        for _ in 0..1_500 {
+            let at = 1 + random.below(6) as u16;
+            let now = odd(&mut random, net.now);
+            latest = latest.max(now);
+            let node = net.node(at);
+            match random.below(12) {
+                0 | 1 => node.handle_timeout(now),
+                2 => {
+                    node.handle_timeout(now);
+                    node.handle_timeout(now);
+                }
+                3 => {
+                    let len = [0, 10, 127][random.below(3)];
+                    let mut buf = vec![0; len];
+                    if let Some(out) = node.poll_transmit(now, &mut buf) {
+                        net.send(at, out.to, &buf[..out.len]);
+                    }
+                }
+                4 => node.handle_unreachable(now, 1 + random.below(8) as u16),
+                5 => open.extend(node.get(now, Key::plain(&[random.below(9) as u8]), &Options::default()).map(|query| (at, query))),
+                6 => open.extend(node.put(now, &Record::plain(&[random.below(9) as u8], &[7; 99]), &once()).map(|query| (at, query))),
+                7 => open.extend(node.bootstrap(now, &[1 + random.below(8) as u16]).map(|query| (at, query))),
+                8 => {
+                    let mut bytes: [u8; 40] = random.bytes();
+                    bytes[0] = 1;
+                    let _ = node.handle_datagram(now, 9, &bytes[..random.below(41)], &mut [0; 127]);
+                }
+                9 => {
+                    node.unpublish(now, &Key::plain(&[1]));
+                    node.restore_contact(now, Contact::new(id(&random.bytes::<2>()), 1 + random.below(8) as u16));
+                    let _ = node.restore_record(now, &Record::plain(b"kept", b"value"), Duration::from_secs(random.next() >> 20), true);
+                }
+                _ => {
+                    let end = net.now + Duration::from_millis(20);
+                    net.step(end);
+                }
+            }
+            collect(&mut net, &mut open);
+        }
+        // All clocks agree again, later than any of them ever was.
+        net.now = latest;
+        net.run(2 * HOUR);
+        collect(&mut net, &mut open);
+        assert!(open.is_empty(), "seed {seed}: {open:?}");
+        for at in 1..=6 {
+            assert!(net.node(at).routing().peers().count() >= 5, "seed {seed}: node {at} has found the others again");
+        }
+        put(&mut net, 2, b"after", b"all", &once());
+        assert_eq!(get(&mut net, 5, b"after").as_deref(), Some(&b"all"[..]), "seed {seed}");
+    }
+}
+
+fn collect(net: &mut Net, open: &mut Vec<(u16, kadlet::Query)>) {
+    for at in 1..=6 {
+        while let Some(event) = net.node(at).poll_event() {
+            if let Event::Done(done) = event {
+                let index = open.iter().position(|other| *other == (at, done.query)).expect("an open operation ends, and once");
+                open.swap_remove(index);
+            }
+        }
+    }
+}
+
+/// A time that a bad clock may tell.
+fn odd(random: &mut Random, now: Instant) -> Instant {
+    let by = random.next() % (9 * DAY);
+    match random.below(6) {
+        0 => Instant::from_micros(now.as_micros().saturating_sub(by)),
+        1 => now + Duration::from_micros(by),
+        2 => Instant::ZERO,
+        _ => now,
+    }
+}
+
+#[test]
+fn a_clock_at_its_end_is_harmless() {
+    let mut node = node4(config());
+    let peer = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
+    peer.meet(&mut *node, NOW);
+    for now in [Instant::NEVER, Instant::from_micros(u64::MAX - 1), NOW, Instant::ZERO] {
+        let _ = node.put(now, &Record::plain(b"x", b"y"), &once());
+        let _ = node.get(now, Key::plain(b"z"), &once());
+        for _ in 0..20 {
+            for (to, bytes) in sent(&mut *node, now) {
+                deliver(&mut *node, now, to, &peer.empty_answer(&bytes));
+            }
+            node.handle_timeout(now);
+            node.handle_unreachable(now, peer.contact.address);
+        }
+        while node.poll_event().is_some() {}
+    }
+    assert!(!node.store().is_empty() || node.routing().peers().next().is_some());
+}
