@@ -95,7 +95,7 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
-    /// Whether a cancelled operation left room that others may have waited for.
+    /// Whether an operation that was given up left room that others may have waited for.
     freed: bool,
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
@@ -345,6 +345,7 @@ impl<
             operation.lookup.start(own, limits);
         }
         self.ask(Owner::Ping { slot }, address.canonical(), None, None);
+        self.drive(now);
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
     }
 
@@ -434,7 +435,6 @@ impl<
         self.reclaim();
         if self.running(query).is_some() {
             self.abandon(query.slot);
-            self.freed = self.operations.iter().any(Operation::is_running);
         }
     }
 

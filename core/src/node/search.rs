@@ -205,6 +205,7 @@ impl<
         };
         let put = operation.is_running() && operation.task == Task::Put;
         operation.state = State::Idle;
+        self.freed = true;
         free_buffer(&mut self.buffers, operation.buffer.take());
         let (key, publish, compares) = (operation.key, operation.publish, operation.compare.is_some());
         if put && compares {
