@@ -1,6 +1,8 @@
 //! Whole nodes in a small network: what a user of the library relies on.
 #![allow(unreachable_pub, reason = "the network is shared by test binaries")]
 
+#[path = "node/amplification.rs"]
+mod amplification;
 #[path = "node/by_hand.rs"]
 mod by_hand;
 #[path = "node/commands.rs"]

@@ -239,7 +239,6 @@ impl<
     }
 
     fn seed_answered(&mut self, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
-        let serves = self.config.serve;
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
@@ -247,10 +246,7 @@ impl<
         operation.tally.answered = operation.tally.answered.saturating_add(1);
         operation.lookup.insert(from);
         operation.lookup.answered(&from.id, Some(token));
-        // A client needs somebody to ask, not a neighbourhood.
-        if serves {
-            self.take_named(slot, from, answer);
-        }
+        self.take_named(slot, from, answer);
     }
 
     fn ping_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>) {

@@ -30,8 +30,6 @@ pub trait Machine {
     /// Begins to join the network through these addresses, and remembers them: until one has verified, and whenever nobody is
     /// known, they are tried again after growing pauses. Ends with [`Outcome::Joined`](crate::Outcome::Joined) or a failure.
     ///
-    /// A client asks the addresses for its nearest nodes, and is done; a node that serves looks its neighbourhood up.
-    ///
     /// # Errors
     ///
     /// [`FindError`]: all slots busy, no address, more than the bound, or a node that isn't started.

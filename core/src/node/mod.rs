@@ -410,8 +410,9 @@ impl<
         let notes = Notes { expires: now + options.lifetime, source: None, pinned: true, tended: now };
         self.store.put(now, record, notes).map_err(PutError::Store)?;
         self.chores.stored(notes.expires);
-        let slot = self.free_slot(now).ok_or(PutError::Busy(LOOKUPS))?;
         let key = record.key();
+        self.replace_stores(now, &key);
+        let slot = self.free_slot(now).ok_or(PutError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::Put, key.id, options.timeout);
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
             operation.key = key;

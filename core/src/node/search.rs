@@ -232,6 +232,25 @@ impl<
         }
     }
 
+    /// A record is put: whatever still stores its key would store this one too, but not on its terms.
+    pub(super) fn replace_stores(&mut self, now: Instant, key: &Key) {
+        for slot in 0..LOOKUPS {
+            let stores = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.key == *key;
+            let Some(operation) = self.operations.get_mut(slot).filter(stores) else {
+                continue;
+            };
+            match operation.task {
+                Task::Put => {
+                    // What is here is the new one's to keep or to withdraw.
+                    (operation.publish, operation.compare) = (true, None);
+                    self.end(now, slot as u8, Ending::Replaced);
+                }
+                Task::Republish | Task::Tend => self.abandon(slot as u8),
+                _ => {}
+            }
+        }
+    }
+
     /// A record that lost, or may have lost, to the one it was to replace must not spread from here.
     fn withdraw(&mut self, key: &Key) {
         let put = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.pinned);

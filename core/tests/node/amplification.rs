@@ -1,0 +1,287 @@
+//! Whoever forges a source can't have more than three bytes sent there for each of their own (RFC 9000, section 8).
+
+use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::time::Duration;
+use std::collections::HashMap;
+
+use kadlet::record::{Proof, Version};
+use kadlet::wire::{Body, Features, Header, MAX_DATAGRAM, MIN_DATAGRAM, Message, Request, SEAL, Token, Transaction, encoded_len};
+use kadlet::{
+    Address, Config, Contact, FixedStore, Id, Instant, Kademlia, Key, Machine, Node, Record, Routing, Store, routing, store::Notes,
+};
+
+use crate::by_hand::{NOW, Peer, deliver, encode, id, sent};
+use crate::net::config;
+
+const OWN: Id = Id::from_bytes([0x55; 20]);
+const LIFETIME: Duration = Duration::from_secs(48 * 3_600);
+
+/// Addresses of the internet, each of a group of its own.
+trait Global: Address {
+    fn global(n: u32) -> Self;
+}
+
+impl Global for SocketAddrV4 {
+    fn global(n: u32) -> Self {
+        let [_, a, b, c] = n.to_be_bytes();
+        Self::new([20 + a, b, c, 1].into(), 4_000)
+    }
+}
+
+/// Of both families in turns.
+impl Global for SocketAddr {
+    fn global(n: u32) -> Self {
+        let [a, b, c, d] = n.to_be_bytes();
+        match n % 2 {
+            0 => Self::V4(SocketAddrV4::global(n)),
+            _ => Self::V6(SocketAddrV6::new(
+                [0x2001, 0x100 + u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]), 0, 0, 0, 0, 1].into(),
+                1,
+                0,
+                0,
+            )),
+        }
+    }
+}
+
+/// The contact that shares `depth` bits with the node, one of several.
+fn contact<A: Global>(depth: u32, nth: u32) -> Contact<A> {
+    let mut bytes = *OWN.as_bytes();
+    bytes[depth as usize / 8] ^= 0x80 >> (depth % 8);
+    bytes[19] = nth as u8;
+    Contact::new(Id::from_bytes(bytes), A::global(0x40_0000 + depth * 32 + nth))
+}
+
+/// A node whose table holds 16 contacts of each of the first `depths` depths, or as many as k allows, and whose store holds small and large records.
+fn filled<A: Global, const SHORTLIST: usize>(config: Config, depths: u32) -> Wide<A, SHORTLIST> {
+    let mut table = Kademlia::EMPTY;
+    table.start(NOW, OWN, &config.table, 42);
+    for depth in 0..depths {
+        for nth in 0..16 {
+            table.answered(NOW, contact::<A>(depth, nth), Some(Duration::from_millis(20)));
+        }
+    }
+    let mut store = FixedStore::EMPTY;
+    store.start(OWN, |target, id| target.xor(id), [0; 16]);
+    let notes = Notes { expires: NOW + LIFETIME, source: None, pinned: false, tended: NOW };
+    for size in SIZES {
+        store.put(NOW, &Record::plain(&[size as u8], &vec![7; size]), notes).unwrap();
+    }
+    store.put(NOW, &Record::immutable(b"immutable"), notes).unwrap();
+    let mut node = Node::from_parts(config, [42; 32], table, store);
+    node.handle_timeout(NOW);
+    node
+}
+
+type Wide<A, const SHORTLIST: usize> = Node<Kademlia<A, 128>, FixedStore<32, 8192>, 4, SHORTLIST>;
+
+const SIZES: [usize; 5] = [0, 40, 200, 500, 1_000];
+
+/// Bytes that came in from an address, and that went out to it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
+    received: usize,
+    sent: usize,
+}
+
+/// A node among contacts that answer, and the accounts of those who only ask.
+struct Scene<A, M> {
+    node: M,
+    now: Instant,
+    contacts: HashMap<A, Id>,
+    accounts: HashMap<A, Account>,
+    introductions: usize,
+}
+
+impl<A: Global, const SHORTLIST: usize> Scene<A, Wide<A, SHORTLIST>> {
+    fn new(node: Wide<A, SHORTLIST>) -> Self {
+        let contacts = node.routing().peers().map(|peer| (peer.contact.address, peer.contact.id)).collect();
+        Self { node, now: NOW, contacts, accounts: HashMap::new(), introductions: 0 }
+    }
+
+    fn receive(&mut self, from: A, bytes: &[u8]) {
+        let account = self.accounts.entry(from).or_default();
+        account.received += bytes.len();
+        if let Some((to, answer)) = deliver(&mut self.node, self.now, from, bytes) {
+            assert_eq!(to, from, "an answer goes to the asker");
+            account.sent += answer.len();
+        }
+    }
+
+    /// Lets time pass. The contacts answer, the others never do.
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            for (to, bytes) in sent(&mut self.node, self.now) {
+                if let Some(account) = self.accounts.get_mut(&to) {
+                    account.sent += bytes.len();
+                    self.introductions += 1;
+                } else {
+                    let id = self.contacts.get(&to).expect("only contacts and askers are ever written to");
+                    let answer = Peer::new(*id, to).empty_answer(&bytes);
+                    let _ = deliver(&mut self.node, self.now, to, &answer);
+                }
+            }
+            match self.node.poll_timeout() {
+                Some((at, _)) if at <= end => self.now = self.now.max(at),
+                _ => break,
+            }
+            self.node.handle_timeout(self.now);
+        }
+        self.now = end;
+    }
+
+    fn check(&mut self) {
+        self.run(Duration::from_secs(3_600));
+        for (address, account) in &self.accounts {
+            assert!(account.sent <= 3 * account.received, "{address:?}: {account:?}");
+        }
+        let most = self.accounts.values().map(|account| account.sent * 100 / account.received).max();
+        println!("{} askers, {} asked back, at most {:?} % of what they sent", self.accounts.len(), self.introductions, most);
+    }
+}
+
+/// Every kind of request, with whatever may make its answer large.
+fn requests() -> Vec<Request<'static>> {
+    let mut requests = vec![Request::Ping];
+    for target in [OWN, Id::ZERO, id(&[0xFF; 20])] {
+        requests.push(Request::FindNode { target });
+    }
+    let old = Version { number: 1 << 40, digest: 1 };
+    let new = Version { number: 0, digest: 1 };
+    for size in SIZES {
+        for have in [None, Some(old), Some(new)] {
+            requests.push(Request::FindValue { key: Key::plain(&[size as u8]), have });
+        }
+    }
+    requests.push(Request::FindValue { key: Key::immutable(b"immutable"), have: None });
+    requests.push(Request::FindValue { key: Key::plain(b"unknown"), have: None });
+    let signed = Proof::Signed { public_key: &[1; 32], salt: b"", sequence: 1, signature: &[2; 64] };
+    for record in [Record::plain(&[40], b"x"), Record::immutable(b"y"), Record { value: b"z", proof: signed }] {
+        for (compare, handover) in [(None, false), (Some(7), false), (None, true)] {
+            requests.push(Request::Store { record, lifetime: 60, compare, handover });
+        }
+    }
+    for kind in [0, 5, 6, 0x7F] {
+        for payload in [&[][..], &[7; 200]] {
+            requests.push(Request::Unknown { kind, payload });
+        }
+    }
+    requests.push(Request::Unknown { kind: 3, payload: &[9] });
+    requests
+}
+
+/// Sends every kind of request in every length and dress to a node, each from an address of its own.
+fn every_request<A: Global, const SHORTLIST: usize>(scene: &mut Scene<A, Wide<A, SHORTLIST>>) {
+    let mut n = 0_u32;
+    for request in requests() {
+        let minimum = minimum::<A>(request);
+        let lengths: &[usize] = match request {
+            Request::Unknown { .. } => &[0],
+            _ => &[0, 70, 90, 103, 122, 200, 500, MAX_DATAGRAM],
+        };
+        for (index, length) in lengths.iter().enumerate() {
+            if index > 0 && *length <= minimum {
+                continue;
+            }
+            for largest in [0, 51, 52, 127, 500, u16::MAX] {
+                n += 1;
+                let padding = length.saturating_sub(minimum) as u16;
+                let token = (n.is_multiple_of(3) && *length != MAX_DATAGRAM).then_some(Token([7; 8]));
+                let sender = match n % 5 {
+                    0 => contact::<A>(1, 1).id,
+                    1 => id(&n.to_be_bytes()),
+                    // So near that the table wants it.
+                    _ => {
+                        let mut bytes = *OWN.as_bytes();
+                        bytes[17..].copy_from_slice(&n.to_be_bytes()[1..]);
+                        Id::from_bytes(bytes)
+                    }
+                };
+                let features = if n.is_multiple_of(7) { Features::default() } else { Features::SERVES };
+                let header = Header { geometry: 1, network: 0, transaction: Transaction([n as u8; 8]), sender, features };
+                let message = Message::<A> { header, body: Body::Request { largest, token, request, padding } };
+                scene.receive(A::global(n), &encode(&message));
+                scene.run(Duration::from_millis(1_300));
+            }
+        }
+    }
+    assert!(n > 700, "{n}");
+}
+
+fn minimum<A: Address>(request: Request<'_>) -> usize {
+    let header = Header { geometry: 1, network: 0, transaction: Transaction::default(), sender: OWN, features: Features::SERVES };
+    encoded_len(&Message::<A> { header, body: Body::Request { largest: 0, token: None, request, padding: 0 } })
+}
+
+#[test]
+fn a_node_with_a_full_table_sends_no_more_than_three_bytes_for_one() {
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24>(config(), 16));
+    assert_eq!(scene.node.routing().peers().count(), 128);
+    every_request(&mut scene);
+    assert!(scene.introductions > 50, "strangers are asked back: {}", scene.introductions);
+    scene.check();
+}
+
+#[test]
+fn a_node_that_knows_few_and_would_know_more_keeps_to_it_too() {
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24>(config(), 1));
+    every_request(&mut scene);
+    assert!(scene.introductions > 50, "strangers are asked back: {}", scene.introductions);
+    scene.check();
+}
+
+#[test]
+fn a_dual_stack_node_with_k_of_20_keeps_to_it_too() {
+    let table = routing::Limits { k: 20, ..routing::Limits::DEFAULT };
+    let mut scene = Scene::new(filled::<SocketAddr, 60>(Config { table, ..config() }, 16));
+    every_request(&mut scene);
+    scene.check();
+}
+
+#[test]
+fn a_node_of_small_datagrams_keeps_to_it_and_to_their_size() {
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24>(Config { max_datagram: MIN_DATAGRAM, ..config() }, 16));
+    every_request(&mut scene);
+    scene.check();
+    let most = scene.accounts.values().map(|account| account.sent).max();
+    assert!(most <= Some(2 * (MIN_DATAGRAM - SEAL)), "{most:?}");
+}
+
+#[test]
+fn the_same_request_again_and_again_from_one_forged_source_earns_no_more() {
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24>(config(), 2));
+    let mut near = *OWN.as_bytes();
+    near[19] ^= 1;
+    let forged = Peer::new(Id::from_bytes(near), SocketAddrV4::global(1));
+    let requests = requests();
+    for round in 0..4_000 {
+        let request = requests[round * 7 % requests.len()];
+        scene.receive(forged.contact.address, &forged.request(request, None));
+        scene.run(Duration::from_millis([1, 5, 40, 700][round % 4]));
+        let account = scene.accounts[&forged.contact.address];
+        assert!(account.sent <= 3 * account.received, "after {round}: {account:?}");
+    }
+    scene.check();
+}
+
+#[test]
+fn whoever_shows_a_token_is_answered_in_full() {
+    let mut node = filled::<SocketAddrV4, 24>(config(), 16);
+    let asker = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
+    let question = Request::FindValue { key: Key::plain(&[1_000_usize as u8]), have: None };
+    let first = asker.ask(&mut node, NOW, question, None);
+    assert!(first.len() <= 3 * minimum::<SocketAddrV4>(question));
+    let token = asker.token(&mut node, NOW);
+    assert!(asker.ask(&mut node, NOW, question, Some(token)).len() > 1_000);
+}
+
+#[test]
+fn a_find_node_padded_to_a_third_of_its_answer_is_answered_in_full() {
+    let mut node = filled::<SocketAddrV4, 24>(config(), 16);
+    let asker = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
+    let question = Request::FindNode { target: Id::ZERO };
+    let padding = 90 - minimum::<SocketAddrV4>(question);
+    let (_, answer) = deliver(&mut node, NOW, asker.contact.address, &asker.padded(question, None, padding as u16)).unwrap();
+    assert_eq!(answer.len(), 268, "eight contacts");
+}

@@ -1,0 +1,164 @@
+//! `get`, `find` and `ping`: the commands that only ask.
+
+use core::net::SocketAddr;
+
+use kadlet::record::Kind;
+use kadlet::{Id, Key, Report};
+use kadlet_udp::{Got, ProofBuf};
+use serde::Serialize;
+
+use crate::args::{Common, Find, Get, Ping};
+use crate::error::{Error, Exit};
+use crate::network::{Client, Trouble, account, explain, reason};
+use crate::output::{NodeObject, Output};
+use crate::story::{GET, line, power};
+
+#[derive(Serialize)]
+struct GetObject {
+    id: String,
+    found: bool,
+    /// In hex.
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+    holders: Vec<SocketAddr>,
+    asked: u16,
+    answered: u16,
+    timed_out: u16,
+    refused: u16,
+    /// The distance of the closest node that answered, in hex.
+    closest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FindObject {
+    id: String,
+    nodes: Vec<NodeObject>,
+    asked: u16,
+    answered: u16,
+    timed_out: u16,
+}
+
+#[derive(Serialize)]
+struct PingObject {
+    id: String,
+    address: SocketAddr,
+    rtt_ms: f64,
+}
+
+pub(crate) fn get(args: &Get, common: &Common, out: &Output) -> Result<(), Error> {
+    let key = key(args)?;
+    let client = Client::join(&args.way, common)?;
+    let found = client.search(&format!("looking for the record with id {}", key.id), key.id, GET).get(key, &client.options());
+    let (report, nearest) = match &found {
+        Ok(got) => (Some(got.report), &got.holders[..]),
+        Err(Trouble::NotFound { closest, report }) => (Some(*report), &closest[..]),
+        Err(Trouble::Failed { report, .. }) => (Some(*report), &[][..]),
+        Err(_) => (None, &[][..]),
+    };
+    client.end(report.as_ref(), nearest);
+    match (&found, &report) {
+        (_, Some(report)) if out.json => out.object(&object(key, report, found.as_ref().ok()))?,
+        (Ok(got), _) => out.bytes(&got.record.value)?,
+        _ => {}
+    }
+    found.map(|_| ()).map_err(|trouble| match trouble {
+        Trouble::NotFound { report, .. } => not_found(key, &report),
+        trouble => explain(&trouble),
+    })
+}
+
+pub(crate) fn find(args: &Find, common: &Common, out: &Output) -> Result<(), Error> {
+    let named = || args.key.as_ref().map(|key| Key::plain(key.as_encoded_bytes()).id);
+    let target = args.id.or_else(named).unwrap_or(Id::ZERO);
+    let client = Client::join(&args.way, common)?;
+    let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
+    let found = handle.find_node(target, &client.options());
+    let found = found.map_err(|trouble| explain(&trouble))?;
+    client.end(Some(&found.report), &found.nodes);
+    if out.json {
+        let Report { asked, answered, timed_out, .. } = found.report;
+        return out.object(&FindObject {
+            id: target.to_string(),
+            nodes: found.nodes.iter().map(NodeObject::from).collect(),
+            asked,
+            answered,
+            timed_out,
+        });
+    }
+    eprintln!("the nodes nearest to {target}, with their distance ({})", account(&found.report));
+    found.nodes.iter().try_for_each(|contact| out.line(&line(&target, contact)))
+}
+
+pub(crate) fn ping(args: &Ping, common: &Common, out: &Output) -> Result<(), Error> {
+    let peers = crate::args::bootstraps(core::slice::from_ref(&args.address))?;
+    let client = Client::open(args.listen.as_ref(), &peers, common)?;
+    let peers = client.reachable(&peers)?;
+    let mut last = Error::new(Exit::Network, "there is no address to ask");
+    for peer in peers {
+        match client.asking(&format!("asking {peer}")).ping(peer, client.left()) {
+            Ok(pong) => {
+                let (id, address) = (pong.contact.id, pong.contact.address);
+                let rtt_ms = pong.rtt.as_secs_f64() * 1_000.0;
+                drop(client);
+                return match out.json {
+                    true => out.object(&PingObject { id: id.to_string(), address, rtt_ms }),
+                    false => out.line(&format!("{address} is node {id}, {rtt_ms:.2} ms away")),
+                };
+            }
+            Err(trouble) => {
+                let what = format!("no node of network {} answered at {peer}: {}", common.network, reason(&trouble));
+                last = Error::new(Exit::Network, what).tip("check that a node runs there, and that --network is the same");
+            }
+        }
+    }
+    Err(last)
+}
+
+fn key(args: &Get) -> Result<Key, Error> {
+    if let Some(id) = args.id {
+        return Ok(Key { kind: Kind::Immutable, id });
+    }
+    if let Some(public_key) = &args.public_key {
+        let salt = args.salt.as_deref().unwrap_or_default().as_encoded_bytes();
+        crate::put::check_salt(salt)?;
+        return Ok(Key::signed(public_key, salt));
+    }
+    Ok(Key::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes()))
+}
+
+fn object(key: Key, report: &Report, got: Option<&Got<SocketAddr>>) -> GetObject {
+    let sequence = got.and_then(|got| match got.record.proof {
+        ProofBuf::Signed { sequence, .. } => Some(sequence),
+        _ => None,
+    });
+    let Report { asked, answered, timed_out, refused, closest, .. } = *report;
+    GetObject {
+        id: key.id.to_string(),
+        found: got.is_some(),
+        value: got.map(|got| hex::encode(&got.record.value)),
+        sequence,
+        holders: got.map_or_else(Vec::new, |got| got.holders.iter().map(|holder| holder.address).collect()),
+        asked,
+        answered,
+        timed_out,
+        refused,
+        closest: closest.map(|distance| distance.to_string()),
+    }
+}
+
+fn not_found(key: Key, report: &Report) -> Error {
+    let kind = match key.kind {
+        Kind::Plain => "a plain record under that key",
+        Kind::Immutable => "an immutable record with that id",
+        Kind::Signed => "a record signed by that key with that salt",
+    };
+    let near = report.closest.map_or_else(String::new, |distance| format!(", the nearest of them at distance {}", power(&distance)));
+    let what = format!("nobody who answered holds {kind} (id {}): {}{near}", key.id, account(report));
+    let tip = match key.kind {
+        Kind::Plain => "the key exactly as it was put; --id or --public-key if it wasn't put under a name; its time may have ended",
+        Kind::Immutable => "the id that `put --immutable` printed; its time may have ended",
+        Kind::Signed => "the same --salt as it was put with; its time may have ended",
+    };
+    Error::new(Exit::NotFound, what).tip(tip)
+}

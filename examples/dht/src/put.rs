@@ -1,0 +1,193 @@
+//! `put`: a plain, an immutable or a signed record, put once.
+
+use core::net::SocketAddr;
+use std::io::{self, Read};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kadlet::record::{MAX_SALT, MAX_VALUE, Proof};
+use kadlet::{Id, Key, Options, Record, Report};
+use kadlet_udp::{ProofBuf, Stored};
+use serde::Serialize;
+
+use crate::args::{Common, Put};
+use crate::error::{Error, Exit};
+use crate::keygen;
+use crate::network::{Client, Trouble, account, explain, nodes};
+use crate::output::Output;
+use crate::story::{GET, PUT};
+
+#[derive(Serialize)]
+struct PutObject {
+    id: String,
+    /// At how many nodes.
+    stored: usize,
+    /// At how many it should be: min(k, nodes that answered the lookup).
+    wanted: usize,
+    holders: Vec<SocketAddr>,
+    asked: u16,
+    answered: u16,
+    timed_out: u16,
+    refused: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+}
+
+/// What signs a record.
+struct Signer {
+    secret: [u8; 32],
+    public_key: [u8; 32],
+    salt: Vec<u8>,
+}
+
+pub(crate) fn run(args: &Put, common: &Common, out: &Output) -> Result<(), Error> {
+    let value = value(args)?;
+    let signer = args.sign.as_deref().map(|file| Signer::read(file, args)).transpose()?;
+    check(value.len(), signer.as_ref().map_or(0, |signer| signer.salt.len()))?;
+
+    let client = Client::join(&args.way, common)?;
+    let signature;
+    let record = match &signer {
+        Some(signer) => {
+            let sequence = signer.sequence(args, &client)?;
+            signature = kadlet::ed25519::sign(&signer.secret, &signer.salt, sequence, &value);
+            let proof = Proof::Signed { public_key: &signer.public_key, salt: &signer.salt, sequence, signature: &signature };
+            Record { value: &value, proof }
+        }
+        None if args.immutable => Record::immutable(&value),
+        None => Record::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes(), &value),
+    };
+    let id = record.key().id;
+    let options = Options { lifetime: args.ttl, compare: args.cas, ..client.options() };
+    let stored = client.search(&format!("putting the record with id {id}"), id, PUT).put(&record, &options);
+    drop(client);
+    match stored {
+        Ok(stored) => tell(&record, id, &stored, out),
+        Err(trouble) => Err(refused(&record, id, &trouble, out)?),
+    }
+}
+
+fn tell(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) -> Result<(), Error> {
+    let holders: Vec<_> = stored.holders.iter().map(|holder| holder.address).collect();
+    let (held, wanted) = (holders.len(), stored.wanted);
+    if out.json {
+        out.object(&object(record, id, holders, wanted, &stored.report))?;
+    } else if matches!(record.proof, Proof::Immutable) {
+        out.line(&id.to_string())?;
+    }
+    eprintln!("stored at {held} of {} ({})", nodes(wanted), account(&stored.report));
+    if held < wanted || held == 0 {
+        let what = format!("the record is held by {held} of the {wanted} that should hold it");
+        return Err(Error::new(Exit::Network, what).tip("put it again; `kadlet -v put` shows who answered"));
+    }
+    if let Proof::Signed { public_key, salt, sequence, .. } = record.proof {
+        let salted = if salt.is_empty() { "" } else { " --salt TEXT" };
+        eprintln!("sequence number {sequence}; get it with --public-key {}{salted}", hex::encode(public_key));
+    }
+    Ok(())
+}
+
+/// Why nothing is stored, told as JSON too if wanted.
+fn refused(record: &Record<'_>, id: Id, trouble: &Trouble, out: &Output) -> Result<Error, Error> {
+    let (holders, report) = match trouble {
+        Trouble::Conflict { holders, report, .. } => (holders.iter().map(|holder| holder.address).collect(), report),
+        Trouble::Failed { report, .. } => (Vec::new(), report),
+        _ => return Ok(explain(trouble)),
+    };
+    if out.json {
+        let wanted = usize::from(report.answered);
+        out.object(&object(record, id, holders, wanted, report))?;
+    }
+    let Trouble::Conflict { holders, held, report } = trouble else { return Ok(explain(trouble)) };
+    let what = |obstacle: String| format!("{obstacle}; {} took this one all the same ({})", nodes(holders.len()), account(report));
+    Ok(match record.proof {
+        Proof::Signed { .. } => Error::new(Exit::Network, what(format!("a record with sequence number {held} stands in the way")))
+            .tip(format!("get it, and put again with --cas {held}, or with a --seq above it")),
+        _ => Error::new(Exit::Network, what(format!("a record put {held} ms ago stands in the way")))
+            .tip("get it, and put again if this is to replace it"),
+    })
+}
+
+fn object(record: &Record<'_>, id: Id, holders: Vec<SocketAddr>, wanted: usize, report: &Report) -> PutObject {
+    let (public_key, sequence) = match record.proof {
+        Proof::Signed { public_key, sequence, .. } => (Some(hex::encode(public_key)), Some(sequence)),
+        _ => (None, None),
+    };
+    let Report { asked, answered, timed_out, refused, .. } = *report;
+    PutObject { id: id.to_string(), stored: holders.len(), wanted, holders, asked, answered, timed_out, refused, public_key, sequence }
+}
+
+fn value(args: &Put) -> Result<Vec<u8>, Error> {
+    match &args.key {
+        None if !args.immutable && args.sign.is_none() => {
+            return Err(
+                Error::new(Exit::Usage, "a plain record needs a KEY to be put under").tip("`put KEY VALUE`, or --immutable or --sign FILE")
+            );
+        }
+        _ if args.value != "-" => return Ok(args.value.as_encoded_bytes().to_vec()),
+        _ => {}
+    }
+    // Enough to tell how much too long it is, and nobody can fill the memory through a pipe.
+    let mut value = Vec::new();
+    match io::stdin().lock().take(1 << 20).read_to_end(&mut value) {
+        Ok(_) => Ok(value),
+        Err(error) => Err(Error::new(Exit::Usage, format!("stdin can't be read: {error}")).tip("give the value itself")),
+    }
+}
+
+/// Refuses what is too long before anything is sent.
+pub(crate) fn check(value: usize, salt: usize) -> Result<(), Error> {
+    match value.saturating_add(salt) {
+        0..=MAX_VALUE => Ok(()),
+        length => {
+            let salted = if salt > 0 { " with its salt" } else { "" };
+            let what = format!("the value{salted} is {length} bytes; the limit is {MAX_VALUE} bytes");
+            Err(Error::new(Exit::Usage, what).tip("put its parts as immutable records, and their ids as the value"))
+        }
+    }
+}
+
+/// Refuses a salt that is too long.
+pub(crate) fn check_salt(salt: &[u8]) -> Result<(), Error> {
+    match salt.len() {
+        0..=MAX_SALT => Ok(()),
+        length => Err(Error::new(Exit::Usage, format!("the salt is {length} bytes; the limit is {MAX_SALT} bytes")).tip("a shorter salt")),
+    }
+}
+
+impl Signer {
+    fn read(file: &std::path::Path, args: &Put) -> Result<Self, Error> {
+        let salt = args.salt.as_deref().unwrap_or_default().as_encoded_bytes().to_vec();
+        check_salt(&salt)?;
+        let secret = keygen::read(file)?;
+        Ok(Self { secret, public_key: kadlet::ed25519::public_key(&secret), salt })
+    }
+
+    /// The sequence number: rising with time, so that it does not start anew when all holders have forgotten the record, and
+    /// above the one that is held.
+    fn sequence(&self, args: &Put, client: &Client) -> Result<u64, Error> {
+        if let Some(sequence) = args.seq {
+            return Ok(sequence);
+        }
+        let held = match args.cas {
+            Some(held) => held,
+            None => self.held(client)?,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok(held.saturating_add(1).max(now))
+    }
+
+    fn held(&self, client: &Client) -> Result<u64, Error> {
+        let key = Key::signed(&self.public_key, &self.salt);
+        let handle = client.search("looking for the sequence number that is held", key.id, GET);
+        match handle.get(key, &client.options()) {
+            Ok(got) => Ok(match got.record.proof {
+                ProofBuf::Signed { sequence, .. } => sequence,
+                _ => 0,
+            }),
+            Err(Trouble::NotFound { .. }) => Ok(0),
+            Err(trouble) => Err(explain(&trouble)),
+        }
+    }
+}

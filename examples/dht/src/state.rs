@@ -1,0 +1,296 @@
+//! What a node keeps from one run to the next: its id, its contacts, its records.
+//!
+//! A state file is one line with a checksum, and JSON. Times in it are wall-clock times, in milliseconds since 1970, because a
+//! node's own clock begins anew with each run.
+
+use core::hash::{Hash, Hasher};
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::fs::{self, File};
+use std::hash::DefaultHasher;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kadlet::record::Proof;
+use kadlet::routing::State as Trust;
+use kadlet::{Contact, Id, Instant, Key, Machine, Record, Routing, Store};
+use serde::{Deserialize, Serialize};
+
+use crate::args::SEEDS;
+use crate::error::{Error, Exit};
+
+const MAGIC: &str = "kadlet state 1";
+
+/// A node's memory, as it is written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct State {
+    id: String,
+    contacts: Vec<SavedContact>,
+    records: Vec<SavedRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedContact {
+    id: String,
+    address: SocketAddr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedRecord {
+    #[serde(with = "hex::serde")]
+    value: Vec<u8>,
+    /// When its time ends.
+    expires: u64,
+    /// Whether this node publishes it.
+    publish: bool,
+    #[serde(flatten)]
+    proof: SavedProof,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum SavedProof {
+    Plain {
+        id: String,
+        /// When it was put: its age goes on while nobody runs.
+        put: u64,
+    },
+    Immutable,
+    Signed {
+        #[serde(with = "hex::serde")]
+        public_key: [u8; 32],
+        #[serde(with = "hex::serde")]
+        salt: Vec<u8>,
+        sequence: u64,
+        #[serde(with = "hex::serde")]
+        signature: [u8; 64],
+    },
+}
+
+/// What a restored node has.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Restored {
+    /// Contacts, those that answered last first.
+    pub(crate) contacts: Vec<Contact<SocketAddr>>,
+    /// Records whose time has not ended.
+    pub(crate) records: usize,
+}
+
+impl State {
+    /// The state of a node that has nothing yet.
+    #[cfg(test)]
+    pub(crate) fn new(id: Id) -> Self {
+        Self { id: id.to_string(), contacts: Vec::new(), records: Vec::new() }
+    }
+
+    /// What a node remembers at `now`.
+    pub(crate) fn of<M: Machine<Address = SocketAddr>>(machine: &M, now: Instant) -> Self {
+        let wall = wall();
+        let known = |trust| machine.routing().peers().filter(move |peer| peer.state == trust).map(|peer| peer.contact);
+        // Failing contacts answered once: they are all there is to return to when the link was down at the end.
+        let contacts = known(Trust::Verified).chain(known(Trust::Failing));
+        let contacts = contacts.map(|Contact { id, address }| SavedContact { id: id.to_string(), address }).collect();
+        let store = machine.store();
+        let records = (0..store.len()).filter_map(|slot| store.get(slot)).map(|held| {
+            let aged = held.stored_at;
+            SavedRecord {
+                value: held.stored.value.to_vec(),
+                expires: wall.saturating_add(millis(held.notes.expires.since(now))),
+                publish: held.notes.pinned,
+                proof: match held.stored.proof {
+                    Proof::Plain { id, age } => {
+                        SavedProof::Plain { id: id.to_string(), put: wall.saturating_sub(age.saturating_add(millis(now.since(aged)))) }
+                    }
+                    Proof::Immutable => SavedProof::Immutable,
+                    Proof::Signed { public_key, salt, sequence, signature } => {
+                        SavedProof::Signed { public_key: *public_key, salt: salt.to_vec(), sequence, signature: *signature }
+                    }
+                },
+            }
+        });
+        Self { id: machine.id().to_string(), contacts, records: records.collect() }
+    }
+
+    /// Where too few contacts answered so far, those of an earlier state are not forgotten: the link may be down.
+    pub(crate) fn remember(&mut self, earlier: &Self) {
+        let forgotten = earlier.contacts.iter().filter(|contact| !self.contacts.contains(contact));
+        let forgotten: Vec<_> = forgotten.take(SEEDS.saturating_sub(self.contacts.len())).cloned().collect();
+        self.contacts.extend(forgotten);
+    }
+
+    /// The id and the contacts alone, which take little memory.
+    pub(crate) fn without_records(self) -> Self {
+        Self { records: Vec::new(), ..self }
+    }
+
+    /// The node's identifier.
+    pub(crate) fn id(&self) -> Option<Id> {
+        self.id.parse().ok()
+    }
+
+    /// Gives a node its memory back.
+    pub(crate) fn restore<M: Machine<Address = SocketAddr>>(&self, machine: &mut M, now: Instant) -> Restored {
+        let wall = wall();
+        let contacts = self.contacts.iter().filter_map(|saved| Some(Contact { id: saved.id.parse().ok()?, address: saved.address }));
+        let contacts: Vec<_> = contacts.collect();
+        contacts.iter().for_each(|contact| machine.restore_contact(now, *contact));
+        let mut records = 0;
+        for saved in &self.records {
+            let left = Duration::from_millis(saved.expires.saturating_sub(wall));
+            let Some(record) = saved.record(wall).filter(|_| !left.is_zero()) else { continue };
+            if machine.restore_record(now, &record, left, saved.publish).is_ok() {
+                records += 1;
+            }
+        }
+        Restored { contacts, records }
+    }
+
+    /// Reads a state file; `None` if there is none.
+    pub(crate) fn load(path: &Path) -> Result<Option<Self>, Error> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let what = format!("the state file {} can't be read: {error}", path.display());
+                return Err(Error::new(Exit::Usage, what).tip("check its path and its permissions"));
+            }
+        };
+        Self::decode(&bytes).map(Some).map_err(|why| {
+            let what = format!("the state file {} is damaged: {why}; it was left as it is", path.display());
+            Error::new(Exit::Usage, what).tip("restore it from a backup, or move it away to begin anew with another id")
+        })
+    }
+
+    /// Writes a state file: whoever reads it finds the old one or this one, whole, whatever happens meanwhile.
+    pub(crate) fn save(&self, path: &Path) -> Result<(), Error> {
+        self.write(path).map_err(|error| {
+            let what = format!("the state file {} can't be written: {error}", path.display());
+            Error::new(Exit::Usage, what).tip("check that its folder exists, may be written to and has room")
+        })
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let temporary = beside(path);
+        let mut file = File::create(&temporary)?;
+        file.write_all(&self.encode()?)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&temporary, path)?;
+        // The rename itself is only as lasting as its folder.
+        #[cfg(unix)]
+        File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(())
+    }
+
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let json = serde_json::to_vec(self)?;
+        let mut bytes = format!("{MAGIC} {}\n", checksum(&json)).into_bytes();
+        bytes.extend_from_slice(&json);
+        Ok(bytes)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let json = bytes.get(line.len() + 1..).ok_or("it has no end to its first line")?;
+        let line = str::from_utf8(line).ok().and_then(|line| line.strip_prefix(MAGIC));
+        let sum = line.ok_or_else(|| format!("it doesn't begin with `{MAGIC}`"))?;
+        if sum.trim().parse() != Ok(checksum(json)) {
+            return Err("its checksum doesn't match".to_owned());
+        }
+        let state: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        state.id().map(|_| state).ok_or_else(|| "its id is no id".to_owned())
+    }
+}
+
+impl SavedRecord {
+    fn record(&self, wall: u64) -> Option<Record<'_>> {
+        let proof = match &self.proof {
+            SavedProof::Plain { id, put } => Proof::Plain { id: id.parse().ok()?, age: wall.saturating_sub(*put) },
+            SavedProof::Immutable => Proof::Immutable,
+            SavedProof::Signed { public_key, salt, sequence, signature } => {
+                Proof::Signed { public_key, salt, sequence: *sequence, signature }
+            }
+        };
+        Some(Record { value: &self.value, proof }).filter(|record| record.check().is_ok())
+    }
+}
+
+/// A number that changes whenever a node has something new to remember.
+pub(crate) fn fingerprint<M: Machine<Address = SocketAddr>>(machine: &M) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for peer in machine.routing().peers().filter(|peer| peer.state != Trust::Heard) {
+        peer.contact.hash(&mut hasher);
+    }
+    let store = machine.store();
+    for held in (0..store.len()).filter_map(|slot| store.get(slot)) {
+        (held.key, held.stored_version, held.notes.expires, held.notes.pinned).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// An immutable record's id is a hash of its value: 160 bits of SHA-256.
+fn checksum(json: &[u8]) -> Id {
+    Key::immutable(json).id
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    path.with_file_name(name)
+}
+
+fn wall() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        let id = Id::from_bytes([7; 20]);
+        let contact = SavedContact { id: id.to_string(), address: "[::1]:4000".parse().unwrap() };
+        let record = |proof| SavedRecord { value: b"\0value\xff".to_vec(), expires: u64::MAX, publish: true, proof };
+        let signed = SavedProof::Signed { public_key: [1; 32], salt: b"salt".to_vec(), sequence: u64::MAX, signature: [2; 64] };
+        let records = vec![record(SavedProof::Plain { id: id.to_string(), put: 5_000 }), record(SavedProof::Immutable), record(signed)];
+        State { contacts: vec![contact], records, ..State::new(id) }
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written() {
+        assert_eq!(State::decode(&state().encode().unwrap()), Ok(state()));
+    }
+
+    #[test]
+    fn any_damage_is_seen() {
+        let whole = state().encode().unwrap();
+        for length in 0..whole.len() {
+            assert!(State::decode(&whole[..length]).is_err(), "cut to {length} bytes");
+        }
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            assert!(State::decode(&flipped).is_err(), "a bit flipped in byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_met_nobody_yet_remembers_whom_it_knew() {
+        let mut fresh = State::new(Id::ZERO);
+        fresh.remember(&state());
+        fresh.remember(&state());
+        assert_eq!(fresh.contacts, state().contacts);
+    }
+
+    #[test]
+    fn a_plain_record_ages_while_nobody_runs() {
+        let state = state();
+        let record = state.records[0].record(65_000).unwrap();
+        assert!(matches!(record.proof, Proof::Plain { age: 60_000, .. }));
+    }
+}

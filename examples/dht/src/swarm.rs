@@ -1,0 +1,97 @@
+//! Many nodes in one process, on one poll loop.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io;
+use std::time::Instant;
+
+use kadlet::{Config, Done, Id, Machine, Progress, Query};
+use kadlet_udp::{Buffers, Driver};
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::error::{Error, Exit};
+use crate::network::{Node, bind};
+
+/// The nodes, and the one poll that waits for all their sockets.
+pub(crate) struct Swarm {
+    pub(crate) nodes: Vec<Driver<Node>>,
+    /// What the poll waits for: clones of the nodes' sockets.
+    _sockets: Vec<UdpSocket>,
+    poll: Poll,
+    events: Events,
+    buffers: Buffers,
+    deadline: Instant,
+}
+
+impl Swarm {
+    /// Starts a node at each of the addresses, with these ids; all that is done with them must be done within `limit`.
+    pub(crate) fn start(nodes: &[(SocketAddr, Id)], config: Config, limit: Duration) -> Result<Self, Error> {
+        let poll = Poll::new().map_err(broken)?;
+        let drivers = nodes.iter().map(|(address, id)| bind(&[*address], config, Some(*id)));
+        let nodes = drivers.collect::<Result<Vec<_>, _>>()?;
+        let mut sockets = Vec::new();
+        for (index, node) in nodes.iter().enumerate() {
+            let mut socket = UdpSocket::from_std(node.socket().try_clone().map_err(broken)?);
+            poll.registry().register(&mut socket, Token(index), Interest::READABLE).map_err(broken)?;
+            sockets.push(socket);
+        }
+        let deadline = Instant::now() + limit;
+        Ok(Self { nodes, _sockets: sockets, poll, events: Events::with_capacity(1024), buffers: Buffers::new(), deadline })
+    }
+
+    /// Gives one node a command.
+    pub(crate) fn command<T>(&mut self, node: usize, command: impl FnOnce(&mut Node, kadlet::Instant) -> T) -> T {
+        let driver = &mut self.nodes[node];
+        let now = driver.now();
+        let result = command(driver.machine_mut(), now);
+        driver.flush(&mut self.buffers);
+        result
+    }
+
+    /// Runs all nodes until one node's operation has ended, and looks at it after every turn.
+    pub(crate) fn finish<T>(
+        &mut self,
+        node: usize,
+        query: Query,
+        mut look: impl FnMut(Progress<'_, SocketAddr>) -> Result<(), Error>,
+        end: impl FnOnce(Done<'_, SocketAddr>) -> T,
+    ) -> Result<T, Error> {
+        loop {
+            if let Some(progress) = self.nodes[node].machine().progress(query) {
+                look(progress)?;
+            }
+            if let Some(done) = self.nodes[node].machine_mut().take(query) {
+                return Ok(end(done));
+            }
+            self.turn()?;
+        }
+    }
+
+    /// Waits until something happens, and lets the nodes handle it.
+    fn turn(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        if now >= self.deadline {
+            let what = "the time limit was reached before the nodes were done";
+            return Err(Error::new(Exit::Network, what).tip("more --timeout, or fewer --nodes"));
+        }
+        let next = self.nodes.iter().filter_map(Driver::deadline).fold(self.deadline, Instant::min);
+        match self.poll.poll(&mut self.events, Some(next.saturating_duration_since(now))) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(broken(error)),
+            _ => {}
+        }
+        for event in &self.events {
+            // The poll tells of a socket once: it is read until it is empty.
+            while self.nodes.get_mut(event.token().0).is_some_and(|node| node.on_readable(&mut self.buffers)) {}
+        }
+        let now = Instant::now();
+        for node in self.nodes.iter_mut().filter(|node| node.deadline().is_some_and(|deadline| deadline <= now)) {
+            node.on_timeout(&mut self.buffers);
+        }
+        Ok(())
+    }
+}
+
+fn broken(error: io::Error) -> Error {
+    Error::new(Exit::Network, format!("the sockets can't be waited for: {error}"))
+}

@@ -1,0 +1,92 @@
+//! What is shown on stderr while somebody waits: the story if they asked for it, else a line of progress after a second.
+
+use core::fmt::Write;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use kadlet::{Contact, Id, Progress, Report};
+
+use crate::story::{Story, Turn};
+
+/// What takes no longer needs no progress shown.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Shows how an operation stands; nothing where stderr is no terminal, unless the story was asked for.
+pub(crate) struct Watch {
+    bar: ProgressBar,
+    told: Arc<Told>,
+}
+
+/// What the thread that drives the node may touch.
+struct Told {
+    verbose: bool,
+    doing: Mutex<String>,
+    story: Mutex<Option<Story>>,
+}
+
+impl Watch {
+    pub(crate) fn new(verbose: bool) -> Self {
+        let told = Arc::new(Told { verbose, doing: Mutex::default(), story: Mutex::default() });
+        let bar = if verbose { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        let shown = Arc::clone(&told);
+        let late = move |state: &ProgressState, out: &mut dyn Write| {
+            if state.elapsed() > PATIENCE {
+                let _ = write!(out, "{} ({} s)", lock(&shown.doing), state.elapsed().as_secs());
+            }
+        };
+        if let Ok(style) = ProgressStyle::with_template("{late}") {
+            bar.set_style(style.with_key("late", late));
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar, told }
+    }
+
+    /// Something else is being done from here on.
+    pub(crate) fn begin(&self, doing: &str) {
+        if self.told.verbose {
+            eprintln!("{doing}");
+        }
+        doing.clone_into(&mut lock(&self.told.doing));
+    }
+
+    /// Shows a search's story as it goes on.
+    pub(crate) fn follow(&self, target: Id, then: &'static str) -> impl Fn(Progress<'_, SocketAddr>) + Send + Sync + use<> {
+        *lock(&self.told.story) = Some(Story::new(target, then));
+        let told = Arc::clone(&self.told);
+        move |progress| {
+            if let Some(story) = lock(&told.story).as_mut() {
+                let turns = story.look(&progress);
+                turns.iter().for_each(|turn| told.tell(story, turn));
+            }
+        }
+    }
+
+    /// Shows the last round of a search, which ended it.
+    pub(crate) fn end(&self, report: &Report, nearest: &[Contact<SocketAddr>]) {
+        if let Some(mut story) = lock(&self.told.story).take() {
+            let turn = story.end(report, nearest);
+            turn.iter().for_each(|turn| self.told.tell(&story, turn));
+        }
+    }
+}
+
+impl Told {
+    fn tell(&self, story: &Story, turn: &Turn) {
+        if self.verbose {
+            eprintln!("{}", story.words(turn, true));
+        }
+        *lock(&self.doing) = story.words(turn, false);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

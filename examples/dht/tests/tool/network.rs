@@ -1,0 +1,154 @@
+//! Values put and got, through nodes that are processes of their own.
+
+use core::time::Duration;
+
+use crate::run::{Node, file, kadlet, kadlet_reading, until};
+
+/// Three nodes that know each other.
+fn three(args: &str) -> [Node; 3] {
+    let first = Node::start(args);
+    let join = format!("{args} --bootstrap {}", first.address);
+    let nodes = [Node::start(&join), Node::start(&join)];
+    let [second, third] = nodes;
+    let nodes = [first, second, third];
+    until("three nodes find each other", Duration::from_secs(10), || {
+        nodes.iter().all(|node| {
+            let found = kadlet(&format!("find key --json --bootstrap {}", node.address));
+            found.code == 0 && found.json()["nodes"].as_array().unwrap().len() == 3
+        })
+    });
+    nodes
+}
+
+#[test]
+fn a_value_put_through_one_node_is_got_through_another() {
+    let [first, second, third] = three("");
+    let value = b"bytes, not text: \0\xff\r\n";
+    let put = kadlet_reading(&format!("put key - --json --bootstrap {}", first.address), value);
+    assert_eq!(put.code, 0, "{put:?}");
+    let json = put.json();
+    assert_eq!(json["stored"], 3, "{json}");
+    assert_eq!(json["holders"].as_array().unwrap().len(), 3, "{json}");
+    assert_eq!(json["timed_out"], 0, "{json}");
+    assert!(put.err.contains("stored at 3 of 3 nodes"), "{put:?}");
+
+    for node in [&second, &third] {
+        let got = kadlet(&format!("get key --bootstrap {}", node.address));
+        assert_eq!((got.code, &got.out[..]), (0, &value[..]), "{got:?}");
+    }
+    let got = kadlet(&format!("get key -v --json --bootstrap {}", third.address));
+    assert_eq!(got.json()["found"], true, "{got:?}");
+    assert_eq!(got.json()["value"], "62797465732c206e6f7420746578743a2000ff0d0a");
+    assert_eq!(got.json()["id"], json["id"]);
+    assert!(got.err.contains("round 1"), "{got:?}");
+
+    // Holders die, and one is left.
+    drop((first, second));
+    let got = kadlet(&format!("get key --bootstrap {}", third.address));
+    assert_eq!((got.code, &got.out[..]), (0, &value[..]), "{got:?}");
+}
+
+#[test]
+fn a_record_that_nobody_holds_is_not_found_soon_and_with_the_reason() {
+    let [_first, second, _third] = three("");
+    for args in ["get nothing", "get --id 0011223344556677889900112233445566778899"] {
+        let got = kadlet(&format!("{args} --bootstrap {}", second.address));
+        assert_eq!(got.code, 1, "{got:?}");
+        assert!(got.took < Duration::from_secs(5), "{got:?}");
+        assert!(got.out.is_empty() && got.err.contains("3 answered") && got.err.contains("try:"), "{got:?}");
+    }
+    let got = kadlet(&format!("get nothing --json --bootstrap {}", second.address));
+    assert_eq!(got.code, 1, "{got:?}");
+    let json = got.json();
+    assert_eq!(json["found"], false);
+    for key in ["id", "value", "asked", "answered", "timed_out", "refused", "closest"] {
+        assert!(json.get(key).is_some(), "{key} in {json}");
+    }
+}
+
+#[test]
+fn immutable_and_signed_records_need_no_plain_ones() {
+    let node = Node::start("--no-plain");
+    let way = format!("--bootstrap {}", node.address);
+    let put = kadlet(&format!("put key value {way}"));
+    assert_eq!(put.code, 3, "{put:?}");
+
+    let put = kadlet(&format!("put value --immutable {way}"));
+    assert_eq!(put.code, 0, "{put:?}");
+    let got = kadlet(&format!("get --id {} {way}", put.lines()[0]));
+    assert_eq!((got.code, &got.out[..]), (0, &b"value"[..]), "{got:?}");
+
+    let path = file("signed.key");
+    let secret = path.to_str().unwrap();
+    let public = kadlet(&format!("keygen {secret}"));
+    let public = public.lines()[0];
+    let put = |value: &str, more: &str| kadlet(&format!("put {value} --sign {secret} --salt text --json {more} {way}"));
+    let get = || kadlet(&format!("get --public-key {public} --salt text --json {way}")).json();
+    assert_eq!(put("first", "--seq 5").json()["sequence"], 5);
+    assert_eq!(get()["value"], hex(b"first"));
+    let conflict = put("second", "--seq 7 --cas 6");
+    assert_eq!(conflict.code, 3, "{conflict:?}");
+    assert!(conflict.err.contains("sequence number 5"), "{conflict:?}");
+    assert_eq!(put("second", "--seq 7 --cas 5").code, 0);
+    assert_eq!(get()["value"], hex(b"second"));
+    assert_ne!(put("older", "--seq 6").code, 0);
+    // Without a number, what is put last wins.
+    for value in ["third", "fourth"] {
+        assert_eq!(put(value, "").code, 0);
+        assert_eq!(get()["value"], hex(value.as_bytes()));
+    }
+    assert_eq!(kadlet(&format!("get --public-key {public} --salt other {way}")).code, 1);
+}
+
+#[test]
+fn a_ping_tells_who_is_there() {
+    let node = Node::listen("[::1]:0", "");
+    let pong = kadlet(&format!("ping {}", node.address));
+    assert!(pong.code == 0 && pong.lines()[0].contains(&node.id), "{pong:?}");
+    let json = kadlet(&format!("ping {} --json", node.address)).json();
+    assert_eq!((json["id"].as_str(), json["address"].as_str()), (Some(&*node.id), Some(&*node.address)));
+    let address = node.address.clone();
+    node.kill();
+    let silence = kadlet(&format!("ping {address} --timeout 2s"));
+    assert!(silence.code == 3 && silence.err.contains("try:"), "{silence:?}");
+}
+
+#[test]
+fn nodes_of_another_network_are_strangers() {
+    let node = Node::start("--network 7");
+    let way = format!("--bootstrap {} --timeout 2", node.address);
+    let put = kadlet(&format!("put key value {way}"));
+    assert_eq!(put.code, 3, "{put:?}");
+    assert!(put.err.contains("--network"), "{put:?}");
+    assert_eq!(kadlet(&format!("put key value {way} --network 7")).code, 0);
+}
+
+#[test]
+fn clients_leave_no_trace() {
+    let node = Node::start("--json");
+    assert_eq!(kadlet(&format!("put key value --bootstrap {}", node.address)).code, 0);
+    assert_eq!(kadlet(&format!("get key --bootstrap {}", node.address)).code, 0);
+    let (status, lines) = node.interrupt("INT");
+    assert!(status.success());
+    let stats: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert_eq!((&stats["contacts"], &stats["records"]), (&0.into(), &1.into()), "{stats}");
+}
+
+#[test]
+fn the_demo_ends_with_the_value_alone() {
+    let ended = kadlet("demo hello world");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.lines().last(), Some(&"world"));
+    let text = ended.lines().join("\n");
+    for part in ["The local node is 127.0.0.1:", "round 1", "2^", "these hold it", "Another node"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let ended = kadlet("demo hello world --json --nodes 5 --listen [::1]:0");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.lines().iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{ended:?}");
+    assert_eq!(ended.json()["value"], hex(b"world"));
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,78 @@
+//! A node from one run to the next.
+
+use core::time::Duration;
+use std::fs;
+
+use crate::run::{Node, file, kadlet, until};
+
+#[test]
+fn a_killed_node_comes_back_with_its_id_its_network_and_its_records() {
+    let first = Node::start("");
+    let path = file("node.state");
+    let state = format!("--state {}", path.display());
+    let second = Node::start(&format!("{state} --bootstrap {}", first.address));
+    let put = kadlet(&format!("put key value --json --bootstrap {}", second.address));
+    assert_eq!(put.json()["stored"], 2, "{put:?}");
+    let remembered = |what: &str| fs::read_to_string(&path).is_ok_and(|text| text.contains(what));
+    until("a change is written", Duration::from_secs(12), || remembered(&first.address) && remembered("76616c7565"));
+    let id = second.id.clone();
+    second.kill();
+
+    let second = Node::start(&state);
+    assert_eq!(second.id, id);
+    // What only the network knows is got through it: it has found it again, without a bootstrap address.
+    assert_eq!(kadlet(&format!("put more things --bootstrap {}", first.address)).code, 0);
+    until("the node finds its network again", Duration::from_secs(10), || {
+        let found = kadlet(&format!("find key --json --bootstrap {}", second.address));
+        found.code == 0 && found.json()["nodes"].as_array().unwrap().len() == 2
+    });
+    let got = kadlet(&format!("get more --bootstrap {}", second.address));
+    assert_eq!((got.code, &got.out[..]), (0, &b"things"[..]), "{got:?}");
+    // And its own records are still its own.
+    first.kill();
+    let got = kadlet(&format!("get key --bootstrap {}", second.address));
+    assert_eq!((got.code, &got.out[..]), (0, &b"value"[..]), "{got:?}");
+}
+
+#[test]
+fn a_damaged_state_file_is_named_and_left_alone() {
+    let path = file("damaged.state");
+    let state = format!("--state {}", path.display());
+    let node = Node::start(&state);
+    let (status, _) = node.interrupt("TERM");
+    assert!(status.success());
+    let whole = fs::read(&path).unwrap();
+    for damaged in [&whole[..whole.len() / 2], b"", b"not a state file at all\n{}"] {
+        fs::write(&path, damaged).unwrap();
+        let ended = kadlet(&format!("node --listen 127.0.0.1:0 {state}"));
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.err.contains("damaged.state") && ended.out.is_empty(), "{ended:?}");
+        assert_eq!(fs::read(&path).unwrap(), damaged);
+    }
+}
+
+#[test]
+fn a_state_file_that_cannot_be_written_is_said_at_once() {
+    let path = file("no").join("such").join("folder");
+    let ended = kadlet(&format!("node --listen 127.0.0.1:0 --state {}", path.display()));
+    assert!(ended.code == 2 && ended.err.contains("folder"), "{ended:?}");
+}
+
+#[test]
+fn a_node_ends_cleanly_and_tells_its_stats() {
+    for signal in ["INT", "TERM"] {
+        let node = Node::start("--json");
+        assert_eq!(kadlet(&format!("ping {}", node.address)).code, 0);
+        let (status, lines) = node.interrupt(signal);
+        assert!(status.success(), "{signal}: {status}");
+        let stats: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        assert_eq!(stats["answered"], 1, "{stats}");
+    }
+}
+
+#[test]
+fn stats_come_every_ten_seconds() {
+    let node = Node::start("--json");
+    let stats: serde_json::Value = serde_json::from_str(&node.line()).unwrap();
+    assert_eq!(stats["received"], 0);
+}

@@ -1,0 +1,150 @@
+//! Runs the real binary, and never waits for ever.
+
+use core::time::Duration;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+/// Longer than anything here should take, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What a command wrote, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+    pub(crate) took: Duration,
+}
+
+impl Ended {
+    /// Its output as lines of text.
+    pub(crate) fn lines(&self) -> Vec<&str> {
+        str::from_utf8(&self.out).unwrap().lines().collect()
+    }
+
+    /// Its last line as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(self.lines().last().unwrap()).unwrap()
+    }
+}
+
+/// Runs `kadlet` with these arguments, parted by spaces, and waits for its end.
+pub(crate) fn kadlet(args: &str) -> Ended {
+    kadlet_reading(args, b"")
+}
+
+/// The same, with something on its stdin.
+pub(crate) fn kadlet_reading(args: &str, stdin: &[u8]) -> Ended {
+    let began = Instant::now();
+    let mut child = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that doesn't read its input may have ended already.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    let out = read(child.stdout.take().unwrap());
+    let err = read(child.stderr.take().unwrap());
+    let status = wait(&mut child);
+    let err = String::from_utf8(err.recv_timeout(PATIENCE).unwrap()).unwrap();
+    Ended { code: status.code().unwrap(), out: out.recv_timeout(PATIENCE).unwrap(), err, took: began.elapsed() }
+}
+
+/// A node that runs. It is killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Node {
+    child: Child,
+    out: Receiver<String>,
+    pub(crate) address: String,
+    pub(crate) id: String,
+}
+
+impl Node {
+    /// Starts a node on a free port of the loopback, and waits until it listens.
+    pub(crate) fn start(args: &str) -> Self {
+        Self::listen("127.0.0.1:0", args)
+    }
+
+    /// The same at an address.
+    pub(crate) fn listen(address: &str, args: &str) -> Self {
+        let mut command = command(&format!("node --listen {address} {args}"));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let (sender, out) = channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let first: String = out.recv_timeout(PATIENCE).expect("a node says where it listens");
+        let ["listening", "on", address, "id", id] = first.split(' ').collect::<Vec<_>>()[..] else { panic!("{first}") };
+        Self { address: address.to_owned(), id: id.to_owned(), child, out }
+    }
+
+    /// The next line that it prints.
+    pub(crate) fn line(&self) -> String {
+        self.out.recv_timeout(PATIENCE).expect("a node's next line")
+    }
+
+    /// Ends it as an operator would. Returns what it still printed.
+    pub(crate) fn interrupt(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", self.child.id())).status();
+        assert!(kill.unwrap().success());
+        let status = wait(&mut self.child);
+        (status, self.out.iter().collect())
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A file name of this test's own, in a folder of this run's own.
+pub(crate) fn file(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tool-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(name)
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !so() {
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn command(args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kadlet"));
+    command.args(args.split_whitespace());
+    command
+}
+
+fn read(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).and_then(|_| sender.send(bytes).map_err(std::io::Error::other))
+    });
+    receiver
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("a command did not end within {PATIENCE:?}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
