@@ -95,6 +95,8 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
+    /// Whether an operation that was given up left room that others may have waited for.
+    freed: bool,
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
@@ -142,6 +144,7 @@ impl<
             stats: Stats::ZERO,
             started: false,
             lent: false,
+            freed: false,
             own_id_news: false,
             own_id_seen: heapless::Vec::new(),
             superseded: heapless::Vec::new(),

@@ -26,6 +26,7 @@ impl<
 {
     /// Lets every operation go as far as it can, the user's first, then begins what upkeep is due.
     pub(super) fn drive(&mut self, now: Instant) {
+        self.freed = false;
         for upkeep in [false, true] {
             for slot in 0..LOOKUPS {
                 let wanted = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.task.is_upkeep() == upkeep;
@@ -204,6 +205,7 @@ impl<
         };
         let put = operation.is_running() && operation.task == Task::Put;
         operation.state = State::Idle;
+        self.freed = true;
         free_buffer(&mut self.buffers, operation.buffer.take());
         let (key, publish, compares) = (operation.key, operation.publish, operation.compare.is_some());
         if put && compares {
