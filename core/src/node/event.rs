@@ -32,7 +32,7 @@ pub enum Wake {
     Transmit,
     /// A question may go unanswered.
     Request,
-    /// An operation reaches its time limit.
+    /// An operation reaches its time limit, or can go on now that another was cancelled.
     Operation,
     /// A table's upkeep is due.
     Upkeep,
@@ -126,6 +126,8 @@ pub enum Failure {
     NoAnswer,
     /// The operation's time was over.
     TimedOut,
+    /// A later put of the same key took the place of this one, at whomever it had not reached.
+    Replaced,
     /// Everyone who could have stored the record refused: the last reason and its detail.
     Refused(ErrorCode, u64),
     /// A holder has the record, but it doesn't fit into the datagrams that this node takes: the answer's size in bytes.
@@ -256,6 +258,7 @@ impl fmt::Display for Failure {
         match self {
             Self::NoAnswer => f.write_str("nobody answered"),
             Self::TimedOut => f.write_str("the time limit was reached"),
+            Self::Replaced => f.write_str("a later put of the same key took its place"),
             Self::Refused(code, detail) => write!(f, "all nodes refused; the last said {code:?} ({detail})"),
             Self::TooLarge(size) => write!(f, "the record is held, but its answer of {size} bytes is larger than Config::max_datagram"),
         }

@@ -1,6 +1,6 @@
 //! The state machine that a user drives. It wires the rooms together and holds no algorithm of its own:
 //!
-//! - `machine`: the surface, a trait; this file implements it;
+//! - `machine`: the surface, a trait; `surface` implements it;
 //! - `serve`: a request comes in, its answer goes out at once;
 //! - `search`: an operation asks whom its lookup names, then stores;
 //! - `question`: a request of ours is encoded when it is polled;
@@ -17,6 +17,7 @@ mod question;
 mod search;
 mod serve;
 mod stats;
+mod surface;
 mod upkeep;
 
 use core::fmt;
@@ -24,13 +25,12 @@ use core::time::Duration;
 
 use crate::budget::Budget;
 use crate::random::Random;
-use crate::record::{Key, Kind, Record};
-use crate::routing::{Heard, Routing};
+use crate::record::{Key, Kind};
+use crate::routing::Routing;
 use crate::rpc::{self, Requests};
-use crate::store::{Notes, Store, StoreError};
+use crate::store::Store;
 use crate::token::Tokens;
-use crate::wire::{self, Body, Message};
-use crate::{Address, Contact, Geometry, Id, Instant};
+use crate::{Contact, Geometry, Id, Instant};
 
 use buffer::Buffer;
 use operation::{Operation, State, Task};
@@ -95,6 +95,8 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
+    /// Whether an operation that was given up left room that others may have waited for.
+    freed: bool,
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
@@ -142,6 +144,7 @@ impl<
             stats: Stats::ZERO,
             started: false,
             lent: false,
+            freed: false,
             own_id_news: false,
             own_id_seen: heapless::Vec::new(),
             superseded: heapless::Vec::new(),
@@ -292,305 +295,6 @@ fn seconds(duration: Duration) -> u32 {
 fn free_buffer(buffers: &mut [Buffer], index: Option<u8>) {
     if let Some(buffer) = index.and_then(|index| buffers.get_mut(usize::from(index))) {
         buffer.free();
-    }
-}
-
-impl<
-    R: Routing,
-    S: Store,
-    const LOOKUPS: usize,
-    const SHORTLIST: usize,
-    const VALUES: usize,
-    const REQUESTS: usize,
-    const SOURCES: usize,
-    const SEEDS: usize,
-> Machine for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
-{
-    type Address = R::Address;
-    type Routing = R;
-    type Store = S;
-
-    fn id(&self) -> Id {
-        self.table.own()
-    }
-
-    fn bootstrap(&mut self, now: Instant, addresses: &[R::Address]) -> Result<Query, FindError> {
-        self.reclaim();
-        if !self.started {
-            return Err(FindError::NotStarted);
-        }
-        if addresses.is_empty() || addresses.len() > SEEDS {
-            return Err(FindError::Addresses(SEEDS));
-        }
-        let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
-        self.seeds.remember(now, addresses);
-        self.begin_join(now, slot, Task::Bootstrap);
-        self.drive(now);
-        self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
-    }
-
-    fn ping(&mut self, now: Instant, address: R::Address) -> Result<Query, FindError> {
-        self.reclaim();
-        if !self.started {
-            return Err(FindError::NotStarted);
-        }
-        let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
-        let own = self.table.own();
-        let limits = self.lookup_limits();
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
-            operation.begin(now, Task::Ping, Options::DEFAULT.timeout);
-            operation.lookup.start(own, limits);
-        }
-        self.ask(Owner::Ping { slot }, address.canonical(), None, None);
-        self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
-    }
-
-    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<Query, FindError> {
-        self.reclaim();
-        if self.knows_nobody() {
-            return Err(FindError::NoContacts);
-        }
-        let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
-        self.begin(now, slot, Task::FindNode, target, options.timeout);
-        self.drive(now);
-        self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
-    }
-
-    fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<Query, GetError> {
-        self.reclaim();
-        if !self.supports(key.kind) {
-            return Err(GetError::Unsupported(key.kind));
-        }
-        let alive = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.expires > now);
-        let held = self.store.find(&key).filter(alive);
-        if self.knows_nobody() && held.is_none() {
-            return Err(GetError::NoContacts);
-        }
-        let buffer = self.free_buffer().ok_or(GetError::NoBuffer(VALUES))?;
-        let slot = self.free_slot(now).ok_or(GetError::Busy(LOOKUPS))?;
-        self.begin(now, slot, Task::Get, key.id, options.timeout);
-        let (Some(operation), Some(filled)) = (self.operations.get_mut(usize::from(slot)), self.buffers.get_mut(usize::from(buffer)))
-        else {
-            return Err(GetError::Busy(LOOKUPS));
-        };
-        operation.key = key;
-        operation.buffer = Some(buffer);
-        filled.take();
-        if let Some(held) = held.and_then(|held| self.store.get(held)) {
-            operation.set_best(now, held.version(now));
-            filled.fill(now, &held.record(now), held.version(now), seconds(held.notes.expires.since(now)));
-        }
-        self.drive(now);
-        self.query_in(slot).ok_or(GetError::Busy(LOOKUPS))
-    }
-
-    fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<Query, PutError> {
-        self.reclaim();
-        if !self.supports(record.kind()) {
-            return Err(PutError::Unsupported(record.kind()));
-        }
-        record.check().map_err(PutError::Record)?;
-        let excess = wire::store_len(record).saturating_sub(self.config.largest_message());
-        if excess > 0 {
-            return Err(PutError::TooLarge(excess));
-        }
-        if self.config.verify.is_some_and(|verify| !record.verify(verify)) {
-            return Err(PutError::Signature);
-        }
-        if self.knows_nobody() {
-            return Err(PutError::NoContacts);
-        }
-        if !self.operations.iter().any(Operation::is_free) {
-            return Err(PutError::Busy(LOOKUPS));
-        }
-        let notes = Notes { expires: now + options.lifetime, source: None, pinned: true, tended: now };
-        self.store.put(now, record, notes).map_err(PutError::Store)?;
-        self.chores.stored(notes.expires);
-        let slot = self.free_slot(now).ok_or(PutError::Busy(LOOKUPS))?;
-        let key = record.key();
-        self.begin(now, slot, Task::Put, key.id, options.timeout);
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
-            operation.key = key;
-            operation.publish = options.publish;
-            operation.compare = options.compare;
-            operation.set_best(now, record.version());
-        }
-        self.drive(now);
-        self.query_in(slot).ok_or(PutError::Busy(LOOKUPS))
-    }
-
-    fn unpublish(&mut self, _now: Instant, key: &Key) -> bool {
-        self.reclaim();
-        let Some(notes) = self.store.find(key).and_then(|slot| self.store.notes_mut(slot)) else {
-            return false;
-        };
-        core::mem::replace(&mut notes.pinned, false)
-    }
-
-    fn cancel(&mut self, query: Query) {
-        self.reclaim();
-        if self.running(query).is_some() {
-            self.abandon(query.slot);
-        }
-    }
-
-    fn handle_datagram(&mut self, now: Instant, from: R::Address, datagram: &[u8], buf: &mut [u8]) -> Option<Transmit<R::Address>> {
-        self.reclaim();
-        self.stats.received += 1;
-        self.stats.received_bytes += datagram.len() as u64;
-        let from = from.canonical();
-        let message = self.open(datagram)?;
-        match message.body {
-            Body::Request { largest, token, request, .. } => {
-                let asked = serve::Asked { now, from, header: message.header, largest, token, len: datagram.len() };
-                self.serve(&asked, &request, buf)
-            }
-            Body::Answer { token, answer } => {
-                self.answered(now, from, &message.header, token, &answer);
-                self.drive(now);
-                None
-            }
-        }
-    }
-
-    fn handle_unreachable(&mut self, now: Instant, to: R::Address) {
-        self.reclaim();
-        self.requests.unreachable(now, to.canonical());
-        self.handle_timeout(now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.reclaim();
-        if !self.started {
-            return;
-        }
-        while let Some(due) = self.requests.due(now) {
-            self.unanswered(now, due);
-        }
-        self.end_overdue(now);
-        self.upkeep(now);
-        self.drive(now);
-    }
-
-    fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
-        self.reclaim();
-        self.transmit(now, buf)
-    }
-
-    fn poll_event(&mut self) -> Option<Event<'_, R::Address>> {
-        self.reclaim();
-        if core::mem::take(&mut self.own_id_news)
-            && let Some(address) = self.own_id_seen.first().copied()
-        {
-            return Some(Event::OwnIdSeen { address });
-        }
-        if let Some(key) = self.superseded.pop() {
-            return Some(Event::Superseded { key });
-        }
-        let slot = self.operations.iter().position(|operation| operation.state == State::Ended)?;
-        self.lend(slot).map(Event::Done)
-    }
-
-    fn take(&mut self, query: Query) -> Option<Done<'_, R::Address>> {
-        self.reclaim();
-        self.running(query).filter(|operation| operation.state == State::Ended)?;
-        self.lend(usize::from(query.slot))
-    }
-
-    fn progress(&self, query: Query) -> Option<Progress<'_, R::Address>> {
-        self.running(query).filter(|operation| operation.is_running()).map(Operation::progress)
-    }
-
-    fn poll_timeout(&self) -> Option<(Instant, Wake)> {
-        if !self.started {
-            return None;
-        }
-        if self.requests.has_ready() {
-            return Some((Instant::ZERO, Wake::Transmit));
-        }
-        let operation = self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
-        let idle = self.can_begin_upkeep();
-        [
-            (self.requests.deadline(), Wake::Request),
-            (operation.unwrap_or(Instant::NEVER), Wake::Operation),
-            (self.chores.expiry(), Wake::Record),
-            (if idle { self.next_table_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
-            (if idle { self.chores.due() } else { Instant::NEVER }, Wake::Record),
-            (if idle { self.seeds.due() } else { Instant::NEVER }, Wake::Bootstrap),
-        ]
-        .into_iter()
-        .min_by_key(|(at, _)| *at)
-        .filter(|(at, _)| *at != Instant::NEVER)
-    }
-
-    fn restore_contact(&mut self, now: Instant, contact: Contact<R::Address>) {
-        self.reclaim();
-        self.table.heard(now, Contact { address: contact.address.canonical(), ..contact }, Heard::Restored);
-    }
-
-    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError> {
-        self.reclaim();
-        let notes = Notes { expires: now + lifetime, source: None, pinned: publish, tended: Instant::ZERO };
-        self.store.put(now, record, notes)?;
-        self.chores.stored(notes.expires);
-        if publish {
-            self.chores.publish_by(now);
-        }
-        Ok(())
-    }
-
-    fn stats(&self) -> &Stats {
-        &self.stats
-    }
-
-    fn routing(&self) -> &R {
-        &self.table
-    }
-
-    fn store(&self) -> &S {
-        &self.store
-    }
-}
-
-impl<
-    R: Routing,
-    S: Store,
-    const LOOKUPS: usize,
-    const SHORTLIST: usize,
-    const VALUES: usize,
-    const REQUESTS: usize,
-    const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
-{
-    /// Decodes a datagram of this network, or counts why not.
-    fn open<'a>(&mut self, datagram: &'a [u8]) -> Option<Message<'a, R::Address>> {
-        if !self.started {
-            return None;
-        }
-        let message = match wire::decode(datagram) {
-            Ok(message) => message,
-            Err(error) => {
-                match error {
-                    wire::DecodeError::Version(_) => self.stats.wrong_version += 1,
-                    _ => self.stats.malformed += 1,
-                }
-                return None;
-            }
-        };
-        if message.header.geometry != R::Geometry::TAG {
-            self.stats.wrong_geometry += 1;
-            return None;
-        }
-        if message.header.network != self.config.network {
-            self.stats.wrong_network += 1;
-            return None;
-        }
-        Some(message)
-    }
-
-    fn query_in(&self, slot: u8) -> Option<Query> {
-        Some(self.operations.get(usize::from(slot))?.query(slot))
     }
 }
 

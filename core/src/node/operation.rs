@@ -84,6 +84,7 @@ pub(super) enum Ending {
     Conflict,
     NoAnswer,
     TimedOut,
+    Replaced,
     Refused,
     TooLarge,
 }
@@ -271,6 +272,7 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
             Ending::Conflict => Outcome::Conflict { holders: self.lookup.stored_at(), held: self.tally.in_the_way.unwrap_or(0) },
             Ending::NoAnswer => Outcome::Failed(Failure::NoAnswer),
             Ending::TimedOut => Outcome::Failed(Failure::TimedOut),
+            Ending::Replaced => Outcome::Failed(Failure::Replaced),
             Ending::Refused => match self.tally.refusal() {
                 Some((code, detail)) => Outcome::Failed(Failure::Refused(code, detail)),
                 None => Outcome::Failed(Failure::NoAnswer),

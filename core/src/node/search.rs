@@ -26,6 +26,7 @@ impl<
 {
     /// Lets every operation go as far as it can, the user's first, then begins what upkeep is due.
     pub(super) fn drive(&mut self, now: Instant) {
+        self.freed = false;
         for upkeep in [false, true] {
             for slot in 0..LOOKUPS {
                 let wanted = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.task.is_upkeep() == upkeep;
@@ -204,6 +205,7 @@ impl<
         };
         let put = operation.is_running() && operation.task == Task::Put;
         operation.state = State::Idle;
+        self.freed = true;
         free_buffer(&mut self.buffers, operation.buffer.take());
         let (key, publish, compares) = (operation.key, operation.publish, operation.compare.is_some());
         if put && compares {
@@ -227,6 +229,25 @@ impl<
             Task::Rejoin => self.seeds.again(now),
             Task::Republish => self.publish_soon(now, &key),
             _ => {}
+        }
+    }
+
+    /// A record is put: whatever still stores its key would store this one too, but not on its terms.
+    pub(super) fn replace_stores(&mut self, now: Instant, key: &Key) {
+        for slot in 0..LOOKUPS {
+            let stores = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.key == *key;
+            let Some(operation) = self.operations.get_mut(slot).filter(stores) else {
+                continue;
+            };
+            match operation.task {
+                Task::Put => {
+                    // What is here is the new one's to keep or to withdraw.
+                    (operation.publish, operation.compare) = (true, None);
+                    self.end(now, slot as u8, Ending::Replaced);
+                }
+                Task::Republish | Task::Tend => self.abandon(slot as u8),
+                _ => {}
+            }
         }
     }
 

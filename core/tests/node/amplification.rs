@@ -187,7 +187,7 @@ fn every_request<A: Global, const SHORTLIST: usize>(scene: &mut Scene<A, Wide<A,
             for largest in [0, 51, 52, 127, 500, u16::MAX] {
                 n += 1;
                 let padding = length.saturating_sub(minimum) as u16;
-                let token = (n % 3 == 0 && *length != MAX_DATAGRAM).then_some(Token([7; 8]));
+                let token = (n.is_multiple_of(3) && *length != MAX_DATAGRAM).then_some(Token([7; 8]));
                 let sender = match n % 5 {
                     0 => contact::<A>(1, 1).id,
                     1 => id(&n.to_be_bytes()),
@@ -198,7 +198,7 @@ fn every_request<A: Global, const SHORTLIST: usize>(scene: &mut Scene<A, Wide<A,
                         Id::from_bytes(bytes)
                     }
                 };
-                let features = if n % 7 == 0 { Features::default() } else { Features::SERVES };
+                let features = if n.is_multiple_of(7) { Features::default() } else { Features::SERVES };
                 let header = Header { geometry: 1, network: 0, transaction: Transaction([n as u8; 8]), sender, features };
                 let message = Message::<A> { header, body: Body::Request { largest, token, request, padding } };
                 scene.receive(A::global(n), &encode(&message));

@@ -121,6 +121,14 @@ fn a_put_that_the_own_store_has_no_room_for_fails_before_anything_is_sent() {
 }
 
 #[test]
+fn a_record_larger_than_the_own_store_is_refused_with_its_size() {
+    let mut node = Node::<Kademlia<_, 128>, FixedStore<4, 64>, 4>::new(NOW, config(), id(&[7]), [42; 32]);
+    first().meet(&mut node, NOW);
+    let error = node.put(NOW, &Record::plain(b"x", &[0; 65]), &Options::default());
+    assert_eq!(error, Err(PutError::Store(StoreError::TooLarge(64))));
+}
+
+#[test]
 fn a_put_of_what_is_outdated_in_the_own_store_is_refused() {
     let mut node = acquainted(Config { verify: Some(|_, _, _| true), ..config() });
     let newer = Record { value: b"z", proof: Proof::Signed { public_key: &[1; 32], salt: b"", sequence: 2, signature: &[2; 64] } };

@@ -261,3 +261,23 @@ fn a_record_too_large_for_its_holders_is_refused_with_their_limit() {
         other => panic!("{other:?}"),
     });
 }
+
+#[test]
+fn a_put_takes_the_place_of_an_earlier_one_of_its_key_that_still_runs() {
+    for options in [once(), Options::default()] {
+        let mut net = Net::joined(54, 16, config());
+        let key = Key::plain(KEY);
+        let publisher = by_rank(&net, &key)[12];
+        let now = net.now;
+        let first = net.node(publisher).put(now, &Record::plain(KEY, b"one"), &once()).unwrap();
+        net.run(Duration::from_millis(30));
+        let now = net.now;
+        let second = net.node(publisher).put(now, &Record::plain(KEY, b"two"), &options).unwrap();
+        net.wait(publisher, second, |done| {
+            assert!(matches!(&done.outcome, Outcome::Stored { holders, .. } if holders.len() == 8), "{:?}", done.outcome);
+        });
+        net.wait(publisher, first, |done| assert!(matches!(done.outcome, Outcome::Failed(Failure::Replaced)), "{:?}", done.outcome));
+        assert_eq!(is_pinned(&mut net, publisher, &key), options.publish);
+        assert_eq!(get(&mut net, 1, KEY).as_deref(), Some(&b"two"[..]));
+    }
+}

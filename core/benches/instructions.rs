@@ -1,0 +1,184 @@
+//! Instructions, as callgrind counts them: a find_node answered, datagram in to datagram out, and its parts.
+//!
+//! `cargo bench -p kadlet --bench instructions` needs valgrind and gungraun's runner of the same version. Counts are the same on
+//! every machine of one architecture with one compiler; a count above its limit is an error.
+//!
+//! Tables are filled as a network of any size fills them: eight contacts for each length of the prefix shared with the own
+//! identifier, from none on. Answers name eight contacts.
+
+// In what gungraun's macros write.
+#![allow(missing_docs, unused_qualifications)]
+
+use core::hint::black_box;
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use gungraun::prelude::*;
+use gungraun::{Callgrind, EventKind};
+use kadlet::routing::Limits;
+use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Request, SEAL, Token, Transaction};
+use kadlet::{Config, Contact, FixedStore, Geometry, Id, Instant, Kademlia, Machine, Node, Routing, Store, Transmit, Xor};
+
+type Table<const CONTACTS: usize> = Kademlia<SocketAddrV4, CONTACTS>;
+type Server<const CONTACTS: usize> = Node<Table<CONTACTS>, FixedStore<32, 8192>>;
+
+const OWN: Id = Id::from_bytes([0x5A; 20]);
+const ASKER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 4000);
+const NOW: Instant = Instant::from_secs(1);
+/// The request that an answer of eight IPv4 contacts, of 268 bytes, may follow: a third of it.
+const ASKED: usize = 90;
+
+/// A node, and what it is given.
+struct Scene<const CONTACTS: usize> {
+    node: Box<Server<CONTACTS>>,
+    datagram: Vec<u8>,
+    buf: [u8; MAX_DATAGRAM],
+}
+
+#[library_benchmark(config = limit(10_000))]
+#[bench::without_token(scene(false, target()))]
+#[bench::with_token(scene(true, target()))]
+#[bench::near_own(scene(false, near_own()))]
+fn find_node_of_128(scene: Scene<128>) -> (Option<Transmit<SocketAddrV4>>, Scene<128>) {
+    answer(scene)
+}
+
+#[library_benchmark(config = limit(10_000))]
+#[bench::without_token(scene(false, target()))]
+#[bench::with_token(scene(true, target()))]
+#[bench::near_own(scene(false, near_own()))]
+fn find_node_of_512(scene: Scene<512>) -> (Option<Transmit<SocketAddrV4>>, Scene<512>) {
+    answer(scene)
+}
+
+#[library_benchmark(config = limit(1_000))]
+#[bench::find_node(request(target(), None))]
+fn decode(datagram: Vec<u8>) -> Vec<u8> {
+    let _ = black_box(wire::decode::<SocketAddrV4>(black_box(&datagram)));
+    datagram
+}
+
+#[library_benchmark(config = limit(4_000))]
+#[bench::with_8((contacts(8), [0; MAX_DATAGRAM]))]
+#[bench::with_20((contacts(20), [0; MAX_DATAGRAM]))]
+fn encode_nodes((contacts, mut buf): (Vec<Contact<SocketAddrV4>>, [u8; MAX_DATAGRAM])) -> usize {
+    let answer = Answer::Nodes { contacts: Contacts::new(black_box(&contacts)) };
+    let len = wire::encode(&Message { header: header(), body: Body::Answer { token: Token::default(), answer } }, &mut buf);
+    core::mem::forget(contacts);
+    len.unwrap_or(0)
+}
+
+#[library_benchmark(config = limit(8_000))]
+#[bench::of_128((table(128), target()))]
+#[bench::of_250((table(250), target()))]
+#[bench::of_512((table(512), target()))]
+#[bench::of_512_near_own((table(512), near_own()))]
+fn closest((table, target): (Box<Table<512>>, Id)) -> (heapless::Vec<Contact<SocketAddrV4>, 8>, Box<Table<512>>) {
+    let mut named = heapless::Vec::new();
+    table.closest(black_box(&target), 8, &mut named);
+    (named, table)
+}
+
+library_benchmark_group!(name = instructions, benchmarks = [find_node_of_128, find_node_of_512, decode, encode_nodes, closest]);
+main!(library_benchmark_groups = instructions);
+
+/// As many instructions at most.
+fn limit(instructions: u64) -> LibraryBenchmarkConfig {
+    let mut callgrind = Callgrind::default();
+    callgrind.hard_limits([(EventKind::Ir, instructions)]);
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(callgrind);
+    config
+}
+
+fn answer<const CONTACTS: usize>(mut scene: Scene<CONTACTS>) -> (Option<Transmit<SocketAddrV4>>, Scene<CONTACTS>) {
+    let out = scene.node.handle_datagram(NOW, ASKER, &scene.datagram, &mut scene.buf);
+    (out, scene)
+}
+
+fn scene<const CONTACTS: usize>(proved: bool, target: Id) -> Scene<CONTACTS> {
+    let mut store = FixedStore::EMPTY;
+    store.start(OWN, Xor::rank, [0; 16]);
+    let mut scene = Scene {
+        node: Box::new(Node::from_parts(Config::default(), [1; 32], *table(CONTACTS), store)),
+        datagram: request(target, None),
+        buf: [0; MAX_DATAGRAM],
+    };
+    // The first of its kind has the cold paths behind it, and its answer has a token.
+    let (out, first) = answer(scene);
+    scene = first;
+    let first = &scene.buf[..out.expect("it is answered").len];
+    let Ok(Message { body: Body::Answer { token, answer: Answer::Nodes { contacts } }, .. }) = wire::decode::<SocketAddrV4>(first) else {
+        panic!("it is answered with nodes");
+    };
+    assert_eq!((contacts.count(), first.len()), (8, 268));
+    scene.datagram = request(target, proved.then_some(token));
+    scene
+}
+
+/// A table of so many contacts.
+fn table<const CONTACTS: usize>(count: usize) -> Box<Table<CONTACTS>> {
+    let mut table = Box::new(Table::<CONTACTS>::EMPTY);
+    table.start(Instant::ZERO, OWN, &Limits::DEFAULT, 1);
+    for contact in contacts(count) {
+        table.answered(Instant::ZERO, contact, None);
+    }
+    assert_eq!(table.peers().count(), count);
+    table
+}
+
+/// Eight for each length of the prefix shared with the own identifier.
+fn contacts(count: usize) -> Vec<Contact<SocketAddrV4>> {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let contact = |number: usize| {
+        let mut id = *random.id().as_bytes();
+        let depth = number / 8;
+        for bit in 0..=depth {
+            let (byte, mask) = (bit / 8, 0x80 >> (bit % 8));
+            let own = OWN.as_bytes()[byte] & mask;
+            id[byte] = id[byte] & !mask | if bit < depth { own } else { own ^ mask };
+        }
+        Contact::new(Id::from_bytes(id), SocketAddrV4::new(Ipv4Addr::new(10, 0, (number >> 8) as u8, number as u8), 4000))
+    };
+    (0..count).map(contact).collect()
+}
+
+/// Somewhere.
+fn target() -> Id {
+    Random(42).id()
+}
+
+/// Where a table is densest: nodes that join look there.
+fn near_own() -> Id {
+    let mut id = *OWN.as_bytes();
+    id[19] ^= 1;
+    Id::from_bytes(id)
+}
+
+fn request(target: Id, token: Option<Token>) -> Vec<u8> {
+    let message = |padding| {
+        let body = Body::Request { largest: (MAX_DATAGRAM - SEAL) as u16, token, request: Request::FindNode { target }, padding };
+        Message::<SocketAddrV4> { header: header(), body }
+    };
+    let padding = ASKED - wire::encoded_len(&message(0));
+    let mut datagram = vec![0; ASKED];
+    assert_eq!(wire::encode(&message(padding as u16), &mut datagram), Ok(ASKED));
+    datagram
+}
+
+fn header() -> Header {
+    Header { geometry: 1, network: 0, transaction: Transaction([3; 8]), sender: Random(7).id(), features: Features::SERVES }
+}
+
+/// Marsaglia's xorshift.
+struct Random(u64);
+
+impl Random {
+    fn id(&mut self) -> Id {
+        Id::from_bytes(core::array::from_fn(|_| {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 32) as u8
+        }))
+    }
+}
