@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "fuzz/decode.rs"]
 pub mod decode;
+#[path = "fuzz/routing.rs"]
+pub mod routing;
 #[cfg(feature = "alloc")]
 #[path = "fuzz/store.rs"]
 pub mod store;
@@ -11,6 +13,11 @@ pub mod store;
 #[test]
 fn the_corpus_of_decode_finds_nothing() {
     replay("decode", decode::run);
+}
+
+#[test]
+fn the_corpus_of_routing_finds_nothing() {
+    replay("routing", routing::run);
 }
 
 #[cfg(feature = "alloc")]
