@@ -25,8 +25,6 @@ mod kademlia;
 
 use core::time::Duration;
 
-use heapless::VecView;
-
 use crate::{Address, Contact, Geometry, Id, Instant};
 
 pub use kademlia::{Kademlia, Xor};
@@ -69,13 +67,13 @@ pub trait Routing {
     /// Another node answered at this contact's address, the one by which the table knows it: the contact is no more.
     fn evict(&mut self, now: Instant, id: &Id);
 
-    /// The contacts to name to others for `target`, best first, at most `count` and as many as fit into `out` (cleared first):
+    /// Writes the contacts to name to others for `target` into `out`, best first, as many as there are and fit, and says how many:
     /// verified ones only.
-    fn closest(&self, target: &Id, count: usize, out: &mut VecView<Contact<Self::Address>>);
+    fn closest(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
 
-    /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where there are too few
-    /// verified ones, failing ones and those only heard of after them.
-    fn seeds(&self, target: &Id, count: usize, out: &mut VecView<Contact<Self::Address>>);
+    /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where fewer than k are
+    /// verified, failing ones and those only heard of after them, up to k in all.
+    fn seeds(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
 
     /// How many verified contacts come before the own node in the order of responsibility for `key`; counts no further than `limit`.
     fn rank_of_own(&self, key: &Id, limit: usize) -> usize;

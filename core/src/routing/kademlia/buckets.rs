@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 use core::ops::Range;
 
-use heapless::{Vec, VecView};
+use heapless::Vec;
 
 use super::{Entry, MAX_K, State};
 use crate::{Address, Contact, Id};
@@ -57,18 +57,18 @@ impl<'a, A: Address> Buckets<'a, A> {
         self.contacts.iter().filter(|entry| entry.is_verified()).nth(count.checked_sub(1)?)
     }
 
-    /// Adds the contacts in `state` that are closest to `target`, best first, until `out` has `count` or is full.
-    pub(super) fn closest(self, target: &Id, state: State, count: usize, out: &mut VecView<Contact<A>>) {
-        let mut room = count.min(out.capacity()).saturating_sub(out.len());
+    /// Writes the contacts in `state` that are closest to `target` into `out`, best first, and says how many.
+    pub(super) fn closest(self, target: &Id, state: State, out: &mut [Contact<A>]) -> usize {
+        let mut count = 0;
         let mut buckets = self.toward(target).chain(self.away_from(target));
-        while room > 0
+        while count < out.len()
             && let Some(bucket) = buckets.next()
         {
             // A bucket is small enough to be sorted by insertion, and no more of it than there is room for.
             let mut sorted = Vec::<(u64, &Entry<A>), MAX_K>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
                 let mut next = (leading(target) ^ leading(&entry.contact.id), entry);
-                let full = sorted.len() >= room;
+                let full = sorted.len() >= out.len().saturating_sub(count);
                 if full && sorted.last().is_some_and(|last| last.0 < next.0) {
                     continue;
                 }
@@ -82,11 +82,12 @@ impl<'a, A: Address> Buckets<'a, A> {
                     let _ = sorted.push(next);
                 }
             }
-            for (_, entry) in &sorted {
-                let _ = out.push(entry.contact);
+            for ((_, entry), place) in sorted.iter().zip(out.iter_mut().skip(count)) {
+                *place = entry.contact;
             }
-            room = room.saturating_sub(sorted.len());
+            count = count.saturating_add(sorted.len()).min(out.len());
         }
+        count
     }
 
     /// How many verified contacts are nearer to `key` than the own identifier; counts no further than `limit`.
