@@ -245,10 +245,20 @@ impl<
             return;
         };
         operation.seeds = operation.seeds.saturating_sub(1);
-        operation.tally.answered = operation.tally.answered.saturating_add(1);
         operation.lookup.insert(from);
-        operation.lookup.answered(&from.id, Some(token));
-        self.take_named(slot, from, answer);
+        match answer {
+            // Its budget for strangers is used up: the lookup asks it again, with the token.
+            Answer::Error { code: ErrorCode::Token, .. } => operation.lookup.set_token(&from.id, token),
+            Answer::Error { code, detail } => {
+                operation.tally.refuse(*code, *detail);
+                operation.lookup.failed(&from.id);
+            }
+            _ => {
+                operation.tally.answered = operation.tally.answered.saturating_add(1);
+                operation.lookup.answered(&from.id, Some(token));
+                self.take_named(slot, from, answer);
+            }
+        }
     }
 
     fn ping_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>) {

@@ -204,6 +204,7 @@ impl<
         self.stats = Stats::ZERO;
         self.started = true;
         self.lent = false;
+        self.freed = false;
         self.own_id_news = false;
         self.own_id_seen.clear();
         self.superseded.clear();

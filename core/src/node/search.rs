@@ -7,7 +7,7 @@ use crate::record::{Key, Kind};
 use crate::routing::Routing;
 use crate::store::Store;
 use crate::wire::Transaction;
-use crate::{Distance, Geometry, Id, Instant};
+use crate::{Address, Distance, Geometry, Id, Instant};
 
 /// The nodes found stand suspiciously close together if the k-th is nearer by so many bits than the own neighbourhood's density
 /// lets expect: by chance once in some hundred thousand lookups at k = 8.
@@ -145,17 +145,14 @@ impl<
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
-        let wanted = operation.lookup.closest().len().min(usize::from(self.config.table.k));
+        let asked = operation.lookup.closest().len();
         let stored = operation.lookup.stored_at().len();
-        operation.wanted = u8::try_from(wanted).unwrap_or(u8::MAX);
         let ending = match operation.task {
             Task::Get => Ending::Value,
-            _ if operation.tally.in_the_way.is_some() && 2 * stored <= wanted => Ending::Conflict,
-            _ if stored == 0 => Ending::Refused,
-            _ => Ending::Stored,
+            _ => ending_of_store(operation, usize::from(self.config.table.k)),
         };
         // A record is tended when every co-holder has it; otherwise the next check tries again.
-        let all = stored + operation.lookup.holders().len() >= wanted;
+        let all = stored + operation.lookup.holders().len() >= asked;
         let (task, key) = (operation.task, operation.key);
         if task == Task::Republish || (task == Task::Tend && all) {
             self.note_tended(now, &key);
@@ -199,11 +196,9 @@ impl<
             let Some(operation) = self.operations.get_mut(slot).filter(overdue) else {
                 continue;
             };
-            let wanted = operation.lookup.closest().len().min(usize::from(self.config.table.k));
-            operation.wanted = u8::try_from(wanted).unwrap_or(u8::MAX);
             let ending = match operation.task {
                 Task::Get if operation.best(now).is_some() => Ending::Value,
-                Task::Put if !operation.lookup.stored_at().is_empty() => Ending::Stored,
+                Task::Put if !operation.lookup.stored_at().is_empty() => ending_of_store(operation, usize::from(self.config.table.k)),
                 _ => Ending::TimedOut,
             };
             self.end(now, slot as u8, ending);
@@ -283,6 +278,19 @@ impl<
         if !self.config.serve || self.table.rank_of_own(&key.id, k) >= k {
             self.store.remove(slot);
         }
+    }
+}
+
+/// How a put ends: as a conflict where another record stood in the way and no majority of those asked took this one.
+fn ending_of_store<G: Geometry, A: Address, const N: usize>(operation: &mut Operation<G, A, N>, k: usize) -> Ending {
+    let (asked, stored) = (operation.lookup.closest().len(), operation.lookup.stored_at().len());
+    operation.wanted = u8::try_from(asked.min(k)).unwrap_or(u8::MAX);
+    if operation.tally.in_the_way.is_some() && 2 * stored <= asked {
+        Ending::Conflict
+    } else if stored == 0 {
+        Ending::Refused
+    } else {
+        Ending::Stored
     }
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::question::Owner;
 use super::{MAX_NAMED, Node, Transmit, seconds};
 use crate::record::{Key, Record, Version};
-use crate::routing::{Heard, Routing};
+use crate::routing::{Heard, Routing, State};
 use crate::store::{Held, Notes, Put, Store, StoreError};
 use crate::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token};
 use crate::{Address, Contact, Id, Instant};
@@ -137,8 +137,9 @@ impl<
             }
         };
         let len = self.reply(asked, token, answer, buf);
-        if compared == Some(Ordering::Equal) && self.is_co_holder(asked) {
-            // Somebody who has the same version is seeing that its holders have it.
+        if compared == Some(Ordering::Equal) && self.is_co_holder(asked) && self.table.rank_of_own(&key.id, 1) > 0 {
+            // Somebody who has the same version is seeing that its holders have it. Who that is may be forged, so the most responsible
+            // holder doesn't rely on it.
             if let Some(notes) = self.store.notes_mut(slot).filter(|notes| !notes.pinned) {
                 notes.tended = now;
             }
@@ -172,9 +173,9 @@ impl<
         Contacts::fitting(named, room)
     }
 
-    /// Whether the asker is a node that we know at this address, and so may look after the same records.
+    /// Whether the asker is a node that has answered us from this address, and so may look after the same records.
     fn is_co_holder(&self, asked: &Asked<R::Address>) -> bool {
-        self.table.get(&asked.header.sender).is_some_and(|peer| peer.contact.address == asked.from)
+        self.table.get(&asked.header.sender).is_some_and(|peer| peer.state == State::Verified && peer.contact.address == asked.from)
     }
 
     /// Takes a record in: token, then bounds, then who wins, and the signature last, since it costs most. Tells for how many seconds it is held.
@@ -197,20 +198,21 @@ impl<
         if lifetime.is_zero() {
             return Err((ErrorCode::Invalid, 0));
         }
-        let handover = offer.handover && self.is_co_holder(asked);
-        let source = asked.from.group().filter(|_| !handover);
+        let source = asked.from.group().filter(|_| !(offer.handover && self.is_co_holder(asked)));
         let mut expires = now + lifetime;
-        let held = self.store.find(&record.key()).and_then(|slot| self.store.get(slot));
-        if let Some(held) = held.filter(|held| held.notes.expires > now) {
-            self.check_against(now, &held, offer)?;
-            if handover && held.version(now).digest == record.version().digest {
+        let held = self.store.find(&record.key()).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.expires > now);
+        if let Some(held) = &held {
+            self.check_against(now, held, offer)?;
+            if offer.handover && held.version(now).digest == record.version().digest {
                 expires = expires.min(held.notes.expires);
             }
         } else if offer.compare.is_some_and(|compare| compare != 0) {
             return Err((ErrorCode::Conflict, 0));
         }
         let quota = self.config.quota;
-        if source.is_some_and(|source| self.store.bytes() + self.store.len() * RECORD_COST > quota && self.bytes_from(source) >= quota) {
+        if held.is_none()
+            && source.is_some_and(|source| self.store.bytes() + self.store.len() * RECORD_COST > quota && self.bytes_from(source) >= quota)
+        {
             return Err((ErrorCode::Full, 0));
         }
         if self.config.verify.is_some_and(|verify| !record.verify(verify)) {

@@ -124,10 +124,16 @@ impl<
         if !self.operations.iter().any(Operation::is_free) {
             return Err(PutError::Busy(LOOKUPS));
         }
+        let key = record.key();
+        let held = self.store.find(&key).and_then(|slot| self.store.get(slot)).map(|held| held.version(now));
+        if let Some((held, compare)) = held.zip(options.compare)
+            && held.number != compare
+        {
+            return Err(PutError::Store(StoreError::Outdated(held)));
+        }
         let notes = Notes { expires: now + options.lifetime, source: None, pinned: true, tended: now };
         self.store.put(now, record, notes).map_err(PutError::Store)?;
         self.chores.stored(notes.expires);
-        let key = record.key();
         self.replace_stores(now, &key);
         let slot = self.free_slot(now).ok_or(PutError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::Put, key.id, options.timeout);

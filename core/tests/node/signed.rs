@@ -4,6 +4,7 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use kadlet::record::Proof;
+use kadlet::store::StoreError;
 use kadlet::wire::{Answer, Contacts, ErrorCode, Request};
 use kadlet::{Config, Done, Failure, GetError, Key, Kind, Machine, Options, Outcome, PutError, Record, Store, ed25519};
 
@@ -96,9 +97,9 @@ fn a_compare_and_swap_that_a_holder_lost_does_not_win_later() {
     let mut net = Net::joined(63, 16, verifying());
     let ranked = by_rank(&net, &key());
     put(&mut net, ranked[12], 2, b"two", &once(), is_stored);
-    put(&mut net, ranked[3], 3, b"three", &Options { compare: Some(1), ..Options::default() }, |done| {
-        assert!(matches!(done.outcome, Outcome::Conflict { held: 2, .. }), "{:?}", done.outcome);
-    });
+    let (options, now) = (Options { compare: Some(1), ..Options::default() }, net.now);
+    let refused = signed(3, b"three", |record| net.node(ranked[3]).put(now, record, &options));
+    assert!(matches!(refused, Err(PutError::Store(StoreError::Outdated(held))) if held.number == 2), "{refused:?}");
     net.run(HOUR);
     assert_eq!(get(&mut net, ranked[12]), Some((2, b"two".to_vec())));
 }

@@ -237,19 +237,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
 }
 
 impl Rules {
-    const EMPTY: Self = Self {
-        own: Id::ZERO,
-        k: 0,
-        limits: Limits {
-            k: 0,
-            neighbourhood_min: Duration::ZERO,
-            neighbourhood_max: Duration::ZERO,
-            refresh: Duration::ZERO,
-            quiet: Duration::ZERO,
-            group_in_bucket: 0,
-            group_in_table: 0,
-        },
-    };
+    const EMPTY: Self = Self { own: Id::ZERO, k: 0, limits: Limits::ZERO };
 
     /// Clamps what was configured: no wait is below a second, and k is no more than there is room for.
     fn new(own: Id, limits: &Limits, contacts: usize) -> Self {
