@@ -73,9 +73,9 @@ fn encode_nodes((contacts, mut buf): (Vec<Contact<SocketAddrV4>>, [u8; MAX_DATAG
 #[bench::of_250((table(250), target()))]
 #[bench::of_512((table(512), target()))]
 #[bench::of_512_near_own((table(512), near_own()))]
-fn closest((table, target): (Box<Table<512>>, Id)) -> (heapless::Vec<Contact<SocketAddrV4>, 8>, Box<Table<512>>) {
-    let mut named = heapless::Vec::new();
-    table.closest(black_box(&target), 8, &mut named);
+fn closest((table, target): (Box<Table<512>>, Id)) -> ([Contact<SocketAddrV4>; 8], Box<Table<512>>) {
+    let mut named = [Contact::EMPTY; 8];
+    table.closest(black_box(&target), &mut named);
     (named, table)
 }
 

@@ -30,7 +30,9 @@ impl<
             Accepted::Answer { owner, rtt } => (owner, rtt),
             Accepted::WrongId { owner, expected } => {
                 self.stats.spoofed += 1;
-                self.table.evict(now, &expected);
+                if self.knows_at(&expected, from) {
+                    self.table.evict(now, &expected);
+                }
                 if let Some(owner) = owner {
                     self.failed(now, owner, Some(&expected));
                 }
@@ -84,9 +86,9 @@ impl<
                     operation.fetching = operation.fetching.filter(|fetched| *fetched != id);
                 }
             }
-            Due::Failed { owner, expect, .. } => {
+            Due::Failed { owner, expect, to } => {
                 self.stats.timeouts += 1;
-                if let Some(id) = expect {
+                if let Some(id) = expect.filter(|id| self.knows_at(id, to)) {
                     self.table.failed(now, &id);
                 }
                 if let Some(owner) = owner {
@@ -280,6 +282,11 @@ impl<
             self.stats.bad_contacts += 1;
         }
         acceptable
+    }
+
+    /// Whether the table knows a contact at this address. Of one that was named at another, nothing that happens there tells anything.
+    fn knows_at(&self, id: &Id, address: R::Address) -> bool {
+        self.table.get(id).is_some_and(|peer| peer.contact.address.canonical() == address.canonical())
     }
 
     /// Whether an id may stand at an address.

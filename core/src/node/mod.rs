@@ -95,6 +95,8 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
+    /// Whether an operation that is over, or a question that can't be sent, left room that others may have waited for.
+    freed: bool,
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
@@ -142,6 +144,7 @@ impl<
             stats: Stats::ZERO,
             started: false,
             lent: false,
+            freed: false,
             own_id_news: false,
             own_id_seen: heapless::Vec::new(),
             superseded: heapless::Vec::new(),
@@ -234,8 +237,9 @@ impl<
 
     /// Begins a lookup in a slot, from the table's contacts; false if there are none.
     fn begin(&mut self, now: Instant, slot: u8, task: Task, target: Id, timeout: Duration) -> bool {
-        let mut seeds: heapless::Vec<Contact<R::Address>, MAX_NAMED> = heapless::Vec::new();
-        self.table.seeds(&target, usize::from(self.config.table.k), &mut seeds);
+        let mut seeds = [Contact::EMPTY; MAX_NAMED];
+        let room = seeds.get_mut(..SHORTLIST.min(MAX_NAMED)).map_or(0, |room| self.table.seeds(&target, room));
+        let seeds = seeds.get(..room).unwrap_or(&[]);
         if seeds.is_empty() && task.is_upkeep() && task != Task::Rejoin {
             return false;
         }
@@ -245,7 +249,7 @@ impl<
         };
         operation.begin(now, task, timeout);
         operation.lookup.start(target, limits);
-        for contact in &seeds {
+        for contact in seeds {
             operation.lookup.insert(*contact);
         }
         !seeds.is_empty()

@@ -32,7 +32,7 @@ const RECORD_COST: usize = 100;
 /// Of the request slots, one in so many may be asking strangers whether they are there.
 const INTRODUCTIONS: usize = 4;
 
-type Named<A> = heapless::Vec<Contact<A>, MAX_NAMED>;
+type Named<A> = [Contact<A>; MAX_NAMED];
 
 impl<
     R: Routing,
@@ -108,7 +108,7 @@ impl<
     }
 
     fn answer_nodes(&self, asked: &Asked<R::Address>, token: Token, target: &Id, buf: &mut [u8]) -> Option<usize> {
-        let mut named = Named::new();
+        let mut named = [Contact::EMPTY; MAX_NAMED];
         let contacts = self.nearest(asked, target, wire::nodes_len(0, 0), buf.len(), &mut named);
         self.reply(asked, token, Answer::Nodes { contacts }, buf)
     }
@@ -125,7 +125,7 @@ impl<
         let (version, lifetime) = (held.version(now), seconds(held.notes.expires.since(now)));
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let answer_len = wire::value_len(&held.stored);
-        let mut named = Named::new();
+        let mut named = [Contact::EMPTY; MAX_NAMED];
         let answer = match compared {
             None | Some(Ordering::Greater) if answer_len <= buf.len() => {
                 let contacts = self.nearest(asked, &key.id, answer_len, buf.len(), &mut named);
@@ -158,9 +158,13 @@ impl<
     ) -> Contacts<'a, R::Address> {
         // One more than k: the asker may be among them.
         let k = usize::from(self.config.table.k);
-        self.table.closest(target, k + 1, named);
-        named.retain(|contact| contact.id != asked.header.sender);
-        named.truncate(k);
+        let count = named.get_mut(..=k).map_or(0, |named| self.table.closest(target, named));
+        let named = named.get_mut(..count).unwrap_or_default();
+        if let Some(asker) = named.iter().position(|contact| contact.id == asked.header.sender) {
+            named.get_mut(asker..).unwrap_or_default().rotate_left(1);
+        }
+        let others = named.iter().filter(|contact| contact.id != asked.header.sender).count().min(k);
+        let named = named.get_mut(..others).unwrap_or_default();
         let room = (room + 1).saturating_sub(other);
         if Contacts::fitting(named, room).count() < named.len() {
             own_family_first(named, asked.from);

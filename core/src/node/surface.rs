@@ -58,7 +58,11 @@ impl<
             operation.begin(now, Task::Ping, Options::DEFAULT.timeout);
             operation.lookup.start(own, limits);
         }
-        self.ask(Owner::Ping { slot }, address.canonical(), None, None);
+        if !self.ask(Owner::Ping { slot }, address.canonical(), None, None) {
+            self.abandon(slot);
+            return Err(FindError::Busy(LOOKUPS));
+        }
+        self.drive(now);
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
     }
 
@@ -225,6 +229,9 @@ impl<
         }
         if self.requests.has_ready() {
             return Some((Instant::ZERO, Wake::Transmit));
+        }
+        if self.freed {
+            return Some((Instant::ZERO, Wake::Operation));
         }
         let operation = self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
         let idle = self.can_begin_upkeep();

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::operation::{State, Task};
+use super::operation::{Operation, State, Task};
 use super::question::Owner;
 use super::{Node, Options};
 use crate::record::Key;
@@ -151,9 +151,14 @@ impl<
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 
-    /// A client keeps no table for others: its own lookups keep it fresh enough.
+    /// A client keeps no table for others: its own lookups keep it fresh enough. And while a node joins, that is upkeep enough.
     pub(super) fn next_table_upkeep(&self) -> Instant {
-        if self.config.serve { self.table.next_upkeep() } else { Instant::NEVER }
+        let joins =
+            |operation: &Operation<_, _, SHORTLIST>| operation.is_running() && matches!(operation.task, Task::Bootstrap | Task::Rejoin);
+        if !self.config.serve || self.operations.iter().any(joins) {
+            return Instant::NEVER;
+        }
+        self.table.next_upkeep()
     }
 
     /// Begins what upkeep is due, as far as there is room.

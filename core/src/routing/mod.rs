@@ -1,10 +1,29 @@
 //! Whom to remember, whom to name, what upkeep is due: one table for one geometry.
+//!
+//! [`Kademlia`] is the table there is. That [`Routing`] and [`Geometry`] fit two more without change was tried with throw-away
+//! sketches of some 70 lines each, in networks of 100 to 600 nodes without loss or churn, which began as a tree of acquaintances:
+//! after upkeep, 500 lookups of 500 found the responsible node, in all three.
+//!
+//! | of the trait | Chord | Pastry |
+//! |---|---|---|
+//! | what is kept | successor list, fingers, predecessor | leaf set, rows of the prefix table |
+//! | `heard(Asked)` | notify: true if the asker may be the predecessor or a successor | true for a leaf or an empty cell |
+//! | `answered` | takes it in where it belongs | too; of two for a cell, the shorter `rtt` stays: proximity |
+//! | `closest` | the successor list if the target lies before its end, or else who precedes the target most closely | among the leaves the nearest, or else the cell of the next digit first |
+//! | `Upkeep::Ask` | stabilise and check_predecessor | exchange of leaves |
+//! | `Upkeep::Lookup` | fix_fingers | maintenance of a row |
+//! | `expected_reach` | how far the k-th successor is | how far the k-th nearest leaf is |
+//! | exempt from group limits (not tried) | the successor list | the leaf set |
+//!
+//! Two things are worth knowing before writing them. Chord's table asks its predecessor as well as its successor what is near
+//! itself: with the successor alone, a fifth of the lookups went wrong at 300 nodes, for a successor's `closest` goes by
+//! `progress` and names whoever came between last, while a predecessor names its successor list. Having the successor name who
+//! follows the target instead mended most of that (2 of 500 were left), for over half as many questions again. And recursion, which was
+//! not tried, takes its next hop from `closest`: Pastry's rule belongs there, since an iterative lookup sorts by `progress` anyway.
 
 mod kademlia;
 
 use core::time::Duration;
-
-use heapless::VecView;
 
 use crate::{Address, Contact, Geometry, Id, Instant};
 
@@ -41,19 +60,20 @@ pub trait Routing {
     /// A contact answered our own question. `rtt` is the round trip, `None` if it can't be told (the question was repeated: Karn's rule).
     fn answered(&mut self, now: Instant, contact: Contact<Self::Address>, rtt: Option<Duration>);
 
-    /// A contact did not answer a question, with all its repeats.
+    /// A contact did not answer a question, with all its repeats. Only for a question that went to the address by which the table
+    /// knows it: others may name it with any.
     fn failed(&mut self, now: Instant, id: &Id);
 
-    /// Another node answered at this contact's address: the contact is no more.
+    /// Another node answered at this contact's address, the one by which the table knows it: the contact is no more.
     fn evict(&mut self, now: Instant, id: &Id);
 
-    /// The contacts to name to others for `target`, best first, at most `count` and as many as fit into `out` (cleared first):
+    /// Writes the contacts to name to others for `target` into `out`, best first, as many as there are and fit, and says how many:
     /// verified ones only.
-    fn closest(&self, target: &Id, count: usize, out: &mut VecView<Contact<Self::Address>>);
+    fn closest(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
 
-    /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where there are too few
-    /// verified ones, failing ones and those only heard of after them.
-    fn seeds(&self, target: &Id, count: usize, out: &mut VecView<Contact<Self::Address>>);
+    /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where fewer than k are
+    /// verified, failing ones and those only heard of after them, up to k in all.
+    fn seeds(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
 
     /// How many verified contacts come before the own node in the order of responsibility for `key`; counts no further than `limit`.
     fn rank_of_own(&self, key: &Id, limit: usize) -> usize;

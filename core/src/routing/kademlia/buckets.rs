@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 use core::ops::Range;
 
-use heapless::{Vec, VecView};
+use heapless::Vec;
 
 use super::{Entry, MAX_K, State};
 use crate::{Address, Contact, Id};
@@ -57,30 +57,37 @@ impl<'a, A: Address> Buckets<'a, A> {
         self.contacts.iter().filter(|entry| entry.is_verified()).nth(count.checked_sub(1)?)
     }
 
-    /// Adds the contacts in `state` that are closest to `target`, best first, until `out` has `count` or is full.
-    pub(super) fn closest(self, target: &Id, state: State, count: usize, out: &mut VecView<Contact<A>>) {
-        for bucket in self.toward(target).chain(self.away_from(target)) {
-            // A bucket is small enough to be sorted by insertion.
+    /// Writes the contacts in `state` that are closest to `target` into `out`, best first, and says how many.
+    pub(super) fn closest(self, target: &Id, state: State, out: &mut [Contact<A>]) -> usize {
+        let mut count = 0;
+        let mut buckets = self.toward(target).chain(self.away_from(target));
+        while count < out.len()
+            && let Some(bucket) = buckets.next()
+        {
+            // A bucket is small enough to be sorted by insertion, and no more of it than there is room for.
             let mut sorted = Vec::<(u64, &Entry<A>), MAX_K>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
                 let mut next = (leading(target) ^ leading(&entry.contact.id), entry);
+                let full = sorted.len() >= out.len().saturating_sub(count);
+                if full && sorted.last().is_some_and(|last| last.0 < next.0) {
+                    continue;
+                }
                 for other in &mut sorted {
                     let nearer = next.0 < other.0 || next.0 == other.0 && compare(target, &next.1.contact.id, &other.1.contact.id).is_lt();
                     if nearer {
                         core::mem::swap(other, &mut next);
                     }
                 }
-                let _ = sorted.push(next);
-            }
-            for (_, entry) in &sorted {
-                if out.len() >= count || out.push(entry.contact).is_err() {
-                    return;
+                if !full {
+                    let _ = sorted.push(next);
                 }
             }
-            if out.len() >= count || out.is_full() {
-                return;
+            for ((_, entry), place) in sorted.iter().zip(out.iter_mut().skip(count)) {
+                *place = entry.contact;
             }
+            count = count.saturating_add(sorted.len()).min(out.len());
         }
+        count
     }
 
     /// How many verified contacts are nearer to `key` than the own identifier; counts no further than `limit`.
@@ -138,7 +145,14 @@ pub(super) fn depth(own: &Id, id: &Id) -> u32 {
 /// Which of two identifiers is nearer to `target`.
 fn compare(target: &Id, a: &Id, b: &Id) -> Ordering {
     let from = leading(target);
-    (leading(a) ^ from).cmp(&(leading(b) ^ from)).then_with(|| a.xor(target).cmp(&b.xor(target)))
+    (leading(a) ^ from).cmp(&(leading(b) ^ from)).then_with(|| compare_rest(target, a, b))
+}
+
+/// For identifiers that begin alike, as only the same or forged ones do.
+#[cold]
+#[inline(never)]
+fn compare_rest(target: &Id, a: &Id, b: &Id) -> Ordering {
+    a.xor(target).cmp(&b.xor(target))
 }
 
 fn leading(id: &Id) -> u64 {

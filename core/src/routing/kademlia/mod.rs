@@ -77,13 +77,13 @@ impl Geometry for Xor {
 /// table.answered(now, near, Some(Duration::from_millis(20)));
 /// table.answered(now, far, None);
 ///
-/// let mut closest = heapless::Vec::<_, 8>::new();
-/// table.closest(&Id::from_bytes([0xFF; 20]), 8, &mut closest);
-/// assert_eq!(closest, [far, near]);
+/// let mut closest = [Contact::EMPTY; 8];
+/// let count = table.closest(&Id::from_bytes([0xFF; 20]), &mut closest);
+/// assert_eq!(closest[..count], [far, near]);
 ///
 /// table.failed(now, &far.id);
-/// table.closest(&Id::from_bytes([0xFF; 20]), 8, &mut closest);
-/// assert_eq!(closest, [near], "who fails is not named to others");
+/// let count = table.closest(&Id::from_bytes([0xFF; 20]), &mut closest);
+/// assert_eq!(closest[..count], [near], "who fails is not named to others");
 ///
 /// assert_eq!(table.upkeep(now), Some(Upkeep::Neighbourhood), "somebody is known: meet the neighbours");
 /// assert_eq!(table.upkeep(now), None);
@@ -193,16 +193,17 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
         self.table().evict(now, id);
     }
 
-    fn closest(&self, target: &Id, count: usize, out: &mut VecView<Contact<A>>) {
-        out.clear();
-        self.buckets().closest(target, State::Verified, count, out);
+    fn closest(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
+        self.buckets().closest(target, State::Verified, out)
     }
 
-    fn seeds(&self, target: &Id, count: usize, out: &mut VecView<Contact<A>>) {
-        out.clear();
-        for state in [State::Verified, State::Failing, State::Heard] {
-            self.buckets().closest(target, state, count, out);
+    fn seeds(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
+        let mut count = self.closest(target, out);
+        for state in [State::Failing, State::Heard] {
+            let few = self.rules.k.min(out.len());
+            count += out.get_mut(count..few).map_or(0, |rest| self.buckets().closest(target, state, rest));
         }
+        count
     }
 
     fn rank_of_own(&self, key: &Id, limit: usize) -> usize {

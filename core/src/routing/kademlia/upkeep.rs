@@ -2,7 +2,7 @@
 //!
 //! | question | when |
 //! |---|---|
-//! | `Neighbourhood` | at once when the first contact is known; 30 s after a change; then 30 s, 60 s, 2 min .. 15 min apart |
+//! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 60 s, 2 min .. 15 min apart |
 //! | `Lookup` | when no lookup touched a bucket for an hour, or ever; for buckets no deeper than the neighbourhood's edge |
 //! | `Ask` one heard of | after 2 s |
 //! | `Ask` a quiet one | 15 minutes after it last answered |
@@ -24,6 +24,8 @@ use crate::{Address, Id, Instant};
 const ASK_PAUSE: Duration = Duration::from_secs(1);
 /// An asked contact is asked again after so long if nobody tells what came of it.
 const ASKED_PAUSE: Duration = Duration::from_secs(60);
+/// The neighbourhood is checked so long after it was first looked up.
+const SECOND_LOOK: Duration = Duration::from_secs(3);
 /// Depths that are refreshed. Buckets deeper than this exist in networks of more than 10^10 nodes.
 const DEPTHS: usize = 32;
 
@@ -124,7 +126,11 @@ impl<A: Address> Table<'_, A> {
         if let Some(refresh) = self.clock.refresh.get_mut(touched) {
             *refresh = due;
         }
-        self.clock.joined |= *target == self.rules.own;
+        if *target == self.rules.own && !self.clock.joined {
+            // Those who came at the same time weren't there to be found.
+            self.clock.joined = true;
+            self.clock.check = now + SECOND_LOOK;
+        }
         self.schedule();
     }
 
