@@ -4,7 +4,8 @@
 //! every machine of one architecture with one compiler; a count above its limit is an error.
 //!
 //! Tables are filled as a network of any size fills them: eight contacts for each length of the prefix shared with the own
-//! identifier, from none on. Answers name eight contacts.
+//! identifier, from none on. Answers name eight contacts. With 512 contacts the last eight share 63 bits with the own identifier,
+//! which no network brings about: where the answer comes to them (`crowded`), it costs the most that whoever chooses ids can make it.
 
 // In what gungraun's macros write.
 #![allow(missing_docs, unused_qualifications)]
@@ -45,7 +46,7 @@ fn find_node_of_128(scene: Scene<128>) -> (Option<Transmit<SocketAddrV4>>, Scene
 #[library_benchmark(config = limit(10_000))]
 #[bench::without_token(scene(false, target()))]
 #[bench::with_token(scene(true, target()))]
-#[bench::near_own(scene(false, near_own()))]
+#[bench::crowded(args = (scene(false, near_own())), config = limit(15_000))]
 fn find_node_of_512(scene: Scene<512>) -> (Option<Transmit<SocketAddrV4>>, Scene<512>) {
     answer(scene)
 }
@@ -67,7 +68,7 @@ fn encode_nodes((contacts, mut buf): (Vec<Contact<SocketAddrV4>>, [u8; MAX_DATAG
     len.unwrap_or(0)
 }
 
-#[library_benchmark(config = limit(8_000))]
+#[library_benchmark(config = limit(4_000))]
 #[bench::of_128((table(128), target()))]
 #[bench::of_250((table(250), target()))]
 #[bench::of_512((table(512), target()))]
@@ -147,10 +148,10 @@ fn target() -> Id {
     Random(42).id()
 }
 
-/// Where a table is densest: nodes that join look there.
+/// As near to the own identifier as the nearest of a thousand million nodes: nodes that join look there.
 fn near_own() -> Id {
     let mut id = *OWN.as_bytes();
-    id[19] ^= 1;
+    id[3] ^= 2;
     Id::from_bytes(id)
 }
 

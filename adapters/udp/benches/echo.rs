@@ -1,0 +1,305 @@
+//! What a node on a socket costs beside a plain echo: server CPU time for each find_node answered.
+//!
+//! `cargo bench -p kadlet-udp --bench echo`. A [`Server`] with 250 contacts, which answers with eight, and an echo that waits,
+//! receives and sends by the same system calls in the same batches, and sends back as many bytes as the node does. Each has a
+//! thread, and its CPU time is that thread's. One client asks them in turn, always with as many requests in flight. Times are noisy and
+//! their ratio, taken from neighbouring turns, much less so; its median is held to the limit.
+
+#[cfg(target_os = "linux")]
+fn main() -> Result<(), Box<dyn core::error::Error>> {
+    linux::main()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("not measured here: the echo is written with Linux's system calls");
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+    use core::time::Duration;
+    use std::io::{self, IoSlice, IoSliceMut};
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd;
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::thread;
+    use std::time::Instant;
+
+    use kadlet::routing::Limits;
+    use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Request, Transaction};
+    use kadlet::{Config, Contact, FixedStore, Geometry, Id, Kademlia, Machine, Node, Routing, Store, Xor};
+    use kadlet_udp::Server;
+    use mio::unix::SourceFd;
+    use mio::{Events, Interest, Poll, Token};
+    use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+    use nix::time::{ClockId, clock_gettime};
+
+    type Mote = Node<Kademlia<SocketAddrV4, 256>, FixedStore<32, 8192>>;
+    type Error = Box<dyn core::error::Error>;
+
+    /// The most that the median ratio may be.
+    const LIMIT: f64 = 1.25;
+    const CONTACTS: usize = 250;
+    /// A request of a third of its answer, padded; and the answer with eight IPv4 contacts.
+    const ASKED: usize = 90;
+    const ANSWERED: usize = 268;
+    /// Datagrams in a batch of the adapter's.
+    const BATCH: usize = 32;
+    /// Requests in flight.
+    const IN_FLIGHT: usize = 64;
+    /// Turns of each, and requests in a turn.
+    const TURNS: usize = 20;
+    const REQUESTS: usize = 20_000;
+
+    pub(super) fn main() -> Result<(), Error> {
+        let quick = std::env::args().any(|argument| argument == "--quick");
+        let turns = if quick { TURNS / 4 } else { TURNS };
+        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node())?;
+        let handle = server.handle();
+        let echo = Echo::start()?;
+        let mut client = Client::new()?;
+        let mut measure_node = || -> Result<Turn, Error> {
+            let began = handle.with(|_, _| cpu_time())?;
+            let took = client.ask(server.local_addr())?;
+            Ok(Turn { cpu: handle.with(|_, _| cpu_time())? - began, took })
+        };
+        // The first turns warm up.
+        measure_node()?;
+        let mut measured = Vec::new();
+        let mut other = Client::new()?;
+        echo.measure(&mut other)?;
+        for _ in 0..turns {
+            measured.push((measure_node()?, echo.measure(&mut other)?));
+        }
+        let answered = handle.with(|node, _| node.stats().answered)?;
+        assert!(answered >= ((turns + 1) * REQUESTS) as u64, "{answered} answered");
+
+        let each = |time: Duration| time.as_secs_f64() * 1e9 / REQUESTS as f64;
+        print("node, CPU ns an answer", measured.iter().map(|(node, _)| each(node.cpu)), 0);
+        print("echo, CPU ns an answer", measured.iter().map(|(_, echo)| each(echo.cpu)), 0);
+        print("of it the machine alone", (0..turns).map(|_| each(machine_alone())), 0);
+        print("node, answers a second", measured.iter().map(|(node, _)| 1e9 / each(node.took)), 0);
+        print("echo, answers a second", measured.iter().map(|(_, echo)| 1e9 / each(echo.took)), 0);
+        let ratio = print("CPU, node / echo", measured.iter().map(|(node, echo)| each(node.cpu) / each(echo.cpu)), 2);
+        if ratio > LIMIT {
+            return Err(format!("the median ratio of {ratio:.2} is above {LIMIT}").into());
+        }
+        Ok(())
+    }
+
+    /// Least, median and most.
+    fn print(what: &str, values: impl Iterator<Item = f64>, digits: usize) -> f64 {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (least, median, most) = (values[0], values[values.len() / 2], values[values.len() - 1]);
+        println!("{what:24} min {least:>9.digits$}  median {median:>9.digits$}  max {most:>9.digits$}");
+        median
+    }
+
+    struct Turn {
+        /// The server's.
+        cpu: Duration,
+        took: Duration,
+    }
+
+    /// Asks, and counts what comes back.
+    struct Client {
+        socket: UdpSocket,
+        requests: Vec<Vec<u8>>,
+    }
+
+    impl Client {
+        fn new() -> io::Result<Self> {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+            Ok(Self { socket, requests: requests() })
+        }
+
+        fn ask(&mut self, to: SocketAddr) -> Result<Duration, Error> {
+            self.socket.connect(to)?;
+            let began = Instant::now();
+            let (mut sent, mut received) = (0, 0);
+            let mut bytes = [[0; MAX_DATAGRAM]; BATCH];
+            while received < REQUESTS {
+                while sent < REQUESTS && sent + BATCH <= received + IN_FLIGHT {
+                    let slices: [[IoSlice<'_>; 1]; BATCH] =
+                        core::array::from_fn(|index| [IoSlice::new(&self.requests[(sent + index) % self.requests.len()])]);
+                    let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
+                    sent += sendmmsg(self.socket.as_raw_fd(), &mut headers, &slices, [None; BATCH], [], MsgFlags::empty())?.count();
+                }
+                let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
+                let mut slices = bytes.each_mut().map(|bytes| [IoSliceMut::new(bytes)]);
+                let came = recvmmsg(self.socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
+                for message in came {
+                    assert_eq!(message.bytes, ANSWERED);
+                    received += 1;
+                }
+            }
+            Ok(began.elapsed())
+        }
+    }
+
+    /// A thread that sends back what it receives, enlarged to an answer's size.
+    struct Echo {
+        address: SocketAddr,
+        ask_cpu: Sender<()>,
+        cpu: Receiver<Duration>,
+        waker: mio::Waker,
+    }
+
+    impl Echo {
+        fn start() -> io::Result<Self> {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.set_nonblocking(true)?;
+            let address = socket.local_addr()?;
+            let poll = Poll::new()?;
+            let waker = mio::Waker::new(poll.registry(), Token(1))?;
+            poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(0), Interest::READABLE)?;
+            let (ask_cpu, asked) = mpsc::channel();
+            let (tell_cpu, cpu) = mpsc::channel();
+            thread::spawn(move || Self::run(poll, &socket, &asked, &tell_cpu));
+            Ok(Self { address, ask_cpu, cpu, waker })
+        }
+
+        fn run(mut poll: Poll, socket: &UdpSocket, asked: &Receiver<()>, tell: &Sender<Duration>) -> io::Result<()> {
+            let mut events = Events::with_capacity(4);
+            let mut bytes = vec![[0; MAX_DATAGRAM]; BATCH];
+            loop {
+                poll.poll(&mut events, None)?;
+                while Self::turn(socket, &mut bytes)? == BATCH {}
+                for () in asked.try_iter() {
+                    let _ = tell.send(cpu_time());
+                }
+            }
+        }
+
+        /// Receives a batch and sends it back.
+        fn turn(socket: &UdpSocket, bytes: &mut [[u8; MAX_DATAGRAM]]) -> io::Result<usize> {
+            let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
+            let mut slices: [[IoSliceMut<'_>; 1]; BATCH] = {
+                let mut rest = bytes.iter_mut();
+                core::array::from_fn(|_| [IoSliceMut::new(rest.next().map_or(&mut [][..], |bytes| &mut bytes[..]))])
+            };
+            let mut from = [None; BATCH];
+            let mut count = 0;
+            match recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::empty(), None) {
+                Ok(came) => {
+                    for (from, message) in from.iter_mut().zip(came) {
+                        *from = message.address;
+                        count += 1;
+                    }
+                }
+                Err(nix::errno::Errno::EAGAIN) => return Ok(0),
+                Err(error) => return Err(error.into()),
+            }
+            let mut slices = [[IoSlice::new(&[])]; BATCH];
+            for (slice, bytes) in slices.iter_mut().zip(&*bytes).take(count) {
+                *slice = [IoSlice::new(&bytes[..ANSWERED])];
+            }
+            let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(count, None);
+            let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices[..count], &from[..count], [], MsgFlags::empty())?.count();
+            assert_eq!(sent, count);
+            Ok(count)
+        }
+
+        fn cpu_time(&self) -> Result<Duration, Error> {
+            self.ask_cpu.send(())?;
+            self.waker.wake()?;
+            Ok(self.cpu.recv()?)
+        }
+
+        fn measure(&self, client: &mut Client) -> Result<Turn, Error> {
+            let began = self.cpu_time()?;
+            let took = client.ask(self.address)?;
+            Ok(Turn { cpu: self.cpu_time()? - began, took })
+        }
+    }
+
+    /// The CPU time of this thread.
+    fn cpu_time() -> Duration {
+        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock").into()
+    }
+
+    /// What as many answers cost without a socket.
+    fn machine_alone() -> Duration {
+        let (mut node, requests) = (node(), requests());
+        let mut buf = [0; MAX_DATAGRAM];
+        let began = cpu_time();
+        for number in 0..REQUESTS {
+            let now = kadlet::Instant::from_micros(number as u64);
+            let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000);
+            let answer = node.handle_datagram(now, from, &requests[number % requests.len()], &mut buf);
+            assert_eq!(answer.map(|answer| answer.len), Some(ANSWERED));
+        }
+        cpu_time() - began
+    }
+
+    /// A node in calm: it has nothing to do but to answer.
+    fn node() -> Mote {
+        let mut random = Random(1);
+        let own = random.id();
+        let hour = Duration::from_secs(60 * 60);
+        let limits = Limits { neighbourhood_min: hour, neighbourhood_max: hour, ..Limits::DEFAULT };
+        let mut table = Kademlia::EMPTY;
+        table.start(kadlet::Instant::ZERO, own, &limits, 1);
+        for number in 0..CONTACTS {
+            let (depth, mut id) = (number / 8, *random.id().as_bytes());
+            for bit in 0..=depth {
+                let (byte, mask) = (bit / 8, 0x80 >> (bit % 8));
+                let same = own.as_bytes()[byte] & mask;
+                id[byte] = id[byte] & !mask | if bit < depth { same } else { same ^ mask };
+            }
+            let address = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, number as u8), 4000);
+            table.answered(kadlet::Instant::ZERO, Contact::new(Id::from_bytes(id), address), None);
+        }
+        while table.upkeep(kadlet::Instant::ZERO).is_some() {}
+        assert_eq!(table.peers().count(), CONTACTS);
+        let mut store = FixedStore::EMPTY;
+        store.start(own, Xor::rank, [0; 16]);
+        Node::from_parts(Config { table: limits, ..Config::default() }, [1; 32], table, store)
+    }
+
+    /// Of nodes that are new to the node, for targets all over.
+    fn requests() -> Vec<Vec<u8>> {
+        let mut random = Random(2);
+        let request = |_| {
+            let header =
+                Header { geometry: 1, network: 0, transaction: Transaction([7; 8]), sender: random.id(), features: Features::SERVES };
+            let request = Request::FindNode { target: random.id() };
+            let message =
+                |padding| Message::<SocketAddrV4> { header, body: Body::Request { largest: 1_208, token: None, request, padding } };
+            let padding = ASKED - wire::encoded_len(&message(0));
+            let mut bytes = vec![0; ASKED];
+            assert_eq!(wire::encode(&message(padding as u16), &mut bytes), Ok(ASKED));
+            bytes
+        };
+        // As many batches as needed for all prefixes to be met.
+        let requests: Vec<_> = (0..8 * BATCH).map(request).collect();
+        assert!(matches!(answer_of(&requests[0]), Some(8)));
+        requests
+    }
+
+    fn answer_of(request: &[u8]) -> Option<usize> {
+        let mut buf = [0; MAX_DATAGRAM];
+        let out = node().handle_datagram(kadlet::Instant::ZERO, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000), request, &mut buf)?;
+        match wire::decode::<SocketAddrV4>(&buf[..out.len]).ok()?.body {
+            Body::Answer { answer: Answer::Nodes { contacts }, .. } => Some(Contacts::count(&contacts)),
+            _ => None,
+        }
+    }
+
+    /// Marsaglia's xorshift.
+    struct Random(u64);
+
+    impl Random {
+        fn id(&mut self) -> Id {
+            Id::from_bytes(core::array::from_fn(|_| {
+                self.0 ^= self.0 << 13;
+                self.0 ^= self.0 >> 7;
+                self.0 ^= self.0 << 17;
+                (self.0 >> 32) as u8
+            }))
+        }
+    }
+}

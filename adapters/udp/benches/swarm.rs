@@ -1,0 +1,274 @@
+//! 200 nodes in one process, each with its socket on loopback, in one thread: how long all take to join, what a node takes of
+//! memory, and then 1,000 puts, gets and find_nodes, one after the other, from random nodes.
+//!
+//! `cargo bench -p kadlet-udp --bench swarm [-- SEED] [-- --at-once]`. The seed decides ids, who asks and for what; the sockets' timing
+//! stays the system's. Whatever is not joined, stored at eight nodes or found is an error; so is a median above its limit, which is
+//! several times what was aimed for, because machines differ.
+//!
+//! Each begins to join when the one before has joined. With `--at-once` all begin together, through one that knows nobody either: then it is
+//! the time until everyone knows the eight that are nearest to it that counts.
+
+#[cfg(unix)]
+fn main() -> Result<(), Box<dyn core::error::Error>> {
+    unix::main()
+}
+
+#[cfg(not(unix))]
+fn main() {
+    println!("not measured here: the drivers are waited for by their file descriptors");
+}
+
+#[cfg(unix)]
+mod unix {
+    use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+    use core::time::Duration;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::time::Instant;
+
+    use kadlet::routing::State;
+    use kadlet::{Config, Done, Event, FixedStore, Id, Kademlia, Machine, Node, Options, Outcome, Query, Record, Routing};
+    use kadlet_udp::{Buffers, Driver};
+    use mio::unix::SourceFd;
+    use mio::{Events, Interest, Poll, Token};
+
+    type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<128, 16_384>>;
+    type Error = Box<dyn core::error::Error>;
+
+    const NODES: usize = 200;
+    const OPERATIONS: usize = 1_000;
+    const VALUE: usize = 64;
+
+    pub(super) fn main() -> Result<(), Error> {
+        let seed = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1);
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let before = resident()?;
+        let mut swarm = Swarm::new(&mut random)?;
+
+        let at_once = std::env::args().any(|argument| argument == "--at-once");
+        let joined = swarm.join(if at_once { NODES } else { 1 })?;
+        println!("all of {NODES} joined after        {:9.3} s", joined.as_secs_f64());
+        println!("neighbours known of all        {:9.1} %", swarm.neighbours_known());
+        if at_once {
+            println!("all known after                {:9.3} s", swarm.settle()?.as_secs_f64());
+        }
+        println!("memory a node, joined          {:9.1} KiB (size_of {:.1})", swarm.memory(before)?, size_of::<Mote>() as f64 / 1_024.0);
+
+        let values: Vec<[u8; VALUE]> = (0..OPERATIONS).map(|_| random.bytes()).collect();
+        let put = swarm.measure("put", &mut random, |node, now, number, _| {
+            Ok(node.put(now, &Record::immutable(&values[number]), &Options::default())?)
+        })?;
+        let get = swarm.measure("get", &mut random, |node, now, number, _| {
+            Ok(node.get(now, Record::immutable(&values[number]).key(), &Options::default())?)
+        })?;
+        swarm.measure("find_node", &mut random, |node, now, _, random| {
+            Ok(node.find_node(now, Id::from_bytes(random.bytes()), &Options::default())?)
+        })?;
+        println!("memory a node, at the end      {:9.1} KiB", swarm.memory(before)?);
+
+        let late = [("joining", joined, 10_000), ("a put", put, 20), ("a get", get, 10)];
+        match late.iter().find(|(_, took, limit)| *took > Duration::from_millis(*limit)) {
+            Some((what, took, limit)) => Err(format!("{what} took {took:?}, which is above {limit} ms").into()),
+            None => Ok(()),
+        }
+    }
+
+    struct Swarm {
+        poll: Poll,
+        events: Events,
+        drivers: Vec<Driver<Mote>>,
+        /// When each is to be called if nothing comes in: asked of a driver only after it did something.
+        deadlines: Vec<Option<Instant>>,
+        /// One set serves them all.
+        buffers: Buffers,
+        /// Nodes whose socket may hold more than one turn took: mio tells of a socket only once.
+        readable: Vec<usize>,
+    }
+
+    impl Swarm {
+        fn new(random: &mut Random) -> Result<Self, Error> {
+            let (poll, mut drivers) = (Poll::new()?, Vec::with_capacity(NODES));
+            for index in 0..NODES {
+                let node = Mote::new(kadlet::Instant::ZERO, Config::default(), Id::from_bytes(random.bytes()), random.bytes());
+                let driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
+                poll.registry().register(&mut SourceFd(&driver.as_raw_fd()), Token(index), Interest::READABLE)?;
+                drivers.push(driver);
+            }
+            let events = Events::with_capacity(NODES);
+            Ok(Self { poll, events, drivers, deadlines: vec![None; NODES], buffers: Buffers::new(), readable: Vec::new() })
+        }
+
+        /// All join through the first, so many at once.
+        fn join(&mut self, at_once: usize) -> Result<Duration, Error> {
+            let SocketAddr::V4(first) = self.drivers[0].local_addr() else {
+                return Err("bound to IPv4".into());
+            };
+            let began = Instant::now();
+            let all: Vec<usize> = (1..NODES).collect();
+            for some in all.chunks(at_once) {
+                let mut queries = Vec::new();
+                for index in some {
+                    queries.push((*index, self.begin(*index, |node, now| Ok(node.bootstrap(now, &[first])?))?));
+                }
+                self.run(queries, |done| matches!(done.outcome, Outcome::Joined { .. }))?;
+            }
+            Ok(began.elapsed())
+        }
+
+        /// Of the eight nodes nearest to each, how many it knows to answer, in percent.
+        fn neighbours_known(&self) -> f64 {
+            let nodes = || self.drivers.iter().map(Driver::machine);
+            let known: usize = nodes()
+                .map(|node| {
+                    let mut others: Vec<Id> = nodes().map(Machine::id).filter(|id| *id != node.id()).collect();
+                    others.sort_by_key(|id| id.xor(&node.id()));
+                    let verified = |id: &&Id| node.routing().get(id).is_some_and(|peer| peer.state == State::Verified);
+                    others.iter().take(8).filter(verified).count()
+                })
+                .sum();
+            known as f64 * 100.0 / (8 * NODES) as f64
+        }
+
+        /// Runs until all know their neighbours.
+        fn settle(&mut self) -> Result<Duration, Error> {
+            let began = Instant::now();
+            while self.neighbours_known() < 100.0 {
+                if began.elapsed() > Duration::from_secs(300) {
+                    return Err(format!("only {:.1} % of the neighbours are known", self.neighbours_known()).into());
+                }
+                let query = self.begin(0, |node, now| Ok(node.ping(now, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9))?))?;
+                self.run(vec![(0, query)], |_| true)?;
+            }
+            Ok(began.elapsed())
+        }
+
+        /// Runs operations one after the other, and returns the median of the time that they took.
+        fn measure(
+            &mut self,
+            what: &str,
+            random: &mut Random,
+            mut begin: impl FnMut(&mut Mote, kadlet::Instant, usize, &mut Random) -> Result<Query, Error>,
+        ) -> Result<Duration, Error> {
+            let (mut times, mut asked) = (Vec::new(), 0);
+            let (sent, repeats) = self.sent();
+            for number in 0..OPERATIONS {
+                let index = random.next() as usize % NODES;
+                let began = Instant::now();
+                let query = self.begin(index, |node, now| begin(node, now, number, random))?;
+                self.run(vec![(index, query)], |done| {
+                    asked += usize::from(done.report.asked);
+                    match done.outcome {
+                        Outcome::Stored { holders, wanted } => holders.len() == wanted && wanted == 8,
+                        Outcome::Value { record, .. } => record.value.len() == VALUE,
+                        Outcome::Nodes(nodes) => nodes.len() == 8,
+                        _ => false,
+                    }
+                })?;
+                times.push(began.elapsed());
+            }
+            times.sort();
+            let (sent, repeats) = (self.sent().0 - sent, self.sent().1 - repeats);
+            println!(
+                "{what:9} median {:6.3} ms  p95 {:6.3} ms  datagrams {:5.1}  nodes asked {:4.1}  repeats {repeats}",
+                times[OPERATIONS / 2].as_secs_f64() * 1e3,
+                times[OPERATIONS * 95 / 100].as_secs_f64() * 1e3,
+                sent as f64 / OPERATIONS as f64,
+                asked as f64 / OPERATIONS as f64,
+            );
+            Ok(times[OPERATIONS / 2])
+        }
+
+        /// Datagrams sent by all, and requests among them that were sent again.
+        fn sent(&self) -> (u64, u64) {
+            let stats = self.drivers.iter().map(|driver| driver.machine().stats());
+            stats.fold((0, 0), |(sent, repeats), stats| (sent + stats.sent, repeats + stats.repeats))
+        }
+
+        /// KiB a node.
+        fn memory(&self, before: usize) -> io::Result<f64> {
+            Ok(resident()?.saturating_sub(before) as f64 / NODES as f64)
+        }
+
+        fn begin(&mut self, index: usize, begin: impl FnOnce(&mut Mote, kadlet::Instant) -> Result<Query, Error>) -> Result<Query, Error> {
+            let driver = &mut self.drivers[index];
+            let now = driver.now();
+            let query = begin(driver.machine_mut(), now)?;
+            driver.flush(&mut self.buffers);
+            self.deadlines[index] = driver.deadline();
+            Ok(query)
+        }
+
+        /// Runs all nodes until these operations have ended, each as it should.
+        fn run(
+            &mut self,
+            mut until: Vec<(usize, Query)>,
+            mut as_it_should: impl FnMut(&Done<'_, SocketAddrV4>) -> bool,
+        ) -> Result<(), Error> {
+            // What was there at once has no datagram to wait for.
+            let mut touched: Vec<usize> = until.iter().map(|(index, _)| *index).collect();
+            loop {
+                for index in touched.drain(..) {
+                    let driver = &mut self.drivers[index];
+                    while let Some(event) = driver.machine_mut().poll_event() {
+                        let Event::Done(done) = event else {
+                            continue;
+                        };
+                        let Some(ended) = until.iter().position(|awaited| *awaited == (index, done.query)) else {
+                            continue;
+                        };
+                        until.swap_remove(ended);
+                        if !as_it_should(&done) {
+                            return Err(format!("node {index}: {:?}, {:?}", done.outcome, done.report).into());
+                        }
+                    }
+                    self.deadlines[index] = driver.deadline();
+                }
+                if until.is_empty() {
+                    return Ok(());
+                }
+                let now = Instant::now();
+                let wait = match self.deadlines.iter().flatten().min() {
+                    _ if !self.readable.is_empty() => Some(Duration::ZERO),
+                    first => first.map(|at| at.saturating_duration_since(now)),
+                };
+                match self.poll.poll(&mut self.events, wait) {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error.into()),
+                    _ => self.readable.extend(self.events.iter().map(|event| event.token().0)),
+                }
+                touched.extend(&self.readable);
+                self.readable.retain(|index| self.drivers[*index].on_readable(&mut self.buffers));
+                let now = Instant::now();
+                for (index, at) in self.deadlines.iter().enumerate() {
+                    if at.is_some_and(|at| at <= now) {
+                        self.drivers[index].on_timeout(&mut self.buffers);
+                        touched.push(index);
+                    }
+                }
+            }
+        }
+    }
+
+    /// KiB of this process in memory.
+    fn resident() -> io::Result<usize> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or_else(|| io::Error::other("no VmRSS"))
+    }
+
+    /// `SplitMix64`.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            mixed ^ (mixed >> 31)
+        }
+
+        fn bytes<const N: usize>(&mut self) -> [u8; N] {
+            core::array::from_fn(|_| self.next() as u8)
+        }
+    }
+}
