@@ -32,7 +32,7 @@ pub enum Wake {
     Transmit,
     /// A question may go unanswered.
     Request,
-    /// An operation reaches its time limit, or can go on now that another was cancelled.
+    /// An operation reaches its time limit, or can go on now that another is over.
     Operation,
     /// A table's upkeep is due.
     Upkeep,

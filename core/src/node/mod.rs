@@ -95,7 +95,7 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
-    /// Whether an operation that was given up left room that others may have waited for.
+    /// Whether an operation that is over, or a question that can't be sent, left room that others may have waited for.
     freed: bool,
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,

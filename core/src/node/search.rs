@@ -26,13 +26,19 @@ impl<
 {
     /// Lets every operation go as far as it can, the user's first, then begins what upkeep is due.
     pub(super) fn drive(&mut self, now: Instant) {
-        self.freed = false;
-        for upkeep in [false, true] {
-            for slot in 0..LOOKUPS {
-                let wanted = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.task.is_upkeep() == upkeep;
-                if self.operations.get_mut(slot).filter(wanted).is_some() {
-                    self.step(now, slot as u8);
+        for _ in 0..=LOOKUPS {
+            self.freed = false;
+            for upkeep in [false, true] {
+                for slot in 0..LOOKUPS {
+                    let wanted =
+                        |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.task.is_upkeep() == upkeep;
+                    if self.operations.get_mut(slot).filter(wanted).is_some() {
+                        self.step(now, slot as u8);
+                    }
                 }
+            }
+            if !self.freed {
+                break;
             }
         }
         self.begin_upkeep(now);
@@ -158,7 +164,7 @@ impl<
     }
 
     pub(super) fn end(&mut self, now: Instant, slot: u8, ending: Ending) {
-        self.requests.release(|owner| owner.slot() == Some(slot));
+        self.release(slot);
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
@@ -177,6 +183,13 @@ impl<
             _ => {}
         }
         self.table.looked_up(now, &target);
+    }
+
+    /// The requests of an operation that is over make room for others.
+    fn release(&mut self, slot: u8) {
+        let free = self.requests.free();
+        self.requests.release(|owner| owner.slot() == Some(slot));
+        self.freed |= self.requests.free() > free;
     }
 
     /// Ends the operations whose time is over with what they have.
@@ -199,13 +212,12 @@ impl<
 
     /// Frees a running operation's slot without an event.
     pub(super) fn abandon(&mut self, slot: u8) {
-        self.requests.release(|owner| owner.slot() == Some(slot));
+        self.release(slot);
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
         let put = operation.is_running() && operation.task == Task::Put;
         operation.state = State::Idle;
-        self.freed = true;
         free_buffer(&mut self.buffers, operation.buffer.take());
         let (key, publish, compares) = (operation.key, operation.publish, operation.compare.is_some());
         if put && compares {
