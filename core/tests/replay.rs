@@ -4,15 +4,24 @@ use std::path::{Path, PathBuf};
 
 #[path = "fuzz/decode.rs"]
 pub mod decode;
+#[path = "fuzz/node.rs"]
+pub mod node;
 #[path = "fuzz/routing.rs"]
 pub mod routing;
 #[cfg(feature = "alloc")]
 #[path = "fuzz/store.rs"]
 pub mod store;
+#[path = "fuzz/swarm.rs"]
+pub mod swarm;
 
 #[test]
 fn the_corpus_of_decode_finds_nothing() {
     replay("decode", decode::run);
+}
+
+#[test]
+fn the_corpus_of_node_finds_nothing() {
+    replay("node", node::run);
 }
 
 #[test]
@@ -24,6 +33,11 @@ fn the_corpus_of_routing_finds_nothing() {
 #[test]
 fn the_corpus_of_store_finds_nothing() {
     replay("store", store::run);
+}
+
+#[test]
+fn the_corpus_of_swarm_finds_nothing() {
+    replay("swarm", swarm::run);
 }
 
 fn replay(target: &str, run: fn(&[u8])) {

@@ -1,17 +1,24 @@
 //! Any sequence of datagrams, answers forged and genuine, clock steps and commands against one node, whose bounds are so small
 //! that all of them are met.
 
+#[allow(clippy::duplicate_mod, reason = "each target's body brings what it uses")]
 mod input;
+mod messages;
+mod peers;
+#[allow(clippy::duplicate_mod, reason = "each target's body brings what it uses")]
+mod record;
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use input::{Input, Parts, VERIFY, address, bound, id_near};
-use kadlet::routing::{Limits, State};
-use kadlet::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token, Transaction};
+use input::Input;
+use kadlet::routing::State;
+use kadlet::wire::{self, Answer, Body, Header, Message, Request, Token, Transaction};
 use kadlet::{Config, Contact, Done, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Node};
 use kadlet::{Options, Outcome, PutError, Query, Routing, Stats, Store};
+use peers::{OWN, config, id_near, number, peer};
+use record::{Parts, VERIFY};
 
 const CONTACTS: usize = 16;
 const RECORDS: usize = 4;
@@ -25,8 +32,6 @@ const SEEDS: usize = 2;
 type Mote = Node<Kademlia<SocketAddrV4, CONTACTS, 4>, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, SEEDS>;
 type Who = Contact<SocketAddrV4>;
 
-const OWN: Id = Id::from_bytes([0x5A; 20]);
-const PEERS: u8 = 32;
 /// A history longer than this finds nothing that a shorter one doesn't.
 const STEPS: usize = 400;
 /// Where the clock stops: what is due at [`Instant::NEVER`] never is.
@@ -103,7 +108,7 @@ impl<'a> History<'a> {
     fn run(data: &'a [u8]) -> u64 {
         let mut input = Input::new(data);
         let config = config(&mut input);
-        let now = Instant::from_micros(input.number()).min(LAST);
+        let now = Instant::from_micros(number(&mut input)).min(LAST);
         let mut history = Self {
             input,
             node: Box::new(Mote::new(now, config, OWN, [7; 32])),
@@ -163,8 +168,8 @@ impl<'a> History<'a> {
         let due = self.node.poll_timeout().map_or(self.now, |(at, _)| at);
         let now = match self.input.below(8) {
             0 | 1 => self.now.max(due),
-            2 => self.now + Duration::from_micros(self.input.number()),
-            3 => Instant::from_micros(self.now.as_micros().saturating_sub(self.input.number())),
+            2 => self.now + Duration::from_micros(number(&mut self.input)),
+            3 => Instant::from_micros(self.now.as_micros().saturating_sub(number(&mut self.input))),
             4 => Instant::from_micros(due.as_micros().saturating_sub(1)),
             5 => self.now + Duration::from_secs(5 * 60),
             6 => self.now + Duration::from_secs(60 * 60),
@@ -175,118 +180,6 @@ impl<'a> History<'a> {
             return;
         }
         self.node.handle_timeout(self.now);
-    }
-
-    /// One of the peers asks.
-    fn ask(&mut self) {
-        let peer = self.peer();
-        let from = if self.input.once_in(8) { self.peer().address } else { peer.address };
-        let who = Contact::new(if self.input.once_in(16) { OWN } else { peer.id }, from);
-        let given = self.tokens.iter().rev().find(|(whose, _)| *whose == who).map(|(_, token)| *token);
-        let token = match self.input.below(4) {
-            0 | 1 => None,
-            2 => given,
-            _ => Some(Token([self.input.byte(); 8])),
-        };
-        let parts = self.record();
-        let record = parts.record();
-        let request = match self.input.below(8) {
-            0 => Request::Ping,
-            1 | 2 => Request::FindNode { target: self.target() },
-            3 | 4 => {
-                let have = self.input.once_in(2).then(|| record.version());
-                Request::FindValue { key: record.key(), have }
-            }
-            5 | 6 => Request::Store {
-                record,
-                lifetime: self.input.pick(&[60, 1, 0, u32::MAX]),
-                compare: self.input.once_in(8).then(|| self.input.number()),
-                handover: self.input.once_in(4),
-            },
-            _ => Request::Unknown { kind: 5 + self.input.byte() % 100, payload: self.input.bytes(5) },
-        };
-        let unknown = matches!(request, Request::Unknown { .. });
-        let padding = if unknown { 0 } else { self.input.pick(&[0, 60, 122, 1_000]) };
-        let largest = self.input.pick(&[1_208, 524, 103, 52, 51, 0, u16::MAX]);
-        let header = Header { transaction: Transaction([self.input.byte(); 8]), ..self.header(who.id) };
-        self.send(from, &Message { header, body: Body::Request { largest, token, request, padding } });
-        self.records.push(parts);
-    }
-
-    /// One of the questions is answered, perhaps not as it should be.
-    fn answer_one(&mut self) {
-        let (newest, flaw) = (self.input.below(16), self.input.below(16));
-        let Some(question) = self.questions.iter().rev().nth(newest).copied() else {
-            return;
-        };
-        let peer = peer_at(question.to, &self.config);
-        let mut header = Header { transaction: question.transaction, ..self.header(peer.id) };
-        let mut from = question.to;
-        match flaw {
-            0 => header.transaction.0[7] ^= 1,
-            1 => from = self.peer().address,
-            2 => header.sender = self.peer().id,
-            3 => header.sender = OWN,
-            _ => {}
-        }
-        let parts = self.record();
-        let mut contacts = Vec::new();
-        for _ in 0..self.input.below(6) {
-            let (who, place) = (self.peer(), self.peer());
-            contacts.push(if self.input.once_in(4) { Contact::new(who.id, place.address) } else { who });
-        }
-        let contacts = Contacts::new(&contacts);
-        let fits = match question.about {
-            About::Presence => 0,
-            About::Nodes(_) => 1,
-            About::Value(_) => self.input.below(3) + 1,
-            About::Store => 4,
-        };
-        let answer = match if self.input.once_in(4) { self.input.below(6) } else { fits } {
-            0 => Answer::Pong { observed: Observed::new(self.peer().address) },
-            1 => Answer::Nodes { contacts },
-            2 => Answer::Value { record: parts.record(), lifetime: self.input.pick(&[60, 1, 0, u32::MAX]), contacts },
-            3 => Answer::Held { version: parts.record().version(), size: self.input.pick(&[200, 0, 1_208, u16::MAX]), contacts },
-            4 => Answer::Stored { lifetime: 60 },
-            _ => {
-                let codes = [ErrorCode::Token, ErrorCode::Unsupported, ErrorCode::Full, ErrorCode::Outdated, ErrorCode::Conflict];
-                Answer::Error { code: self.input.pick(&codes), detail: self.input.number() }
-            }
-        };
-        let token = Token([self.input.byte(); 8]);
-        self.send(from, &Message { header, body: Body::Answer { token, answer } });
-        self.records.push(parts);
-    }
-
-    /// The newest questions are answered as honest nodes would.
-    fn answer_all(&mut self) {
-        let holds = self.input.once_in(2);
-        let older = self.questions.len().saturating_sub(REQUESTS);
-        for question in self.questions.split_off(older) {
-            let who = peer_at(question.to, &self.config);
-            let mut contacts: Vec<Who> = (0..PEERS).map(|number| peer(number, &self.config)).collect();
-            let target = match question.about {
-                About::Nodes(target) => target,
-                About::Value(key) => key.id,
-                _ => OWN,
-            };
-            contacts.sort_by_key(|contact| contact.id.xor(&target));
-            let contacts = Contacts::new(&contacts[..4]);
-            let held = |key| self.records.iter().rposition(|parts| holds && parts.record().key() == key);
-            let parts = match question.about {
-                About::Value(key) => held(key).map(|index| self.records.remove(index)),
-                _ => None,
-            };
-            let answer = match (question.about, &parts) {
-                (About::Presence, _) => Answer::Pong { observed: Observed::new(address(0)) },
-                (About::Store, _) => Answer::Stored { lifetime: 60 },
-                (_, Some(parts)) => Answer::Value { record: parts.record(), lifetime: 60, contacts },
-                _ => Answer::Nodes { contacts },
-            };
-            let header = Header { transaction: question.transaction, ..self.header(who.id) };
-            self.send(question.to, &Message { header, body: Body::Answer { token: Token([9; 8]), answer } });
-            self.records.extend(parts);
-        }
     }
 
     fn bootstrap(&mut self) {
@@ -386,27 +279,6 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Bytes of the fuzzer's own, or something sent before with a flaw.
-    fn garbage(&mut self) {
-        let from = self.peer().address;
-        let mut datagram = self.last.clone();
-        match self.input.below(4) {
-            0 => datagram.truncate(self.input.below(128)),
-            1 => datagram.extend_from_slice(self.input.bytes(2)),
-            2 => {
-                let (at, flaw) = (self.input.below(128), self.input.byte());
-                if let Some(byte) = datagram.get_mut(at) {
-                    *byte ^= flaw;
-                }
-            }
-            _ => {
-                let len = self.input.below(128);
-                datagram = self.input.bytes(len).to_vec();
-            }
-        }
-        self.deliver(from, &datagram);
-    }
-
     /// Calls at a bad moment.
     fn odd_call(&mut self) {
         match self.input.below(4) {
@@ -429,15 +301,6 @@ impl<'a> History<'a> {
                 }
             }
             _ => self.node.handle_timeout(self.now),
-        }
-    }
-
-    fn send(&mut self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) {
-        let mut buf = [0; wire::MAX_DATAGRAM];
-        // What is too large for any datagram can't be sent.
-        if let Ok(len) = wire::encode(message, &mut buf) {
-            self.deliver(from, &buf[..len]);
-            self.last = buf[..len].to_vec();
         }
     }
 
@@ -481,7 +344,9 @@ impl<'a> History<'a> {
                     account.bytes_out += answer.len();
                 }
                 assert!(self.config.serve && header.sender != OWN);
-                assert!(answer.len() <= room && answer.len() <= usize::from(largest) && answer.len() + wire::SEAL <= self.config.max_datagram);
+                assert!(
+                    answer.len() <= room && answer.len() <= usize::from(largest) && answer.len() + wire::SEAL <= self.config.max_datagram
+                );
                 let Ok(Message { header: Header { sender: OWN, transaction, .. }, body: Body::Answer { token, answer: told } }) =
                     wire::decode::<SocketAddrV4>(answer)
                 else {
@@ -611,16 +476,6 @@ impl<'a> History<'a> {
         }
     }
 
-    fn header(&mut self, sender: Id) -> Header {
-        let (geometry, network) = match self.input.byte() {
-            0xFF => (2, 0),
-            0xFE => (1, 9),
-            _ => (1, self.config.network),
-        };
-        let features = if self.input.once_in(8) { Features::default() } else { Features::SERVES };
-        Header { geometry, network, transaction: Transaction([0; 8]), sender, features }
-    }
-
     fn peer(&mut self) -> Who {
         peer(self.input.byte(), &self.config)
     }
@@ -628,7 +483,7 @@ impl<'a> History<'a> {
     fn target(&mut self) -> Id {
         match self.input.byte() {
             0xFF => OWN,
-            number => id_near(OWN, number),
+            number => id_near(number),
         }
     }
 
@@ -638,7 +493,7 @@ impl<'a> History<'a> {
         let known = self.records.len();
         match index < known.min(8) {
             true => self.records.remove(known - 1 - index),
-            false => Parts::read(&mut self.input),
+            false => peers::record(&mut self.input),
         }
     }
 
@@ -647,7 +502,7 @@ impl<'a> History<'a> {
             timeout: self.input.pick(&[Duration::from_secs(30), Duration::from_millis(1), Duration::ZERO, Duration::MAX]),
             lifetime: self.input.pick(&[Duration::from_secs(86_400), Duration::from_secs(2), Duration::ZERO, Duration::MAX]),
             publish: self.input.once_in(2),
-            compare: self.input.once_in(8).then(|| self.input.number()),
+            compare: self.input.once_in(8).then(|| number(&mut self.input)),
         }
     }
 
@@ -676,47 +531,4 @@ fn ended(done: &Done<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config:
         }
         Outcome::Pong { .. } | Outcome::Conflict { .. } | Outcome::Failed(_) => {}
     }
-}
-
-fn config(input: &mut Input<'_>) -> Config {
-    let (modes, times) = (input.byte(), input.byte());
-    let seconds = |seconds| Duration::from_secs(seconds);
-    let table = Limits {
-        k: input.pick(&[4, 1, 2, 255, 0]),
-        neighbourhood_min: input.pick(&[seconds(30), Duration::ZERO, Duration::MAX]),
-        neighbourhood_max: input.pick(&[seconds(900), Duration::ZERO, Duration::MAX]),
-        refresh: input.pick(&[seconds(3_600), Duration::ZERO, Duration::MAX]),
-        quiet: input.pick(&[seconds(900), Duration::ZERO, Duration::MAX]),
-        ..Limits::DEFAULT
-    };
-    let mut config = Config {
-        serve: modes & 1 == 0,
-        plain: modes & 2 == 0,
-        verify: (modes & 4 == 0).then_some(VERIFY),
-        bind_ids: modes & 8 != 0,
-        max_datagram: if modes & 16 == 0 { wire::MAX_DATAGRAM } else { [127, 160, 548, 200][usize::from(modes >> 6)] },
-        budget: if modes & 32 == 0 { 64 } else { 1 },
-        quota: if modes & 64 == 0 { 65_536 } else { 100 },
-        table,
-        ..Config::DEFAULT
-    };
-    if times & 1 != 0 {
-        (config.timeout_min, config.timeout_initial, config.timeout_max) = (Duration::ZERO, Duration::MAX, Duration::MAX);
-    }
-    if times & 2 != 0 {
-        (config.alpha, config.attempts) = (times >> 4, times >> 2 & 7);
-    }
-    if times & 8 != 0 {
-        (config.republish, config.max_lifetime) = (Duration::ZERO, Duration::ZERO);
-    }
-    config
-}
-
-fn peer(number: u8, config: &Config) -> Who {
-    let number = number % PEERS;
-    Contact::new(bound(config.bind_ids, id_near(OWN, number), address(number)), address(number))
-}
-
-fn peer_at(address: SocketAddrV4, config: &Config) -> Who {
-    peer(u8::try_from(address.port() - 4_000).unwrap_or(0), config)
 }

@@ -1,0 +1,163 @@
+//! What a fuzzed node is sent: requests, answers as they should be and as they shouldn't, and garbage.
+
+use core::net::SocketAddrV4;
+
+use kadlet::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token, Transaction};
+use kadlet::{Contact, Id};
+
+use super::peers::{OWN, PEERS, number, peer, peer_at};
+use super::{About, History, REQUESTS, Who};
+
+impl History<'_> {
+    /// One of the peers asks.
+    pub(super) fn ask(&mut self) {
+        let peer = self.peer();
+        let from = if self.input.once_in(8) { self.peer().address } else { peer.address };
+        let who = Contact::new(if self.input.once_in(16) { OWN } else { peer.id }, from);
+        let given = self.tokens.iter().rev().find(|(whose, _)| *whose == who).map(|(_, token)| *token);
+        let token = match self.input.below(4) {
+            0 | 1 => None,
+            2 => given,
+            _ => Some(Token([self.input.byte(); 8])),
+        };
+        let parts = self.record();
+        let record = parts.record();
+        let request = match self.input.below(8) {
+            0 => Request::Ping,
+            1 | 2 => Request::FindNode { target: self.target() },
+            3 | 4 => {
+                let have = self.input.once_in(2).then(|| record.version());
+                Request::FindValue { key: record.key(), have }
+            }
+            5 | 6 => Request::Store {
+                record,
+                lifetime: self.input.pick(&[60, 1, 0, u32::MAX]),
+                compare: self.input.once_in(8).then(|| number(&mut self.input)),
+                handover: self.input.once_in(4),
+            },
+            _ => Request::Unknown { kind: 5 + self.input.byte() % 100, payload: self.input.bytes(5) },
+        };
+        let unknown = matches!(request, Request::Unknown { .. });
+        let padding = if unknown { 0 } else { self.input.pick(&[0, 60, 122, 1_000]) };
+        let largest = self.input.pick(&[1_208, 524, 103, 52, 51, 0, u16::MAX]);
+        let header = Header { transaction: Transaction([self.input.byte(); 8]), ..self.header(who.id) };
+        self.send(from, &Message { header, body: Body::Request { largest, token, request, padding } });
+        self.records.push(parts);
+    }
+
+    /// One of the questions is answered, perhaps not as it should be.
+    pub(super) fn answer_one(&mut self) {
+        let (newest, flaw) = (self.input.below(16), self.input.below(16));
+        let Some(question) = self.questions.iter().rev().nth(newest).copied() else {
+            return;
+        };
+        let peer = peer_at(question.to, &self.config);
+        let mut header = Header { transaction: question.transaction, ..self.header(peer.id) };
+        let mut from = question.to;
+        match flaw {
+            0 => header.transaction.0[7] ^= 1,
+            1 => from = self.peer().address,
+            2 => header.sender = self.peer().id,
+            3 => header.sender = OWN,
+            _ => {}
+        }
+        let parts = self.record();
+        let mut contacts = Vec::new();
+        for _ in 0..self.input.below(6) {
+            let (who, place) = (self.peer(), self.peer());
+            contacts.push(if self.input.once_in(4) { Contact::new(who.id, place.address) } else { who });
+        }
+        let contacts = Contacts::new(&contacts);
+        let fits = match question.about {
+            About::Presence => 0,
+            About::Nodes(_) => 1,
+            About::Value(_) => self.input.below(3) + 1,
+            About::Store => 4,
+        };
+        let answer = match if self.input.once_in(4) { self.input.below(6) } else { fits } {
+            0 => Answer::Pong { observed: Observed::new(self.peer().address) },
+            1 => Answer::Nodes { contacts },
+            2 => Answer::Value { record: parts.record(), lifetime: self.input.pick(&[60, 1, 0, u32::MAX]), contacts },
+            3 => Answer::Held { version: parts.record().version(), size: self.input.pick(&[200, 0, 1_208, u16::MAX]), contacts },
+            4 => Answer::Stored { lifetime: 60 },
+            _ => {
+                let codes = [ErrorCode::Token, ErrorCode::Unsupported, ErrorCode::Full, ErrorCode::Outdated, ErrorCode::Conflict];
+                Answer::Error { code: self.input.pick(&codes), detail: number(&mut self.input) }
+            }
+        };
+        let token = Token([self.input.byte(); 8]);
+        self.send(from, &Message { header, body: Body::Answer { token, answer } });
+        self.records.push(parts);
+    }
+
+    /// The newest questions are answered as honest nodes would.
+    pub(super) fn answer_all(&mut self) {
+        let holds = self.input.once_in(2);
+        let older = self.questions.len().saturating_sub(REQUESTS);
+        for question in self.questions.split_off(older) {
+            let who = peer_at(question.to, &self.config);
+            let mut contacts: Vec<Who> = (0..PEERS).map(|number| peer(number, &self.config)).collect();
+            let target = match question.about {
+                About::Nodes(target) => target,
+                About::Value(key) => key.id,
+                _ => OWN,
+            };
+            contacts.sort_by_key(|contact| contact.id.xor(&target));
+            let contacts = Contacts::new(&contacts[..4]);
+            let held = |key| self.records.iter().rposition(|parts| holds && parts.record().key() == key);
+            let parts = match question.about {
+                About::Value(key) => held(key).map(|index| self.records.remove(index)),
+                _ => None,
+            };
+            let answer = match (question.about, &parts) {
+                (About::Presence, _) => Answer::Pong { observed: Observed::new(who.address) },
+                (About::Store, _) => Answer::Stored { lifetime: 60 },
+                (_, Some(parts)) => Answer::Value { record: parts.record(), lifetime: 60, contacts },
+                _ => Answer::Nodes { contacts },
+            };
+            let header = Header { transaction: question.transaction, ..self.header(who.id) };
+            self.send(question.to, &Message { header, body: Body::Answer { token: Token([9; 8]), answer } });
+            self.records.extend(parts);
+        }
+    }
+
+    /// Bytes of the fuzzer's own, or something sent before with a flaw.
+    pub(super) fn garbage(&mut self) {
+        let from = self.peer().address;
+        let mut datagram = self.last.clone();
+        match self.input.below(4) {
+            0 => datagram.truncate(self.input.below(128)),
+            1 => datagram.extend_from_slice(self.input.bytes(2)),
+            2 => {
+                let (at, flaw) = (self.input.below(128), self.input.byte());
+                if let Some(byte) = datagram.get_mut(at) {
+                    *byte ^= flaw;
+                }
+            }
+            _ => {
+                let len = self.input.below(128);
+                datagram = self.input.bytes(len).to_vec();
+            }
+        }
+        self.deliver(from, &datagram);
+    }
+
+    fn send(&mut self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) {
+        let mut buf = [0; wire::MAX_DATAGRAM];
+        // What is too large for any datagram can't be sent.
+        if let Ok(len) = wire::encode(message, &mut buf) {
+            self.deliver(from, &buf[..len]);
+            self.last = buf[..len].to_vec();
+        }
+    }
+
+    fn header(&mut self, sender: Id) -> Header {
+        let (geometry, network) = match self.input.byte() {
+            0xFF => (2, 0),
+            0xFE => (1, 9),
+            _ => (1, self.config.network),
+        };
+        let features = if self.input.once_in(8) { Features::default() } else { Features::SERVES };
+        Header { geometry, network, transaction: Transaction([0; 8]), sender, features }
+    }
+}
