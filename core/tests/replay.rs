@@ -20,24 +20,24 @@ fn the_corpus_of_decode_finds_nothing() {
 }
 
 #[test]
-fn the_corpus_of_routing_finds_nothing() {
-    replay("routing", routing::run);
-}
-
-#[test]
 fn the_corpus_of_node_finds_nothing() {
     replay("node", node::run);
 }
 
 #[test]
-fn the_corpus_of_swarm_finds_nothing() {
-    replay("swarm", swarm::run);
+fn the_corpus_of_routing_finds_nothing() {
+    replay("routing", routing::run);
 }
 
 #[cfg(feature = "alloc")]
 #[test]
 fn the_corpus_of_store_finds_nothing() {
     replay("store", store::run);
+}
+
+#[test]
+fn the_corpus_of_swarm_finds_nothing() {
+    replay("swarm", swarm::run);
 }
 
 fn replay(target: &str, run: fn(&[u8])) {

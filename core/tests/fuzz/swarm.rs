@@ -11,7 +11,7 @@ use core::time::Duration;
 use input::Input;
 use kadlet::record::{Proof, Version};
 use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, Message, Request, Token, Transaction};
-use kadlet::{Config, Done, Event, FixedStore, Id, Instant, Kademlia, Key, Kind, Machine, Node, Options, Outcome, Query, Record};
+use kadlet::{Config, Done, Event, FixedStore, Id, Instant, Kademlia, Key, Kind, Machine, Node, Options, Outcome, PutError, Query, Record};
 use record::{Parts, VERIFY};
 
 /// With room for every record there is: what is turned out of a full store is another test's.
@@ -23,6 +23,8 @@ const STRANGER: u16 = 99;
 const STEPS: usize = 200;
 /// Well within the lifetime of every record.
 const LONGEST: Instant = Instant::from_secs(12 * 60 * 60);
+/// Long enough for everybody to find everybody and to repair what is missing.
+const SETTLED: Duration = Duration::from_secs(120);
 /// How far the ages of plain records may be off for what the network took to carry them.
 const TRANSIT: Duration = Duration::from_secs(5);
 
@@ -42,7 +44,7 @@ pub fn run(data: &[u8]) {
         swarm.flush();
         swarm.events();
     }
-    swarm.settle();
+    swarm.run(SETTLED);
     for number in 0..7 {
         swarm.get_in_quiet(number % NODES, number as u8);
     }
@@ -162,7 +164,7 @@ impl<'a> Swarm<'a> {
                 self.get(node, key, false);
             }
             12 => {
-                self.settle();
+                self.run(if step & 0x80 == 0 { SETTLED } else { Duration::from_secs(2) });
                 let (node, number) = (self.node(), self.input.byte());
                 self.get_in_quiet(node, number);
             }
@@ -200,10 +202,15 @@ impl<'a> Swarm<'a> {
             Kind::Signed => signed.record(),
         };
         let options = Options { publish: choice & 0x20 != 0, ..Options::DEFAULT };
-        if let Ok(query) = self.nodes[usize::from(node)].put(self.now, &record, &options) {
-            self.running.push(Running { node, query, what: What::Put(self.puts.len()) });
-            let value = record.value.to_vec();
-            self.puts.push(Put { key, version: record.version(), value, begun: self.now, stored: false });
+        let newest = self.puts.iter().all(|put| put.key != key || put.version.number < sequence);
+        match self.nodes[usize::from(node)].put(self.now, &record, &options) {
+            Ok(query) => {
+                self.running.push(Running { node, query, what: What::Put(self.puts.len()) });
+                let value = record.value.to_vec();
+                self.puts.push(Put { key, version: record.version(), value, begun: self.now, stored: false });
+            }
+            Err(PutError::Busy(_)) => {}
+            Err(error) => assert!(key.kind == Kind::Plain || (key.kind == Kind::Signed && !newest), "{error}"),
         }
     }
 
@@ -211,11 +218,6 @@ impl<'a> Swarm<'a> {
         let begun = self.nodes[usize::from(node)].get(self.now, key, &Options::DEFAULT);
         let begun = begun.map(|query| self.running.push(Running { node, query, what: What::Get { key, quiet } }));
         begun.is_ok()
-    }
-
-    /// Lets the network be good for long enough that everybody finds everybody.
-    fn settle(&mut self) {
-        self.run(Duration::from_secs(120));
     }
 
     fn get_in_quiet(&mut self, node: u16, number: u8) {
