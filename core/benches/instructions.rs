@@ -46,7 +46,7 @@ fn find_node_of_128(scene: Scene<128>) -> (Option<Transmit<SocketAddrV4>>, Scene
 #[library_benchmark(config = limit(10_000))]
 #[bench::without_token(scene(false, target()))]
 #[bench::with_token(scene(true, target()))]
-#[bench::crowded(args = (scene(false, near_own())), config = limit(15_000))]
+#[bench::crowded(scene(false, near_own()))]
 fn find_node_of_512(scene: Scene<512>) -> (Option<Transmit<SocketAddrV4>>, Scene<512>) {
     answer(scene)
 }

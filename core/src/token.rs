@@ -160,6 +160,15 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_address_counts_to_its_last_byte() {
+        let (tokens, home) = (tokens(), at("[2001:db8::7]:4000"));
+        let token = tokens.make(NOW, &home, &ASKER);
+        assert!(tokens.check(NOW, &home, &ASKER, token));
+        assert!(!tokens.check(NOW, &at("[2001:db8::7]:4001"), &ASKER, token));
+        assert!(!tokens.check(NOW, &at("[2001:db8::8]:4000"), &ASKER, token));
+    }
+
+    #[test]
     fn addresses_of_different_families_do_not_collide() {
         let tokens = tokens();
         assert_ne!(tokens.make(NOW, &1_u16, &ASKER), tokens.make(NOW, &1_u32, &ASKER));
