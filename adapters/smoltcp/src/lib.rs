@@ -83,7 +83,8 @@
 //!
 //! # Features
 //!
-//! smoltcp's, by the same names: `proto-ipv4`, `proto-ipv6`, `medium-ethernet`, `medium-ip`, `medium-ieee802154`. IPv4 over Ethernet by default.
+//! smoltcp's, by the same names: `proto-ipv4`, `proto-ipv6`, `medium-ethernet`, `medium-ip`, `medium-ieee802154`. Both families over Ethernet by default:
+//! a board takes `default-features = false` and what it has.
 
 #![no_std]
 #![forbid(unsafe_code)]
