@@ -124,7 +124,8 @@ impl Board {
         iface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(ip(family, number).into(), prefix)).unwrap());
         let mut sockets = SocketSet::new(Vec::new());
         let driver = Driver::new(sockets.add(socket(8, 2560, 2560))).with_questions(sockets.add(socket(2, 64, 1232)));
-        let config = Config { plain: true, ..Config::default() };
+        // As the crate's page advises for such a segment.
+        let config = Config { plain: true, timeout_min: Duration::from_secs(1), ..Config::default() };
         let id = Id::from_bytes([number.wrapping_mul(37).wrapping_add(11); 20]);
         let node = Mote::new(kadlet::Instant::ZERO, config, id, [number + 1; 32]);
         Self { node, driver, sockets, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
