@@ -47,11 +47,33 @@ impl<
     /// Lets one operation go as far as it can.
     pub(super) fn step(&mut self, now: Instant, slot: u8) {
         while let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.is_running()) {
-            let done = if operation.storing { self.ask_to_store(slot) } else { self.ask_around(now, slot) };
+            let done = match operation.task {
+                Task::Ping => self.ask_one(slot),
+                _ if operation.storing => self.ask_to_store(slot),
+                _ => self.ask_around(now, slot),
+            };
             if !done || !self.phase_done(now, slot) {
                 return;
             }
         }
+    }
+
+    /// Asks the address of a ping, once there is a free question. False: its answer, or that there is none, ends it.
+    fn ask_one(&mut self, slot: u8) -> bool {
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return false;
+        };
+        let Some(contact) = operation.lookup.next() else {
+            return false;
+        };
+        operation.tally.asked = 1;
+        if !self.ask(Owner::Ping { slot }, contact.address, None, None)
+            && let Some(operation) = self.operations.get_mut(usize::from(slot))
+        {
+            operation.tally.asked = 0;
+            operation.lookup.unasked(&contact.id);
+        }
+        false
     }
 
     /// Asks those whom the lookup names next. True when the search is over.
@@ -59,9 +81,6 @@ impl<
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return false;
         };
-        if operation.task == Task::Ping {
-            return false;
-        }
         if operation.task == Task::Get && operation.key.kind == Kind::Immutable && operation.best(now).is_some() {
             return true;
         }

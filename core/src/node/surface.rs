@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::operation::{Operation, State, Task};
-use super::question::Owner;
 use super::serve::Asked;
 use super::{Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, Stats, Transmit, Wake, seconds};
 use crate::record::{Key, Record};
@@ -57,10 +56,8 @@ impl<
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
             operation.begin(now, Task::Ping, Options::DEFAULT.timeout);
             operation.lookup.start(own, limits);
-        }
-        if !self.ask(Owner::Ping { slot }, address.canonical(), None, None) {
-            self.abandon(slot);
-            return Err(FindError::Busy(LOOKUPS));
+            // Whose id it has is what the answer will tell.
+            operation.lookup.insert(Contact::new(own, address.canonical()));
         }
         self.drive(now);
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
