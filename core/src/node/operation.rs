@@ -115,11 +115,6 @@ impl Task {
     pub(super) fn is_upkeep(self) -> bool {
         self > Self::Put
     }
-
-    /// Whether it looks for records, not just for nodes.
-    pub(super) const fn finds_value(self) -> bool {
-        matches!(self, Self::Get | Self::Tend)
-    }
 }
 
 impl Tally {
@@ -221,6 +216,15 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
 
     pub(super) fn is(&self, query: Query) -> bool {
         self.generation == query.generation && self.state != State::Idle && !self.task.is_upkeep()
+    }
+
+    /// Whether it looks for records, not just for nodes: who publishes one that others may replace looks whether they did.
+    pub(super) fn finds_value(&self) -> bool {
+        match self.task {
+            Task::Get | Task::Tend => true,
+            Task::Republish => self.key.kind != Kind::Immutable,
+            _ => false,
+        }
     }
 
     /// The newest version seen, as of `now`.

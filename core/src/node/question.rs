@@ -103,7 +103,7 @@ impl<
             Owner::Seed { .. } | Owner::Table => Request::FindNode { target: own },
             Owner::Search { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
-                match operation.task.finds_value() {
+                match operation.finds_value() {
                     true => Request::FindValue { key: operation.key, have: operation.best(now) },
                     false => Request::FindNode { target: operation.lookup.target() },
                 }

@@ -247,7 +247,7 @@ impl<
         let published = self.store.find(&record.key()).and_then(|slot| self.store.get(slot)).is_some_and(|held| held.notes.pinned);
         let put = self.store.put(now, record, notes)?;
         self.chores.stored(notes.expires);
-        if published && put == Put::Replaced {
+        if published && !notes.pinned && put == Put::Replaced {
             self.superseded = [record.key()].into();
         }
         Ok(put)

@@ -267,8 +267,10 @@ impl<
             return false;
         }
         self.chores.publish = second.map(|(at, _)| at);
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        let version = self.store.find(&key).and_then(|slot| self.store.get(slot)).map(|held| held.version(now));
+        if let Some((operation, version)) = self.operations.get_mut(usize::from(slot)).zip(version) {
             operation.key = key;
+            operation.set_best(now, version);
         }
         // Noted at once, so that another record's turn comes even if this one can't be stored anywhere.
         self.note_tended(now, &key);
@@ -322,7 +324,8 @@ impl<
 
     /// A newer record than the published one is out there: publishing stops.
     pub(super) fn supersede(&mut self, key: Key) {
-        if let Some(notes) = self.store.find(&key).and_then(|slot| self.store.notes_mut(slot)) {
+        let notes = self.store.find(&key).and_then(|slot| self.store.notes_mut(slot));
+        if let Some(notes) = notes.filter(|notes| notes.pinned) {
             notes.pinned = false;
             self.superseded = [key].into();
         }

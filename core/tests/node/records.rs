@@ -195,6 +195,43 @@ fn superseded(seed: u64, rank: usize, wait: Duration) {
 }
 
 #[test]
+fn a_publisher_stops_even_if_a_single_holder_has_a_younger_record() {
+    let mut net = Net::joined(55, 16, config());
+    let key = Key::plain(KEY);
+    let ranked = by_rank(&net, &key);
+    put(&mut net, ranked[12], KEY, b"old", &Options::default());
+    net.run(HOUR - Duration::from_secs(30));
+    let now = net.now;
+    net.node(ranked[5]).restore_record(now, &Record::plain(KEY, b"new"), 5 * HOUR, false).unwrap();
+    net.run(Duration::from_secs(60));
+    let publisher = net.node(ranked[12]);
+    assert!(matches!(publisher.poll_event(), Some(Event::Superseded { key: of }) if of == key));
+    assert!(publisher.poll_event().is_none());
+    assert!(!is_pinned(&mut net, ranked[12], &key));
+    assert_eq!(get(&mut net, 1, KEY).as_deref(), Some(&b"new"[..]));
+}
+
+#[test]
+fn a_publisher_takes_its_own_value_for_no_other_where_a_holders_clock_is_slow() {
+    let mut net = Net::joined(56, 16, config());
+    let key = Key::plain(KEY);
+    let ranked = by_rank(&net, &key);
+    put(&mut net, ranked[12], KEY, b"world", &Options::default());
+    net.run(HOUR - Duration::from_secs(30));
+    let now = net.now;
+    let slow = Record { value: b"world", proof: Proof::Plain { id: key.id, age: 3_500_000 } };
+    net.node(ranked[5]).restore_record(now, &slow, HOUR, false).unwrap();
+    net.run(Duration::from_secs(60));
+    assert!(net.node(ranked[12]).poll_event().is_none());
+    assert!(is_pinned(&mut net, ranked[12], &key));
+    for holder in &ranked[..8] {
+        let store = net.node(*holder).store();
+        let held = store.find(&key).and_then(|slot| store.get(slot)).unwrap();
+        assert!(held.notes.expires > now + 20 * HOUR, "published again at each");
+    }
+}
+
+#[test]
 fn an_immutable_record_that_does_not_match_its_key_is_not_taken() {
     let mut node = node4(config());
     let liar = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
