@@ -50,7 +50,8 @@ pub trait Machine {
     fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<Query, FindError>;
 
     /// Gets the record under `key`. An immutable one ends the search; of plain and signed ones the newest that the responsible
-    /// nodes hold is returned, and written back to those of them that lagged.
+    /// nodes hold is returned. Those of them that lagged are sent it without keeping the event waiting; what of that is left when
+    /// the event was taken is upkeep, and gives its slot and buffer way to the next command that needs them.
     ///
     /// # Errors
     ///

@@ -70,6 +70,8 @@ pub(super) enum Task {
     Tend,
     /// Put an own record again.
     Republish,
+    /// What is left of a get whose event was taken: put the record where it was missing or older.
+    WriteBack,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +205,11 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
 
     pub(super) fn is_running(&self) -> bool {
         self.state == State::Running
+    }
+
+    /// Whether it is a get that has ended, and still writes the record back to those that lagged.
+    pub(super) fn is_writing_back(&self) -> bool {
+        matches!(self.state, State::Ended | State::Lent) && self.storing && !self.lookup.stores_done()
     }
 
     /// Whether a user's command may begin here: idle, or at upkeep, which gives way.

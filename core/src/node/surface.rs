@@ -84,7 +84,7 @@ impl<
         if self.knows_nobody() && held.is_none() {
             return Err(GetError::NoContacts);
         }
-        let buffer = self.free_buffer().ok_or(GetError::NoBuffer(VALUES))?;
+        let buffer = self.free_buffer(now).ok_or(GetError::NoBuffer(VALUES))?;
         let slot = self.free_slot(now).ok_or(GetError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::Get, key.id, options.timeout);
         let (Some(operation), Some(filled)) = (self.operations.get_mut(usize::from(slot)), self.buffers.get_mut(usize::from(buffer)))

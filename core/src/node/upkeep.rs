@@ -147,7 +147,8 @@ impl<
     pub(super) fn can_begin_upkeep(&self) -> bool {
         let busy = self.operations.iter().filter(|operation| operation.is_running() && operation.task.is_upkeep()).count();
         // What is lent is free from the next call on.
-        let idle = self.operations.iter().any(|operation| matches!(operation.state, State::Idle | State::Lent));
+        let frees = |operation: &Operation<_, _, SHORTLIST>| operation.state == State::Lent && !operation.is_writing_back();
+        let idle = self.operations.iter().any(|operation| operation.state == State::Idle || frees(operation));
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 

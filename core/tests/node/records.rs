@@ -147,6 +147,7 @@ fn of_two_versions_of_a_plain_record_the_younger_is_got_and_all_holders_converge
         net.node(*holder).restore_record(now, &record, HOUR, false).unwrap();
     }
     assert_eq!(get(&mut net, ranked[15], KEY).as_deref(), Some(&b"new"[..]));
+    net.run(Duration::from_secs(1));
     let holders = held(&mut net, &key);
     assert!(holders.len() == 8 && holders.iter().all(|(_, value)| value == b"new"), "{holders:?}");
 }
@@ -159,6 +160,8 @@ fn a_get_writes_back_to_those_of_the_closest_that_lack_the_record() {
     let record = Record { value: &[7; 900], proof: Proof::Plain { id: key.id, age: 5_000 } };
     net.node(ranked[6]).restore_record(now, &record, HOUR, false).unwrap();
     assert_eq!(get(&mut net, ranked[15], KEY).as_deref(), Some(&[7; 900][..]));
+    assert_eq!(held(&mut net, &key).len(), 1, "the get waits for nobody");
+    net.run(Duration::from_secs(1));
     let mut holders: Vec<u16> = held(&mut net, &key).into_iter().map(|(address, _)| address).collect();
     holders.sort_unstable();
     let mut closest = ranked[..8].to_vec();
@@ -166,6 +169,21 @@ fn a_get_writes_back_to_those_of_the_closest_that_lack_the_record() {
     assert_eq!(holders, closest);
     let expires = net.node(ranked[0]).store().get(0).unwrap().notes.expires;
     assert!(expires <= now + HOUR + Duration::from_secs(1), "what is written back lives no longer for it");
+}
+
+#[test]
+fn what_a_get_still_writes_back_gives_way_to_the_next_get() {
+    let mut net = Net::joined(57, 20, config());
+    let key = Key::plain(KEY);
+    let (ranked, now) = (by_rank(&net, &key), net.now);
+    let record = Record { value: b"world", proof: Proof::Plain { id: key.id, age: 5_000 } };
+    net.node(ranked[6]).restore_record(now, &record, HOUR, false).unwrap();
+    for _ in 0..2 {
+        // There is one buffer.
+        assert_eq!(get(&mut net, ranked[15], KEY).as_deref(), Some(&b"world"[..]));
+    }
+    net.run(Duration::from_secs(1));
+    assert_eq!(held(&mut net, &key).len(), 8);
 }
 
 #[test]
