@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use super::event::{Done, Event, FindError, GetError, Progress, PutError, Query, Transmit, Wake};
+use super::event::{Done, Event, FindError, GetError, Progress, PutError, Query, RestoreError, Transmit, Wake};
 use super::{Options, Stats};
 use crate::record::{Key, Record};
 use crate::routing::Routing;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::{Address, Contact, Id, Instant};
 
 /// A node to drive from any event loop. Implemented by every [`Node`](crate::Node), whatever its bounds.
@@ -105,8 +105,8 @@ pub trait Machine {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; the store is as it was.
-    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError>;
+    /// [`RestoreError`]: a node that isn't started, a record that it doesn't take or whose time is over, or a full store.
+    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), RestoreError>;
 
     /// What was counted since the start.
     fn stats(&self) -> &Stats;

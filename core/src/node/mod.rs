@@ -38,7 +38,7 @@ use question::Owner;
 use upkeep::{Chores, Seeds};
 
 pub use config::{Config, Options};
-pub use event::{Done, Event, Failure, FindError, GetError, Outcome, Progress, PutError, Query, Report, Transmit, Wake};
+pub use event::{Done, Event, Failure, FindError, GetError, Outcome, Progress, PutError, Query, Report, RestoreError, Transmit, Wake};
 pub use machine::Machine;
 pub use stats::Stats;
 

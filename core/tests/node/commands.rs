@@ -7,7 +7,7 @@ use kadlet::store::StoreError;
 use kadlet::wire::{Answer, Observed};
 use kadlet::{
     Config, Contact, Event, Failure, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Node, Options, Outcome,
-    PutError, Query, Record, Routing, Store,
+    PutError, Query, Record, RestoreError, Routing, Store,
 };
 
 use crate::by_hand::{NOW, Node4, Peer, at, deliver, id, idle, knows, node4, picture, sent, transaction_of};
@@ -94,7 +94,7 @@ fn a_record_beyond_the_bounds_is_refused_with_its_length() {
 }
 
 #[test]
-fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_excess() {
+fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_limit() {
     let mut node = acquainted(Config { max_datagram: 548, ..config() });
     let fits = (0..1_000).rev().find(|len| node.put(NOW, &Record::plain(b"x", &[0; 1_000][..*len]), &Options::default()).is_ok());
     let fits = fits.unwrap();
@@ -102,7 +102,7 @@ fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_excess() 
     let mut node = acquainted(Config { max_datagram: 548, ..config() });
     let value = vec![0; fits + 7];
     let error = refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", &value), &Options::default()));
-    assert_eq!(error, PutError::TooLarge(7));
+    assert_eq!(error, PutError::TooLarge(fits));
 }
 
 #[test]
@@ -395,6 +395,21 @@ fn an_empty_node_does_nothing_until_it_is_started() {
     assert!(node.routing().peers().next().is_none() && node.store().is_empty());
     node.start(NOW, config(), Id::from_bytes([7; 20]), [42; 32]);
     assert!(node.ping(NOW, at("192.0.2.1:1")).is_ok());
+}
+
+#[test]
+fn a_record_that_no_put_would_take_is_not_restored_either() {
+    let hour = Duration::from_secs(3_600);
+    let mut node = acquainted(Config::default());
+    let plain = Record::plain(b"x", b"y");
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &plain, hour, true)), RestoreError::Unsupported(Kind::Plain));
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)), RestoreError::Unsupported(Kind::Signed));
+    let mut node = acquainted(Config { verify: Some(|_, _, _| false), ..config() });
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)), RestoreError::Signature);
+    let moment = Duration::from_millis(999);
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &plain, moment, true)), RestoreError::Lifetime);
+    let options = Options { lifetime: moment, ..Options::default() };
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &plain, &options)), PutError::Lifetime);
 }
 
 #[test]

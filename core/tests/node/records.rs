@@ -277,13 +277,13 @@ fn a_put_that_everyone_refuses_says_why() {
 }
 
 #[test]
-fn networks_of_small_datagrams_carry_what_fits_and_name_the_excess_of_what_does_not() {
+fn networks_of_small_datagrams_carry_what_fits_and_name_the_limit_to_what_does_not() {
     for (max_datagram, fits) in [(127, 12), (548, 433)] {
         let mut net = Net::joined(51, 20, Config { max_datagram, ..config() });
         net.tap = Some(Vec::new());
         let value = vec![7; fits + 1];
         let now = net.now;
-        assert_eq!(net.node(2).put(now, &Record::plain(KEY, &value), &once()), Err(PutError::TooLarge(1)));
+        assert_eq!(net.node(2).put(now, &Record::plain(KEY, &value), &once()), Err(PutError::TooLarge(fits)));
         put(&mut net, 2, KEY, &value[..fits], &once());
         assert_eq!(get(&mut net, 17, KEY).as_deref(), Some(&value[..fits]));
         let largest = net.tap.take().unwrap().iter().map(|seen| seen.bytes.len()).max().unwrap();
