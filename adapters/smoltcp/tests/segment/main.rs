@@ -2,6 +2,7 @@
 
 mod board;
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use kadlet::{Machine, Options, Outcome, Query, Record};
@@ -11,7 +12,7 @@ use board::{Family, Segment};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Waits for the end of an operation, and says whether it came to what was hoped for.
-fn ends(segment: &mut Segment, board: usize, query: Query, hoped: impl Fn(&Outcome<'_, core::net::SocketAddr>) -> bool) -> bool {
+fn ends(segment: &mut Segment, board: usize, query: Query, hoped: impl Fn(&Outcome<'_, SocketAddr>) -> bool) -> bool {
     let mut good = false;
     let ended = segment.run(MINUTE, |segment| match segment.boards[board].node.take(query) {
         Some(done) => {
@@ -153,7 +154,7 @@ fn an_asker_that_is_gone_holds_answers_up_for_a_while_only() {
 fn questions_that_wait_for_a_neighbour_hold_no_answer_up() {
     let mut segment = segment(Family::V4, 3, 0);
     join_all(&mut segment);
-    let (asker, nowhere) = (segment.address(0), std::net::SocketAddr::from(([10, 77, 0, 200], 4000)));
+    let (asker, nowhere) = (segment.address(0), SocketAddr::from(([10, 77, 0, 200], 4000)));
     let (now, node) = segment.node(0);
     node.ping(now, nowhere).unwrap();
     segment.run(Duration::from_millis(10), |_| false);
