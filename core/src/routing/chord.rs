@@ -172,7 +172,7 @@ impl Plan for Clockwise {
         let distance = |id: &Id| view.own().clockwise(id);
         let reach = distance(target);
         let followers = || view.verified().filter(|(_, entry)| distance(&entry.contact.id) >= reach);
-        if followers().next().is_none() {
+        if target == view.own() || followers().next().is_none() {
             return;
         }
         if view.covers(target) {

@@ -189,7 +189,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
                 let room = self.contacts.len().saturating_add(reserved) < self.contacts.capacity();
                 (room && self.spares(cell) < SPARES).then_some(Role::Spare)
             }
-            _ => Some(Role::Holder(cell.row)).map(inner),
+            _ => Some(inner(Role::Holder(cell.row))),
         }
     }
 
@@ -257,15 +257,31 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         if let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.dispensability(now)) {
             return Some(at);
         }
-        let role = |role| self.contacts.iter().enumerate().filter(move |(at, entry)| self.role(*at, entry) == role);
-        if role(Role::Lost).count() > self.contacts.capacity() / SHARE {
-            return role(Role::Lost).min_by_key(|(_, entry)| entry.age(now)).map(|(at, _)| at);
+        let failing = || self.contacts.iter().enumerate().filter(|(_, entry)| entry.state() == State::Failing);
+        let lost = || failing().filter(|(at, entry)| self.role(*at, entry) == Role::Lost);
+        if lost().count() > self.contacts.capacity() / SHARE {
+            return lost().min_by_key(|(_, entry)| entry.age(now)).map(|(at, _)| at);
         }
-        let worst = |cell: Cell| {
-            let others = role(Role::Spare).filter(move |(_, entry)| self.cell(entry) == cell);
-            others.reduce(|worst, other| if P::prefers(&self.rules.own, worst.1, other.1) { other } else { worst })
-        };
-        role(Role::Spare).map(|(_, entry)| self.cell(entry)).find(|cell| self.spares(*cell) > SPARES).and_then(worst).map(|(at, _)| at)
+        self.worst_of_many_spares()
+    }
+
+    /// The least preferred of a cell's spares, where they are too many. All contacts of a cell lie side by side.
+    fn worst_of_many_spares(&self) -> Option<usize> {
+        let (ahead, behind) = self.view().edges()?;
+        let prefers = |first, second| P::prefers(&self.rules.own, first, second);
+        let mut start = 0_usize;
+        for cell in self.contacts.chunk_by(|a, b| self.cell(a) == self.cell(b)) {
+            let verified = || cell.iter().zip(start..).filter(|(entry, _)| entry.is_verified());
+            let far = |at: usize| at > ahead && at < behind;
+            let holder = verified().reduce(|best, other| if prefers(other.0, best.0) { other } else { best });
+            let spares = || verified().filter(|(_, at)| far(*at) && holder.is_none_or(|(_, holder)| holder != *at));
+            if spares().count() > SPARES {
+                let worst = spares().reduce(|worst, other| if prefers(worst.0, other.0) { other } else { worst });
+                return worst.map(|(_, at)| at);
+            }
+            start = start.saturating_add(cell.len());
+        }
+        None
     }
 }
 
