@@ -21,13 +21,21 @@
 //! follows the target instead mended most of that (2 of 500 were left), for over half as many questions again. And recursion, which was
 //! not tried, takes its next hop from `closest`: Pastry's rule belongs there, since an iterative lookup sorts by `progress` anyway.
 
+mod chord;
+mod clock;
+mod entry;
 mod kademlia;
+mod pastry;
+mod ring;
 
 use core::time::Duration;
 
 use crate::{Address, Contact, Geometry, Id, Instant};
 
+pub use chord::{Chord, Clockwise};
 pub use kademlia::{Kademlia, Xor};
+pub use pastry::{Digits, Pastry};
+pub use ring::Ring;
 
 /// A table of contacts for one geometry.
 ///
@@ -71,6 +79,15 @@ pub trait Routing {
     /// verified ones only.
     fn closest(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
 
+    /// Writes those to whom a question about `target` should be passed on into `out`, best first, as many as there are and fit, and
+    /// says how many: verified ones who are nearer to where it ends than the own node. None if that is the own node.
+    fn toward(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize {
+        let count = self.closest(target, out);
+        let own = Self::Geometry::progress(target, &self.own());
+        let named = out.get(..count).unwrap_or(&[]);
+        named.iter().take_while(|contact| Self::Geometry::progress(target, &contact.id) < own).count()
+    }
+
     /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where fewer than k are
     /// verified, failing ones and those only heard of after them, up to k in all.
     fn seeds(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
@@ -81,6 +98,12 @@ pub trait Routing {
     /// How far from `key` its `k`-th responsible node would be in a network as dense as the own neighbourhood is; `None` while
     /// fewer than `k` neighbours are verified.
     fn expected_reach(&self) -> Option<crate::Distance>;
+
+    /// Who has to know the own node before it has joined, and hasn't asked it anything yet: in Chord the one before it, whose word
+    /// leads others to it. A join asks that contact again, so that it gets to know the own node. Nobody where there is no such rule.
+    fn awaited(&self) -> Option<Contact<Self::Address>> {
+        None
+    }
 
     /// A lookup of `target` has ended: what it covers needs no refresh for a while.
     fn looked_up(&mut self, now: Instant, target: &Id);
@@ -191,6 +214,23 @@ impl Limits {
         group_in_bucket: 0,
         group_in_table: 0,
     };
+
+    /// The largest k, which bounds a bucket.
+    pub(super) const MAX_K: usize = 32;
+
+    /// What was configured, clamped: no wait is below a second.
+    pub(super) fn clamped(&self) -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            k: self.k.clamp(1, Self::MAX_K as u8),
+            neighbourhood_min: self.neighbourhood_min.max(second),
+            neighbourhood_max: self.neighbourhood_max.max(self.neighbourhood_min).max(second),
+            refresh: self.refresh.max(second),
+            quiet: self.quiet.max(second),
+            group_in_bucket: self.group_in_bucket.max(1),
+            group_in_table: self.group_in_table.max(1),
+        }
+    }
 }
 
 impl Default for Limits {
