@@ -102,14 +102,3 @@ fn flipped(id: &Id, bit: usize) -> Id {
     }
     Id::from_bytes(bytes)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_drawn_is_what_the_inventors_of_splitmix64_draw() {
-        let mut clock = Clock::EMPTY;
-        assert_eq!([(); 3].map(|()| clock.draw()), [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F]);
-    }
-}
