@@ -106,12 +106,15 @@ pub(super) struct Tally {
     pub(super) in_the_way: Option<u64>,
     /// The size of an answer that was too large for us.
     pub(super) too_large: u16,
-    /// How often a store was sent again with a fresh token.
+    /// How often a store was sent again with a fresh token, or a join has asked again the one that is to know this node first.
     renewed: u8,
 }
 
 /// The most stores of one operation that are sent again with a fresh token.
 const RENEWALS: u8 = 64;
+
+/// How often a join asks the one that is to know this node first, before it ends without.
+const PRESENTATIONS: u8 = 8;
 
 impl Task {
     pub(super) fn is_upkeep(self) -> bool {
@@ -145,6 +148,11 @@ impl Tally {
     pub(super) const fn may_renew_token(&mut self) -> bool {
         self.renewed = self.renewed.saturating_add(1);
         self.renewed <= RENEWALS
+    }
+
+    pub(super) const fn may_present(&mut self) -> bool {
+        self.renewed = self.renewed.saturating_add(1);
+        self.renewed <= PRESENTATIONS
     }
 
     pub(super) fn refusal(&self) -> Option<(ErrorCode, u64)> {

@@ -155,16 +155,42 @@ impl<
             }
             return true;
         }
+        let joins = matches!(operation.task, Task::Bootstrap | Task::Rejoin) && !found.is_empty();
+        if joins && self.present(slot) {
+            return false;
+        }
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return false;
+        };
         let ending = match operation.task {
             Task::Get if operation.best(now).is_some() => Ending::Value,
             Task::Get if operation.tally.too_large > 0 => Ending::TooLarge,
-            _ if found.is_empty() => Ending::NoAnswer,
+            _ if operation.lookup.closest().is_empty() => Ending::NoAnswer,
             Task::Get => Ending::NotFound,
             Task::Bootstrap => Ending::Joined,
             _ => Ending::Nodes,
         };
         self.end(now, slot, ending);
         false
+    }
+
+    /// A join isn't over before those know this node who have to: asks whom the table awaits once more. False if there is no need, or no use.
+    fn present(&mut self, slot: u8) -> bool {
+        let Some(contact) = self.table.awaited().filter(|_| self.config.serve) else {
+            return false;
+        };
+        if !self.operations.get_mut(usize::from(slot)).is_some_and(|operation| operation.tally.may_present()) {
+            return false;
+        }
+        // With the token that it gave, so that it may well ask back.
+        if !self.ask(Owner::Seed { slot }, contact.address, Some(contact.id), None) {
+            return false;
+        }
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.seeds = operation.seeds.saturating_add(1);
+            operation.tally.asked = operation.tally.asked.saturating_add(1);
+        }
+        true
     }
 
     fn end_store(&mut self, now: Instant, slot: u8) {
