@@ -70,6 +70,9 @@ impl<A: Address> Table<'_, A> {
                 if recovered && self.is_near(at) {
                     self.neighbour_came(now);
                 }
+                if !recovered && known.is_some_and(|old| self.clock.moved(old.due, entry.due)) {
+                    return;
+                }
             }
             _ => {
                 self.forget(&contact.id);
