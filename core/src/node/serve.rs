@@ -212,8 +212,12 @@ impl<
             0 => self.store.capacity() / 4,
             set => set,
         };
-        if held.is_none()
-            && source.is_some_and(|source| self.store.bytes() + self.store.len() * RECORD_COST >= quota && self.bytes_from(source) >= quota)
+        // Nobody gets round it by letting small records grow, or by taking another source's over.
+        let own = held.as_ref().filter(|held| held.notes.source == source).map_or(0, |held| held.stored.value.len() + RECORD_COST);
+        if record.value.len() + RECORD_COST > own
+            && source.is_some_and(|source| {
+                self.store.bytes() + self.store.len() * RECORD_COST >= quota && self.bytes_from(source).saturating_sub(own) >= quota
+            })
         {
             return Err((ErrorCode::Full, 0));
         }

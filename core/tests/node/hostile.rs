@@ -1,6 +1,7 @@
 //! Bad input: dropped and counted by kind, and of no effect.
 
 use core::net::SocketAddrV4;
+use core::time::Duration;
 
 use kadlet::wire::{Answer, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token, Transaction};
 use kadlet::{Config, Id, Machine, Options, Outcome, Record, Routing, Stats, Store, wire};
@@ -101,7 +102,7 @@ fn another_id_at_a_contacts_address_evicts_the_contact() {
     assert!(node.routing().get(&peer().contact.id).is_none());
     assert!(node.routing().get(&other.contact.id).is_none(), "nor does the other get in by that");
     let mut now = NOW;
-    idle(&mut *node, &mut now, core::time::Duration::from_secs(60));
+    idle(&mut *node, &mut now, Duration::from_secs(60));
     assert!(matches!(node.take(query).unwrap().outcome, Outcome::Failed(_)));
 }
 
@@ -131,7 +132,7 @@ fn a_token_that_does_not_hold_is_counted_and_stores_nothing() {
         assert!(node.store().is_empty());
     }
     assert_eq!((node.stats().bad_tokens, node.stats().refused_stores), (3, 4));
-    let later = NOW + core::time::Duration::from_secs(601);
+    let later = NOW + Duration::from_secs(601);
     peer().ask(&mut *node, later, store, Some(token));
     assert_eq!(node.stats().bad_tokens, 4, "ten minutes later it is too old");
     let answer = peer().ask(&mut *node, NOW, store, Some(token));
@@ -164,7 +165,7 @@ fn a_flood_from_forged_prefixes_starves_neither_a_proved_asker_nor_answers_to_ow
     let mut query = None;
     let mut pongs = 0;
     for round in 0..300 {
-        now = now + core::time::Duration::from_millis(10);
+        now = now + Duration::from_millis(10);
         for _ in 0..50 {
             // A third of them in the name of the asker's own prefix.
             let [a, b, c, d] = random.bytes();
@@ -187,7 +188,7 @@ fn a_flood_from_forged_prefixes_starves_neither_a_proved_asker_nor_answers_to_ow
         node.handle_timeout(now);
         if let Some(done) = query.and_then(|query| node.take(query)) {
             assert!(matches!(done.outcome, Outcome::Pong { .. }), "{:?}", done.outcome);
-            assert!(done.report.took < core::time::Duration::from_millis(50));
+            assert!(done.report.took < Duration::from_millis(50));
             (query, pongs) = (None, pongs + 1);
         }
     }
@@ -277,4 +278,24 @@ fn one_prefix_may_fill_a_quarter_of_the_store_unless_set_otherwise() {
         let stored = (0..32).take_while(|n| store([*n; 156])).count();
         assert_eq!(stored, usize::div_ceil(taken, 256), "each counts as 256 bytes");
     }
+}
+
+#[test]
+fn records_that_grow_or_change_hands_count_against_the_quota_too() {
+    let mut node = node4(config());
+    let mut now = NOW;
+    let other = Peer::new(id(&[0x81]), at("203.0.113.1:4000"));
+    let tokens = [peer(), other].map(|peer| peer.token(&mut *node, now));
+    let mut store = |peer: Peer<SocketAddrV4>, token: Token, name: u8, len: usize| {
+        now = now + Duration::from_millis(5);
+        let value = vec![name; len];
+        let request = Request::Store { record: Record::plain(&[name], &value), lifetime: 60, compare: None, handover: false };
+        let answer = peer.ask(&mut *node, now, request, Some(token));
+        matches!(answer_of::<SocketAddrV4>(&answer), Answer::Stored { .. })
+    };
+    assert!((0..20).all(|name| store(peer(), tokens[0], name, 1)), "20 times 101 bytes, of 2,048");
+    assert_eq!((0..20).filter(|name| store(peer(), tokens[0], *name, 900)).count(), 1);
+    assert!((0..20).all(|name| store(peer(), tokens[0], name, 1)), "what doesn't grow is always taken");
+    let taken_over = (0..20).filter(|name| store(other, tokens[1], *name, 900)).count();
+    assert_eq!(taken_over, 3, "a thousand bytes each");
 }
