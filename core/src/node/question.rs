@@ -1,5 +1,7 @@
 //! Questions of ours: who asked them, and what they say when they are polled.
 
+use core::time::Duration;
+
 use super::operation::Task;
 use super::{Node, Transmit};
 use crate::record::Record;
@@ -128,7 +130,10 @@ impl<
             Task::Get | Task::WriteBack => self.buffers.get(usize::from(buffer?))?.record(now)?,
             _ => {
                 let held = self.store.get(self.store.find(&key)?)?;
-                (held.record(now), held.notes.expires.since(now))
+                let left = held.notes.expires.since(now);
+                // Its own publisher has it held no shorter than asked for, though the search took time; others hold it no longer.
+                let started = matches!(task, Task::Put | Task::Republish) && left.subsec_nanos() > 0;
+                (held.record(now), left + Duration::from_secs(u64::from(started)))
             }
         };
         match u32::try_from(left.as_secs()).unwrap_or(u32::MAX) {

@@ -445,3 +445,19 @@ fn a_ping_for_which_no_question_is_free_waits_for_one() {
     assert!(matches!(done.outcome, Outcome::Pong { contact, .. } if contact == peer.contact), "{:?}", done.outcome);
     assert_eq!((done.report.asked, done.report.answered), (1, 1));
 }
+
+#[test]
+fn the_shortest_lifetime_outlasts_the_search_for_its_holders() {
+    let mut node = acquainted(config());
+    let mut now = NOW;
+    let options = Options { lifetime: Duration::from_secs(1), ..Options::default() };
+    let query = node.put(now, &Record::plain(b"x", b"y"), &options).unwrap();
+    for _ in 0..2 {
+        for (to, bytes) in sent(&mut *node, now) {
+            now = now + Duration::from_millis(20);
+            deliver(&mut *node, now, to, &first().empty_answer(&bytes));
+        }
+    }
+    let done = node.take(query).unwrap();
+    assert!(matches!(done.outcome, Outcome::Stored { .. }), "{:?}", done.outcome);
+}
