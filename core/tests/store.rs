@@ -147,6 +147,18 @@ fn the_farthest_of_the_heaviest_source_gives_way() {
 }
 
 #[test]
+fn the_farthest_record_stays_while_its_source_holds_less_than_another() {
+    on_each::<9, 300>(|store| {
+        let records = farthest_first(4, 100);
+        for (source, index) in [(1, 1), (1, 2), (2, 0)] {
+            store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
+        }
+        assert_eq!(store.put(NOW, &Record::immutable(&records[3].1), from(3)), Ok(Put::New));
+        assert_eq!([0, 1, 2].map(|index| store.notes(&records[index].0).is_some()), [true, false, true]);
+    });
+}
+
+#[test]
 fn the_newcomer_is_turned_away_when_its_source_is_the_heaviest_and_it_the_farthest() {
     on_each::<9, 300>(|store| {
         let records = farthest_first(4, 100);

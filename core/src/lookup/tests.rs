@@ -161,6 +161,8 @@ fn depth_counts_the_steps_from_the_own_table() {
     lookup.named(&id(4), contact(2));
     lookup.named(&id(99), contact(1));
     assert_eq!([8, 4, 2, 1, 77].map(|first| lookup.depth_of(&id(first))), [1, 2, 3, 1, 0]);
+    lookup.answered(&id(2), None);
+    assert_eq!(lookup.best().map(Entry::depth), Some(3));
 }
 
 #[test]
@@ -202,6 +204,21 @@ fn a_group_is_limited_beyond_the_closest() {
         assert!(lookup.insert(contact(exempt)));
     }
     assert_eq!(numbers(lookup.heard())[..5], [9, 10, 29, 30, 40]);
+}
+
+#[test]
+fn whom_a_newcomer_pushes_out_of_the_closest_goes_where_its_group_is_then_too_large() {
+    let mut lookup = Lookup::<Xor, Place, BOUND>::EMPTY;
+    lookup.start(Id::ZERO, Limits { k: 3, alpha: 3, group: 2 });
+    for first in [40, 41, 42] {
+        lookup.insert(grouped(first, 1));
+    }
+    lookup.insert(grouped(10, 2));
+    assert_eq!(numbers(lookup.heard()), [10, 40, 41], "three of a group among the three closest, two with one beyond");
+    lookup.insert(grouped(11, 2));
+    assert_eq!(numbers(lookup.heard()), [10, 11, 40, 41], "two are within the limit");
+    lookup.insert(grouped(12, 1));
+    assert_eq!(numbers(lookup.heard()), [10, 11, 12, 40], "a third makes room for itself once");
 }
 
 #[test]

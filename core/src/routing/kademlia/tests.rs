@@ -201,6 +201,32 @@ fn when_the_array_is_full_the_largest_bucket_gives_way() {
 }
 
 #[test]
+fn in_a_full_array_a_bucket_gives_way_only_to_one_smaller_by_two() {
+    let mut table = Kademlia::<u16, 6>::EMPTY;
+    table.start(T0, OWN, &Limits { k: 3, ..LIMITS }, 7);
+    let all = [(9, 0), (10, 0), (11, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1)];
+    for (depth, rest) in all {
+        table.answered(T0, contact(depth, rest), None);
+    }
+    let sizes = [0, 1].map(|depth| verified(&table).iter().filter(|peer| peer.id.common_prefix_len(&OWN) == depth).count());
+    assert_eq!(sizes, [2, 1], "the first of the smaller bucket got a place, the second would only turn the sizes round");
+}
+
+#[test]
+fn of_contacts_that_begin_alike_the_nearest_are_named() {
+    let mut table = with_neighbours();
+    table.answered(T0, contact(0, 1), None);
+    table.answered(T0, contact(0, 2), None);
+    for (target, nearest) in [(1, [1, 2]), (3, [2, 1])] {
+        for room in [1, 2] {
+            let mut named = [Contact::EMPTY; 2];
+            table.closest(&id(0, target), &mut named[..room]);
+            assert_eq!(named[..room], nearest.map(|rest| contact(0, rest))[..room], "near {target}");
+        }
+    }
+}
+
+#[test]
 fn only_an_answer_changes_an_address_and_only_of_one_that_fails() {
     let mut table: Small = start();
     table.answered(T0, contact(0, 1), None);
@@ -239,6 +265,20 @@ fn a_spare_is_asked_when_one_of_its_bucket_fails_and_takes_its_place() {
     assert_eq!(times(&questions, contact(0, 3)), [42], "then the next");
     table.answered(after(44), contact(0, 3), None);
     assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 2), contact(0, 3)]);
+}
+
+#[test]
+fn a_spare_is_not_asked_while_its_bucket_is_full_of_contacts_that_answer() {
+    let mut table = with_neighbours();
+    for rest in [1, 2, 3, 4] {
+        table.answered(T0, contact(0, rest), None);
+    }
+    table.failed(after(1), &id(0, 3));
+    let waiting = contact(0, 4);
+    assert!(table.get(&waiting.id).is_some());
+    assert_eq!(times(&asked(&mut table, 1, 20), waiting), [] as [u64; 0]);
+    table.evict(after(20), &id(0, 1));
+    assert_eq!(times(&asked(&mut table, 20, 30), waiting).len(), 1, "now there is a place");
 }
 
 #[test]
@@ -322,6 +362,43 @@ fn the_closest_are_exempt_from_network_limits_for_as_long_as_they_are() {
     assert_eq!(table.peers().filter(|peer| peer.contact.address.group().is_some()).count(), 2);
 }
 
+/// A table whose closest contacts are of no address group.
+fn with_exempt_neighbours() -> Kademlia<SocketAddrV4, 64> {
+    let mut table = Kademlia::EMPTY;
+    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
+    for rest in 0..4 {
+        table.answered(T0, at(20, rest, [10, 0, 0, rest]), None);
+    }
+    table
+}
+
+#[test]
+fn in_a_bucket_with_two_of_a_network_a_third_gets_the_place_of_a_silent_one() {
+    let mut table = with_exempt_neighbours();
+    for rest in [0, 1, 2] {
+        table.answered(T0, at(0, rest, [192, 0, 2, rest]), None);
+    }
+    assert!(table.get(&id(0, 2)).is_none());
+    table.failed(after(1), &id(0, 0));
+    table.answered(after(2), at(0, 2, [192, 0, 2, 2]), None);
+    assert!(table.peers().filter(|peer| peer.contact.address.group().is_some()).all(|peer| peer.state == State::Verified));
+    assert_eq!([0, 1, 2].map(|rest| table.peers().any(|peer| peer.contact.id == id(0, rest))), [false, true, true]);
+}
+
+#[test]
+fn in_a_table_with_ten_of_a_network_another_gets_the_place_of_a_silent_one_wherever_it_is() {
+    let mut table = with_exempt_neighbours();
+    for (depth, rest) in (0..5).flat_map(|depth| [(depth, 0), (depth, 1)]) {
+        table.answered(T0, at(depth, rest, [192, 0, 2, rest]), None);
+    }
+    table.failed(after(1), &id(2, 1));
+    table.answered(after(2), at(4, 2, [192, 0, 2, 2]), None);
+    assert!(table.get(&id(4, 2)).is_none() && table.get(&id(2, 1)).is_some(), "its own bucket has two already");
+    table.answered(after(2), at(7, 0, [192, 0, 2, 2]), None);
+    assert_eq!(table.get(&id(7, 0)).map(|peer| peer.state), Some(State::Verified));
+    assert!(!table.peers().any(|peer| peer.contact.id == id(2, 1)));
+}
+
 #[test]
 fn the_neighbourhood_is_checked_at_once_then_in_doubling_steps_up_to_fifteen_minutes() {
     let mut table = with_neighbours();
@@ -344,6 +421,18 @@ fn a_change_brings_the_next_check_near_and_starts_the_steps_again() {
     assert_eq!(second.len(), 1, "{second:?}");
     let third = checks(&asked(&mut table, first[0] + 31, second[0] + 61));
     assert_eq!(third.len(), 1, "{third:?}");
+}
+
+#[test]
+fn only_the_first_failure_of_a_neighbour_is_a_change() {
+    let mut table = with_neighbours();
+    table.answered(T0, contact(0, 1), None);
+    let before = table.changed();
+    table.failed(after(10), &id(0, 1));
+    assert_eq!(table.changed(), before, "a far one");
+    table.failed(after(20), &id(10, 0));
+    table.failed(after(30), &id(10, 0));
+    assert_eq!(table.changed(), after(20));
 }
 
 #[test]
