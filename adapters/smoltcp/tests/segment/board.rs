@@ -1,0 +1,205 @@
+//! Boards on one Ethernet segment in simulated time: each has its own smoltcp interface, with real ARP and NDP, and runs the
+//! superloop of the crate's page. The switch between them loses frames from a seed.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use kadlet::{Config, FixedStore, Id, Kademlia, Node};
+use kadlet_smoltcp::{Driver, time};
+use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketSet};
+use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::socket::udp;
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
+
+pub(crate) const PORT: u16 = 4000;
+/// How long a frame is on its way, in microseconds.
+const TRIP: i64 = 100;
+
+pub(crate) type Mote = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>, 4>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+pub(crate) struct Board {
+    pub(crate) node: Mote,
+    pub(crate) driver: Driver,
+    pub(crate) sockets: SocketSet<'static>,
+    pub(crate) iface: Interface,
+    pub(crate) plugged: bool,
+    /// Turns of the superloop.
+    pub(crate) turns: u64,
+    port: Port,
+    wake: Option<Instant>,
+}
+
+pub(crate) struct Segment {
+    pub(crate) boards: Vec<Board>,
+    pub(crate) now: Instant,
+    /// Frames lost, in a thousand.
+    pub(crate) loss: u64,
+    family: Family,
+    random: u64,
+    /// Frames on their way: when they arrive, at whom.
+    wire: VecDeque<(Instant, usize, Vec<u8>)>,
+}
+
+impl Segment {
+    pub(crate) fn new(family: Family, count: u8, seed: u64) -> Self {
+        let boards = (0..count).map(|number| Board::new(family, number)).collect();
+        Self { boards, now: Instant::ZERO, loss: 0, family, random: seed, wire: VecDeque::new() }
+    }
+
+    pub(crate) fn address(&self, board: usize) -> SocketAddr {
+        SocketAddr::new(ip(self.family, u8::try_from(board).unwrap()), PORT)
+    }
+
+    pub(crate) fn node(&mut self, board: usize) -> (kadlet::Instant, &mut Mote) {
+        // A command given between turns: the loop is to see it at once.
+        let board = &mut self.boards[board];
+        board.wake = Some(Instant::ZERO);
+        (time(self.now), &mut board.node)
+    }
+
+    /// Runs until `done` or for so long. Says whether it was done.
+    pub(crate) fn run(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now + limit.into();
+        while self.now < end {
+            if done(self) {
+                return true;
+            }
+            self.step(end);
+        }
+        false
+    }
+
+    /// The next moment at which anything happens.
+    fn step(&mut self, end: Instant) {
+        let wakes = self.boards.iter().filter(|board| board.plugged).filter_map(|board| board.wake);
+        let next = wakes.chain(self.wire.front().map(|(at, ..)| *at)).min().unwrap_or(end);
+        // A turn takes time, so that a loop which never sleeps comes to its end.
+        self.now = next.max(self.now + Duration::from_micros(10).into()).min(end);
+        while self.wire.front().is_some_and(|(at, ..)| *at <= self.now) {
+            let (_, to, frame) = self.wire.pop_front().unwrap();
+            self.boards[to].port.received.push_back(frame);
+        }
+        for from in 0..self.boards.len() {
+            self.boards[from].turn(self.now);
+            while let Some(frame) = self.boards[from].port.sent.pop_front() {
+                self.forward(from, &frame);
+            }
+        }
+    }
+
+    fn forward(&mut self, from: usize, frame: &[u8]) {
+        let group = frame[0] & 1 == 1;
+        for to in (0..self.boards.len()).filter(|to| *to != from) {
+            let taken = self.boards[from].plugged && self.boards[to].plugged && (group || frame[..6] == mac(u8::try_from(to).unwrap()).0);
+            if taken && self.random() % 1000 >= self.loss {
+                self.wire.push_back((self.now + Duration::from_micros(TRIP.unsigned_abs()).into(), to, frame.to_vec()));
+            }
+        }
+    }
+
+    /// SplitMix64.
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+impl Board {
+    fn new(family: Family, number: u8) -> Self {
+        let mut port = Port::default();
+        let config = InterfaceConfig::new(HardwareAddress::Ethernet(mac(number)));
+        let mut iface = Interface::new(config, &mut port, Instant::ZERO);
+        let prefix = if family == Family::V4 { 24 } else { 64 };
+        iface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(ip(family, number).into(), prefix)).unwrap());
+        let mut sockets = SocketSet::new(Vec::new());
+        let driver = Driver::new(sockets.add(socket(8, 2560, 2560))).with_questions(sockets.add(socket(2, 64, 1232)));
+        let config = Config { plain: true, ..Config::default() };
+        let id = Id::from_bytes([number.wrapping_mul(37).wrapping_add(11); 20]);
+        let node = Mote::new(kadlet::Instant::ZERO, config, id, [number + 1; 32]);
+        Self { node, driver, sockets, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
+    }
+
+    /// A turn of the superloop, if an interrupt or the time wakes it.
+    fn turn(&mut self, now: Instant) {
+        if !self.plugged || (self.port.received.is_empty() && self.wake.is_none_or(|wake| wake > now)) {
+            return;
+        }
+        self.turns += 1;
+        self.iface.poll(now, &mut self.port, &mut self.sockets);
+        let due = self.driver.poll(now, &mut self.node, &mut self.sockets);
+        self.wake = due.into_iter().chain(self.iface.poll_at(now, &self.sockets)).min();
+    }
+}
+
+fn socket(datagrams: usize, receive: usize, transmit: usize) -> udp::Socket<'static> {
+    let buffer = |bytes| udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; datagrams], vec![0; bytes]);
+    let mut socket = udp::Socket::new(buffer(receive), buffer(transmit));
+    socket.bind(PORT).unwrap();
+    socket
+}
+
+fn mac(number: u8) -> EthernetAddress {
+    EthernetAddress([2, 0, 0, 0, 1, number])
+}
+
+fn ip(family: Family, number: u8) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::from([10, 77, 0, number + 1]),
+        Family::V6 => IpAddr::from([0xfd00, 0x77, 0, 0, 0, 0, 0, u16::from(number) + 1]),
+    }
+}
+
+#[derive(Default)]
+struct Port {
+    received: VecDeque<Vec<u8>>,
+    sent: VecDeque<Vec<u8>>,
+}
+
+struct Received(Vec<u8>);
+struct Sent<'a>(&'a mut VecDeque<Vec<u8>>);
+
+impl Device for Port {
+    type RxToken<'a> = Received;
+    type TxToken<'a> = Sent<'a>;
+
+    fn receive(&mut self, _: Instant) -> Option<(Received, Sent<'_>)> {
+        Some((Received(self.received.pop_front()?), Sent(&mut self.sent)))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Sent<'_>> {
+        Some(Sent(&mut self.sent))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = 1514;
+        capabilities
+    }
+}
+
+impl phy::RxToken for Received {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(&self.0)
+    }
+}
+
+impl phy::TxToken for Sent<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let mut frame = vec![0; len];
+        let result = f(&mut frame);
+        self.0.push_back(frame);
+        result
+    }
+}
