@@ -72,7 +72,7 @@ pub struct Sleep {
 
 impl Sleep {
     /// Sleeps until a frame waits or the time has come, in microseconds of the clock; without a time, for a frame alone.
-    pub fn until<B: Bus>(&mut self, due: Option<u64>, nic: &mut impl Nic, clock: &mut Clock<B>) {
+    pub fn until<B: Bus>(&mut self, due: Option<u64>, nic: &mut (impl Nic + ?Sized), clock: &mut Clock<B>) {
         loop {
             SCB::clear_pendst();
             // After `arm`, as the controller holds its line until then; a frame that comes now makes it pending again.

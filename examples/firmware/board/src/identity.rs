@@ -35,7 +35,7 @@ impl Number {
     }
 }
 
-/// What the board is told when it starts, as `boot=2 bootstrap=10.77.0.1:4000 get=hello,board-12 every=5`.
+/// What the board is told when it starts, as `boot=2 bootstrap=10.77.0.1:4000 get=hello,board-12 every=5 quiet=60`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arguments<'a> {
     /// How often it has been started before; the emulator keeps no count of its own.
@@ -46,6 +46,8 @@ pub struct Arguments<'a> {
     pub get: List<&'a str>,
     /// Seconds from one value of the sensor to the next; 0 for none.
     pub every: u32,
+    /// After so many seconds the sensor rests, and the board only serves; 0: never.
+    pub quiet: u32,
 }
 
 /// At most [`MAX_LISTED`] things that were separated by commas.
@@ -71,6 +73,7 @@ impl<'a> Arguments<'a> {
             bootstrap: collect(list("bootstrap").filter_map(|address| address.parse().ok())),
             get: collect(list("get")),
             every: number("every").unwrap_or(10),
+            quiet: number("quiet").unwrap_or(0),
         }
     }
 }
@@ -125,8 +128,8 @@ mod tests {
 
     #[test]
     fn arguments_come_in_any_order_after_a_name() {
-        let read = Arguments::parse("fw every=5 get=hello,board-12 bootstrap=10.77.0.1:4000,10.77.0.2:4001 boot=3");
-        assert_eq!((read.boot, read.every), (3, 5));
+        let read = Arguments::parse("fw every=5 quiet=60 get=hello,board-12 bootstrap=10.77.0.1:4000,10.77.0.2:4001 boot=3");
+        assert_eq!((read.boot, read.every, read.quiet), (3, 5, 60));
         assert!(read.get.iter().eq(["hello", "board-12"]));
         assert!(read.bootstrap.iter().eq(["10.77.0.1:4000", "10.77.0.2:4001"].map(|address| address.parse().unwrap())));
     }
