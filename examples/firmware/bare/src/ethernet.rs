@@ -7,13 +7,13 @@ use smoltcp::time::Instant;
 /// A controller, and room for a frame in each direction.
 pub(crate) struct Ethernet<N> {
     pub(crate) nic: N,
-    received: [u8; MAX_FRAME],
-    sent: [u8; MAX_FRAME],
+    received: &'static mut [u8; MAX_FRAME],
+    sent: &'static mut [u8; MAX_FRAME],
 }
 
 impl<N: Nic> Ethernet<N> {
-    pub(crate) const fn new(nic: N) -> Self {
-        Self { nic, received: [0; MAX_FRAME], sent: [0; MAX_FRAME] }
+    pub(crate) const fn new(nic: N, [received, sent]: &'static mut [[u8; MAX_FRAME]; 2]) -> Self {
+        Self { nic, received, sent }
     }
 }
 
@@ -28,12 +28,12 @@ impl<N: Nic> Device for Ethernet<N> {
         N: 'a;
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sending<'_, N>)> {
-        let len = self.nic.receive(&mut self.received)?;
-        Some((Received(&self.received[..len]), Sending { nic: &mut self.nic, frame: &mut self.sent }))
+        let len = self.nic.receive(self.received)?;
+        Some((Received(&self.received[..len]), Sending { nic: &mut self.nic, frame: self.sent }))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Sending<'_, N>> {
-        Some(Sending { nic: &mut self.nic, frame: &mut self.sent })
+        Some(Sending { nic: &mut self.nic, frame: self.sent })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -9,7 +9,7 @@ mod sensor;
 use core::net::SocketAddrV4;
 
 use board::identity::{self, Arguments, Number};
-use board::nic::Nic;
+use board::nic::{MAX_FRAME, Nic};
 use board::{Board, host, stack};
 use kadlet::record::Verifier;
 use kadlet::{Config, FixedStore, Id, Kademlia, Machine, Node};
@@ -33,6 +33,7 @@ const REPORT: u64 = 10_000_000;
 static NODE: ConstStaticCell<Mote> = ConstStaticCell::new(Mote::empty());
 static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers {
     line: [0; host::MAX_LINE],
+    frames: [[0; MAX_FRAME]; 2],
     received: [0; 2_560],
     answers: [0; 2_560],
     questions: [0; 1_232],
@@ -41,6 +42,7 @@ static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers {
 /// What would be too much for the stack.
 struct Buffers {
     line: [u8; host::MAX_LINE],
+    frames: [[u8; MAX_FRAME]; 2],
     received: [u8; 2_560],
     answers: [u8; 2_560],
     questions: [u8; 1_232],
@@ -59,7 +61,7 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
     let config = Config { plain: true, verify, ..Config::DEFAULT };
     node.start(kadlet::Instant::from_micros(clock.now()), config, Id::from_bytes(identity::id(mac)), seed);
 
-    let mut device = Ethernet::new(nic);
+    let mut device = Ethernet::new(nic, &mut buffers.frames);
     let mut config = smoltcp::iface::Config::new(EthernetAddress(mac).into());
     config.random_seed = u64::from_le_bytes([seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], seed[6], seed[7]]);
     let mut iface = Interface::new(config, &mut device, instant(clock.now()));
@@ -71,7 +73,8 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
     let mut metadata = [[udp::PacketMetadata::EMPTY; 8]; 3];
     let [received, answers, questions] = &mut metadata;
     let ring = udp::PacketBuffer::new;
-    let mut answers = udp::Socket::new(ring(&mut received[..], &mut buffers.received[..]), ring(&mut answers[..], &mut buffers.answers[..]));
+    let mut answers =
+        udp::Socket::new(ring(&mut received[..], &mut buffers.received[..]), ring(&mut answers[..], &mut buffers.answers[..]));
     let mut questions = udp::Socket::new(ring(&mut [][..], &mut [][..]), ring(&mut questions[..], &mut buffers.questions[..]));
     // Neither fails: both are new, and the port isn't 0.
     let _ = answers.bind(identity::PORT);

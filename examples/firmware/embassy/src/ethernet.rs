@@ -16,13 +16,13 @@ type Shared = RefCell<&'static mut dyn Nic>;
 pub(crate) struct Ethernet {
     nic: &'static Shared,
     mac: [u8; 6],
-    received: [u8; MAX_FRAME],
-    sent: [u8; MAX_FRAME],
+    received: &'static mut [u8; MAX_FRAME],
+    sent: &'static mut [u8; MAX_FRAME],
 }
 
 impl Ethernet {
-    pub(crate) const fn new(nic: &'static Shared, mac: [u8; 6]) -> Self {
-        Self { nic, mac, received: [0; MAX_FRAME], sent: [0; MAX_FRAME] }
+    pub(crate) const fn new(nic: &'static Shared, mac: [u8; 6], [received, sent]: &'static mut [[u8; MAX_FRAME]; 2]) -> Self {
+        Self { nic, mac, received, sent }
     }
 }
 
@@ -32,12 +32,12 @@ impl Driver for Ethernet {
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received<'_>, Sending<'_>)> {
         RECEIVED.register(cx.waker());
-        let len = self.nic.borrow_mut().receive(&mut self.received)?;
-        Some((Received(&mut self.received[..len]), Sending { nic: self.nic, frame: &mut self.sent }))
+        let len = self.nic.borrow_mut().receive(self.received)?;
+        Some((Received(&mut self.received[..len]), Sending { nic: self.nic, frame: self.sent }))
     }
 
     fn transmit(&mut self, _: &mut Context<'_>) -> Option<Sending<'_>> {
-        Some(Sending { nic: self.nic, frame: &mut self.sent })
+        Some(Sending { nic: self.nic, frame: self.sent })
     }
 
     fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {

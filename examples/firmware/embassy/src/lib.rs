@@ -15,7 +15,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use board::identity::{self, Arguments, Number};
-use board::nic::Nic;
+use board::nic::{MAX_FRAME, Nic};
 use board::{Board, host};
 use embassy_executor::raw::Executor;
 use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
@@ -29,6 +29,7 @@ type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
 
 static NODE: ConstStaticCell<Resources<Mote>> = ConstStaticCell::new(Resources::new(Mote::empty()));
 static LINE: ConstStaticCell<[u8; host::MAX_LINE]> = ConstStaticCell::new([0; host::MAX_LINE]);
+static FRAMES: ConstStaticCell<[[u8; MAX_FRAME]; 2]> = ConstStaticCell::new([[0; MAX_FRAME]; 2]);
 static ARGUMENTS: StaticCell<Arguments<'static>> = StaticCell::new();
 static STACK: StaticCell<StackResources<2>> = StaticCell::new();
 static NIC: StaticCell<RefCell<&'static mut dyn Nic>> = StaticCell::new();
@@ -59,7 +60,7 @@ pub fn run(board: Board<&'static mut dyn Nic>) -> ! {
         dns_servers: heapless::Vec::new(),
     });
     let random = u64::from_le_bytes([seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], seed[6], seed[7]]);
-    let (stack, network) = embassy_net::new(Ethernet::new(nic, mac), config, STACK.init(StackResources::new()), random);
+    let (stack, network) = embassy_net::new(Ethernet::new(nic, mac, FRAMES.take()), config, STACK.init(StackResources::new()), random);
     let (dht, node) = kadlet_embassy::new(NODE.take(), stack, identity::PORT, |node, now| {
         node.start(now, kadlet::Config { plain: true, ..kadlet::Config::DEFAULT }, Id::from_bytes(identity::id(mac)), seed);
     });

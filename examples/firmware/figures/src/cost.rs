@@ -129,7 +129,13 @@ fn contact(number: usize, random: &mut u64) -> Contact<SocketAddrV4> {
 fn request(token: Option<Token>) -> [u8; ASKED] {
     let mut random = 42;
     let target = Id::from_bytes(core::array::from_fn(|_| next(&mut random)));
-    let header = Header { geometry: 1, network: 0, transaction: Transaction([3; 8]), sender: contact(0, &mut random).id, features: Features::SERVES };
+    let header = Header {
+        geometry: 1,
+        network: 0,
+        transaction: Transaction([3; 8]),
+        sender: contact(0, &mut random).id,
+        features: Features::SERVES,
+    };
     let message = |padding| {
         let body = Body::Request { largest: (MAX_DATAGRAM - SEAL) as u16, token, request: Request::FindNode { target }, padding };
         Message::<SocketAddrV4> { header, body }
