@@ -173,4 +173,9 @@ mod tests {
         let tokens = tokens();
         assert_ne!(tokens.make(NOW, &1_u16, &ASKER), tokens.make(NOW, &1_u32, &ASKER));
     }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        assert_eq!(std::format!("{:?}", tokens()), "Tokens { .. }");
+    }
 }

@@ -236,3 +236,11 @@ fn a_store_that_was_not_started_takes_nothing() {
     none.remove(0);
     assert_eq!(none.expire(NOW), Instant::NEVER);
 }
+
+#[test]
+fn a_refusal_says_why() {
+    assert!(StoreError::TooLarge(1_000).to_string().contains("1000 bytes"));
+    assert!(StoreError::Full.to_string().contains("full"));
+    let newer = kadlet::record::Version { number: 5, digest: 0 };
+    assert!(StoreError::Outdated(newer).to_string().contains("number 5"));
+}

@@ -7,8 +7,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use kadlet::record::Proof;
-use kadlet::store::StoreError;
-use kadlet::{Contact, Done, Id, Instant, Key, Machine, Options, Outcome, Query, Record, Stats};
+use kadlet::{Contact, Done, Id, Instant, Key, Machine, Options, Outcome, Query, Record, RestoreError, Stats};
 
 use crate::shared::{Call, Shared, now};
 use crate::{Error, Got, Losses, News, Pong, Stored};
@@ -142,8 +141,8 @@ impl<'d, M: Machine> Handle<'d, M> {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; the store is as it was.
-    pub fn restore_record(&self, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError> {
+    /// [`RestoreError`]; the node is as it was.
+    pub fn restore_record(&self, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), RestoreError> {
         self.change(|node, now| node.restore_record(now, record, lifetime, publish))
     }
 

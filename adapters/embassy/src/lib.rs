@@ -43,13 +43,15 @@
 //! - **Receiving goes on** whatever can't be sent. An answer that finds the stack's transmit buffer full waits 10 ms for room and is
 //!   then dropped and counted in [`Losses`]; questions wait in the node.
 //! - **Two sockets on one port.** smoltcp holds a whole socket's queue back while it looks for one unknown neighbour, one question a
-//!   second. So answers, whose askers are known neighbours, leave by one socket, and questions by another; let the stack's
-//!   `StackResources` have room for both. On a flat network of more than 8 nodes set `SMOLTCP_IFACE_NEIGHBOR_CACHE_COUNT` in the
-//!   build's environment to as many as the node has contacts.
+//!   second, and for ever if nobody answers. So answers, whose askers are known neighbours, leave by one socket, and questions, one
+//!   at a time, by another; a queue that stands for 1.5 s is thrown away, and the node told that the one asked was not reached. Let
+//!   the stack's `StackResources` have room for both. On a flat network of more than 8 nodes set
+//!   `SMOLTCP_IFACE_NEIGHBOR_CACHE_COUNT` in the build's environment to as many as the node has contacts.
 //!
 //! # Features
 //!
-//! `proto-ipv4`, `proto-ipv6`, `medium-ethernet` and `medium-ip` are embassy-net's; the first and the third are on by default.
+//! `proto-ipv4`, `proto-ipv6`, `medium-ethernet` and `medium-ip` are embassy-net's; the first and the third are on by default. Name
+//! the protocols here, not only there: what isn't named here isn't asked.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -59,9 +59,9 @@ pub enum News<A> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Losses {
-    /// Answers dropped because the stack's transmit buffer was full.
+    /// Answers dropped because the stack's transmit buffer was full; one that was thrown away with all in it counts once.
     pub unsent: u32,
-    /// Datagrams that the stack refused to send: to an address of a protocol that it lacks.
+    /// Datagrams not sent because their receiver's neighbour wasn't found, or because the stack lacks the protocol of their address.
     pub failed: u32,
 }
 

@@ -20,14 +20,16 @@ use crate::shared::{Shared, now};
 const TURN: usize = 8;
 /// How long receiving waits for room for an answer.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// While the stack has no room for a question, and so the node's next deadline can't be known, it is seen to so often.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long a socket waits for a neighbour to be found: smoltcp asks one question a second, of all that wait, and by itself would wait for ever.
+const STUCK: Duration = Duration::from_millis(1_500);
 
 /// A node's task: [`run`](Runner::run) it.
 pub struct Runner<'d, M: Machine> {
     shared: &'d RefCell<Shared<M>>,
     answers: Outlet<'d>,
     questions: Outlet<'d>,
+    /// Whom the question in the socket is for: one at a time, so that none waits for another's neighbour once its clock runs.
+    asked: Option<M::Address>,
     /// Until when an answer waits for room, since the last that found some.
     patience: Option<Instant>,
 }
@@ -37,6 +39,8 @@ pub(crate) struct Outlet<'d> {
     socket: UdpSocket<'d>,
     buffer: &'d mut [u8; MAX_DATAGRAM],
     waiting: Option<(usize, UdpMetadata)>,
+    /// Since when the socket's queue has not been seen empty.
+    busy: Option<Instant>,
 }
 
 impl<'d, M: Machine<Address: Into<SocketAddr>>> Runner<'d, M> {
@@ -47,6 +51,9 @@ impl<'d, M: Machine<Address: Into<SocketAddr>>> Runner<'d, M> {
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
         self.shared().runner.register(cx.waker());
+        if self.answers.is_stuck(cx) {
+            self.shared().losses.unsent += 1;
+        }
         let more = (0..TURN).all(|_| self.receive(cx));
         let due = self.shared().node.poll_timeout().is_some_and(|(at, _)| at <= now());
         if due {
@@ -109,39 +116,44 @@ impl<'d, M: Machine<Address: Into<SocketAddr>>> Runner<'d, M> {
         Poll::Ready(())
     }
 
-    /// Sends what the node has to ask, as far as there is room.
+    /// Sends what the node has to ask, as far as neighbours are found.
     fn ask(&mut self, cx: &mut Context<'_>) {
         for _ in 0..TURN {
-            match self.questions.send(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => self.shared().losses.failed += 1,
-                Poll::Pending => return,
+            if let Some(to) = self.asked.take_if(|_| self.questions.is_stuck(cx)) {
+                self.fail(to);
             }
-            let mut shared = self.shared();
-            let Some(question) = shared.node.poll_transmit(now(), self.questions.buffer) else {
+            if self.questions.busy.is_some() {
+                return;
+            }
+            let Some(question) = self.shared.borrow_mut().node.poll_transmit(now(), self.questions.buffer) else {
                 return;
             };
-            match endpoint(question.to.into()) {
-                Some(to) => self.questions.waiting = Some((question.len, to.into())),
-                None => {
-                    shared.losses.failed += 1;
-                    shared.node.handle_unreachable(now(), question.to);
-                }
+            self.asked = Some(question.to);
+            self.questions.waiting = endpoint(question.to.into()).map(|to| (question.len, to.into()));
+            if self.questions.waiting.is_none() || !matches!(self.questions.send(cx), Poll::Ready(Ok(()))) {
+                self.fail(question.to);
             }
         }
     }
 
+    fn fail(&self, to: M::Address) {
+        let mut shared = self.shared();
+        shared.losses.failed += 1;
+        shared.node.handle_unreachable(now(), to);
+    }
+
     /// When to look again if nothing comes in.
     fn deadline(&self) -> Option<Instant> {
-        let next = self.shared().node.poll_timeout();
-        let due = match next {
-            Some((_, Wake::Transmit)) if self.questions.waiting.is_some() => Some(Instant::now() + PAUSE),
+        let due = match self.shared().node.poll_timeout() {
+            // The socket says when it is free, or is stuck.
+            Some((_, Wake::Transmit)) if self.questions.busy.is_some() => None,
             // Rounded up: early by less than a tick, the node would have nothing to do yet, and again and again.
             Some((at, _)) => Duration::try_from_micros(at.as_micros()).map(|since| Instant::from_ticks(since.as_ticks())),
             None => None,
         };
         let patience = self.patience.filter(|_| self.answers.waiting.is_some());
-        due.into_iter().chain(patience).min()
+        let stuck = [self.answers.busy, self.questions.busy].into_iter().flatten().map(|since| since + STUCK);
+        stuck.chain(due).chain(patience).min()
     }
 
     fn shared(&self) -> RefMut<'d, Shared<M>> {
@@ -151,13 +163,13 @@ impl<'d, M: Machine<Address: Into<SocketAddr>>> Runner<'d, M> {
 
 impl<'d, M: Machine> Runner<'d, M> {
     pub(crate) const fn new(shared: &'d RefCell<Shared<M>>, answers: Outlet<'d>, questions: Outlet<'d>) -> Self {
-        Self { shared, answers, questions, patience: None }
+        Self { shared, answers, questions, asked: None, patience: None }
     }
 }
 
 impl<'d> Outlet<'d> {
     pub(crate) const fn new(socket: UdpSocket<'d>, buffer: &'d mut [u8; MAX_DATAGRAM]) -> Self {
-        Self { socket, buffer, waiting: None }
+        Self { socket, buffer, waiting: None, busy: None }
     }
 
     /// Sends what waits, if anything does.
@@ -167,7 +179,28 @@ impl<'d> Outlet<'d> {
         };
         let sent = ready!(self.socket.poll_send_to(self.buffer.get(..len).unwrap_or(&[]), to, cx));
         self.waiting = None;
+        self.busy.get_or_insert_with(Instant::now);
         Poll::Ready(sent)
+    }
+
+    /// Whether the socket's queue stood for too long, for a neighbour that isn't there. Then it is thrown away.
+    fn is_stuck(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(since) = self.busy else {
+            return false;
+        };
+        if pin!(self.socket.flush()).poll(cx).is_ready() {
+            self.busy = None;
+            return false;
+        }
+        if Instant::now() < since + STUCK {
+            return false;
+        }
+        let port = self.socket.endpoint().port;
+        self.socket.close();
+        // A closed socket can be bound.
+        let _ = self.socket.bind(port);
+        self.busy = None;
+        true
     }
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::Node;
 use super::operation::{Ending, Task};
 use super::question::Owner;
-use crate::record::Record;
+use crate::record::{Kind, Record, Version};
 use crate::routing::{Heard, Routing};
 use crate::rpc::{Accepted, Due};
 use crate::store::{Notes, Store};
@@ -147,7 +147,7 @@ impl<
                 operation.lookup.failed(&from.id);
                 return;
             }
-            Answer::Held { version, size, .. } if operation.task.finds_value() => {
+            Answer::Held { version, size, .. } if operation.finds_value() => {
                 let best = operation.best(now);
                 match best.map_or(Ordering::Greater, |best| operation.key.kind.contest(best, version).offered) {
                     Ordering::Less => {}
@@ -157,7 +157,7 @@ impl<
                     Ordering::Greater => return self.fetch(slot, from, token),
                 }
             }
-            Answer::Value { ref record, lifetime, .. } if operation.task.finds_value() => {
+            Answer::Value { ref record, lifetime, .. } if operation.finds_value() => {
                 self.value_found(now, slot, &from.id, record, lifetime)
             }
             _ => {}
@@ -212,9 +212,22 @@ impl<
                 buffer.fill(now, record, version, lifetime);
             }
         } else {
-            let expires = now + Duration::from_secs(u64::from(lifetime));
-            // Where the own store is too full for it, the co-holders that lag get what is held here, and others hold the newer one.
-            let _ = self.keep(now, record, Notes { expires, source: None, pinned: false, tended: Instant::ZERO });
+            self.keep_newer(now, slot, record, version, lifetime);
+        }
+    }
+
+    /// Upkeep met a newer record than the one held here. Whoever publishes that one stops, unless this is the same plain value: its
+    /// holders' clocks were slower.
+    fn keep_newer(&mut self, now: Instant, slot: u8, record: &Record<'_>, version: Version, lifetime: u32) {
+        let key = record.key();
+        let own = self.store.find(&key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.pinned);
+        let same = own.filter(|own| key.kind == Kind::Plain && own.stored_version.digest == version.digest).map(|own| *own.notes);
+        let expires = now + Duration::from_secs(u64::from(lifetime));
+        let others = Notes { expires, source: None, pinned: false, tended: Instant::ZERO };
+        // Where the own store is too full for it, the co-holders that lag get what is held here, and others hold the newer one.
+        let _ = self.keep(now, record, same.unwrap_or(others));
+        if same.is_none() && self.operations.get(usize::from(slot)).is_some_and(|operation| operation.task == Task::Republish) {
+            self.end(now, slot, Ending::Conflict);
         }
     }
 

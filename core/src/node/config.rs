@@ -39,8 +39,8 @@ pub struct Config {
     pub republish: Duration,
     /// Requests a second taken from one address group, with bursts of twice as many: 64 by default.
     pub budget: u16,
-    /// Bytes of records held for one address group, each record counted as its value and 100 bytes: a quarter of the store is sensible;
-    /// 65,536 by default.
+    /// Bytes of records held for one address group, each record counted as its value and 100 bytes: 0, the default, is a quarter of
+    /// the store's capacity.
     pub quota: usize,
     /// Whether ids must fit their addresses (BEP 42's rule). `false` by default.
     pub bind_ids: bool,
@@ -63,7 +63,7 @@ impl Config {
         max_lifetime: Duration::from_secs(24 * 60 * 60),
         republish: Duration::from_secs(60 * 60),
         budget: 64,
-        quota: 65_536,
+        quota: 0,
         bind_ids: false,
     };
 

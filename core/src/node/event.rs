@@ -209,11 +209,28 @@ pub enum PutError {
     Unsupported(Kind),
     /// The record exceeds a bound of all records.
     Record(RecordError),
-    /// The record doesn't fit into a datagram of `Config::max_datagram`: by so many bytes.
+    /// The record doesn't fit into a datagram of `Config::max_datagram`: there is room for a value of so many bytes.
     TooLarge(usize),
+    /// [`Options::lifetime`](crate::Options::lifetime) is less than a second, the unit in which lifetimes travel.
+    Lifetime,
     /// The signature doesn't hold.
     Signature,
     /// The own store doesn't take it: it must be held here to be published.
+    Store(StoreError),
+}
+
+/// Why [`restore_record`](crate::Machine::restore_record) did not take a record. The node is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// The node is [empty](crate::Node::empty): start it first.
+    NotStarted,
+    /// Records of this kind are not taken: set `Config::plain` or `Config::verify`.
+    Unsupported(Kind),
+    /// Less than a second is left of the record's time.
+    Lifetime,
+    /// The signature doesn't hold.
+    Signature,
+    /// The store doesn't take it.
     Store(StoreError),
 }
 
@@ -223,7 +240,7 @@ impl fmt::Display for FindError {
             Self::Busy(slots) => busy(*slots, f),
             Self::NoContacts => f.write_str(NO_CONTACTS),
             Self::Addresses(bound) => write!(f, "between 1 and {bound} bootstrap addresses are taken"),
-            Self::NotStarted => f.write_str("the node is empty: start it first"),
+            Self::NotStarted => f.write_str(NOT_STARTED),
         }
     }
 }
@@ -246,8 +263,23 @@ impl fmt::Display for PutError {
             Self::NoContacts => f.write_str(NO_CONTACTS),
             Self::Unsupported(kind) => unsupported(*kind, f),
             Self::Record(error) => error.fmt(f),
-            Self::TooLarge(excess) => write!(f, "the record is {excess} bytes too large for a datagram of Config::max_datagram"),
-            Self::Signature => f.write_str("the signature does not match the record"),
+            Self::TooLarge(limit) => {
+                write!(f, "the value is larger than the {limit} bytes that a datagram of Config::max_datagram has room for")
+            }
+            Self::Lifetime => f.write_str(LIFETIME),
+            Self::Signature => f.write_str(SIGNATURE),
+            Self::Store(error) => write!(f, "the own store does not take the record: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted => f.write_str(NOT_STARTED),
+            Self::Unsupported(kind) => unsupported(*kind, f),
+            Self::Lifetime => f.write_str(LIFETIME),
+            Self::Signature => f.write_str(SIGNATURE),
             Self::Store(error) => write!(f, "the own store does not take the record: {error}"),
         }
     }
@@ -265,6 +297,9 @@ impl fmt::Display for Failure {
     }
 }
 
+const NOT_STARTED: &str = "the node is empty: start it first";
+const LIFETIME: &str = "the record's lifetime is less than a second";
+const SIGNATURE: &str = "the signature does not match the record";
 const NO_CONTACTS: &str = "no contacts are known: bootstrap first";
 
 fn busy(slots: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -282,4 +317,5 @@ fn unsupported(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 impl core::error::Error for FindError {}
 impl core::error::Error for GetError {}
 impl core::error::Error for PutError {}
+impl core::error::Error for RestoreError {}
 impl core::error::Error for Failure {}

@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use super::event::{Done, Event, FindError, GetError, Progress, PutError, Query, Transmit, Wake};
+use super::event::{Done, Event, FindError, GetError, Progress, PutError, Query, RestoreError, Transmit, Wake};
 use super::{Options, Stats};
 use crate::record::{Key, Record};
 use crate::routing::Routing;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::{Address, Contact, Id, Instant};
 
 /// A node to drive from any event loop. Implemented by every [`Node`](crate::Node), whatever its bounds.
@@ -50,7 +50,8 @@ pub trait Machine {
     fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<Query, FindError>;
 
     /// Gets the record under `key`. An immutable one ends the search; of plain and signed ones the newest that the responsible
-    /// nodes hold is returned, and written back to those of them that lagged.
+    /// nodes hold is returned. Those of them that lagged are sent it without keeping the event waiting; what of that is left when
+    /// the event was taken is upkeep, and gives its slot and buffer way to the next command that needs them.
     ///
     /// # Errors
     ///
@@ -104,8 +105,8 @@ pub trait Machine {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; the store is as it was.
-    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError>;
+    /// [`RestoreError`]: a node that isn't started, a record that it doesn't take or whose time is over, or a full store.
+    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), RestoreError>;
 
     /// What was counted since the start.
     fn stats(&self) -> &Stats;

@@ -38,7 +38,7 @@ use question::Owner;
 use upkeep::{Chores, Seeds};
 
 pub use config::{Config, Options};
-pub use event::{Done, Event, Failure, FindError, GetError, Outcome, Progress, PutError, Query, Report, Transmit, Wake};
+pub use event::{Done, Event, Failure, FindError, GetError, Outcome, Progress, PutError, Query, Report, RestoreError, Transmit, Wake};
 pub use machine::Machine;
 pub use stats::Stats;
 
@@ -217,7 +217,10 @@ impl<
         }
         self.lent = false;
         for operation in &mut self.operations {
-            if operation.state == State::Lent {
+            if operation.is_writing_back() && operation.state == State::Lent {
+                operation.state = State::Running;
+                operation.task = Task::WriteBack;
+            } else if operation.state == State::Lent {
                 operation.state = State::Idle;
                 free_buffer(&mut self.buffers, operation.buffer.take());
             }
@@ -232,8 +235,14 @@ impl<
         Some(slot)
     }
 
-    fn free_buffer(&mut self) -> Option<u8> {
-        u8::try_from(self.buffers.iter().position(|buffer| !buffer.taken)?).ok()
+    /// A buffer for a user's get: a free one, or one whose upkeep gives way.
+    fn free_buffer(&mut self, now: Instant) -> Option<u8> {
+        let free = |buffers: &[Buffer]| buffers.iter().position(|buffer| !buffer.taken);
+        if free(&self.buffers).is_none() {
+            let slot = self.operations.iter().position(|operation| operation.is_free() && operation.buffer.is_some())?;
+            self.give_way(now, u8::try_from(slot).ok()?);
+        }
+        u8::try_from(free(&self.buffers)?).ok()
     }
 
     /// Begins a lookup in a slot, from the table's contacts; false if there are none.

@@ -70,6 +70,8 @@ pub(super) enum Task {
     Tend,
     /// Put an own record again.
     Republish,
+    /// What is left of a get whose event was taken: put the record where it was missing or older.
+    WriteBack,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,21 +106,19 @@ pub(super) struct Tally {
     pub(super) in_the_way: Option<u64>,
     /// The size of an answer that was too large for us.
     pub(super) too_large: u16,
-    /// How often a store was sent again with a fresh token.
+    /// How often a store was sent again with a fresh token, or a join has asked again the one that is to know this node first.
     renewed: u8,
 }
 
 /// The most stores of one operation that are sent again with a fresh token.
 const RENEWALS: u8 = 64;
 
+/// How often a join asks the one that is to know this node first, before it ends without.
+const PRESENTATIONS: u8 = 8;
+
 impl Task {
     pub(super) fn is_upkeep(self) -> bool {
         self > Self::Put
-    }
-
-    /// Whether it looks for records, not just for nodes.
-    pub(super) const fn finds_value(self) -> bool {
-        matches!(self, Self::Get | Self::Tend)
     }
 }
 
@@ -148,6 +148,11 @@ impl Tally {
     pub(super) const fn may_renew_token(&mut self) -> bool {
         self.renewed = self.renewed.saturating_add(1);
         self.renewed <= RENEWALS
+    }
+
+    pub(super) const fn may_present(&mut self) -> bool {
+        self.renewed = self.renewed.saturating_add(1);
+        self.renewed <= PRESENTATIONS
     }
 
     pub(super) fn refusal(&self) -> Option<(ErrorCode, u64)> {
@@ -210,6 +215,11 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.state == State::Running
     }
 
+    /// Whether it is a get that has ended, and still writes the record back to those that lagged.
+    pub(super) fn is_writing_back(&self) -> bool {
+        matches!(self.state, State::Ended | State::Lent) && self.storing && !self.lookup.stores_done()
+    }
+
     /// Whether a user's command may begin here: idle, or at upkeep, which gives way.
     pub(super) fn is_free(&self) -> bool {
         self.state == State::Idle || (self.is_running() && self.task.is_upkeep())
@@ -221,6 +231,15 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
 
     pub(super) fn is(&self, query: Query) -> bool {
         self.generation == query.generation && self.state != State::Idle && !self.task.is_upkeep()
+    }
+
+    /// Whether it looks for records, not just for nodes: who publishes one that others may replace looks whether they did.
+    pub(super) fn finds_value(&self) -> bool {
+        match self.task {
+            Task::Get | Task::Tend => true,
+            Task::Republish => self.key.kind != Kind::Immutable,
+            _ => false,
+        }
     }
 
     /// The newest version seen, as of `now`.

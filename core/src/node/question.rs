@@ -103,7 +103,7 @@ impl<
             Owner::Seed { .. } | Owner::Table => Request::FindNode { target: own },
             Owner::Search { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
-                match operation.task.finds_value() {
+                match operation.finds_value() {
                     true => Request::FindValue { key: operation.key, have: operation.best(now) },
                     false => Request::FindNode { target: operation.lookup.target() },
                 }
@@ -125,7 +125,7 @@ impl<
     /// The record that an operation stores at others, and the seconds left to it: the user's get has it in its buffer, the rest in the own store.
     fn record_of(&self, now: Instant, task: Task, key: crate::Key, buffer: Option<u8>) -> Option<(Record<'_>, u32)> {
         let (record, left) = match task {
-            Task::Get => self.buffers.get(usize::from(buffer?))?.record(now)?,
+            Task::Get | Task::WriteBack => self.buffers.get(usize::from(buffer?))?.record(now)?,
             _ => {
                 let held = self.store.get(self.store.find(&key)?)?;
                 (held.record(now), held.notes.expires.since(now))

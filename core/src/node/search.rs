@@ -2,7 +2,7 @@
 
 use super::operation::{Ending, Operation, State, Task};
 use super::question::Owner;
-use super::{Node, free_buffer};
+use super::{Node, Options, free_buffer};
 use crate::record::{Key, Kind};
 use crate::routing::Routing;
 use crate::store::Store;
@@ -30,8 +30,10 @@ impl<
             self.freed = false;
             for upkeep in [false, true] {
                 for slot in 0..LOOKUPS {
-                    let wanted =
-                        |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.task.is_upkeep() == upkeep;
+                    let wanted = |operation: &&mut Operation<_, _, SHORTLIST>| match upkeep {
+                        false => operation.is_running() && !operation.task.is_upkeep(),
+                        true => operation.is_writing_back() || (operation.is_running() && operation.task.is_upkeep()),
+                    };
                     if self.operations.get_mut(slot).filter(wanted).is_some() {
                         self.step(now, slot as u8);
                     }
@@ -46,12 +48,35 @@ impl<
 
     /// Lets one operation go as far as it can.
     pub(super) fn step(&mut self, now: Instant, slot: u8) {
-        while let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.is_running()) {
-            let done = if operation.storing { self.ask_to_store(slot) } else { self.ask_around(now, slot) };
+        let works = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() || operation.is_writing_back();
+        while let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(works) {
+            let done = match operation.task {
+                Task::Ping => self.ask_one(slot),
+                _ if operation.storing => self.ask_to_store(slot),
+                _ => self.ask_around(now, slot),
+            };
             if !done || !self.phase_done(now, slot) {
                 return;
             }
         }
+    }
+
+    /// Asks the address of a ping, once there is a free question. False: its answer, or that there is none, ends it.
+    fn ask_one(&mut self, slot: u8) -> bool {
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return false;
+        };
+        let Some(contact) = operation.lookup.next() else {
+            return false;
+        };
+        operation.tally.asked = 1;
+        if !self.ask(Owner::Ping { slot }, contact.address, None, None)
+            && let Some(operation) = self.operations.get_mut(usize::from(slot))
+        {
+            operation.tally.asked = 0;
+            operation.lookup.unasked(&contact.id);
+        }
+        false
     }
 
     /// Asks those whom the lookup names next. True when the search is over.
@@ -59,9 +84,6 @@ impl<
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return false;
         };
-        if operation.task == Task::Ping {
-            return false;
-        }
         if operation.task == Task::Get && operation.key.kind == Kind::Immutable && operation.best(now).is_some() {
             return true;
         }
@@ -127,12 +149,23 @@ impl<
         if stores && !found.is_empty() {
             operation.storing = true;
             operation.lookup.begin_stores(matches!(operation.task, Task::Get | Task::Tend));
+            if operation.task == Task::Get {
+                operation.deadline = now + Options::DEFAULT.timeout;
+                self.end(now, slot, Ending::Value);
+            }
             return true;
         }
+        let joins = matches!(operation.task, Task::Bootstrap | Task::Rejoin) && !found.is_empty();
+        if joins && self.present(slot) {
+            return false;
+        }
+        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+            return false;
+        };
         let ending = match operation.task {
             Task::Get if operation.best(now).is_some() => Ending::Value,
             Task::Get if operation.tally.too_large > 0 => Ending::TooLarge,
-            _ if found.is_empty() => Ending::NoAnswer,
+            _ if operation.lookup.closest().is_empty() => Ending::NoAnswer,
             Task::Get => Ending::NotFound,
             Task::Bootstrap => Ending::Joined,
             _ => Ending::Nodes,
@@ -141,16 +174,35 @@ impl<
         false
     }
 
+    /// A join isn't over before those know this node who have to: asks whom the table awaits once more. False if there is no need, or no use.
+    fn present(&mut self, slot: u8) -> bool {
+        let Some(contact) = self.table.awaited().filter(|_| self.config.serve) else {
+            return false;
+        };
+        if !self.operations.get_mut(usize::from(slot)).is_some_and(|operation| operation.tally.may_present()) {
+            return false;
+        }
+        // With the token that it gave, so that it may well ask back.
+        if !self.ask(Owner::Seed { slot }, contact.address, Some(contact.id), None) {
+            return false;
+        }
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.seeds = operation.seeds.saturating_add(1);
+            operation.tally.asked = operation.tally.asked.saturating_add(1);
+        }
+        true
+    }
+
     fn end_store(&mut self, now: Instant, slot: u8) {
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
         let asked = operation.lookup.closest().len();
         let stored = operation.lookup.stored_at().len();
-        let ending = match operation.task {
-            Task::Get => Ending::Value,
-            _ => ending_of_store(operation, usize::from(self.config.table.k)),
-        };
+        if !operation.is_running() {
+            return;
+        }
+        let ending = ending_of_store(operation, usize::from(self.config.table.k));
         // A record is tended when every co-holder has it; otherwise the next check tries again.
         let all = stored + operation.lookup.holders().len() >= asked;
         let (task, key) = (operation.task, operation.key);
@@ -168,6 +220,9 @@ impl<
         let target = operation.lookup.target();
         operation.end(now, ending);
         let (task, key, publish) = (operation.task, operation.key, operation.publish);
+        if task.is_upkeep() {
+            free_buffer(&mut self.buffers, operation.buffer.take());
+        }
         let failed = ending == Ending::Conflict || (operation.compare.is_some() && ending != Ending::Stored);
         match task {
             Task::Ping => return,
@@ -177,6 +232,7 @@ impl<
             Task::Republish if ending == Ending::Conflict => self.supersede(key),
             Task::Neighbourhood => self.chores.begin_tending(now),
             Task::Bootstrap | Task::Rejoin => self.table.disturbed(now),
+            Task::WriteBack => return,
             _ => {}
         }
         self.table.looked_up(now, &target);
@@ -252,7 +308,7 @@ impl<
                     (operation.publish, operation.compare) = (true, None);
                     self.end(now, slot as u8, Ending::Replaced);
                 }
-                Task::Republish | Task::Tend => self.abandon(slot as u8),
+                Task::Republish | Task::Tend | Task::WriteBack => self.abandon(slot as u8),
                 _ => {}
             }
         }

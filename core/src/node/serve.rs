@@ -209,9 +209,12 @@ impl<
         } else if offer.compare.is_some_and(|compare| compare != 0) {
             return Err((ErrorCode::Conflict, 0));
         }
-        let quota = self.config.quota;
+        let quota = match self.config.quota {
+            0 => self.store.capacity() / 4,
+            set => set,
+        };
         if held.is_none()
-            && source.is_some_and(|source| self.store.bytes() + self.store.len() * RECORD_COST > quota && self.bytes_from(source) >= quota)
+            && source.is_some_and(|source| self.store.bytes() + self.store.len() * RECORD_COST >= quota && self.bytes_from(source) >= quota)
         {
             return Err((ErrorCode::Full, 0));
         }
@@ -247,7 +250,7 @@ impl<
         let published = self.store.find(&record.key()).and_then(|slot| self.store.get(slot)).is_some_and(|held| held.notes.pinned);
         let put = self.store.put(now, record, notes)?;
         self.chores.stored(notes.expires);
-        if published && put == Put::Replaced {
+        if published && !notes.pinned && put == Put::Replaced {
             self.superseded = [record.key()].into();
         }
         Ok(put)

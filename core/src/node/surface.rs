@@ -3,14 +3,18 @@
 use core::time::Duration;
 
 use super::operation::{Operation, State, Task};
-use super::question::Owner;
 use super::serve::Asked;
-use super::{Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, Stats, Transmit, Wake, seconds};
+use super::{
+    Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, RestoreError, Stats, Transmit, Wake, seconds,
+};
 use crate::record::{Key, Record};
 use crate::routing::{Heard, Routing};
 use crate::store::{Notes, Store, StoreError};
 use crate::wire::{self, Body, Message};
 use crate::{Address, Contact, Geometry, Id, Instant};
+
+/// The shortest lifetime of a record: they travel in seconds.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 impl<
     R: Routing,
@@ -57,10 +61,8 @@ impl<
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
             operation.begin(now, Task::Ping, Options::DEFAULT.timeout);
             operation.lookup.start(own, limits);
-        }
-        if !self.ask(Owner::Ping { slot }, address.canonical(), None, None) {
-            self.abandon(slot);
-            return Err(FindError::Busy(LOOKUPS));
+            // Whose id it has is what the answer will tell.
+            operation.lookup.insert(Contact::new(own, address.canonical()));
         }
         self.drive(now);
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
@@ -87,7 +89,7 @@ impl<
         if self.knows_nobody() && held.is_none() {
             return Err(GetError::NoContacts);
         }
-        let buffer = self.free_buffer().ok_or(GetError::NoBuffer(VALUES))?;
+        let buffer = self.free_buffer(now).ok_or(GetError::NoBuffer(VALUES))?;
         let slot = self.free_slot(now).ok_or(GetError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::Get, key.id, options.timeout);
         let (Some(operation), Some(filled)) = (self.operations.get_mut(usize::from(slot)), self.buffers.get_mut(usize::from(buffer)))
@@ -113,7 +115,10 @@ impl<
         record.check().map_err(PutError::Record)?;
         let excess = wire::store_len(record).saturating_sub(self.config.largest_message());
         if excess > 0 {
-            return Err(PutError::TooLarge(excess));
+            return Err(PutError::TooLarge(record.value.len().saturating_sub(excess)));
+        }
+        if options.lifetime < SHORTEST {
+            return Err(PutError::Lifetime);
         }
         if self.config.verify.is_some_and(|verify| !record.verify(verify)) {
             return Err(PutError::Signature);
@@ -259,10 +264,22 @@ impl<
         self.table.heard(now, Contact { address: contact.address.canonical(), ..contact }, Heard::Restored);
     }
 
-    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError> {
+    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), RestoreError> {
         self.reclaim();
+        if !self.started {
+            return Err(RestoreError::NotStarted);
+        }
+        if !self.supports(record.kind()) {
+            return Err(RestoreError::Unsupported(record.kind()));
+        }
+        if lifetime < SHORTEST {
+            return Err(RestoreError::Lifetime);
+        }
+        if record.check().is_ok() && self.config.verify.is_some_and(|verify| !record.verify(verify)) {
+            return Err(RestoreError::Signature);
+        }
         let notes = Notes { expires: now + lifetime, source: None, pinned: publish, tended: Instant::ZERO };
-        self.store.put(now, record, notes)?;
+        self.store.put(now, record, notes).map_err(RestoreError::Store)?;
         self.chores.stored(notes.expires);
         if publish {
             self.chores.publish_by(now);

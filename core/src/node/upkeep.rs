@@ -147,7 +147,8 @@ impl<
     pub(super) fn can_begin_upkeep(&self) -> bool {
         let busy = self.operations.iter().filter(|operation| operation.is_running() && operation.task.is_upkeep()).count();
         // What is lent is free from the next call on.
-        let idle = self.operations.iter().any(|operation| matches!(operation.state, State::Idle | State::Lent));
+        let frees = |operation: &Operation<_, _, SHORTLIST>| operation.state == State::Lent && !operation.is_writing_back();
+        let idle = self.operations.iter().any(|operation| operation.state == State::Idle || frees(operation));
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 
@@ -267,8 +268,10 @@ impl<
             return false;
         }
         self.chores.publish = second.map(|(at, _)| at);
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        let version = self.store.find(&key).and_then(|slot| self.store.get(slot)).map(|held| held.version(now));
+        if let Some((operation, version)) = self.operations.get_mut(usize::from(slot)).zip(version) {
             operation.key = key;
+            operation.set_best(now, version);
         }
         // Noted at once, so that another record's turn comes even if this one can't be stored anywhere.
         self.note_tended(now, &key);
@@ -322,7 +325,8 @@ impl<
 
     /// A newer record than the published one is out there: publishing stops.
     pub(super) fn supersede(&mut self, key: Key) {
-        if let Some(notes) = self.store.find(&key).and_then(|slot| self.store.notes_mut(slot)) {
+        let notes = self.store.find(&key).and_then(|slot| self.store.notes_mut(slot));
+        if let Some(notes) = notes.filter(|notes| notes.pinned) {
             notes.pinned = false;
             self.superseded = [key].into();
         }

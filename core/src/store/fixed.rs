@@ -86,6 +86,10 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
     fn bytes(&self) -> usize {
         self.arena.len()
     }
+
+    fn capacity(&self) -> usize {
+        BYTES
+    }
 }
 
 fn find(slots: &[Slot<u32>], key: &Key) -> Option<usize> {

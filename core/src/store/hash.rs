@@ -122,6 +122,10 @@ impl Store for HashStore {
     fn bytes(&self) -> usize {
         self.bytes
     }
+
+    fn capacity(&self) -> usize {
+        self.most.bytes
+    }
 }
 
 /// What the hash is keyed with.

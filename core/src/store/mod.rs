@@ -84,6 +84,9 @@ pub trait Store {
     /// Bytes in use, of values, salts, public keys and signatures.
     fn bytes(&self) -> usize;
 
+    /// How many such bytes there is room for.
+    fn capacity(&self) -> usize;
+
     /// Whether nothing is held.
     fn is_empty(&self) -> bool {
         self.len() == 0

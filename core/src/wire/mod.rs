@@ -336,3 +336,24 @@ fn record_len(record: &Record<'_>) -> usize {
     };
     record.value.len().saturating_add(proof).saturating_add(1 + 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are those of the table in `SPEC.md`.
+    #[test]
+    fn messages_are_planned_with_the_sizes_of_the_specification() {
+        assert_eq!((PING_LEN, ERROR_LEN, HELD_LEN), (46 - 8, 52, 62));
+        assert_eq!((LARGEST_STORE, LARGEST_VALUE), (168 + 1_000, 156 + 1_000));
+        assert_eq!((LARGEST_FIND_VALUE, HELD_AND_CONTACT), (84, 62 + 40));
+        assert_eq!((nodes_len(0, 6), nodes_len(8, 6), nodes_len(8, 18)), (44, 268, 364));
+    }
+
+    #[test]
+    fn a_record_is_planned_with_the_size_of_its_message() {
+        let (plain, immutable) = (Record::plain(b"name", b"hello"), Record::immutable(b"hello"));
+        assert_eq!((value_len(&plain), store_len(&plain)), (79 + 5, 83 + 8 + 5));
+        assert_eq!((value_len(&immutable), store_len(&immutable)), (51 + 5, 55 + 8 + 5));
+    }
+}

@@ -31,7 +31,7 @@ pub(crate) fn config(input: &mut Input<'_>) -> Config {
         bind_ids: modes & 8 != 0,
         max_datagram: if modes & 16 == 0 { wire::MAX_DATAGRAM } else { [127, 160, 548, 200][usize::from(modes >> 6)] },
         budget: if modes & 32 == 0 { 64 } else { 1 },
-        quota: if modes & 64 == 0 { 65_536 } else { 100 },
+        quota: if modes & 64 == 0 { 0 } else { 100 },
         table,
         ..Config::DEFAULT
     };

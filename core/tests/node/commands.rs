@@ -4,12 +4,13 @@ use core::time::Duration;
 
 use kadlet::record::{Proof, RecordError};
 use kadlet::store::StoreError;
+use kadlet::wire::{Answer, Observed};
 use kadlet::{
     Config, Contact, Event, Failure, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Node, Options, Outcome,
-    PutError, Query, Record, Routing, Store,
+    PutError, Query, Record, RestoreError, Routing, Store,
 };
 
-use crate::by_hand::{NOW, Node4, Peer, at, deliver, id, idle, knows, node4, picture, sent};
+use crate::by_hand::{NOW, Node4, Peer, at, deliver, id, idle, knows, node4, picture, sent, transaction_of};
 use crate::net::{Mote, Net, config};
 
 fn first() -> Peer<core::net::SocketAddrV4> {
@@ -93,7 +94,7 @@ fn a_record_beyond_the_bounds_is_refused_with_its_length() {
 }
 
 #[test]
-fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_excess() {
+fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_limit() {
     let mut node = acquainted(Config { max_datagram: 548, ..config() });
     let fits = (0..1_000).rev().find(|len| node.put(NOW, &Record::plain(b"x", &[0; 1_000][..*len]), &Options::default()).is_ok());
     let fits = fits.unwrap();
@@ -101,7 +102,7 @@ fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_excess() 
     let mut node = acquainted(Config { max_datagram: 548, ..config() });
     let value = vec![0; fits + 7];
     let error = refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", &value), &Options::default()));
-    assert_eq!(error, PutError::TooLarge(7));
+    assert_eq!(error, PutError::TooLarge(fits));
 }
 
 #[test]
@@ -397,6 +398,21 @@ fn an_empty_node_does_nothing_until_it_is_started() {
 }
 
 #[test]
+fn a_record_that_no_put_would_take_is_not_restored_either() {
+    let hour = Duration::from_secs(3_600);
+    let mut node = acquainted(Config::default());
+    let plain = Record::plain(b"x", b"y");
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &plain, hour, true)), RestoreError::Unsupported(Kind::Plain));
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)), RestoreError::Unsupported(Kind::Signed));
+    let mut node = acquainted(Config { verify: Some(|_, _, _| false), ..config() });
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)), RestoreError::Signature);
+    let moment = Duration::from_millis(999);
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &plain, moment, true)), RestoreError::Lifetime);
+    let options = Options { lifetime: moment, ..Options::default() };
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &plain, &options)), PutError::Lifetime);
+}
+
+#[test]
 fn a_node_started_again_has_forgotten_what_it_was() {
     let mut node = acquainted(config());
     node.restore_record(NOW, &Record::immutable(b"x"), Duration::from_secs(9), true).unwrap();
@@ -407,4 +423,25 @@ fn a_node_started_again_has_forgotten_what_it_was() {
     assert!(node.take(stale).is_none());
     assert!(node.routing().peers().next().is_none() && node.store().is_empty());
     assert_eq!(node.poll_timeout(), None);
+}
+
+#[test]
+fn a_ping_for_which_no_question_is_free_waits_for_one() {
+    type Narrow = Node<Kademlia<core::net::SocketAddrV4, 16>, FixedStore<4, 512>, 2, 12, 1, 2>;
+    let mut node = Box::new(Narrow::new(NOW, config(), Id::from_bytes([7; 20]), [42; 32]));
+    let seeds = [1, 2].map(|n| at(&format!("192.0.2.{n}:1")));
+    let joining = node.bootstrap(NOW, &seeds).unwrap();
+    let address = at("192.0.2.9:1");
+    let ping = node.ping(NOW, address).unwrap();
+    assert!(sent(&mut *node, NOW).iter().all(|(to, _)| seeds.contains(to)), "both questions are the join's");
+    node.cancel(joining);
+    node.handle_timeout(NOW);
+    let questions = sent(&mut *node, NOW);
+    let (_, question) = questions.iter().find(|(to, _)| *to == address).expect("now it is asked");
+    let peer = Peer::new(id(&[0x80]), address);
+    let pong = Answer::Pong { observed: Observed::new(address) };
+    deliver(&mut *node, NOW, address, &peer.answer(transaction_of::<core::net::SocketAddrV4>(question), pong));
+    let done = node.take(ping).unwrap();
+    assert!(matches!(done.outcome, Outcome::Pong { contact, .. } if contact == peer.contact), "{:?}", done.outcome);
+    assert_eq!((done.report.asked, done.report.answered), (1, 1));
 }

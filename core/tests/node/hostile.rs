@@ -257,3 +257,24 @@ fn a_node_that_answers_every_store_with_a_token_error_does_not_hold_the_put_up()
     let done = node.take(query).unwrap();
     assert!(matches!(done.outcome, Outcome::Failed(_)), "{:?}", done.outcome);
 }
+
+#[test]
+fn one_prefix_may_fill_a_quarter_of_the_store_unless_set_otherwise() {
+    for (quota, taken) in [(0, 8_192 / 4), (500, 500)] {
+        let mut node = node4(Config { quota, ..config() });
+        let token = peer().token(&mut *node, NOW);
+        let mut store = |value: [u8; 156]| {
+            let request = Request::Store { record: Record::immutable(&value), lifetime: 60, compare: None, handover: false };
+            let answer = peer().ask(&mut *node, NOW, request, Some(token));
+            match answer_of::<SocketAddrV4>(&answer) {
+                Answer::Stored { .. } => true,
+                other => {
+                    assert_eq!(other, Answer::Error { code: ErrorCode::Full, detail: 0 });
+                    false
+                }
+            }
+        };
+        let stored = (0..32).take_while(|n| store([*n; 156])).count();
+        assert_eq!(stored, usize::div_ceil(taken, 256), "each counts as 256 bytes");
+    }
+}

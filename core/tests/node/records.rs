@@ -147,6 +147,7 @@ fn of_two_versions_of_a_plain_record_the_younger_is_got_and_all_holders_converge
         net.node(*holder).restore_record(now, &record, HOUR, false).unwrap();
     }
     assert_eq!(get(&mut net, ranked[15], KEY).as_deref(), Some(&b"new"[..]));
+    net.run(Duration::from_secs(1));
     let holders = held(&mut net, &key);
     assert!(holders.len() == 8 && holders.iter().all(|(_, value)| value == b"new"), "{holders:?}");
 }
@@ -159,6 +160,8 @@ fn a_get_writes_back_to_those_of_the_closest_that_lack_the_record() {
     let record = Record { value: &[7; 900], proof: Proof::Plain { id: key.id, age: 5_000 } };
     net.node(ranked[6]).restore_record(now, &record, HOUR, false).unwrap();
     assert_eq!(get(&mut net, ranked[15], KEY).as_deref(), Some(&[7; 900][..]));
+    assert_eq!(held(&mut net, &key).len(), 1, "the get waits for nobody");
+    net.run(Duration::from_secs(1));
     let mut holders: Vec<u16> = held(&mut net, &key).into_iter().map(|(address, _)| address).collect();
     holders.sort_unstable();
     let mut closest = ranked[..8].to_vec();
@@ -166,6 +169,21 @@ fn a_get_writes_back_to_those_of_the_closest_that_lack_the_record() {
     assert_eq!(holders, closest);
     let expires = net.node(ranked[0]).store().get(0).unwrap().notes.expires;
     assert!(expires <= now + HOUR + Duration::from_secs(1), "what is written back lives no longer for it");
+}
+
+#[test]
+fn what_a_get_still_writes_back_gives_way_to_the_next_get() {
+    let mut net = Net::joined(57, 20, config());
+    let key = Key::plain(KEY);
+    let (ranked, now) = (by_rank(&net, &key), net.now);
+    let record = Record { value: b"world", proof: Proof::Plain { id: key.id, age: 5_000 } };
+    net.node(ranked[6]).restore_record(now, &record, HOUR, false).unwrap();
+    for _ in 0..2 {
+        // There is one buffer.
+        assert_eq!(get(&mut net, ranked[15], KEY).as_deref(), Some(&b"world"[..]));
+    }
+    net.run(Duration::from_secs(1));
+    assert_eq!(held(&mut net, &key).len(), 8);
 }
 
 #[test]
@@ -192,6 +210,43 @@ fn superseded(seed: u64, rank: usize, wait: Duration) {
     assert!(!is_pinned(&mut net, ranked[rank], &key));
     net.run(3 * HOUR);
     assert_eq!(get(&mut net, 1, KEY).as_deref(), Some(&b"new"[..]));
+}
+
+#[test]
+fn a_publisher_stops_even_if_a_single_holder_has_a_younger_record() {
+    let mut net = Net::joined(55, 16, config());
+    let key = Key::plain(KEY);
+    let ranked = by_rank(&net, &key);
+    put(&mut net, ranked[12], KEY, b"old", &Options::default());
+    net.run(HOUR - Duration::from_secs(30));
+    let now = net.now;
+    net.node(ranked[5]).restore_record(now, &Record::plain(KEY, b"new"), 5 * HOUR, false).unwrap();
+    net.run(Duration::from_secs(60));
+    let publisher = net.node(ranked[12]);
+    assert!(matches!(publisher.poll_event(), Some(Event::Superseded { key: of }) if of == key));
+    assert!(publisher.poll_event().is_none());
+    assert!(!is_pinned(&mut net, ranked[12], &key));
+    assert_eq!(get(&mut net, 1, KEY).as_deref(), Some(&b"new"[..]));
+}
+
+#[test]
+fn a_publisher_takes_its_own_value_for_no_other_where_a_holders_clock_is_slow() {
+    let mut net = Net::joined(56, 16, config());
+    let key = Key::plain(KEY);
+    let ranked = by_rank(&net, &key);
+    put(&mut net, ranked[12], KEY, b"world", &Options::default());
+    net.run(HOUR - Duration::from_secs(30));
+    let now = net.now;
+    let slow = Record { value: b"world", proof: Proof::Plain { id: key.id, age: 3_500_000 } };
+    net.node(ranked[5]).restore_record(now, &slow, HOUR, false).unwrap();
+    net.run(Duration::from_secs(60));
+    assert!(net.node(ranked[12]).poll_event().is_none());
+    assert!(is_pinned(&mut net, ranked[12], &key));
+    for holder in &ranked[..8] {
+        let store = net.node(*holder).store();
+        let held = store.find(&key).and_then(|slot| store.get(slot)).unwrap();
+        assert!(held.notes.expires > now + 20 * HOUR, "published again at each");
+    }
 }
 
 #[test]
@@ -222,13 +277,13 @@ fn a_put_that_everyone_refuses_says_why() {
 }
 
 #[test]
-fn networks_of_small_datagrams_carry_what_fits_and_name_the_excess_of_what_does_not() {
+fn networks_of_small_datagrams_carry_what_fits_and_name_the_limit_to_what_does_not() {
     for (max_datagram, fits) in [(127, 12), (548, 433)] {
         let mut net = Net::joined(51, 20, Config { max_datagram, ..config() });
         net.tap = Some(Vec::new());
         let value = vec![7; fits + 1];
         let now = net.now;
-        assert_eq!(net.node(2).put(now, &Record::plain(KEY, &value), &once()), Err(PutError::TooLarge(1)));
+        assert_eq!(net.node(2).put(now, &Record::plain(KEY, &value), &once()), Err(PutError::TooLarge(fits)));
         put(&mut net, 2, KEY, &value[..fits], &once());
         assert_eq!(get(&mut net, 17, KEY).as_deref(), Some(&value[..fits]));
         let largest = net.tap.take().unwrap().iter().map(|seen| seen.bytes.len()).max().unwrap();

@@ -113,8 +113,9 @@ fn of_two_versions_of_a_signed_record_the_higher_is_got_and_all_holders_converge
         signed(sequence, value, |record| net.node(*holder).restore_record(now, record, HOUR, false)).unwrap();
     }
     assert_eq!(get(&mut net, ranked[15]), Some((2, b"new".to_vec())));
+    net.run(Duration::from_secs(1));
     let holders = held(&mut net, &key());
-    assert!(holders.len() == 8 && holders.iter().all(|(_, value)| value == b"new"), "{holders:?}");
+    assert!(holders.len() >= 8 && holders.iter().all(|(_, value)| value == b"new"), "{holders:?}");
 }
 
 #[test]
@@ -127,6 +128,7 @@ fn versions_of_the_same_number_converge_to_the_higher_hash() {
     }
     let higher = [&b"this"[..], b"that"].into_iter().max_by_key(|value| Record::immutable(value).version().digest).unwrap();
     assert_eq!(get(&mut net, ranked[15]), Some((1, higher.to_vec())));
+    net.run(Duration::from_secs(1));
     assert!(held(&mut net, &key()).iter().all(|(_, value)| value == higher));
 }
 

@@ -87,7 +87,7 @@ mod linux {
 
         /// Ends it, and returns what it printed.
         fn stop(&mut self) -> Result<String, Error> {
-            Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status()?;
+            Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.0.id())).status()?;
             let mut printed = String::new();
             self.0.stdout.as_mut().ok_or("its output is a pipe")?.read_to_string(&mut printed)?;
             self.0.wait()?;

@@ -3,13 +3,13 @@
 use core::net::SocketAddr;
 
 use kadlet::record::Kind;
-use kadlet::{Id, Key, Report};
+use kadlet::{Geometry, Id, Key, Report};
 use kadlet_udp::{Got, ProofBuf};
 use serde::Serialize;
 
 use crate::args::{Common, Find, Get, Ping};
 use crate::error::{Error, Exit};
-use crate::network::{Client, Trouble, account, explain, reason};
+use crate::network::{Client, Table, Trouble, account, explain, reason};
 use crate::output::{NodeObject, Output};
 use crate::story::{GET, line, power};
 
@@ -46,9 +46,9 @@ struct PingObject {
     rtt_ms: f64,
 }
 
-pub(crate) fn get(args: &Get, common: &Common, out: &Output) -> Result<(), Error> {
+pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result<(), Error> {
     let key = key(args)?;
-    let client = Client::join(&args.way, common)?;
+    let client = Client::<R>::join(&args.way, common)?;
     let found = client.search(&format!("looking for the record with id {}", key.id), key.id, GET).get(key, &client.options());
     let (report, nearest) = match &found {
         Ok(got) => (Some(got.report), &got.holders[..]),
@@ -68,10 +68,10 @@ pub(crate) fn get(args: &Get, common: &Common, out: &Output) -> Result<(), Error
     })
 }
 
-pub(crate) fn find(args: &Find, common: &Common, out: &Output) -> Result<(), Error> {
+pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Result<(), Error> {
     let named = || args.key.as_ref().map(|key| Key::plain(key.as_encoded_bytes()).id);
     let target = args.id.or_else(named).unwrap_or(Id::ZERO);
-    let client = Client::join(&args.way, common)?;
+    let client = Client::<R>::join(&args.way, common)?;
     let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
     let found = handle.find_node(target, &client.options());
     let found = found.map_err(|trouble| explain(&trouble))?;
@@ -87,12 +87,12 @@ pub(crate) fn find(args: &Find, common: &Common, out: &Output) -> Result<(), Err
         });
     }
     eprintln!("the nodes nearest to {target}, with their distance ({})", account(&found.report));
-    found.nodes.iter().try_for_each(|contact| out.line(&line(&target, contact)))
+    found.nodes.iter().try_for_each(|contact| out.line(&line(R::Geometry::rank, &target, contact)))
 }
 
-pub(crate) fn ping(args: &Ping, common: &Common, out: &Output) -> Result<(), Error> {
+pub(crate) fn ping<R: Table>(args: &Ping, common: &Common, out: &Output) -> Result<(), Error> {
     let peers = crate::args::bootstraps(core::slice::from_ref(&args.address))?;
-    let client = Client::open(args.listen.as_ref(), &peers, common)?;
+    let client = Client::<R>::open(args.listen.as_ref(), &peers, common)?;
     let peers = client.reachable(&peers)?;
     let mut last = Error::new(Exit::Network, "there is no address to ask");
     for peer in peers {
@@ -108,7 +108,7 @@ pub(crate) fn ping(args: &Ping, common: &Common, out: &Output) -> Result<(), Err
             }
             Err(trouble) => {
                 let what = format!("no node of network {} answered at {peer}: {}", common.network, reason(&trouble));
-                last = Error::new(Exit::Network, what).tip("check that a node runs there, and that --network is the same");
+                last = Error::new(Exit::Network, what).tip("check that a node runs there, and that --network and --geometry are the same");
             }
         }
     }

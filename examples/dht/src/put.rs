@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::args::{Common, Put};
 use crate::error::{Error, Exit};
 use crate::keygen;
-use crate::network::{Client, Trouble, account, explain, nodes};
+use crate::network::{Client, Table, Trouble, account, explain, nodes};
 use crate::output::Output;
 use crate::story::{GET, PUT};
 
@@ -41,12 +41,12 @@ struct Signer {
     salt: Vec<u8>,
 }
 
-pub(crate) fn run(args: &Put, common: &Common, out: &Output) -> Result<(), Error> {
+pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result<(), Error> {
     let value = value(args)?;
     let signer = args.sign.as_deref().map(|file| Signer::read(file, args)).transpose()?;
     check(value.len(), signer.as_ref().map_or(0, |signer| signer.salt.len()))?;
 
-    let client = Client::join(&args.way, common)?;
+    let client = Client::<R>::join(&args.way, common)?;
     let signature;
     let record = match &signer {
         Some(signer) => {
@@ -166,7 +166,7 @@ impl Signer {
 
     /// The sequence number: rising with time, so that it does not start anew when all holders have forgotten the record, and
     /// above the one that is held.
-    fn sequence(&self, args: &Put, client: &Client) -> Result<u64, Error> {
+    fn sequence<R: Table>(&self, args: &Put, client: &Client<R>) -> Result<u64, Error> {
         if let Some(sequence) = args.seq {
             return Ok(sequence);
         }
@@ -178,7 +178,7 @@ impl Signer {
         Ok(held.saturating_add(1).max(now))
     }
 
-    fn held(&self, client: &Client) -> Result<u64, Error> {
+    fn held<R: Table>(&self, client: &Client<R>) -> Result<u64, Error> {
         let key = Key::signed(&self.public_key, &self.salt);
         let handle = client.search("looking for the sequence number that is held", key.id, GET);
         match handle.get(key, &client.options()) {

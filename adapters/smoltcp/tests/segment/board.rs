@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use kadlet::{Config, FixedStore, Id, Kademlia, Node};
 use kadlet_smoltcp::{Driver, time};
-use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketSet};
+use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketSet, SocketStorage};
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::socket::udp;
 use smoltcp::time::Instant;
@@ -122,9 +122,10 @@ impl Board {
         let mut iface = Interface::new(config, &mut port, Instant::ZERO);
         let prefix = if family == Family::V4 { 24 } else { 64 };
         iface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(ip(family, number).into(), prefix)).unwrap());
-        let mut sockets = SocketSet::new(Vec::new());
+        let mut sockets = SocketSet::new(Vec::from([SocketStorage::EMPTY; 2]).leak());
         let driver = Driver::new(sockets.add(socket(8, 2560, 2560))).with_questions(sockets.add(socket(2, 64, 1232)));
-        let config = Config { plain: true, ..Config::default() };
+        // As the crate's page advises for such a segment.
+        let config = Config { plain: true, timeout_min: Duration::from_secs(1), ..Config::default() };
         let id = Id::from_bytes([number.wrapping_mul(37).wrapping_add(11); 20]);
         let node = Mote::new(kadlet::Instant::ZERO, config, id, [number + 1; 32]);
         Self { node, driver, sockets, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
@@ -143,7 +144,7 @@ impl Board {
 }
 
 fn socket(datagrams: usize, receive: usize, transmit: usize) -> udp::Socket<'static> {
-    let buffer = |bytes| udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; datagrams], vec![0; bytes]);
+    let buffer = |bytes| udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; datagrams].leak(), vec![0; bytes].leak());
     let mut socket = udp::Socket::new(buffer(receive), buffer(transmit));
     socket.bind(PORT).unwrap();
     socket

@@ -2,6 +2,7 @@
 
 mod board;
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use kadlet::{Machine, Options, Outcome, Query, Record};
@@ -11,7 +12,7 @@ use board::{Family, Segment};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Waits for the end of an operation, and says whether it came to what was hoped for.
-fn ends(segment: &mut Segment, board: usize, query: Query, hoped: impl Fn(&Outcome<'_, core::net::SocketAddr>) -> bool) -> bool {
+fn ends(segment: &mut Segment, board: usize, query: Query, hoped: impl Fn(&Outcome<'_, SocketAddr>) -> bool) -> bool {
     let mut good = false;
     let ended = segment.run(MINUTE, |segment| match segment.boards[board].node.take(query) {
         Some(done) => {
@@ -44,7 +45,7 @@ fn join_all(segment: &mut Segment) {
 fn put(segment: &mut Segment, board: usize, name: &[u8], value: &[u8]) -> bool {
     let (now, node) = segment.node(board);
     let query = node.put(now, &Record::plain(name, value), &Options::default()).unwrap();
-    ends(segment, board, query, |outcome| matches!(outcome, Outcome::Stored { holders, .. } if holders.len() > 0))
+    ends(segment, board, query, |outcome| matches!(outcome, Outcome::Stored { holders, .. } if !holders.is_empty()))
 }
 
 fn get(segment: &mut Segment, board: usize, name: &[u8], value: &[u8]) -> bool {
@@ -91,7 +92,7 @@ fn ten_boards_on_one_segment_take_nobody_for_dead() {
     for family in [Family::V4, Family::V6] {
         let segment = join_put_and_get(segment(family, 10, 0));
         for board in &segment.boards {
-            println!("{:?} {:?}", board.node.stats(), board.driver.losses());
+            assert_eq!(board.node.stats().timeouts, 0);
             assert_eq!(*board.driver.losses(), kadlet_smoltcp::Losses::default());
         }
     }
@@ -107,4 +108,70 @@ fn the_same_seed_is_the_same_history() {
     let [one, other] = [(); 2].map(|()| join_put_and_get(segment(Family::V4, 3, 100)));
     assert_eq!(one.now, other.now);
     assert!(one.boards.iter().zip(&other.boards).all(|(one, other)| one.turns == other.turns));
+}
+
+#[test]
+fn boards_that_are_unplugged_cost_a_search_each_and_stop_nobody() {
+    let mut segment = segment(Family::V4, 10, 0);
+    join_all(&mut segment);
+    assert!(put(&mut segment, 1, b"name", b"a value"));
+    for gone in 7..10 {
+        segment.boards[gone].plugged = false;
+    }
+    // Nobody remembers where the others are.
+    segment.boards.iter_mut().for_each(|board| board.iface.update_ip_addrs(|_| {}));
+    for board in 0..7 {
+        assert!(get(&mut segment, board, b"name", b"a value"), "board {board} gets");
+        assert!(put(&mut segment, board, &[b'n', board as u8], b"another"), "board {board} puts");
+    }
+    let losses = segment.boards.iter().map(|board| *board.driver.losses());
+    assert!(losses.map(|losses| losses.emptied).sum::<u32>() > 0, "somebody was looked for in vain");
+}
+
+#[test]
+fn an_asker_that_is_gone_holds_answers_up_for_a_while_only() {
+    let mut segment = segment(Family::V4, 3, 0);
+    join_all(&mut segment);
+    let served = segment.address(0);
+    // Board 2 asks and is gone before it can be answered, as a forged sender is who never was there.
+    let (now, node) = segment.node(2);
+    node.ping(now, served).unwrap();
+    segment.run(Duration::from_micros(50), |_| false);
+    segment.boards[2].plugged = false;
+    segment.boards[0].iface.update_ip_addrs(|_| {});
+    segment.run(Duration::from_millis(500), |_| false);
+    assert_eq!(segment.boards[0].driver.losses().emptied, 0);
+
+    let (now, node) = segment.node(1);
+    let query = node.ping(now, served).unwrap();
+    let asked = segment.now;
+    assert!(ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Pong { .. })), "the next asker is answered");
+    assert!(segment.now - asked < Duration::from_secs(4).into(), "answered after {}", segment.now - asked);
+    assert_eq!(segment.boards[0].driver.losses().emptied, 1);
+}
+
+#[test]
+fn questions_that_wait_for_a_neighbour_hold_no_answer_up() {
+    let mut segment = segment(Family::V4, 3, 0);
+    join_all(&mut segment);
+    let (asker, nowhere) = (segment.address(0), SocketAddr::from(([10, 77, 0, 200], 4000)));
+    let (now, node) = segment.node(0);
+    node.ping(now, nowhere).unwrap();
+    segment.run(Duration::from_millis(10), |_| false);
+    let (now, node) = segment.node(1);
+    let query = node.ping(now, asker).unwrap();
+    let asked = segment.now;
+    assert!(ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Pong { .. })));
+    assert!(segment.now - asked < Duration::from_millis(2).into(), "answered after {}", segment.now - asked);
+}
+
+#[test]
+fn an_idle_board_sleeps() {
+    let mut segment = segment(Family::V4, 10, 0);
+    join_all(&mut segment);
+    segment.run(20 * MINUTE, |_| false);
+    let before: Vec<u64> = segment.boards.iter().map(|board| board.turns).collect();
+    segment.run(60 * MINUTE, |_| false);
+    let turns: Vec<u64> = segment.boards.iter().zip(before).map(|(board, before)| board.turns - before).collect();
+    assert!(turns.iter().all(|turns| *turns < 1_000), "{turns:?}");
 }

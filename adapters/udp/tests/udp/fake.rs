@@ -4,10 +4,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use kadlet::store::StoreError;
 use kadlet::{
     Config, Contact, Done, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Machine, Node, Options, Progress, PutError,
-    Query, Record, Stats, Transmit, Wake,
+    Query, Record, RestoreError, Stats, Transmit, Wake,
 };
 
 pub(crate) type Mote = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
@@ -105,7 +104,7 @@ impl Machine for Fake {
         self.node.restore_contact(now, contact);
     }
 
-    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), StoreError> {
+    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), RestoreError> {
         self.node.restore_record(now, record, lifetime, publish)
     }
 

@@ -3,3 +3,12 @@
 mod driver;
 mod fake;
 mod server;
+
+/// Whether this machine has IPv6. Where it hasn't, tests do without.
+fn has_ipv6() -> bool {
+    let has = std::net::UdpSocket::bind("[::1]:0").is_ok();
+    if !has {
+        eprintln!("no IPv6 on this machine: not tested");
+    }
+    has
+}

@@ -5,7 +5,9 @@ use core::ops::Range;
 
 use heapless::Vec;
 
-use super::{Entry, MAX_K, State};
+use super::State;
+use crate::routing::Limits;
+use crate::routing::entry::Entry;
 use crate::{Address, Contact, Id};
 
 /// The sorted array, to be read. A contact's *depth* is the length of the prefix it shares with the own identifier, and a
@@ -65,7 +67,7 @@ impl<'a, A: Address> Buckets<'a, A> {
             && let Some(bucket) = buckets.next()
         {
             // A bucket is small enough to be sorted by insertion, and no more of it than there is room for.
-            let mut sorted = Vec::<(u64, &Entry<A>), MAX_K>::new();
+            let mut sorted = Vec::<(u64, &Entry<A>), { Limits::MAX_K }>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
                 let mut next = (leading(target) ^ leading(&entry.contact.id), entry);
                 let full = sorted.len() >= out.len().saturating_sub(count);

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::run::{Node, file, kadlet, kadlet_reading, until};
+use crate::run::{Node, file, kadlet, kadlet_reading, loopback, until};
 
 /// Three nodes that know each other.
 fn three(args: &str) -> [Node; 3] {
@@ -102,7 +102,7 @@ fn immutable_and_signed_records_need_no_plain_ones() {
 
 #[test]
 fn a_ping_tells_who_is_there() {
-    let node = Node::listen("[::1]:0", "");
+    let node = Node::listen(loopback(), "");
     let pong = kadlet(&format!("ping {}", node.address));
     assert!(pong.code == 0 && pong.lines()[0].contains(&node.id), "{pong:?}");
     let json = kadlet(&format!("ping {} --json", node.address)).json();
@@ -116,7 +116,7 @@ fn a_ping_tells_who_is_there() {
 #[test]
 fn nodes_of_another_network_are_strangers() {
     let node = Node::start("--network 7");
-    let way = format!("--bootstrap {} --timeout 2", node.address);
+    let way = format!("--bootstrap {} --timeout 4", node.address);
     let put = kadlet(&format!("put key value {way}"));
     assert_eq!(put.code, 3, "{put:?}");
     assert!(put.err.contains("--network"), "{put:?}");
@@ -143,7 +143,7 @@ fn the_demo_ends_with_the_value_alone() {
     for part in ["The local node is 127.0.0.1:", "round 1", "2^", "these hold it", "Another node"] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    let ended = kadlet("demo hello world --json --nodes 5 --listen [::1]:0");
+    let ended = kadlet(&format!("demo hello world --json --nodes 5 --listen {}", loopback()));
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.lines().iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{ended:?}");
     assert_eq!(ended.json()["value"], hex(b"world"));

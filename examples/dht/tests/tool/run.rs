@@ -111,6 +111,11 @@ pub(crate) fn file(name: &str) -> PathBuf {
     folder.join(name)
 }
 
+/// Where to listen: by IPv6, or by IPv4 on a machine without.
+pub(crate) fn loopback() -> &'static str {
+    if std::net::UdpSocket::bind("[::1]:0").is_ok() { "[::1]:0" } else { "127.0.0.1:0" }
+}
+
 /// Waits until something is so.
 pub(crate) fn until(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;

@@ -1,0 +1,194 @@
+//! A network in one thread: embassy-net stacks, each with a port on a switch that can lose frames, and an executor that
+//! polls a task only when it was woken, and counts.
+
+use core::cell::{Cell, RefCell};
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Wake;
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use embassy_net::driver::{HardwareAddress, LinkState};
+use embassy_net::{Config, Ipv4Cidr, Ipv6Cidr, Stack, StackResources, StaticConfigV4, StaticConfigV6};
+use embassy_net_driver_channel as channel;
+use kadlet::{Id, Machine};
+use kadlet_embassy::{Handle, Resources};
+
+pub(crate) const PORT: u16 = 4_000;
+const MTU: usize = 1_514;
+
+pub(crate) struct Lan {
+    medium: Medium,
+    wires: Rc<Wires>,
+    tasks: Vec<Task>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// With neighbours to look for.
+    Ethernet,
+    /// Without.
+    Ip,
+}
+
+#[derive(Default)]
+struct Wires {
+    ports: RefCell<Vec<channel::RxRunner<'static, MTU>>>,
+    /// Of a hundred frames, so many are lost.
+    loss: Cell<u64>,
+    random: Cell<u64>,
+}
+
+struct Task {
+    future: Pin<Box<dyn Future<Output = ()>>>,
+    bell: Arc<Bell>,
+}
+
+/// A task's waker.
+pub(crate) struct Bell {
+    thread: Thread,
+    woken: AtomicBool,
+    polls: AtomicU64,
+}
+
+impl Lan {
+    pub(crate) fn new(medium: Medium) -> Self {
+        Self { medium, wires: Rc::default(), tasks: Vec::new() }
+    }
+
+    pub(crate) fn lose(&self, percent: u64) {
+        self.wires.loss.set(percent);
+    }
+
+    /// The next stack: the nth has the addresses 10.0.0.n and fd00::n.
+    pub(crate) fn stack(&mut self) -> Stack<'static> {
+        let port = self.wires.ports.borrow().len();
+        let n = u8::try_from(port + 1).unwrap();
+        let hardware = match self.medium {
+            Medium::Ethernet => HardwareAddress::Ethernet([2, 0, 0, 0, 0, n]),
+            Medium::Ip => HardwareAddress::Ip,
+        };
+        let state = Box::leak(Box::new(channel::State::<MTU, 8, 8>::new()));
+        let (wire, device) = channel::new(state, hardware);
+        let (link, receive, transmit) = wire.split();
+        link.set_link_state(LinkState::Up);
+        let mut config = Config::default();
+        let (v4, v6) = (Ipv4Cidr::new(Ipv4Addr::new(10, 0, 0, n), 24), Ipv6Cidr::new(v6(n), 64));
+        config.ipv4 = embassy_net::ConfigV4::Static(StaticConfigV4 { address: v4, gateway: None, dns_servers: Default::default() });
+        config.ipv6 = embassy_net::ConfigV6::Static(StaticConfigV6 { address: v6, gateway: None, dns_servers: Default::default() });
+        let resources = Box::leak(Box::new(StackResources::<4>::new()));
+        let (stack, mut runner) = embassy_net::new(device, config, resources, u64::from(n));
+        self.wires.ports.borrow_mut().push(receive);
+        let wires = self.wires.clone();
+        self.spawn(async move { wires.carry(port, transmit).await });
+        self.spawn(async move { runner.run().await });
+        stack
+    }
+
+    /// A node on a stack of its own.
+    pub(crate) fn node<M>(&mut self, node: M, start: impl FnOnce(&mut M, kadlet::Instant)) -> (Handle<'static, M>, Arc<Bell>)
+    where
+        M: Machine<Address: Into<SocketAddr>> + 'static,
+    {
+        let stack = self.stack();
+        let resources = Box::leak(Box::new(Resources::<M, 4, 2_560>::new(node)));
+        let (handle, mut runner) = kadlet_embassy::new(resources, stack, PORT, start);
+        (handle, self.spawn(async move { runner.run().await }))
+    }
+
+    pub(crate) fn spawn<T>(&mut self, future: impl Future<Output = T> + 'static) -> Arc<Bell> {
+        let bell = Arc::new(Bell { thread: thread::current(), woken: AtomicBool::new(true), polls: AtomicU64::new(0) });
+        let future = Box::pin(async { drop(future.await) });
+        self.tasks.push(Task { future, bell: bell.clone() });
+        bell
+    }
+
+    /// Runs all tasks until `main` ends, which must be within ten seconds.
+    pub(crate) fn run<T: 'static>(&mut self, main: impl Future<Output = T> + 'static) -> T {
+        let limit = Instant::now() + Duration::from_secs(10);
+        let result = Rc::new(Cell::new(None));
+        let to = result.clone();
+        self.spawn(async move { to.set(Some(main.await)) });
+        loop {
+            let mut idle = true;
+            self.tasks.retain_mut(|task| {
+                if !task.bell.woken.swap(false, SeqCst) {
+                    return true;
+                }
+                idle = false;
+                task.bell.polls.fetch_add(1, SeqCst);
+                task.future.as_mut().poll(&mut Context::from_waker(&task.bell.clone().into())) == Poll::Pending
+            });
+            if let Some(result) = result.take() {
+                return result;
+            }
+            let left = limit.checked_duration_since(Instant::now()).expect("it ends within ten seconds");
+            if idle {
+                thread::park_timeout(left);
+            }
+        }
+    }
+}
+
+impl Wires {
+    async fn carry(&self, from: usize, mut transmit: channel::TxRunner<'static, MTU>) {
+        loop {
+            let frame = transmit.tx_buf().await.to_vec();
+            transmit.tx_done();
+            for (to, port) in self.ports.borrow_mut().iter_mut().enumerate() {
+                if to == from || !takes(&frame, to) || self.is_lost() {
+                    continue;
+                }
+                if let Some(room) = port.try_rx_buf() {
+                    room[..frame.len()].copy_from_slice(&frame);
+                    port.rx_done(frame.len());
+                }
+            }
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        let next = self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random.set(next);
+        (next >> 33) % 100 < self.loss.get()
+    }
+}
+
+/// Whether the frame is for the port: by its MAC address, or else by the last byte of its IP address.
+fn takes(frame: &[u8], port: usize) -> bool {
+    let n = match frame[0] >> 4 {
+        4 => frame[19],
+        6 => frame[39],
+        _ if frame[0] & 1 == 1 => return true,
+        _ => frame[5],
+    };
+    usize::from(n) == port + 1
+}
+
+impl Bell {
+    /// How often the task was woken.
+    pub(crate) fn polls(&self) -> u64 {
+        self.polls.load(SeqCst)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, SeqCst);
+        self.thread.unpark();
+    }
+}
+
+pub(crate) fn v6(n: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, u16::from(n))
+}
+
+/// An id for the nth node, far from its neighbours'.
+pub(crate) fn id(n: u8) -> Id {
+    Id::from_bytes([n.wrapping_mul(73); 20])
+}

@@ -1,0 +1,253 @@
+//! Networks of embassy-net stacks in one thread, over an in-memory switch.
+#![allow(missing_docs)]
+
+mod lan;
+
+use core::future::poll_fn;
+use core::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use core::pin::pin;
+use core::task::Poll;
+use core::time::Duration;
+use std::sync::Arc;
+
+use embassy_futures::join::{join, join_array};
+use embassy_futures::select::{Either, select};
+use embassy_net::udp::{PacketMetadata, UdpMetadata, UdpSocket};
+use embassy_time::{Instant, Timer};
+use kadlet::wire::MAX_DATAGRAM;
+use kadlet::{Address, Config, Contact, Failure, FindError, FixedStore, Kademlia, Key, Machine, Node, Options, Record, Store};
+use kadlet_embassy::{Error, Handle, News};
+use lan::{Bell, Lan, Medium, PORT, id};
+
+type On<A> = Node<Kademlia<A, 64>, FixedStore<8, 2_048>, 4, 24, 4>;
+type Mote = On<SocketAddrV4>;
+type Dht = Handle<'static, Mote>;
+
+const CONFIG: Config = Config { plain: true, timeout_initial: Duration::from_millis(100), ..Config::DEFAULT };
+const OPTIONS: Options = Options::DEFAULT;
+
+fn mote(lan: &mut Lan, n: u8) -> (Dht, Arc<Bell>) {
+    lan.node(Mote::empty(), move |node, now| node.start(now, CONFIG, id(n), [n; 32]))
+}
+
+fn motes(lan: &mut Lan, count: u8) -> Vec<Dht> {
+    (1..=count).map(|n| mote(lan, n).0).collect()
+}
+
+fn at(n: u8) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, n), PORT)
+}
+
+async fn join_all(nodes: &[Dht]) {
+    for node in nodes.iter().skip(1) {
+        assert!(node.bootstrap(&[at(1)]).await.unwrap() >= 1);
+    }
+}
+
+async fn put_and_get<A: Address>(a: Handle<'static, On<A>>, b: Handle<'static, On<A>>, address: A) {
+    assert_eq!(b.bootstrap(&[address]).await, Ok(1));
+    assert_eq!(b.ping(address).await.unwrap().contact, Contact::new(a.id(), address));
+    let stored = b.put(&Record::plain(b"kitchen", b"21.5"), &OPTIONS).await.unwrap();
+    assert_eq!((stored.holders, stored.wanted), (1, 1));
+    let mut value = [0; 64];
+    let got = a.get(Key::plain(b"kitchen"), &OPTIONS, &mut value).await.unwrap();
+    assert_eq!(&value[..got.len], b"21.5");
+}
+
+#[test]
+fn two_nodes_join_put_and_get_over_ethernet() {
+    let mut lan = Lan::new(Medium::Ethernet);
+    let nodes = motes(&mut lan, 2);
+    lan.run(put_and_get(nodes[0], nodes[1], at(1)));
+}
+
+#[test]
+fn two_nodes_join_put_and_get_over_ipv6() {
+    let mut lan = Lan::new(Medium::Ethernet);
+    let [a, b] = [1, 2].map(|n| {
+        let node = On::<SocketAddrV6>::empty();
+        lan.node(node, move |node, now| node.start(now, CONFIG, id(n), [n; 32])).0
+    });
+    lan.run(put_and_get(a, b, SocketAddrV6::new(lan::v6(1), PORT, 0, 0)));
+}
+
+#[test]
+fn several_tasks_put_and_get_at_once() {
+    let mut lan = Lan::new(Medium::Ip);
+    let nodes = motes(&mut lan, 8);
+    lan.run(async move {
+        join_all(&nodes).await;
+        let nodes = &nodes;
+        let put = |n: u8| async move { nodes[2].put(&Record::plain(&[n], &[n; 200]), &OPTIONS).await.unwrap().holders };
+        assert!(join_array([0, 1, 2, 3].map(put)).await.iter().all(|holders| *holders >= 6));
+        let get = |n: u8| async move {
+            let mut value = [0; 200];
+            let got = nodes[6].get(Key::plain(&[n]), &OPTIONS, &mut value).await.unwrap();
+            assert_eq!((got.len, value), (200, [n; 200]));
+        };
+        join_array([0, 1, 2, 3].map(get)).await;
+        let mut found = [Contact::EMPTY; 8];
+        assert_eq!(nodes[6].find_node(id(3), &OPTIONS, &mut found).await, Ok(7));
+        assert_eq!(found[0], Contact::new(id(3), at(3)));
+    });
+}
+
+#[test]
+fn with_frames_lost_a_value_is_found_all_the_same() {
+    let mut lan = Lan::new(Medium::Ip);
+    let nodes = motes(&mut lan, 6);
+    lan.lose(10);
+    lan.run(async move {
+        join_all(&nodes).await;
+        let record = Record::immutable(b"hello");
+        assert!(nodes[1].put(&record, &OPTIONS).await.unwrap().holders >= 3);
+        let mut value = [0; 5];
+        assert_eq!(nodes[5].get(record.key(), &OPTIONS, &mut value).await.unwrap().len, 5);
+        assert_eq!(&value, b"hello");
+    });
+}
+
+#[test]
+fn a_call_ends_for_the_reasons_of_the_core() {
+    let mut lan = Lan::new(Medium::Ip);
+    let nodes = motes(&mut lan, 2);
+    lan.run(async move {
+        let (a, b) = (nodes[0], nodes[1]);
+        let mut value = [0; 4];
+        assert_eq!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::Get(kadlet::GetError::NoContacts)));
+        assert_eq!(b.bootstrap(&[]).await, Err(Error::Find(FindError::Addresses(4))));
+        join_all(&nodes).await;
+        assert!(matches!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::NotFound(_))));
+        assert!(matches!(b.ping(at(9)).await, Err(Error::Failed { failure: Failure::NoAnswer, .. })));
+        b.put(&Record::plain(b"x", b"12345"), &OPTIONS).await.unwrap();
+        assert_eq!(a.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::Buffer(5)));
+        let length = |done: kadlet::Done<'_, SocketAddrV4>| match done.outcome {
+            kadlet::Outcome::Value { record, .. } => record.value.len(),
+            _ => 0,
+        };
+        assert_eq!(a.get_with(Key::plain(b"x"), &OPTIONS, length).await, Ok(5));
+        assert!(b.unpublish(&Key::plain(b"x")) && !b.unpublish(&Key::plain(b"x")));
+        a.restore_record(&Record::immutable(b"old"), Duration::from_secs(60), true).unwrap();
+        a.restore_contact(Contact::new(id(7), at(7)));
+        assert_eq!(a.read(|node| node.store().len()), 2);
+    });
+}
+
+#[test]
+fn a_call_too_many_is_refused_and_one_dropped_half_way_makes_room() {
+    let mut lan = Lan::new(Medium::Ip);
+    let (dht, _) = mote(&mut lan, 1);
+    lan.run(async move {
+        let dead = || async { dht.ping(at(9)).await };
+        {
+            let mut calls = pin!(join(join(dead(), dead()), join(dead(), dead())));
+            assert!(matches!(select(&mut calls, Timer::after_millis(10)).await, Either::Second(())));
+            assert_eq!(dead().await, Err(Error::Calls(4)));
+        }
+        // All four are dropped, and cancelled in the node: four others begin, and run to their end.
+        let asked = dht.stats().sent;
+        let four = join(join(dead(), dead()), join(dead(), dead())).await;
+        let ((first, _), (_, last)) = four;
+        assert!(matches!((first, last), (Err(Error::Failed { .. }), Err(Error::Failed { .. }))));
+        assert!(dht.stats().sent > asked);
+    });
+}
+
+#[test]
+fn a_call_that_ends_after_it_was_dropped_leaves_nothing_behind() {
+    let mut lan = Lan::new(Medium::Ip);
+    let nodes = motes(&mut lan, 2);
+    lan.run(async move {
+        join_all(&nodes).await;
+        for round in 0..40 {
+            let mut ping = Box::pin(nodes[1].ping(at(1)));
+            // Dropped before it ended, and when it had ended but its task had not been polled.
+            let begun = poll_fn(|cx| Poll::Ready(ping.as_mut().poll(cx).is_pending())).await;
+            assert!(begun);
+            Timer::after_millis(round % 3).await;
+        }
+        assert!(nodes[1].ping(at(1)).await.is_ok());
+    });
+}
+
+/// A ping from nobody's table, as it comes in.
+fn ping() -> Vec<u8> {
+    let mut stranger = Mote::new(kadlet::Instant::ZERO, CONFIG, id(99), [99; 32]);
+    stranger.ping(kadlet::Instant::ZERO, at(1)).unwrap();
+    let mut buffer = [0; MAX_DATAGRAM];
+    let out = stranger.poll_transmit(kadlet::Instant::ZERO, &mut buffer).unwrap();
+    buffer[..out.len].to_vec()
+}
+
+#[test]
+fn a_full_transmit_buffer_does_not_stop_receiving_and_is_freed() {
+    let mut lan = Lan::new(Medium::Ethernet);
+    let nodes = motes(&mut lan, 2);
+    let stack = lan.stack();
+    lan.run(async move {
+        join_all(&nodes).await;
+        let meta = || Box::leak(Box::new([PacketMetadata::EMPTY; 8]));
+        let mut socket = UdpSocket::new(stack, meta(), Box::leak(Box::new([0; 64])), meta(), Box::leak(Box::new([0; 4_096])));
+        socket.bind(PORT).unwrap();
+        // Who is asked to be answered isn't there: nobody will say what its hardware address is.
+        let to = (Ipv4Addr::new(10, 0, 0, 1), PORT);
+        let forged = UdpMetadata { local_address: Some(Ipv4Addr::new(10, 0, 0, 77).into()), ..to.into() };
+        let (datagram, before) = (ping(), nodes[0].stats().received);
+        for _ in 0..100 {
+            socket.send_to(&datagram, forged).await.unwrap();
+            Timer::after_millis(1).await;
+        }
+        let (received, lost) = (nodes[0].stats().received - before, nodes[0].losses());
+        assert!(received >= 80 && lost.unsent >= 50 && lost.failed == 0, "{received} {lost:?}");
+        Timer::after_secs(3).await;
+        assert!(nodes[1].ping(at(1)).await.is_ok(), "it answers again");
+    });
+}
+
+#[test]
+fn a_neighbour_that_is_not_there_holds_up_no_answer_and_no_question_for_ever() {
+    let mut lan = Lan::new(Medium::Ethernet);
+    let nodes = motes(&mut lan, 2);
+    lan.run(async move {
+        join_all(&nodes).await;
+        {
+            let mut dead = pin!(nodes[0].ping(at(200)));
+            assert!(matches!(select(&mut dead, Timer::after_millis(20)).await, Either::Second(())));
+        }
+        // Its questions' socket is held up now; what it is asked, it answers at once.
+        for _ in 0..10 {
+            let began = Instant::now();
+            nodes[1].ping(at(1)).await.unwrap();
+            assert!(began.elapsed() < embassy_time::Duration::from_millis(80));
+        }
+        assert!(nodes[0].ping(at(2)).await.is_ok());
+        assert!(nodes[0].losses().failed >= 1);
+    });
+}
+
+#[test]
+fn an_idle_node_sleeps() {
+    let mut lan = Lan::new(Medium::Ip);
+    let (a, bell) = mote(&mut lan, 1);
+    let (b, _) = mote(&mut lan, 2);
+    lan.run(async move {
+        join_all(&[a, b]).await;
+        let datagrams = || a.stats().received + a.stats().sent;
+        Timer::after_millis(500).await;
+        let (polls, before) = (bell.polls(), datagrams());
+        Timer::after_secs(3).await;
+        let (polls, datagrams) = (bell.polls() - polls, datagrams() - before);
+        assert!(polls <= 2 * datagrams + 3, "woken {polls} times for {datagrams} datagrams");
+    });
+}
+
+#[test]
+fn who_waits_for_news_is_told_of_a_copied_identity() {
+    let mut lan = Lan::new(Medium::Ip);
+    let (a, _) = mote(&mut lan, 1);
+    let (copy, _) = lan.node(Mote::empty(), |node, now| node.start(now, CONFIG, id(1), [9; 32]));
+    lan.run(async move {
+        let (news, _) = join(a.news(), copy.ping(at(1))).await;
+        assert_eq!(news, News::OwnIdSeen { address: at(2) });
+    });
+}
