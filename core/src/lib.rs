@@ -110,7 +110,7 @@ pub use geometry::Geometry;
 pub use id::{Distance, Id, ParseIdError};
 pub use node::*;
 pub use record::{Key, Kind, Record};
-pub use routing::{Kademlia, Routing, Xor};
+pub use routing::{Chord, Clockwise, Digits, Kademlia, Pastry, Routing, Xor};
 #[cfg(feature = "alloc")]
 pub use store::HashStore;
 pub use store::{FixedStore, Store};

@@ -162,6 +162,8 @@ impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> Turn<M, F>
                 self.finish();
             }
         }
+        // What the last call left to be sent still goes out, such as the record that a get writes back.
+        self.driver.flush(&mut self.buffers);
         let calls = self.waiting.into_iter().chain(self.under_way.into_iter().map(|under_way| under_way.operation));
         calls.for_each(|operation| (operation.finish)(Err(Error::Stopped)));
         Ok(self.driver)

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::operation::{Operation, State, Task};
+use super::operation::{Operation, Phase, Task};
 use super::question::Owner;
 use super::{Node, Options};
 use crate::record::Key;
@@ -147,8 +147,8 @@ impl<
     pub(super) fn can_begin_upkeep(&self) -> bool {
         let busy = self.operations.iter().filter(|operation| operation.is_running() && operation.task.is_upkeep()).count();
         // What is lent is free from the next call on.
-        let frees = |operation: &Operation<_, _, SHORTLIST>| operation.state == State::Lent && !operation.is_writing_back();
-        let idle = self.operations.iter().any(|operation| operation.state == State::Idle || frees(operation));
+        let frees = |operation: &Operation<_, _, SHORTLIST>| operation.phase == Phase::Lent && !operation.is_writing_back();
+        let idle = self.operations.iter().any(|operation| operation.phase == Phase::Idle || frees(operation));
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 
@@ -168,7 +168,7 @@ impl<
             if !self.can_begin_upkeep() {
                 return;
             }
-            let Some(slot) = self.operations.iter().position(|operation| operation.state == State::Idle) else {
+            let Some(slot) = self.operations.iter().position(|operation| operation.phase == Phase::Idle) else {
                 return;
             };
             let slot = slot as u8;
@@ -197,7 +197,7 @@ impl<
             };
             let asked = self.ask(Owner::Seed { slot }, address, None, None);
             if let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|_| asked) {
-                operation.seeds += 1;
+                operation.seeds_asked += 1;
                 operation.tally.asked += 1;
             }
         }

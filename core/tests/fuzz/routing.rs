@@ -1,4 +1,4 @@
-//! Any sequence of calls against Kademlia's table, beside a naive model of whom it may trust.
+//! Any sequence of calls against a table, beside a naive model of whom it may trust: Kademlia's here, Chord's and Pastry's in `rings`.
 //!
 //! Ordinary test code: `core/tests/routing.rs` drives it with proptest, the fuzz target `routing` with bytes.
 
@@ -7,7 +7,10 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kadlet::routing::{Heard, Limits, Peer, State, Upkeep};
-use kadlet::{Address, Contact, Id, Instant, Kademlia, Routing};
+use kadlet::{Address, Chord, Contact, Id, Instant, Kademlia, Pastry, Routing};
+
+#[path = "rings.rs"]
+pub mod rings;
 
 const CONTACTS: usize = 24;
 const K: usize = 3;
@@ -32,6 +35,14 @@ struct Known {
 ///
 /// When a rule is broken.
 pub fn run(data: &[u8]) {
+    match data.get(1).map_or(0, |byte| byte % 4) {
+        2 => rings::run::<Chord<SocketAddrV4, 4, CONTACTS>>(data, 4, K),
+        3 => rings::run::<Pastry<SocketAddrV4, 6, 2, CONTACTS>>(data, 3, 3),
+        _ => kademlia(data),
+    }
+}
+
+fn kademlia(data: &[u8]) {
     let mut bytes = data.iter().copied();
     let mut table = Table::EMPTY;
     let mut model = BTreeMap::<Id, Known>::new();

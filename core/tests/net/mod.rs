@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{Address, Config, Done, Event, FixedStore, Id, Instant, Kademlia, Machine, Node, Outcome, Query, Routing, Store};
 
+/// A node like a microcontroller's, with this table.
+pub type With<R> = Node<R, FixedStore<32, 8192>, 4>;
 /// A node like a microcontroller's.
-pub type Mote = Node<Kademlia<u16, 128>, FixedStore<32, 8192>, 4>;
+pub type Mote = With<Kademlia<u16, 128>>;
 
 /// A stream of numbers from a seed: xorshift64*.
 #[derive(Clone, Debug)]

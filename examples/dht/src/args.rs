@@ -1,5 +1,6 @@
 //! What may be written on the command line.
 
+use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;
 use core::time::Duration;
@@ -7,9 +8,10 @@ use std::ffi::OsString;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use kadlet::Id;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit};
 
@@ -39,6 +41,9 @@ pub(crate) struct Common {
     /// The network's number: nodes of different networks are strangers to each other.
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     pub(crate) network: u16,
+    /// How nodes are near to each other, and so what each knows of the network: all nodes of a network have the same.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) geometry: Geometry,
     /// Print JSON on stdout, one object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -48,6 +53,29 @@ pub(crate) struct Common {
     /// Give up after so long, as `5s`, `1m 30s` or a number of seconds.
     #[arg(long, global = true, value_name = "DURATION", default_value = "20s", value_parser = duration)]
     pub(crate) timeout: Duration,
+}
+
+/// The geometries there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Geometry {
+    /// Nodes are near whose ids share a long prefix: the XOR metric.
+    #[default]
+    Kademlia,
+    /// A ring: a key belongs to the first node that follows it.
+    Chord,
+    /// A ring and prefixes: a key belongs to the numerically closest node.
+    Pastry,
+}
+
+impl fmt::Display for Geometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kademlia => "kademlia",
+            Self::Chord => "chord",
+            Self::Pastry => "pastry",
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,12 +4,12 @@ use core::cell::RefCell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use kadlet::{Contact, Done, Id, Key, Machine, Options, Outcome, Progress, Query, Record, Report, Routing, Store};
+use kadlet::{Contact, Done, Geometry, Id, Key, Machine, Options, Outcome, Progress, Query, Record, Report, Store};
 use serde_json::{Value, json};
 
 use crate::args::{Common, Demo};
 use crate::error::{Error, Exit};
-use crate::network::{account, config, nodes};
+use crate::network::{Table, account, config, nodes};
 use crate::output::{NodeObject, Output};
 use crate::put::check;
 use crate::story::{GET, PUT, Round, Story, Turn, line, power};
@@ -20,12 +20,12 @@ const LOCAL: usize = 0;
 /// The node that all others join through.
 const ENTRY: usize = 1;
 
-pub(crate) fn run(args: &Demo, common: &Common, out: &Output) -> Result<(), Error> {
+pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Result<(), Error> {
     let (name, value) = (args.key.as_encoded_bytes(), args.value.as_encoded_bytes());
     check(value.len(), 0)?;
     let key = Key::plain(name);
     let tale = Tale { out: *out, key };
-    let mut swarm = Swarm::start(&places(args, &key.id)?, config(common), common.timeout)?;
+    let mut swarm = Swarm::<R>::start(&places(args, &key.id)?, config(common), common.timeout)?;
 
     tale.introduce(&swarm)?;
     join(&mut swarm, &tale)?;
@@ -59,7 +59,7 @@ fn places(args: &Demo, key: &Id) -> Result<Vec<(SocketAddr, Id)>, Error> {
 }
 
 /// All nodes join through one, the local one last, so that it finds the others there.
-fn join(swarm: &mut Swarm, tale: &Tale) -> Result<(), Error> {
+fn join<R: Table>(swarm: &mut Swarm<R>, tale: &Tale) -> Result<(), Error> {
     let entry = swarm.nodes[ENTRY].local_addr();
     let began = Instant::now();
     tale.say(&format!("\nThey join the network, knowing nothing but {entry}:"), || json!({ "step": "join", "through": entry }))?;
@@ -84,7 +84,7 @@ fn join(swarm: &mut Swarm, tale: &Tale) -> Result<(), Error> {
 }
 
 /// The local node puts the record. Returns who holds it, by the holders' own word.
-fn put(swarm: &mut Swarm, tale: &Tale, name: &str, record: &Record<'_>) -> Result<Vec<usize>, Error> {
+fn put<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, name: &str, record: &Record<'_>) -> Result<Vec<usize>, Error> {
     let id = tale.key.id;
     let text = format!("\nThe local node puts {name:?}, whose id is {id}:");
     tale.say(&text, || json!({ "step": "put", "key": name, "id": id.to_string() }))?;
@@ -98,16 +98,16 @@ fn put(swarm: &mut Swarm, tale: &Tale, name: &str, record: &Record<'_>) -> Resul
     let (stored, wanted) = stored?;
 
     let mut holders: Vec<_> = (0..swarm.nodes.len()).filter(|node| *node != LOCAL && holds(swarm, *node, &tale.key)).collect();
-    holders.sort_by_key(|node| swarm.nodes[*node].machine().id().xor(&id));
+    holders.sort_by_key(|node| R::Geometry::rank(&id, &swarm.nodes[*node].machine().id()));
     let found: Vec<_> = holders.iter().map(|node| contact(swarm, *node)).collect();
     let text = format!("  stored at {stored} of {}, and these hold it now:", nodes(wanted));
     tale.say(&text, || json!({ "step": "stored", "stored": stored, "wanted": wanted, "holders": objects(&found) }))?;
-    found.iter().try_for_each(|node| tale.text(&format!("  {}", line(&id, node))))?;
+    found.iter().try_for_each(|node| tale.text(&format!("  {}", line(R::Geometry::rank, &id, node))))?;
     Ok(holders)
 }
 
 /// Another node, which doesn't hold the record if there is one, gets it.
-fn get(swarm: &mut Swarm, tale: &Tale, holders: &[usize]) -> Result<Vec<u8>, Error> {
+fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result<Vec<u8>, Error> {
     let others = (0..swarm.nodes.len()).rev().filter(|node| *node != LOCAL);
     let reader = others.clone().find(|node| !holders.contains(node)).or_else(|| others.clone().next()).unwrap_or(ENTRY);
     let node = contact(swarm, reader);
@@ -132,7 +132,7 @@ struct Tale {
 }
 
 impl Tale {
-    fn introduce(&self, swarm: &Swarm) -> Result<(), Error> {
+    fn introduce<R: Table>(&self, swarm: &Swarm<R>) -> Result<(), Error> {
         let local = contact(swarm, LOCAL);
         let count = swarm.nodes.len();
         self.say(
@@ -146,19 +146,19 @@ impl Tale {
     }
 
     /// Follows a search to its end, and tells its rounds.
-    fn follow<T>(
+    fn follow<R: Table, T>(
         &self,
-        swarm: &mut Swarm,
+        swarm: &mut Swarm<R>,
         node: usize,
         query: Query,
         then: &'static str,
         end: impl FnOnce(Done<'_, SocketAddr>) -> T,
     ) -> Result<T, Error> {
         let id = self.key.id;
-        let own = swarm.nodes[node].machine().id().xor(&id);
+        let own = R::Geometry::rank(&id, &swarm.nodes[node].machine().id());
         let text = format!("  start: this node itself, at distance {}", power(&own));
         self.say(&text, || json!({ "step": "round", "round": 0, "closest": own.to_string() }))?;
-        let story = RefCell::new(Story::new(id, then));
+        let story = RefCell::new(Story::new(id, then, R::Geometry::rank));
         let look = |progress: Progress<'_, SocketAddr>| {
             let turns = story.borrow_mut().look(&progress);
             turns.iter().try_for_each(|turn| self.turn(&story.borrow(), turn))
@@ -209,11 +209,11 @@ fn failed(what: &str, report: &Report) -> Error {
     Error::new(Exit::Network, format!("{what}: {}", account(report))).tip("more --timeout, or fewer --nodes")
 }
 
-fn holds(swarm: &Swarm, node: usize, key: &Key) -> bool {
+fn holds<R: Table>(swarm: &Swarm<R>, node: usize, key: &Key) -> bool {
     swarm.nodes[node].machine().store().find(key).is_some()
 }
 
-fn contact(swarm: &Swarm, node: usize) -> Contact<SocketAddr> {
+fn contact<R: Table>(swarm: &Swarm<R>, node: usize) -> Contact<SocketAddr> {
     let driver = &swarm.nodes[node];
     Contact { id: driver.machine().id(), address: driver.local_addr() }
 }

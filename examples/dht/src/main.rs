@@ -16,12 +16,15 @@ mod story;
 mod swarm;
 mod watch;
 
+use core::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use kadlet::{Chord, Kademlia, Pastry};
 
-use args::{Cli, Command};
+use args::{Cli, Command, Geometry};
 use error::{Error, Exit};
+use network::Table;
 use output::Output;
 
 fn main() -> ExitCode {
@@ -35,16 +38,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// Picks the table: all else is the same for every geometry.
 fn run(cli: &Cli) -> Result<(), Error> {
+    match cli.common.geometry {
+        Geometry::Kademlia => carry_out::<Kademlia<SocketAddr, 512, 64>>(cli),
+        Geometry::Chord => carry_out::<Chord<SocketAddr, 16, 128>>(cli),
+        Geometry::Pastry => carry_out::<Pastry<SocketAddr, 16, 4, 256>>(cli),
+    }
+}
+
+fn carry_out<R: Table>(cli: &Cli) -> Result<(), Error> {
     let out = Output { json: cli.common.json };
     match &cli.command {
-        Command::Node(args) => node::run(args, &cli.common, &out),
-        Command::Put(args) => put::run(args, &cli.common, &out),
-        Command::Get(args) => get::get(args, &cli.common, &out),
-        Command::Find(args) => get::find(args, &cli.common, &out),
-        Command::Ping(args) => get::ping(args, &cli.common, &out),
+        Command::Node(args) => node::run::<R>(args, &cli.common, &out),
+        Command::Put(args) => put::run::<R>(args, &cli.common, &out),
+        Command::Get(args) => get::get::<R>(args, &cli.common, &out),
+        Command::Find(args) => get::find::<R>(args, &cli.common, &out),
+        Command::Ping(args) => get::ping::<R>(args, &cli.common, &out),
         Command::Keygen(args) => keygen::run(args, &out),
-        Command::Demo(args) => demo::run(args, &cli.common, &out),
+        Command::Demo(args) => demo::run::<R>(args, &cli.common, &out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "kadlet", &mut script);

@@ -7,15 +7,20 @@ use std::thread;
 use std::time::Instant;
 
 use kadlet::wire::ErrorCode;
-use kadlet::{Config, Contact, Failure, FindError, HashStore, Id, Kademlia, Options, Report, Routing};
+use kadlet::{Config, Contact, Failure, FindError, Geometry, HashStore, Id, Options, Report, Routing};
 use kadlet_udp::{Driver, Handle, Server};
 
 use crate::args::{Common, Place, SEEDS, Way, bootstraps};
 use crate::error::{Error, Exit};
 use crate::watch::Watch;
 
-/// The tool's node: 512 contacts, 16 operations at once.
-pub(crate) type Node = kadlet::Node<Kademlia<SocketAddr, 512, 64>, HashStore, 16, 24, 16, 64, 256, SEEDS>;
+/// The tool's node: 16 operations at once.
+pub(crate) type Node<R> = kadlet::Node<R, HashStore, 16, 24, 16, 64, 256, SEEDS>;
+
+/// A table of the tool's nodes, of whichever geometry.
+pub(crate) trait Table: Routing<Address = SocketAddr> + Send + 'static {}
+
+impl<R: Routing<Address = SocketAddr> + Send + 'static> Table for R {}
 
 /// What a node of the tool holds for others at most: records, and bytes of them.
 const MAX_RECORDS: usize = 65_536;
@@ -25,13 +30,13 @@ const MAX_BYTES: usize = 16 << 20;
 pub(crate) type Trouble = kadlet_udp::Error<SocketAddr>;
 
 /// A way into the network.
-pub(crate) struct Client {
-    server: Server<Node>,
+pub(crate) struct Client<R: Table> {
+    server: Server<Node<R>>,
     watch: Watch,
     deadline: Instant,
 }
 
-impl Client {
+impl<R: Table> Client<R> {
     /// A client that knows nobody.
     pub(crate) fn open(listen: Option<&Place>, peers: &[SocketAddr], common: &Common) -> Result<Self, Error> {
         let config = Config { serve: false, ..config(common) };
@@ -49,9 +54,8 @@ impl Client {
         if let Err(trouble) = client.bootstrap(peers.clone()) {
             let names: Vec<_> = peers.iter().map(SocketAddr::to_string).collect();
             let what = format!("no node of network {} answered at {}: {}", common.network, names.join(", "), reason(&trouble));
-            return Err(
-                Error::new(Exit::Network, what).tip("check that a node runs there (`kadlet ping ADDR`) and that --network is the same")
-            );
+            return Err(Error::new(Exit::Network, what)
+                .tip("check that a node runs there (`kadlet ping ADDR`) and that --network and --geometry are the same"));
         }
         Ok(client)
     }
@@ -72,19 +76,21 @@ impl Client {
     }
 
     /// A handle for a single question.
-    pub(crate) fn asking(&self, doing: &str) -> Handle<Node> {
+    pub(crate) fn asking(&self, doing: &str) -> Handle<Node<R>> {
         self.watch.begin(doing);
         self.server.handle()
     }
 
     /// A handle for a search, whose story is told to who wants it.
-    pub(crate) fn search(&self, doing: &str, target: Id, then: &'static str) -> Handle<Node> {
-        self.asking(doing).watch(self.watch.follow(target, then))
+    pub(crate) fn search(&self, doing: &str, target: Id, then: &'static str) -> Handle<Node<R>> {
+        self.asking(doing).watch(self.watch.follow(target, then, R::Geometry::rank))
     }
 
     /// The client has done its work.
-    pub(crate) fn end(self, report: Option<&Report>, nearest: &[Contact<SocketAddr>]) {
-        report.into_iter().for_each(|report| self.watch.end(report, nearest));
+    pub(crate) fn end(self, report: &Report, nearest: &[Contact<SocketAddr>]) {
+        if *report != Report::default() {
+            self.watch.end(report, nearest);
+        }
     }
 
     /// Returns as soon as one of the addresses has answered; the others need not be waited for.
@@ -102,7 +108,7 @@ impl Client {
     }
 }
 
-impl core::fmt::Debug for Client {
+impl<R: Table> core::fmt::Debug for Client<R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Client").field("address", &self.server.local_addr()).finish_non_exhaustive()
     }
@@ -114,11 +120,11 @@ pub(crate) fn config(common: &Common) -> Config {
 }
 
 /// Begins a node at the first of these addresses that the system gives it.
-pub(crate) fn bind(addresses: &[SocketAddr], config: Config, id: Option<Id>) -> Result<Driver<Node>, Error> {
+pub(crate) fn bind<R: Table>(addresses: &[SocketAddr], config: Config, id: Option<Id>) -> Result<Driver<Node<R>>, Error> {
     let mut refused = String::new();
     for address in addresses {
         let id = id.map_or_else(kadlet_udp::random_id, Ok)?;
-        let mut node = Node::from_parts(config, [0; 32], Routing::EMPTY, HashStore::new(MAX_RECORDS, MAX_BYTES));
+        let mut node = Node::from_parts(config, [0; 32], R::EMPTY, HashStore::new(MAX_RECORDS, MAX_BYTES));
         node.start(kadlet::Instant::ZERO, config, id, kadlet_udp::seed()?);
         match Driver::bind(*address, node) {
             Ok(driver) => return Ok(driver),
@@ -172,6 +178,14 @@ pub(crate) fn explain(trouble: &Trouble) -> Error {
         }
         Trouble::Find(FindError::NoContacts) => error(trouble.to_string()).tip("check that the bootstrap node is one that serves"),
         _ => error(trouble.to_string()).tip("more --timeout, or another --bootstrap"),
+    }
+}
+
+/// Who was asked in an operation that came to nothing: nobody, if it did not begin.
+pub(crate) fn report(trouble: &Trouble) -> Report {
+    match trouble {
+        Trouble::NotFound { report, .. } | Trouble::Conflict { report, .. } | Trouble::Failed { report, .. } => *report,
+        _ => Report::default(),
     }
 }
 

@@ -17,7 +17,7 @@ use signal_hook::iterator::Signals;
 
 use crate::args::{self, Common, bootstraps};
 use crate::error::{Error, Exit};
-use crate::network::{self, Trouble, account};
+use crate::network::{self, Table, Trouble, account};
 use crate::output::{Output, StatsObject};
 use crate::state::{State, fingerprint};
 
@@ -25,13 +25,16 @@ use crate::state::{State, fingerprint};
 const SAVE: Duration = Duration::from_secs(5);
 const STATS: Duration = Duration::from_secs(10);
 
-pub(crate) fn run(args: &args::Node, common: &Common, out: &Output) -> Result<(), Error> {
+pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) -> Result<(), Error> {
     let state = args.state.as_deref().map(State::load).transpose()?.flatten();
+    if let Some(state) = &state {
+        state.check(common.geometry, args.state.as_deref())?;
+    }
     let peers = bootstraps(&args.bootstrap)?;
     let signals = signals()?;
 
     let config = Config { plain: !args.no_plain, ..network::config(common) };
-    let mut driver = network::bind(&args.listen.resolve()?, config, state.as_ref().and_then(State::id))?;
+    let mut driver = network::bind::<R>(&args.listen.resolve()?, config, state.as_ref().and_then(State::id))?;
     let mut peers = network::reachable(&peers, driver.local_addr())?;
     let now = driver.now();
     if let Some(state) = &state {
@@ -51,7 +54,9 @@ pub(crate) fn run(args: &args::Node, common: &Common, out: &Output) -> Result<()
     let server = Server::start_with(driver, move |event| report(&event, verbose, &mut doubles))
         .map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
     let handle = server.handle();
-    let mut file = args.state.as_deref().map(|path| Keeper { path, print: None, last: state.map(State::without_records), failing: false });
+    let geometry = common.geometry;
+    let mut file =
+        args.state.as_deref().map(|path| Keeper { path, geometry, print: None, last: state.map(State::without_records), failing: false });
     if let Some(file) = &mut file {
         file.keep(&handle)?;
     }
@@ -65,7 +70,12 @@ pub(crate) fn run(args: &args::Node, common: &Common, out: &Output) -> Result<()
 }
 
 /// Until a signal comes.
-fn serve(handle: &Handle<network::Node>, signals: &Receiver<i32>, mut file: Option<&mut Keeper<'_>>, out: &Output) -> Result<(), Error> {
+fn serve<R: Table>(
+    handle: &Handle<network::Node<R>>,
+    signals: &Receiver<i32>,
+    mut file: Option<&mut Keeper<'_>>,
+    out: &Output,
+) -> Result<(), Error> {
     let mut next_stats = Instant::now() + STATS;
     let mut next_save = Instant::now() + SAVE;
     loop {
@@ -95,6 +105,7 @@ fn stopped(trouble: Trouble) -> Error {
 /// Keeps a state file up to date.
 struct Keeper<'a> {
     path: &'a Path,
+    geometry: args::Geometry,
     /// The fingerprint of what it holds.
     print: Option<u64>,
     /// Whom the node knew when it was written.
@@ -104,11 +115,11 @@ struct Keeper<'a> {
 
 impl Keeper<'_> {
     /// Writes the file if there is something new to remember.
-    fn keep(&mut self, handle: &Handle<network::Node>) -> Result<(), Error> {
-        let kept = self.print;
+    fn keep<R: Table>(&mut self, handle: &Handle<network::Node<R>>) -> Result<(), Error> {
+        let (kept, geometry) = (self.print, self.geometry);
         let changed = handle.with(move |machine, now| {
             let print = fingerprint(machine);
-            (Some(print) != kept).then(|| (print, State::of(machine, now)))
+            (Some(print) != kept).then(|| (print, State::of(machine, now, geometry)))
         });
         let Some((print, mut state)) = changed.map_err(stopped)? else { return Ok(()) };
         self.last.iter().for_each(|last| state.remember(last));
@@ -120,7 +131,7 @@ impl Keeper<'_> {
     }
 
     /// A disk that is full now may have room later: the node goes on.
-    fn try_keep(&mut self, handle: &Handle<network::Node>) {
+    fn try_keep<R: Table>(&mut self, handle: &Handle<network::Node<R>>) {
         let Err(error) = self.keep(handle) else { return };
         if !self.failing {
             eprintln!("{error}");

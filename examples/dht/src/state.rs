@@ -17,7 +17,7 @@ use kadlet::routing::State as Trust;
 use kadlet::{Contact, Id, Instant, Key, Machine, Record, Routing, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::args::SEEDS;
+use crate::args::{Geometry, SEEDS};
 use crate::error::{Error, Exit};
 
 const MAGIC: &str = "kadlet state 1";
@@ -26,6 +26,9 @@ const MAGIC: &str = "kadlet state 1";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     id: String,
+    /// Absent in the files of the time when there was one.
+    #[serde(default)]
+    geometry: Geometry,
     contacts: Vec<SavedContact>,
     records: Vec<SavedRecord>,
 }
@@ -81,11 +84,11 @@ impl State {
     /// The state of a node that has nothing yet.
     #[cfg(test)]
     pub(crate) fn new(id: Id) -> Self {
-        Self { id: id.to_string(), contacts: Vec::new(), records: Vec::new() }
+        Self { id: id.to_string(), geometry: Geometry::default(), contacts: Vec::new(), records: Vec::new() }
     }
 
     /// What a node remembers at `now`.
-    pub(crate) fn of<M: Machine<Address = SocketAddr>>(machine: &M, now: Instant) -> Self {
+    pub(crate) fn of<M: Machine<Address = SocketAddr>>(machine: &M, now: Instant, geometry: Geometry) -> Self {
         let wall = wall();
         let known = |trust| machine.routing().peers().filter(move |peer| peer.state == trust).map(|peer| peer.contact);
         // Failing contacts answered once: they are all there is to return to when the link was down at the end.
@@ -109,7 +112,7 @@ impl State {
                 },
             }
         });
-        Self { id: machine.id().to_string(), contacts, records: records.collect() }
+        Self { id: machine.id().to_string(), geometry, contacts, records: records.collect() }
     }
 
     /// Where too few contacts answered so far, those of an earlier state are not forgotten: the link may be down.
@@ -127,6 +130,16 @@ impl State {
     /// The node's identifier.
     pub(crate) fn id(&self) -> Option<Id> {
         self.id.parse().ok()
+    }
+
+    /// Refuses to go on in a network of another geometry, where the contacts are strangers and the records belong elsewhere.
+    pub(crate) fn check(&self, geometry: Geometry, path: Option<&Path>) -> Result<(), Error> {
+        if self.geometry == geometry {
+            return Ok(());
+        }
+        let path = path.unwrap_or(Path::new("")).display();
+        let what = format!("the state file {path} is of a {} node, and this is to be a {geometry} node", self.geometry);
+        Err(Error::new(Exit::Usage, what).tip(format!("--geometry {}, or another --state file", self.geometry)))
     }
 
     /// Gives a node its memory back.

@@ -10,10 +10,14 @@ pub(crate) const PUT: &str = "the nodes responsible are found: they are given th
 /// What a get does when its search is over.
 pub(crate) const GET: &str = "the record is found: those of the nearest nodes that lack it are given it";
 
+/// How far from a target a node is, by the order of responsibility in its network.
+pub(crate) type Rank = fn(target: &Id, id: &Id) -> Distance;
+
 /// Follows one operation from look to look.
 #[derive(Debug)]
 pub(crate) struct Story {
     target: Id,
+    rank: Rank,
     then: &'static str,
     rounds: u32,
     told: Report,
@@ -49,8 +53,8 @@ pub(crate) struct Round {
 
 impl Story {
     /// The story of a search for `target`, and of what is done `then`.
-    pub(crate) fn new(target: Id, then: &'static str) -> Self {
-        Self { target, then, rounds: 0, told: Report::default(), heard: HashSet::new(), storing: false }
+    pub(crate) fn new(target: Id, then: &'static str, rank: Rank) -> Self {
+        Self { target, rank, then, rounds: 0, told: Report::default(), heard: HashSet::new(), storing: false }
     }
 
     /// What happened since the last look.
@@ -92,16 +96,16 @@ impl Story {
         let closest = round.closest.map_or_else(String::new, |distance| format!("; nearest so far at {}", power(&distance)));
         let mut words = format!("round {}: {} asked, {} answered{silent}{closest}", round.number, round.asked, round.answered);
         for contact in round.newcomers.iter().filter(|_| names) {
-            words += &format!("\n  {}", line(&self.target, contact));
+            words += &format!("\n  {}", line(self.rank, &self.target, contact));
         }
         words
     }
 }
 
 /// One node and how far from the target it is.
-pub(crate) fn line(target: &Id, contact: &Contact<SocketAddr>) -> String {
+pub(crate) fn line(rank: Rank, target: &Id, contact: &Contact<SocketAddr>) -> String {
     let Contact { id, address } = contact;
-    format!("{:>8}  {address}  id {id}", power(&target.xor(id)))
+    format!("{:>8}  {address}  id {id}", power(&rank(target, id)))
 }
 
 /// A distance as a power of two, which is what a person can compare.

@@ -11,11 +11,11 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::error::{Error, Exit};
-use crate::network::{Node, bind};
+use crate::network::{Node, Table, bind};
 
 /// The nodes, and the one poll that waits for all their sockets.
-pub(crate) struct Swarm {
-    pub(crate) nodes: Vec<Driver<Node>>,
+pub(crate) struct Swarm<R: Table> {
+    pub(crate) nodes: Vec<Driver<Node<R>>>,
     /// What the poll waits for: clones of the nodes' sockets.
     _sockets: Vec<UdpSocket>,
     poll: Poll,
@@ -24,7 +24,7 @@ pub(crate) struct Swarm {
     deadline: Instant,
 }
 
-impl Swarm {
+impl<R: Table> Swarm<R> {
     /// Starts a node at each of the addresses, with these ids; all that is done with them must be done within `limit`.
     pub(crate) fn start(nodes: &[(SocketAddr, Id)], config: Config, limit: Duration) -> Result<Self, Error> {
         let poll = Poll::new().map_err(broken)?;
@@ -41,7 +41,7 @@ impl Swarm {
     }
 
     /// Gives one node a command.
-    pub(crate) fn command<T>(&mut self, node: usize, command: impl FnOnce(&mut Node, kadlet::Instant) -> T) -> T {
+    pub(crate) fn command<T>(&mut self, node: usize, command: impl FnOnce(&mut Node<R>, kadlet::Instant) -> T) -> T {
         let driver = &mut self.nodes[node];
         let now = driver.now();
         let result = command(driver.machine_mut(), now);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use kadlet::{Contact, Id, Progress, Report};
 
-use crate::story::{Story, Turn};
+use crate::story::{Rank, Story, Turn};
 
 /// What takes no longer needs no progress shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -52,8 +52,8 @@ impl Watch {
     }
 
     /// Shows a search's story as it goes on.
-    pub(crate) fn follow(&self, target: Id, then: &'static str) -> impl Fn(Progress<'_, SocketAddr>) + Send + Sync + use<> {
-        *lock(&self.told.story) = Some(Story::new(target, then));
+    pub(crate) fn follow(&self, target: Id, then: &'static str, rank: Rank) -> impl Fn(Progress<'_, SocketAddr>) + Send + Sync + use<> {
+        *lock(&self.told.story) = Some(Story::new(target, then, rank));
         let told = Arc::clone(&self.told);
         move |progress| {
             if let Some(story) = lock(&told.story).as_mut() {

@@ -31,10 +31,11 @@ use core::time::Duration;
 
 use heapless::{Vec, VecView};
 
+use super::clock::Clock;
+use super::entry::Entry;
 use super::{Heard, Limits, Peer, Routing, State, Upkeep};
-use crate::{Address, Contact, Distance, Geometry, Id, Instant, RoundTrip};
+use crate::{Address, Contact, Distance, Geometry, Id, Instant};
 use buckets::Buckets;
-use upkeep::Clock;
 
 /// Kademlia's XOR metric: one order for converging and for responsibility.
 ///
@@ -114,30 +115,6 @@ struct Table<'a, A> {
     contacts: &'a mut VecView<Entry<A>>,
     spares: &'a mut VecView<Entry<A>>,
 }
-
-/// One contact and what is known of it.
-#[derive(Clone, Copy, Debug)]
-struct Entry<A> {
-    contact: Contact<A>,
-    rtt: RoundTrip,
-    /// Questions in a row that it did not answer: none makes it verified. [`HEARD`] if it never answered one.
-    failures: u8,
-    /// When it first answered, in units of 256 s that wrap; see [`Entry::age`].
-    since: u8,
-    /// The second at which to ask it; [`NEVER`] if there is no need.
-    due: u32,
-}
-
-/// In place of a count of failures: it never answered.
-const HEARD: u8 = u8::MAX;
-/// A second that never comes.
-const NEVER: u32 = u32::MAX;
-/// The largest k, which bounds a bucket.
-const MAX_K: usize = 32;
-/// The age at which all contacts are equally old: 14 hours. The rest of the byte's range is for silence.
-const OLD: u8 = 200;
-
-const _: () = assert!(size_of::<Entry<core::net::SocketAddrV4>>() == 36);
 
 impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACTS, SPARES> {
     fn table(&mut self) -> Table<'_, A> {
@@ -239,50 +216,9 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
 impl Rules {
     const EMPTY: Self = Self { own: Id::ZERO, k: 0, limits: Limits::ZERO };
 
-    /// Clamps what was configured: no wait is below a second, and k is no more than there is room for.
+    /// k is no more than there is room for.
     fn new(own: Id, limits: &Limits, contacts: usize) -> Self {
-        let second = Duration::from_secs(1);
-        let limits = Limits {
-            k: limits.k.clamp(1, MAX_K as u8),
-            neighbourhood_min: limits.neighbourhood_min.max(second),
-            neighbourhood_max: limits.neighbourhood_max.max(limits.neighbourhood_min).max(second),
-            refresh: limits.refresh.max(second),
-            quiet: limits.quiet.max(second),
-            group_in_bucket: limits.group_in_bucket.max(1),
-            group_in_table: limits.group_in_table.max(1),
-        };
+        let limits = limits.clamped();
         Self { own, k: usize::from(limits.k).min(contacts), limits }
     }
-}
-
-impl<A: Address> Entry<A> {
-    fn is_verified(&self) -> bool {
-        self.failures == 0
-    }
-
-    fn state(&self) -> State {
-        match self.failures {
-            0 => State::Verified,
-            HEARD => State::Heard,
-            _ => State::Failing,
-        }
-    }
-
-    fn peer(&self) -> Peer<A> {
-        Peer { contact: self.contact, state: self.state(), rtt: self.rtt.smoothed(), timeout: self.rtt.timeout() }
-    }
-
-    /// How long it has been known to answer, in units of 256 s up to [`OLD`]. True as long as the contact is asked every four
-    /// hours; after a longer silence it is a guess.
-    fn age(&self, now: Instant) -> u8 {
-        epoch(now).wrapping_sub(self.since).min(OLD)
-    }
-
-    fn set_age(&mut self, now: Instant, age: u8) {
-        self.since = epoch(now).wrapping_sub(age);
-    }
-}
-
-fn epoch(now: Instant) -> u8 {
-    (now.stamp() >> 8).to_le_bytes()[0]
 }

@@ -4,14 +4,11 @@ use core::ops::Range;
 use core::time::Duration;
 
 use super::buckets::{Buckets, depth};
-use super::{Entry, HEARD, NEVER, OLD, State, Table};
+use super::{State, Table};
 use crate::routing::Heard;
-use crate::{Address, Contact, Group, Id, Instant, RoundTrip};
-
-/// A contact that was only heard of is asked so long after.
-const HEARD_PAUSE: Duration = Duration::from_secs(2);
-/// A failing contact is asked again after so long, then twice as long and so on, up to the time after which quiet ones are asked.
-const RETRY_PAUSE: Duration = Duration::from_secs(30);
+use crate::routing::clock::NEVER;
+use crate::routing::entry::Entry;
+use crate::{Address, Contact, Id, Instant};
 
 /// What a newcomer that has answered may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,19 +28,20 @@ impl<A: Address> Table<'_, A> {
         if !self.takes(&contact.id) {
             return false;
         }
-        if let Some(entry) = self.known(&contact.id) {
-            return !entry.is_verified();
-        }
+        let at = match self.buckets().find(&contact.id) {
+            Ok(at) => return self.contacts.get(at).is_some_and(|entry| !entry.is_verified()),
+            Err(at) => at,
+        };
         let waits = self.spares.iter().any(|spare| spare.contact.id == contact.id);
-        match self.place(now, &contact) {
+        match self.place(now, &contact, at) {
             Place::Free if !waits && how != Heard::Asked => {}
             Place::Free | Place::InsteadOf(_) => return true,
             Place::Spare | Place::Refused => return false,
         }
         let bucket = self.buckets().bucket(depth(&self.rules.own, &contact.id));
         if self.within_group_limits(&contact.address, &bucket) {
-            let due = self.clock.after(now, HEARD_PAUSE);
-            self.insert(now, Entry { contact, rtt: RoundTrip::UNKNOWN, failures: HEARD, since: 0, due });
+            let due = self.clock.after_heard(now);
+            self.insert(now, Entry::heard(contact, due));
             self.schedule();
         }
         true
@@ -62,12 +60,8 @@ impl<A: Address> Table<'_, A> {
         let same = known.filter(|old| old.state() != State::Heard && old.contact.address == contact.address);
         let mut entry = same.unwrap_or_else(|| Entry::new(now, contact));
         let recovered = !entry.is_verified();
-        entry.failures = 0;
-        entry.set_age(now, entry.age(now));
+        entry.answer(now, rtt);
         entry.due = self.clock.after(now, self.rules.limits.quiet);
-        if let Some(rtt) = rtt {
-            entry.rtt.sample(rtt);
-        }
         match self.buckets().find(&contact.id) {
             Ok(at) if same.is_some() => {
                 if let Some(old) = self.contacts.get_mut(at) {
@@ -75,6 +69,9 @@ impl<A: Address> Table<'_, A> {
                 }
                 if recovered && self.is_near(at) {
                     self.neighbour_came(now);
+                }
+                if !recovered && known.is_some_and(|old| self.clock.moved(old.due, entry.due)) {
+                    return;
                 }
             }
             _ => {
@@ -86,8 +83,6 @@ impl<A: Address> Table<'_, A> {
     }
 
     pub(super) fn failed(&mut self, now: Instant, id: &Id) {
-        let pause = |failures: u8| RETRY_PAUSE.saturating_mul(1 << failures.clamp(1, 16).saturating_sub(1));
-        let quiet = self.rules.limits.quiet;
         if let Ok(at) = self.buckets().find(id) {
             let near = self.is_near(at);
             match self.contacts.get_mut(at) {
@@ -96,7 +91,7 @@ impl<A: Address> Table<'_, A> {
                         self.clock.neighbourhood_changed(now, &self.rules.limits);
                     }
                     entry.fail(now);
-                    entry.due = self.clock.after(now, pause(entry.failures).min(quiet));
+                    entry.due = self.clock.after_failure(now, entry.failures, &self.rules.limits);
                 }
                 _ => self.forget(id),
             }
@@ -142,7 +137,8 @@ impl<A: Address> Table<'_, A> {
 
     /// Gives a contact that has just answered a place, or lets it wait for one.
     fn admit(&mut self, now: Instant, entry: Entry<A>) {
-        match self.place(now, &entry.contact) {
+        let (Ok(at) | Err(at)) = self.buckets().find(&entry.contact.id);
+        match self.place(now, &entry.contact, at) {
             Place::Free => {}
             Place::InsteadOf(at) => self.turn_out(now, at),
             Place::Spare => return self.keep_spare(entry),
@@ -154,11 +150,11 @@ impl<A: Address> Table<'_, A> {
         }
     }
 
-    fn place(&self, now: Instant, contact: &Contact<A>) -> Place {
+    /// What a newcomer gets whose place in the order is `at`.
+    fn place(&self, now: Instant, contact: &Contact<A>, at: usize) -> Place {
         let buckets = self.buckets();
-        let (Ok(at) | Err(at)) = buckets.find(&contact.id);
         let near = self.is_near(at);
-        let bucket = buckets.bucket(depth(&self.rules.own, &contact.id));
+        let bucket = buckets.bucket_around(at, depth(&self.rules.own, &contact.id));
         let full = bucket.len() >= self.rules.k;
         if full && !near && buckets.within(bucket.clone()).all(|(_, entry)| entry.is_verified()) {
             return Place::Spare;
@@ -346,29 +342,5 @@ impl<A: Address> Table<'_, A> {
 
     pub(super) fn depth(&self, entry: &Entry<A>) -> u32 {
         depth(&self.rules.own, &entry.contact.id)
-    }
-}
-
-impl<A: Address> Entry<A> {
-    /// One that has just answered for the first time.
-    fn new(now: Instant, contact: Contact<A>) -> Self {
-        let mut entry = Self { contact, rtt: RoundTrip::UNKNOWN, failures: HEARD, since: 0, due: NEVER };
-        entry.set_age(now, 0);
-        entry
-    }
-
-    /// A failure costs half of what its age is worth.
-    fn fail(&mut self, now: Instant) {
-        self.failures = self.failures.saturating_add(1).min(HEARD - 1);
-        self.set_age(now, self.age(now) / 2);
-    }
-
-    /// Who goes first: one only heard of, then the one that failed most often, then the newest.
-    fn dispensability(&self, now: Instant) -> (u8, u8) {
-        (self.failures, OLD.saturating_sub(self.age(now)))
-    }
-
-    fn is_of(&self, group: Group) -> bool {
-        self.contact.address.group() == Some(group)
     }
 }

@@ -10,111 +10,14 @@
 //! | `Ask` a spare | when there is a place for it: one of its bucket failed, or went |
 //! | `Ask` a lost one | every 15 minutes |
 //!
-//! (With the default [`Limits`].) One is asked at a time, a second apart. Every wait is cut by up to an eighth at random, so
-//! that nodes which were started together don't act together.
+//! (With the default [`Limits`](crate::routing::Limits).) One is asked at a time, a second apart.
 
-use core::time::Duration;
-
+use super::Table;
 use super::buckets::depth;
-use super::{Entry, NEVER, Table};
-use crate::routing::{Limits, Upkeep};
+use crate::routing::Upkeep;
+use crate::routing::clock::{DEPTHS, at, reached};
+use crate::routing::entry::Entry;
 use crate::{Address, Id, Instant};
-
-/// Between two contacts that are asked.
-const ASK_PAUSE: Duration = Duration::from_secs(1);
-/// An asked contact is asked again after so long if nobody tells what came of it.
-const ASKED_PAUSE: Duration = Duration::from_secs(60);
-/// The neighbourhood is checked so long after it was first looked up.
-const SECOND_LOOK: Duration = Duration::from_secs(3);
-/// Depths that are refreshed. Buckets deeper than this exist in networks of more than 10^10 nodes.
-const DEPTHS: usize = 32;
-
-/// When things are due.
-#[derive(Clone, Debug)]
-pub(super) struct Clock {
-    /// When anything is.
-    pub(super) next: Instant,
-    /// When somebody near the own identifier last came, failed or was lost.
-    pub(super) changed: Instant,
-    /// When the neighbourhood is to be checked; never, while nobody is known.
-    check: Instant,
-    /// How long after that it is to be checked again, in calm.
-    pause: Duration,
-    /// No contact is asked before this.
-    rest: Instant,
-    /// The own identifier was looked up: what else there is can be refreshed.
-    joined: bool,
-    /// The second at which each bucket is to be refreshed.
-    refresh: [u32; DEPTHS],
-    random: u64,
-}
-
-impl Clock {
-    pub(super) const EMPTY: Self = Self {
-        next: Instant::ZERO,
-        changed: Instant::ZERO,
-        check: Instant::ZERO,
-        pause: Duration::ZERO,
-        rest: Instant::ZERO,
-        joined: false,
-        refresh: [0; DEPTHS],
-        random: 0,
-    };
-
-    pub(super) fn start(&mut self, pause: Duration, random: u64) {
-        *self = Self { next: Instant::NEVER, check: Instant::NEVER, pause, random, ..Self::EMPTY };
-    }
-
-    /// The table isn't empty.
-    pub(super) fn somebody_known(&mut self, now: Instant) {
-        if self.check == Instant::NEVER {
-            self.check = now;
-        }
-    }
-
-    /// Somebody near the own identifier came, failed or was lost.
-    pub(super) fn neighbourhood_changed(&mut self, now: Instant, limits: &Limits) {
-        self.changed = now;
-        self.check_soon(now, limits);
-    }
-
-    pub(super) fn check_soon(&mut self, now: Instant, limits: &Limits) {
-        self.pause = limits.neighbourhood_min;
-        self.check = self.check.min(now + self.spread(limits.neighbourhood_min));
-    }
-
-    /// The second about `wait` after `now`, and certainly after `now`.
-    pub(super) fn after(&mut self, now: Instant, wait: Duration) -> u32 {
-        (now + self.spread(wait)).stamp().max(now.stamp().saturating_add(1))
-    }
-
-    fn spread(&mut self, wait: Duration) -> Duration {
-        let cut = self.draw().to_le_bytes()[0];
-        wait.saturating_sub((wait / (8 * 256)).saturating_mul(u32::from(cut)))
-    }
-
-    /// SplitMix64 (Steele, Lea and Flood, 2014): not for secrets.
-    fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A random identifier that shares exactly `depth` bits with `own`.
-    fn random_id(&mut self, own: &Id, depth: usize) -> Id {
-        let mut bytes = [0; Id::LEN];
-        for (index, (byte, own)) in bytes.iter_mut().zip(own.as_bytes()).enumerate() {
-            // Of this byte, so many bits are the own identifier's, and the next is not.
-            let shared = depth.saturating_sub(index.saturating_mul(8)).min(8);
-            let keep = !(0xFF_u16 >> shared).to_le_bytes()[0];
-            let flip = if depth / 8 == index { 0x80 >> (depth % 8) } else { 0 };
-            let random = self.draw().to_le_bytes()[0];
-            *byte = own & keep | (own ^ 0xFF) & flip | random & !keep & !flip;
-        }
-        Id::from_bytes(bytes)
-    }
-}
 
 impl<A: Address> Table<'_, A> {
     pub(super) fn looked_up(&mut self, now: Instant, target: &Id) {
@@ -126,10 +29,8 @@ impl<A: Address> Table<'_, A> {
         if let Some(refresh) = self.clock.refresh.get_mut(touched) {
             *refresh = due;
         }
-        if *target == self.rules.own && !self.clock.joined {
-            // Those who came at the same time weren't there to be found.
-            self.clock.joined = true;
-            self.clock.check = now + SECOND_LOOK;
+        if *target == self.rules.own {
+            self.clock.looked_up_own(now);
         }
         self.schedule();
     }
@@ -160,17 +61,7 @@ impl<A: Address> Table<'_, A> {
     }
 
     fn check(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        if !reached(self.clock.check, now) {
-            return None;
-        }
-        if self.contacts.is_empty() {
-            self.clock.check = Instant::NEVER;
-            return None;
-        }
-        let pause = self.clock.pause;
-        self.clock.check = now + self.clock.spread(pause);
-        self.clock.pause = pause.saturating_mul(2).min(self.rules.limits.neighbourhood_max);
-        Some(Upkeep::Neighbourhood)
+        self.clock.takes_check(now, &self.rules.limits, self.contacts.is_empty()).then_some(Upkeep::Neighbourhood)
     }
 
     fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
@@ -179,20 +70,19 @@ impl<A: Address> Table<'_, A> {
         if let Some(refresh) = self.clock.refresh.get_mut(depth) {
             *refresh = due;
         }
-        Some(Upkeep::Lookup { target: self.clock.random_id(&self.rules.own, depth) })
+        // It shares exactly so many bits with the own identifier.
+        let prefix = flipped(&self.rules.own, depth);
+        Some(Upkeep::Lookup { target: self.clock.random_id(&prefix, depth.saturating_add(1)) })
     }
 
     fn ask(&mut self, now: Instant) -> Option<Upkeep<A>> {
         if !reached(self.clock.rest, now) {
             return None;
         }
-        let asked = self.clock.after(now, ASKED_PAUSE);
         let entries = self.contacts.iter_mut().chain(self.spares.iter_mut());
         let entry: &mut Entry<A> = entries.min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
-        entry.due = asked;
-        let contact = entry.contact;
-        self.clock.rest = now + ASK_PAUSE;
-        Some(Upkeep::Ask(contact))
+        entry.due = self.clock.asks(now);
+        Some(Upkeep::Ask(entry.contact))
     }
 
     /// When the buckets are due, from the farthest to the one where the k closest end; the neighbourhood's check covers what
@@ -204,22 +94,11 @@ impl<A: Address> Table<'_, A> {
     }
 }
 
-/// The instant of a stamp.
-fn at(second: u32) -> Instant {
-    if second == NEVER { Instant::NEVER } else { Instant::from_secs(u64::from(second)) }
-}
-
-fn reached(deadline: Instant, now: Instant) -> bool {
-    deadline <= now && deadline != Instant::NEVER
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_drawn_is_what_the_inventors_of_splitmix64_draw() {
-        let mut clock = Clock::EMPTY;
-        assert_eq!([(); 3].map(|()| clock.draw()), [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F]);
+/// The identifier with one bit, counted from the most significant, the other way.
+fn flipped(id: &Id, bit: usize) -> Id {
+    let mut bytes = *id.as_bytes();
+    if let Some(byte) = bytes.get_mut(bit / 8) {
+        *byte ^= 0x80 >> (bit % 8);
     }
+    Id::from_bytes(bytes)
 }

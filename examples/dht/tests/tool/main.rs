@@ -84,3 +84,15 @@ fn completions_and_the_manual_are_printed() {
     }
     assert_eq!(kadlet("man fly").code, 2);
 }
+
+#[test]
+fn every_geometry_puts_and_gets_and_its_state_is_of_no_other() {
+    for geometry in ["kademlia", "chord", "pastry"] {
+        let ended = kadlet(&format!("demo hello world --geometry {geometry} --nodes 12"));
+        assert!(ended.code == 0 && ended.lines().last() == Some(&"world"), "{geometry}: {ended:?}");
+    }
+    let path = file("chord.state");
+    run::Node::start(&format!("--geometry chord --state {}", path.display())).interrupt("INT");
+    let other = kadlet(&format!("node --listen 127.0.0.1:0 --state {}", path.display()));
+    assert!(other.code == 2 && other.err.contains("--geometry chord"), "{other:?}");
+}

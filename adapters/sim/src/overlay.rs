@@ -1,0 +1,168 @@
+//! What the simulator must know of a geometry: who is responsible with the whole network in view, and what an ideal table holds.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use kadlet::routing::{Limits, Upkeep};
+use kadlet::{Contact, Id, Instant, Kademlia, Routing};
+
+use crate::{Latency, Random};
+
+/// All nodes of a network whose join has ended, by identifier.
+pub type Members = BTreeMap<Id, u32>;
+
+/// A table whose geometry the simulator can judge from outside.
+pub trait Overlay: Routing<Address = u32> {
+    /// The `count` members that are responsible for `target`, best first; all, if they are fewer.
+    fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32>;
+
+    /// The contacts of the node at place `own` of all nodes, sorted by identifier, if it had met everybody: nearest first, each
+    /// bucket filled with `k` drawn at random.
+    fn ideal(all: &[Contact<u32>], own: usize, k: usize, random: &mut Random) -> Vec<Contact<u32>>;
+}
+
+impl<const CONTACTS: usize, const SPARES: usize> Overlay for Kademlia<u32, CONTACTS, SPARES> {
+    fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32> {
+        let wanted = count.min(members.len());
+        // Those that share so many bits with the target are nearer than all others: as few as suffice.
+        let mut shared = (members.len() / wanted.max(1)).max(1).ilog2();
+        let suffices = |shared| members.range(subtree(target, shared)).take(wanted).count() == wanted;
+        while shared > 0 && !suffices(shared) {
+            shared -= 1;
+        }
+        while shared < Id::BITS && suffices(shared + 1) {
+            shared += 1;
+        }
+        let mut nearest: Vec<_> = members.range(subtree(target, shared)).map(|(id, address)| (id.xor(target), *address)).collect();
+        nearest.sort_unstable();
+        nearest.truncate(wanted);
+        nearest.into_iter().map(|(_, address)| address).collect()
+    }
+
+    fn ideal(all: &[Contact<u32>], own: usize, k: usize, random: &mut Random) -> Vec<Contact<u32>> {
+        let id = all[own].id;
+        let mut buckets = Vec::new();
+        let (mut rest, mut depth) = (all, 0);
+        while rest.len() > 1 {
+            let (zeros, ones) = rest.split_at(rest.partition_point(|contact| !contact.id.bit(depth)));
+            let (same, other) = if id.bit(depth) { (ones, zeros) } else { (zeros, ones) };
+            // The k closest are all known, wherever buckets end.
+            buckets.push(bucket(other, &id, k, k.saturating_sub(same.len() - 1), random));
+            (rest, depth) = (same, depth + 1);
+        }
+        buckets.into_iter().rev().flatten().collect()
+    }
+}
+
+/// All identifiers that share the first `shared` bits of one.
+fn subtree(id: &Id, shared: u32) -> core::ops::RangeInclusive<Id> {
+    let (mut first, mut last) = (*id.as_bytes(), *id.as_bytes());
+    for (index, (low, high)) in first.iter_mut().zip(&mut last).enumerate() {
+        let free = 0xFF_u8.checked_shr(shared.saturating_sub(index as u32 * 8)).unwrap_or(0);
+        (*low, *high) = (*low & !free, *high | free);
+    }
+    Id::from_bytes(first)..=Id::from_bytes(last)
+}
+
+/// `k` of a bucket: the `near` closest, and others at random.
+fn bucket(all: &[Contact<u32>], own: &Id, k: usize, near: usize, random: &mut Random) -> Vec<Contact<u32>> {
+    let mut drawn: Vec<Contact<u32>> = Vec::with_capacity(k);
+    let nearest_first = |contacts: &mut [Contact<u32>]| contacts.sort_unstable_by_key(|contact| contact.id.xor(own));
+    if all.len() <= k || near > 0 {
+        drawn.extend(all);
+        nearest_first(&mut drawn);
+        for place in near.min(drawn.len())..k.min(drawn.len()) {
+            let other = place + random.below(drawn.len() - place);
+            drawn.swap(place, other);
+        }
+        drawn.truncate(k);
+    }
+    while drawn.len() < k.min(all.len()) {
+        let contact = all[random.below(all.len())];
+        if !drawn.contains(&contact) {
+            drawn.push(contact);
+        }
+    }
+    nearest_first(&mut drawn);
+    drawn
+}
+
+/// How long a calm network takes until its nodes check their neighbourhoods no more than every 15 minutes.
+const CALM: [u64; 7] = [0, 3, 30, 60, 120, 240, 480];
+
+/// A table that is ideal and long in calm: everybody in it answered lately, and what upkeep is due is spread over the time to come
+/// (every wait is cut by up to an eighth, so that what happened within seven eighths of one comes due evenly from now on).
+pub(crate) fn settled<R: Overlay>(
+    now: Instant,
+    own: Contact<u32>,
+    contacts: &[Contact<u32>],
+    limits: &Limits,
+    latency: &Latency,
+    random: &mut Random,
+) -> R {
+    let ago = |time: Duration| Instant::from_micros(now.as_micros().saturating_sub(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)));
+    let mut table = R::EMPTY;
+    let calm = Duration::from_secs(CALM.iter().sum()) + random.within(limits.neighbourhood_max * 7 / 8);
+    table.start(ago(calm), own.id, limits, random.number());
+    for contact in contacts {
+        table.looked_up(ago(random.within(limits.refresh * 7 / 8)), &contact.id);
+    }
+    for contact in contacts {
+        table.answered(ago(calm), *contact, Some(latency.round_trip(own.address, contact.address)));
+    }
+    let mut then = ago(calm);
+    for pause in CALM {
+        then = then + Duration::from_secs(pause);
+        if table.upkeep(then) == Some(Upkeep::Neighbourhood) {
+            table.looked_up(then, &own.id);
+        }
+    }
+    for contact in contacts {
+        table.answered(ago(random.within(limits.quiet * 7 / 8)), *contact, Some(latency.round_trip(own.address, contact.address)));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kadlet::routing::State;
+
+    type Table = Kademlia<u32, 192>;
+
+    fn network(count: u32) -> (Vec<Contact<u32>>, Members, Random) {
+        let mut random = Random::new(3);
+        let mut all: Vec<_> = (0..count).map(|address| Contact::new(random.id(), address)).collect();
+        all.sort_unstable_by_key(|contact| contact.id);
+        let members = all.iter().map(|contact| (contact.id, contact.address)).collect();
+        (all, members, random)
+    }
+
+    #[test]
+    fn the_responsible_are_the_nearest_of_all() {
+        let (all, members, mut random) = network(300);
+        for count in [1, 2, 8, 20, 300, 400] {
+            let target = random.id();
+            let mut nearest = all.clone();
+            nearest.sort_unstable_by_key(|contact| contact.id.xor(&target));
+            let nearest: Vec<u32> = nearest.iter().take(count).map(|contact| contact.address).collect();
+            assert_eq!(Table::responsible(&members, &target, count), nearest);
+        }
+        assert!(Table::responsible(&Members::new(), &Id::ZERO, 8).is_empty());
+    }
+
+    #[test]
+    fn a_settled_table_holds_its_ideal_contacts_and_has_nothing_to_do_at_once() {
+        let (all, _, mut random) = network(300);
+        let contacts = Table::ideal(&all, 17, 8, &mut random);
+        assert!(contacts.is_sorted_by_key(|contact| contact.id.xor(&all[17].id)));
+        let now = Instant::from_secs(7_200);
+        let mut table: Table = settled(now, all[17], &contacts, &Limits::DEFAULT, &Latency::INTERNET, &mut random);
+        assert_eq!(table.peers().map(|peer| peer.contact).collect::<Vec<_>>(), contacts);
+        assert!(table.peers().all(|peer| peer.state == State::Verified));
+        assert!(table.upkeep(now).is_none_or(|upkeep| matches!(upkeep, Upkeep::Ask(_))));
+        let mut nearest = all.clone();
+        nearest.sort_unstable_by_key(|contact| contact.id.xor(&all[17].id));
+        assert!(nearest[1..9].iter().all(|contact| contacts.contains(contact)));
+    }
+}

@@ -1,0 +1,59 @@
+//! Networks whose tables are ideal to begin with.
+
+use core::time::Duration;
+
+use kadlet::Key;
+
+use super::{Figures, Scenario, Spec, Stage};
+use crate::progress::Progress;
+use crate::{Make, Peer};
+
+/// Lookups a second: a hundredth of the nodes at least, so that large networks need not be simulated for long.
+fn pace(spec: &Spec) -> Duration {
+    let a_second = (spec.nodes / 100).clamp(100, 10_000);
+    Duration::from_secs(1).mul_f64(f64::from(spec.lookups) / f64::from(a_second))
+}
+
+/// Lookups in a network where nothing happens, but that datagrams may get lost.
+pub(super) fn run<M: Make>(mut stage: Stage<'_, M>) -> Figures {
+    stage.add_ideal();
+    measure(stage)
+}
+
+/// A part of the nodes dies at once; all lookups begin within ten seconds.
+pub(super) fn stale<M: Make>(mut stage: Stage<'_, M>) -> Figures {
+    stage.add_ideal();
+    let mut doomed: Vec<u32> = (0..stage.spec.nodes).collect();
+    for place in 0..doomed.len() {
+        let other = place + stage.random().below(doomed.len() - place);
+        doomed.swap(place, other);
+    }
+    for address in &doomed[stage.spec.survivors() as usize..] {
+        stage.network.crash(*address);
+    }
+    measure(stage)
+}
+
+fn measure<M: Make>(mut stage: Stage<'_, M>) -> Figures {
+    let longest = if stage.spec.scenario == Scenario::Stale { Duration::from_secs(10) } else { Duration::MAX };
+    let time = pace(&stage.spec).min(longest);
+    stage.network.count_from_now();
+    stage.begin("looking up", time);
+    stage.look_up(stage.spec.lookups, time);
+    stage.play(time);
+    stage.play_until_judged();
+    stage.figures()
+}
+
+/// A static network whose links take datagrams of at most so many bytes: so many values that fit are put and got, each by any node.
+/// The figures' `records_lost` are those that could not be put, or not be got.
+pub fn small_links(spec: &Spec, progress: &mut Progress, records: u32, value: usize) -> Figures {
+    let mut stage = Stage::<Peer>::new(spec, progress);
+    stage.add_ideal();
+    let names: Vec<[u8; 4]> = (0..records).map(u32::to_be_bytes).collect();
+    stage.put_all(&names, value, Duration::from_millis(20));
+    let keys: Vec<Key> = names.iter().map(|name| Key::plain(name)).collect();
+    let got = stage.get_all(&keys, Duration::from_millis(20));
+    let lost = got.iter().filter(|got| got.as_ref().is_none_or(|got| got.len() != value)).count();
+    Figures { records: u64::from(records), records_lost: lost as u64, ..measure(stage) }
+}

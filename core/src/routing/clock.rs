@@ -1,0 +1,177 @@
+//! When a table's upkeep is due: what the tables of all geometries have in common.
+
+use core::time::Duration;
+
+use super::Limits;
+use crate::{Id, Instant};
+
+/// Between two contacts that are asked.
+const ASK_PAUSE: Duration = Duration::from_secs(1);
+/// An asked contact is asked again after so long if nobody tells what came of it.
+const ASKED_PAUSE: Duration = Duration::from_secs(60);
+/// The neighbourhood is checked so long after it was first looked up.
+const SECOND_LOOK: Duration = Duration::from_secs(3);
+/// A contact that was only heard of is asked so long after.
+const HEARD_PAUSE: Duration = Duration::from_secs(2);
+/// A failing contact is asked again after so long, then twice as long and so on, up to the time after which quiet ones are asked.
+const RETRY_PAUSE: Duration = Duration::from_secs(30);
+/// Depths that are refreshed. Parts of a table deeper than this exist in networks of more than 10^10 nodes.
+pub(super) const DEPTHS: usize = 32;
+/// A second that never comes.
+pub(super) const NEVER: u32 = u32::MAX;
+
+/// When things are due.
+#[derive(Clone, Debug)]
+pub(super) struct Clock {
+    /// When anything is.
+    pub(super) next: Instant,
+    /// When somebody near the own identifier last came, failed or was lost.
+    pub(super) changed: Instant,
+    /// When the neighbourhood is to be checked; never, while nobody is known.
+    pub(super) check: Instant,
+    /// How long after that it is to be checked again, in calm.
+    pause: Duration,
+    /// No contact is asked before this.
+    pub(super) rest: Instant,
+    /// The own identifier was looked up: what else there is can be refreshed.
+    pub(super) joined: bool,
+    /// The second at which each part of the table is to be refreshed.
+    pub(super) refresh: [u32; DEPTHS],
+    random: u64,
+}
+
+impl Clock {
+    pub(super) const EMPTY: Self = Self {
+        next: Instant::ZERO,
+        changed: Instant::ZERO,
+        check: Instant::ZERO,
+        pause: Duration::ZERO,
+        rest: Instant::ZERO,
+        joined: false,
+        refresh: [0; DEPTHS],
+        random: 0,
+    };
+
+    pub(super) fn start(&mut self, pause: Duration, random: u64) {
+        *self = Self { next: Instant::NEVER, check: Instant::NEVER, pause, random, ..Self::EMPTY };
+    }
+
+    /// The table isn't empty.
+    pub(super) fn somebody_known(&mut self, now: Instant) {
+        if self.check == Instant::NEVER {
+            self.check = now;
+        }
+    }
+
+    /// Somebody near the own identifier came, failed or was lost.
+    pub(super) fn neighbourhood_changed(&mut self, now: Instant, limits: &Limits) {
+        self.changed = now;
+        self.check_soon(now, limits);
+    }
+
+    pub(super) fn check_soon(&mut self, now: Instant, limits: &Limits) {
+        self.pause = limits.neighbourhood_min;
+        self.check = self.check.min(now + self.spread(limits.neighbourhood_min));
+    }
+
+    /// The own identifier was looked up. Those who came at the same time weren't there to be found the first time.
+    pub(super) fn looked_up_own(&mut self, now: Instant) {
+        if !self.joined {
+            self.joined = true;
+            self.check = now + SECOND_LOOK;
+        }
+    }
+
+    /// Whether the neighbourhood is to be checked now; if so, the next check waits twice as long as this did.
+    pub(super) fn takes_check(&mut self, now: Instant, limits: &Limits, nobody: bool) -> bool {
+        if !reached(self.check, now) {
+            return false;
+        }
+        if nobody {
+            self.check = Instant::NEVER;
+            return false;
+        }
+        let pause = self.pause;
+        self.check = now + self.spread(pause);
+        self.pause = pause.saturating_mul(2).min(limits.neighbourhood_max);
+        true
+    }
+
+    /// A contact is asked: the next only a while later. When to ask this one again if nobody tells what came of it.
+    pub(super) fn asks(&mut self, now: Instant) -> u32 {
+        self.rest = now + ASK_PAUSE;
+        self.after(now, ASKED_PAUSE)
+    }
+
+    /// When to ask one that was heard of.
+    pub(super) fn after_heard(&mut self, now: Instant) -> u32 {
+        self.after(now, HEARD_PAUSE)
+    }
+
+    /// When to ask one again that has failed so many times.
+    pub(super) fn after_failure(&mut self, now: Instant, failures: u8, limits: &Limits) -> u32 {
+        let pause = RETRY_PAUSE.saturating_mul(1 << failures.clamp(1, 16).saturating_sub(1));
+        self.after(now, pause.min(limits.quiet))
+    }
+
+    /// One contact is due at another time than before. Whether that settles when the next question is due without a look at all
+    /// others: it does unless this contact may have been the next.
+    pub(super) fn moved(&mut self, was: u32, due: u32) -> bool {
+        if at(was) <= self.next {
+            return false;
+        }
+        self.next = self.next.min(at(due).max(self.rest));
+        true
+    }
+
+    /// The second about `wait` after `now`, and certainly after `now`.
+    pub(super) fn after(&mut self, now: Instant, wait: Duration) -> u32 {
+        (now + self.spread(wait)).stamp().max(now.stamp().saturating_add(1))
+    }
+
+    /// A wait that is cut by up to an eighth at random, so that nodes which were started together don't act together.
+    fn spread(&mut self, wait: Duration) -> Duration {
+        let cut = self.draw().to_le_bytes()[0];
+        wait.saturating_sub((wait / (8 * 256)).saturating_mul(u32::from(cut)))
+    }
+
+    /// SplitMix64 (Steele, Lea and Flood, 2014): not for secrets.
+    fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A random identifier that begins with the first `bits` bits of `prefix`.
+    pub(super) fn random_id(&mut self, prefix: &Id, bits: usize) -> Id {
+        let mut bytes = [0; Id::LEN];
+        for (index, (byte, prefix)) in bytes.iter_mut().zip(prefix.as_bytes()).enumerate() {
+            let kept = bits.saturating_sub(index.saturating_mul(8)).min(8);
+            let keep = !(0xFF_u16 >> kept).to_le_bytes()[0];
+            let random = self.draw().to_le_bytes()[0];
+            *byte = prefix & keep | random & !keep;
+        }
+        Id::from_bytes(bytes)
+    }
+}
+
+/// The instant of a stamp.
+pub(super) fn at(second: u32) -> Instant {
+    if second == NEVER { Instant::NEVER } else { Instant::from_secs(u64::from(second)) }
+}
+
+pub(super) fn reached(deadline: Instant, now: Instant) -> bool {
+    deadline <= now && deadline != Instant::NEVER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_is_what_the_inventors_of_splitmix64_draw() {
+        let mut clock = Clock::EMPTY;
+        assert_eq!([(); 3].map(|()| clock.draw()), [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F]);
+    }
+}

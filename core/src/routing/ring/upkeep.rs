@@ -1,0 +1,120 @@
+//! What is due, and when.
+//!
+//! | question | when |
+//! |---|---|
+//! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 60 s, 2 min .. 15 min apart |
+//! | `Lookup` | every hour for each row, outermost first, down to where the neighbours are; 5 s apart for its empty cells |
+//! | `Ask` one heard of | after 2 s |
+//! | `Ask` the one before and the one behind | 60 s after it last answered |
+//! | `Ask` another quiet one | 15 minutes after it last answered |
+//! | `Ask` a failing one | 30 s after its first failure, then 1, 2, 4 .. 15 min apart, for ever |
+//!
+//! (With the default [`Limits`](crate::routing::Limits).) One is asked at a time, a second apart.
+
+use core::time::Duration;
+
+use super::{Plan, Table};
+use crate::routing::Upkeep;
+use crate::routing::clock::{DEPTHS, at, reached};
+use crate::{Address, Id, Instant};
+
+/// Between two lookups for empty cells of a row.
+const FILL_PAUSE: Duration = Duration::from_secs(5);
+
+impl<P: Plan, A: Address> Table<'_, P, A> {
+    pub(super) fn looked_up(&mut self, now: Instant, target: &Id) {
+        if self.rules.k != 0 && *target == self.rules.own {
+            self.clock.looked_up_own(now);
+            self.schedule();
+        }
+    }
+
+    pub(super) fn disturbed(&mut self, now: Instant) {
+        if self.contacts.is_empty() {
+            return;
+        }
+        self.clock.check_soon(now, &self.rules.limits);
+        self.schedule();
+    }
+
+    /// A contact has answered: when to ask it again.
+    pub(super) fn ask_later(&mut self, now: Instant, id: &Id) {
+        let Ok(at) = self.view().find(id) else {
+            return;
+        };
+        let first = |&(place, _): &(usize, _)| place == at;
+        let next = self.view().verified().next().is_some_and(|entry| first(&entry))
+            || self.view().verified().next_back().is_some_and(|entry| first(&entry));
+        let limits = &self.rules.limits;
+        let wait = if next { limits.quiet.min(limits.neighbourhood_min.saturating_mul(2)) } else { limits.quiet };
+        let due = self.clock.after(now, wait);
+        if let Some(entry) = self.contacts.get_mut(at) {
+            entry.due = due;
+        }
+    }
+
+    pub(super) fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
+        if self.rules.k == 0 || !reached(self.clock.next, now) {
+            return None;
+        }
+        let question = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
+        self.schedule();
+        question
+    }
+
+    /// Finds out when the next question is due.
+    pub(super) fn schedule(&mut self) {
+        let refresh = self.clock.refresh.iter().take(self.rows()).min();
+        let ask = self.contacts.iter().map(|entry| entry.due).min();
+        let ask = ask.map_or(Instant::NEVER, at).max(self.clock.rest);
+        self.clock.next = self.clock.check.min(refresh.map_or(Instant::NEVER, |due| at(*due))).min(ask);
+    }
+
+    fn check(&mut self, now: Instant) -> Option<Upkeep<A>> {
+        self.clock.takes_check(now, &self.rules.limits, self.contacts.is_empty()).then_some(Upkeep::Neighbourhood)
+    }
+
+    /// Looks up what belongs into each empty cell of a row, and where there is none, something of the row.
+    fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
+        for (row, index) in (0..self.rows()).zip(0_u8..) {
+            if !self.clock.refresh.get(row).is_some_and(|due| reached(at(*due), now)) {
+                continue;
+            }
+            let begun = self.columns.get(row).copied().unwrap_or(0);
+            let empty = (begun..P::COLUMNS).find(|column| self.is_empty(index, *column));
+            let wait = if empty.is_some() { FILL_PAUSE } else { self.rules.limits.refresh };
+            let due = self.clock.after(now, wait);
+            if let Some((refresh, next)) = self.clock.refresh.get_mut(row).zip(self.columns.get_mut(row)) {
+                (*refresh, *next) = (due, empty.map_or(0, |column| column.saturating_add(1)));
+            }
+            if empty.is_some() || begun == 0 {
+                let (prefix, bits) = P::start(&self.rules.own, index, empty);
+                return Some(Upkeep::Lookup { target: self.clock.random_id(&prefix, bits) });
+            }
+        }
+        None
+    }
+
+    /// Whether nobody that answers is known who belongs into this cell, and somebody may.
+    fn is_empty(&self, row: u8, column: u8) -> bool {
+        let (start, _) = P::start(&self.rules.own, row, Some(column));
+        let cell = P::cell(&self.rules.own, &start);
+        // The column of the own digit isn't of this row.
+        cell.row == row && self.view().holder::<P>(cell).is_none()
+    }
+
+    fn ask(&mut self, now: Instant) -> Option<Upkeep<A>> {
+        if !reached(self.clock.rest, now) {
+            return None;
+        }
+        let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
+        entry.due = self.clock.asks(now);
+        Some(Upkeep::Ask(entry.contact))
+    }
+
+    /// How many rows there are to fill: none before the own identifier was looked up, or while all there is are neighbours.
+    fn rows(&self) -> usize {
+        let outermost = self.view().outermost().filter(|_| self.clock.joined);
+        outermost.map_or(0, |(ahead, behind)| P::rows(&self.rules.own, ahead, behind).min(DEPTHS))
+    }
+}

@@ -1,0 +1,158 @@
+//! A fourth geometry, from outside the crate, through its public traits alone: a full mesh, where everybody knows everybody and
+//! each lookup takes one hop.
+#![allow(unreachable_pub, reason = "the network is shared by test binaries")]
+
+mod net;
+
+use core::time::Duration;
+
+use kadlet::routing::{Heard, Limits, Peer, State, Upkeep};
+use kadlet::{Contact, Distance, Geometry, Id, Instant, Key, Machine, Options, Outcome, Record, Routing};
+use net::{Net, With, config};
+
+/// Nearness is that of Kademlia; in a mesh any will do.
+#[derive(Debug)]
+struct Any;
+
+impl Geometry for Any {
+    const TAG: u8 = 200;
+    const ONE_ORDER: bool = true;
+
+    fn progress(target: &Id, id: &Id) -> Distance {
+        target.xor(id)
+    }
+
+    fn rank(target: &Id, id: &Id) -> Distance {
+        target.xor(id)
+    }
+}
+
+/// Everybody who answers, up to 64. This host's table may grow on the heap.
+#[derive(Debug)]
+struct Mesh {
+    own: Id,
+    peers: Vec<Peer<u16>>,
+    /// What is looked up next.
+    turn: u8,
+    due: Instant,
+    changed: Instant,
+}
+
+impl Mesh {
+    fn sorted(&self, target: &Id, keep: impl Fn(&Peer<u16>) -> bool, out: &mut [Contact<u16>]) -> usize {
+        let mut peers: Vec<_> = self.peers.iter().filter(|peer| keep(peer)).map(|peer| peer.contact).collect();
+        peers.sort_by_key(|contact| contact.id.xor(target));
+        out.iter_mut().zip(peers).map(|(place, contact)| *place = contact).count()
+    }
+
+    fn put(&mut self, contact: Contact<u16>, state: State) {
+        self.peers.retain(|peer| peer.contact.id != contact.id);
+        if self.peers.len() < 64 && contact.id != self.own {
+            self.peers.push(Peer { contact, state, rtt: None, timeout: None });
+        }
+    }
+}
+
+impl Routing for Mesh {
+    type Address = u16;
+    type Geometry = Any;
+
+    const EMPTY: Self = Self { own: Id::ZERO, peers: Vec::new(), turn: 0xFF, due: Instant::ZERO, changed: Instant::ZERO };
+
+    fn start(&mut self, now: Instant, own: Id, _: &Limits, _: u64) {
+        *self = Self { own, due: now, ..Self::EMPTY };
+    }
+
+    fn own(&self) -> Id {
+        self.own
+    }
+
+    fn get(&self, id: &Id) -> Option<Peer<u16>> {
+        self.peers.iter().find(|peer| peer.contact.id == *id).copied()
+    }
+
+    fn peers(&self) -> impl Iterator<Item = Peer<u16>> {
+        self.peers.iter().copied()
+    }
+
+    fn heard(&mut self, _: Instant, contact: Contact<u16>, how: Heard) -> bool {
+        let news = self.get(&contact.id).is_none_or(|peer| peer.state != State::Verified);
+        if news && how != Heard::Asked {
+            self.put(contact, State::Heard);
+        }
+        news
+    }
+
+    fn answered(&mut self, now: Instant, contact: Contact<u16>, _: Option<Duration>) {
+        if self.get(&contact.id).is_none_or(|peer| peer.state != State::Verified) {
+            self.changed = now;
+            self.put(contact, State::Verified);
+        }
+    }
+
+    fn failed(&mut self, now: Instant, id: &Id) {
+        self.evict(now, id);
+    }
+
+    fn evict(&mut self, now: Instant, id: &Id) {
+        self.peers.retain(|peer| peer.contact.id != *id);
+        self.changed = now;
+    }
+
+    fn closest(&self, target: &Id, out: &mut [Contact<u16>]) -> usize {
+        self.sorted(target, |peer| peer.state == State::Verified, out)
+    }
+
+    fn seeds(&self, target: &Id, out: &mut [Contact<u16>]) -> usize {
+        self.sorted(target, |_| true, out)
+    }
+
+    fn rank_of_own(&self, key: &Id, limit: usize) -> usize {
+        self.peers.iter().filter(|peer| peer.contact.id.xor(key) < self.own.xor(key)).take(limit).count()
+    }
+
+    fn expected_reach(&self) -> Option<Distance> {
+        None
+    }
+
+    fn looked_up(&mut self, _: Instant, _: &Id) {}
+
+    fn changed(&self) -> Instant {
+        self.changed
+    }
+
+    fn disturbed(&mut self, now: Instant) {
+        self.due = self.due.min(now + Duration::from_secs(30));
+    }
+
+    fn upkeep(&mut self, now: Instant) -> Option<Upkeep<u16>> {
+        if self.due > now {
+            return None;
+        }
+        // All around, a sixteenth at a time, and home again.
+        self.due = now + Duration::from_secs(5);
+        self.turn = self.turn.wrapping_add(0x11);
+        Some(if self.turn == 0 { Upkeep::Neighbourhood } else { Upkeep::Lookup { target: Id::from_bytes([self.turn; 20]) } })
+    }
+
+    fn next_upkeep(&self) -> Instant {
+        self.due
+    }
+}
+
+#[test]
+fn a_geometry_from_outside_puts_and_gets() {
+    let mut net = Net::<With<Mesh>>::grown(1, core::iter::repeat_n(config(), 20));
+    net.run(Duration::from_secs(180));
+    let now = net.now;
+    let query = net.node(3).put(now, &Record::plain(b"hello", b"world"), &Options::default()).unwrap();
+    net.wait(3, query, |done| assert!(matches!(done.outcome, Outcome::Stored { .. }), "{:?}", done.outcome));
+    for at in 1..=20 {
+        let now = net.now;
+        let query = net.node(at).get(now, Key::plain(b"hello"), &Options::default()).unwrap();
+        net.wait(at, query, |done| {
+            assert!(matches!(done.outcome, Outcome::Value { ref record, .. } if record.value == b"world"), "at {at}: {:?}", done.outcome);
+            assert!(done.report.depth <= 1, "{:?}", done.report);
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! What a user of the library relies on whatever the geometry: one suite, run over each of them.
+
+use core::time::Duration;
+
+use kadlet::{Chord, Config, Geometry, Kademlia, Key, Machine, Options, Outcome, Pastry, Record, Routing, Store};
+
+use crate::net::{Net, With, config};
+
+/// A network of nodes with one kind of table.
+type Of<R> = Net<With<R>>;
+
+fn joined<R: Routing<Address = u16>>(seed: u64, count: usize, config: Config) -> Of<R> {
+    Net::grown(seed, core::iter::repeat_n(config, count))
+}
+
+pub fn put<R: Routing<Address = u16>>(net: &mut Of<R>, at: u16, name: &[u8], value: &[u8], options: &Options) -> Vec<u16> {
+    let now = net.now;
+    let query = net.node(at).put(now, &Record::plain(name, value), options).unwrap();
+    net.wait(at, query, |done| match &done.outcome {
+        Outcome::Stored { holders, wanted } => {
+            assert!(holders.len() >= *wanted, "{} of {wanted}: {:?}", holders.len(), done.report);
+            holders.iter().map(|contact| contact.address).collect()
+        }
+        other => panic!("{other:?} {:?}", done.report),
+    })
+}
+
+pub fn get<R: Routing<Address = u16>>(net: &mut Of<R>, at: u16, name: &[u8]) -> Option<Vec<u8>> {
+    let now = net.now;
+    let query = net.node(at).get(now, Key::plain(name), &Options::default()).unwrap();
+    net.wait(at, query, |done| match &done.outcome {
+        Outcome::Value { record, .. } => Some(record.value.to_vec()),
+        Outcome::NotFound { .. } => None,
+        other => panic!("{other:?} {:?}", done.report),
+    })
+}
+
+pub fn once() -> Options {
+    Options { publish: false, ..Options::default() }
+}
+
+fn a_value_put_at_one_node_is_got_at_every_other<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(1, 20, config());
+    put(&mut net, 3, b"hello", b"world", &once());
+    for at in 1..=20 {
+        assert_eq!(get(&mut net, at, b"hello").as_deref(), Some(&b"world"[..]), "at {at}");
+    }
+    assert_eq!(get(&mut net, 5, b"unknown"), None);
+}
+
+fn a_large_value_travels_too<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(2, 20, config());
+    let value = [7; 1_000];
+    put(&mut net, 3, b"large", &value, &once());
+    assert_eq!(get(&mut net, 17, b"large").as_deref(), Some(&value[..]));
+}
+
+fn fifty_nodes_lose_a_third_and_every_get_still_answers<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(3, 50, config());
+    for n in 0..20_u8 {
+        put(&mut net, 1 + u16::from(n), &[n], &[n; 40], &once());
+    }
+    for _ in 0..16 {
+        let living = net.living();
+        let victim = living[net.random.below(living.len())];
+        net.kill(victim);
+    }
+    for n in 0..20_u8 {
+        let living = net.living();
+        let at = living[net.random.below(living.len())];
+        assert_eq!(get(&mut net, at, &[n]).as_deref(), Some(&[n; 40][..]), "record {n} at {at}");
+    }
+}
+
+fn replicas_killed_four_by_four_are_replaced_within_a_minute<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(4, 32, config());
+    let mut holders = put(&mut net, 1, b"hello", b"world", &once());
+    for round in 0..4 {
+        for victim in holders.iter().take(4) {
+            net.kill(*victim);
+        }
+        net.run(Duration::from_secs(60));
+        let living = net.living();
+        let at = living[net.random.below(living.len())];
+        assert_eq!(get(&mut net, at, b"hello").as_deref(), Some(&b"world"[..]), "round {round}");
+        let key = Key::plain(b"hello");
+        holders = living.into_iter().filter(|address| net.node(*address).store().find(&key).is_some()).collect();
+        assert!(holders.len() >= 8, "round {round}: {holders:?}");
+    }
+}
+
+fn twenty_percent_loss_loses_no_put_and_no_get<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(5, 30, config());
+    net.loss = 200;
+    for n in 0..10_u8 {
+        let now = net.now;
+        let query = net.node(2).put(now, &Record::plain(&[n], &[n; 40]), &once()).unwrap();
+        net.wait(2, query, |done| assert!(matches!(done.outcome, Outcome::Stored { .. }), "{:?}", done.outcome));
+        assert_eq!(get(&mut net, 9, &[n]).as_deref(), Some(&[n; 40][..]));
+    }
+}
+
+fn the_same_seed_gives_the_same_bytes<R: Routing<Address = u16>>() {
+    let history = |seed| {
+        let mut net = joined::<R>(seed, 10, config());
+        put(&mut net, 3, b"hello", b"world", &Options::default());
+        net.run(Duration::from_secs(300));
+        (net.digest, net.datagrams)
+    };
+    assert_eq!(history(6), history(6));
+    assert_ne!(history(6), history(7));
+}
+
+fn an_idle_network_is_quiet<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(8, 20, config());
+    net.run(Duration::from_secs(3_600));
+    let before = net.datagrams;
+    net.run(Duration::from_secs(3_600));
+    let each = (net.datagrams - before) / 20;
+    println!("{each} datagrams an hour and node");
+    assert!(each < 1_800, "{each} datagrams an hour and node: over 0.5 a second");
+}
+
+fn every_lookup_finds_the_responsible_nodes<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(9, 50, config());
+    net.run(Duration::from_secs(120));
+    let mut wrong = 0;
+    for n in 0..100_u8 {
+        let target = Key::plain(&[n]).id;
+        let at = 1 + net.random.below(50) as u16;
+        let mut ids: Vec<_> = net.living().into_iter().filter(|other| *other != at).map(|other| net.node(other).id()).collect();
+        ids.sort_by_key(|id| R::Geometry::rank(&target, id));
+        let now = net.now;
+        let query = net.node(at).find_node(now, target, &Options::default()).unwrap();
+        let found: Vec<_> = net.wait(at, query, |done| match &done.outcome {
+            Outcome::Nodes(found) => found.iter().map(|contact| contact.id).collect(),
+            other => panic!("{other:?}"),
+        });
+        wrong += usize::from(found != ids[..8]);
+    }
+    assert_eq!(wrong, 0, "of 100");
+}
+
+/// The suite, for one kind of table.
+macro_rules! suite {
+    ($geometry:ident, $table:ty, [$($test:ident),*]) => {
+        mod $geometry {
+            use super::*;
+            $(
+                #[test]
+                fn $test() {
+                    super::$test::<$table>();
+                }
+            )*
+        }
+    };
+}
+
+/// Each test for each kind of table.
+macro_rules! suites {
+    ($tests:tt) => {
+        suite!(kademlia, Kademlia<u16, 128>, $tests);
+        suite!(chord, Chord<u16>, $tests);
+        suite!(pastry, Pastry<u16>, $tests);
+        suite!(binary_pastry, Pastry<u16, 16, 1, 64>, $tests);
+    };
+}
+
+suites!([
+    a_value_put_at_one_node_is_got_at_every_other,
+    a_large_value_travels_too,
+    fifty_nodes_lose_a_third_and_every_get_still_answers,
+    replicas_killed_four_by_four_are_replaced_within_a_minute,
+    twenty_percent_loss_loses_no_put_and_no_get,
+    the_same_seed_gives_the_same_bytes,
+    an_idle_network_is_quiet,
+    every_lookup_finds_the_responsible_nodes
+]);
