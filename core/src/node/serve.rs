@@ -107,7 +107,7 @@ impl<
     }
 
     fn answer_nodes(&self, asked: &Asked<R::Address>, token: Token, target: &Id, buf: &mut [u8]) -> Option<usize> {
-        let mut named = [Contact::EMPTY; MAX_NAMED];
+        let mut named = const { [Contact::EMPTY; MAX_NAMED] };
         let contacts = self.nearest(asked, target, wire::nodes_len(0, 0), buf.len(), &mut named);
         self.reply(asked, token, Answer::Nodes { contacts }, buf)
     }
@@ -124,7 +124,7 @@ impl<
         let (version, lifetime) = (held.version(now), seconds(held.notes.expires.since(now)));
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let answer_len = wire::value_len(&held.stored);
-        let mut named = [Contact::EMPTY; MAX_NAMED];
+        let mut named = const { [Contact::EMPTY; MAX_NAMED] };
         let answer = match compared {
             None | Some(Ordering::Greater) if answer_len <= buf.len() => {
                 let contacts = self.nearest(asked, &key.id, answer_len, buf.len(), &mut named);
@@ -166,9 +166,10 @@ impl<
         let others = named.iter().filter(|contact| contact.id != asked.header.sender).count().min(k);
         let named = named.get_mut(..others).unwrap_or_default();
         let room = (room + 1).saturating_sub(other);
-        if Contacts::fitting(named, room).count() < named.len() {
-            own_family_first(named, asked.from);
+        if Contacts::fitting(named, room).count() == named.len() {
+            return Contacts::new(named);
         }
+        own_family_first(named, asked.from);
         Contacts::fitting(named, room)
     }
 
