@@ -182,9 +182,10 @@ impl<A: Address> Table<'_, A> {
         let mut largest = None;
         let mut start = 0_usize;
         while let Some(first) = self.contacts.get(start) {
-            let range = buckets.bucket_around(start, self.depth(first));
+            let depth = self.depth(first);
+            let len = self.contacts.iter().skip(start).take_while(|entry| self.depth(entry) == depth).count();
+            let range = start..start.saturating_add(len);
             start = range.end;
-            let len = range.len();
             if largest.is_none_or(|(size, _)| len > size)
                 && let Some((at, _)) = dispensable(range)
             {
