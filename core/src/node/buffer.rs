@@ -17,8 +17,8 @@ pub(super) struct Buffer {
     signature: [u8; 64],
     lifetime: u32,
     at: Instant,
-    salt: u16,
-    value: u16,
+    value_len: u16,
+    salt_len: u16,
     /// The value, then the salt.
     bytes: [u8; MAX_VALUE],
 }
@@ -34,8 +34,8 @@ impl Buffer {
         signature: [0; 64],
         lifetime: 0,
         at: Instant::ZERO,
-        salt: 0,
-        value: 0,
+        value_len: 0,
+        salt_len: 0,
         bytes: [0; MAX_VALUE],
     };
 
@@ -77,20 +77,20 @@ impl Buffer {
         // They are as long as what comes in, but a compiler that doesn't see it would have `copy_from_slice` panic.
         value.iter_mut().zip(record.value).for_each(|(to, from)| *to = *from);
         room.iter_mut().zip(salt).for_each(|(to, from)| *to = *from);
-        (self.value, self.salt) = (value_len, salt_len);
+        (self.value_len, self.salt_len) = (value_len, salt_len);
         self.filled = true;
     }
 
     /// The record kept, with its age as of `now`, and what is left of its time.
     pub(super) fn record(&self, now: Instant) -> Option<(Record<'_>, Duration)> {
         let passed = now.since(self.at);
-        let (value, rest) = self.bytes.split_at_checked(usize::from(self.value)).filter(|_| self.filled)?;
+        let (value, rest) = self.bytes.split_at_checked(usize::from(self.value_len)).filter(|_| self.filled)?;
         let proof = match self.kind {
             Kind::Plain => Proof::Plain { id: self.id, age: Kind::Plain.aged(self.version, passed).number },
             Kind::Immutable => Proof::Immutable,
             Kind::Signed => Proof::Signed {
                 public_key: &self.public_key,
-                salt: rest.get(..usize::from(self.salt))?,
+                salt: rest.get(..usize::from(self.salt_len))?,
                 sequence: self.version.number,
                 signature: &self.signature,
             },
