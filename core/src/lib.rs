@@ -87,6 +87,7 @@ extern crate alloc;
 extern crate std;
 
 mod address;
+mod array;
 pub mod budget;
 mod contact;
 #[cfg(feature = "ed25519")]

@@ -273,7 +273,7 @@ impl Kind {
     /// The version a given time later: plain records age, others don't.
     #[must_use]
     pub fn aged(self, version: Version, by: Duration) -> Version {
-        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let by = by.as_secs().saturating_mul(1_000).saturating_add(u64::from(by.subsec_millis()));
         match self {
             Self::Plain => Version { number: version.number.saturating_add(by), ..version },
             Self::Immutable | Self::Signed => version,

@@ -48,7 +48,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use crate::wire::Transaction;
-use crate::{Address, Id, Instant, RoundTrip};
+use crate::{Address, Id, Instant, RoundTrip, time};
 
 const _: () = assert!(size_of::<Request<SocketAddrV4, u64>>() <= 72);
 
@@ -424,7 +424,7 @@ impl<A, O: Copy> Request<A, O> {
 }
 
 fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+    u32::try_from(time::micros(duration)).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for Full {

@@ -74,8 +74,13 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(micros(wait)))
     }
+}
+
+/// Whole microseconds, saturating after 585,000 years: `Duration` itself counts them in 128 bits, which a microcontroller pays for.
+pub(crate) const fn micros(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros() as u64)
 }
 
 /// A smoothed round trip and its variation, by RFC 6298, in four bytes: tenths of a millisecond, up to 6.5 s.
@@ -102,7 +107,8 @@ impl RoundTrip {
 
     /// Takes a measured round trip in. Those of repeated questions must be left out (Karn's rule).
     pub fn sample(&mut self, rtt: Duration) {
-        let rtt = u16::try_from(rtt.as_micros() / 100).unwrap_or(u16::MAX).max(1);
+        let rtt = u32::try_from(micros(rtt)).unwrap_or(u32::MAX) / 100;
+        let rtt = u16::try_from(rtt).unwrap_or(u16::MAX).max(1);
         if self.smoothed == 0 {
             *self = Self { smoothed: rtt, variation: rtt / 2 };
             return;

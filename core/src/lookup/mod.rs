@@ -48,7 +48,7 @@ use core::marker::PhantomData;
 use heapless::Vec;
 
 use crate::wire::Token;
-use crate::{Address, Contact, Distance, Geometry, Group, Id};
+use crate::{Address, Contact, Distance, Geometry, Group, Id, array};
 
 pub use found::{Entry, Found};
 use found::{Rank, State};
@@ -185,7 +185,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
     /// Goes on until so many of the closest have answered: at least k, at most the shortlist's bound.
     pub fn widen(&mut self, width: usize) {
-        self.width = width.clamp(self.width, N.max(1));
+        self.width = width.max(self.width).min(N.max(1));
     }
 
     /// The contact holds a record newer than all that were seen before, whose holders lag. An id that is not in the shortlist
@@ -324,7 +324,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
             return false;
         }
         let index = self.entries.partition_point(|entry| G::progress(&self.target, &entry.contact.id) <= progress);
-        self.entries.insert(index, Entry::new(contact, depth)).is_ok()
+        array::insert(&mut self.entries, index, Entry::new(contact, depth))
     }
 
     fn newcomer(&self, contact: &Contact<A>, progress: Distance, rank: Distance) -> Newcomer {
@@ -367,7 +367,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
             && pushed.state == State::Unasked
             && self.members(group) + usize::from(newcomer.group == Some(group)) > usize::from(self.limits.group)
         {
-            self.entries.remove(index);
+            array::remove(&mut self.entries, index);
         }
         true
     }
@@ -399,7 +399,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
             let (asked, ranked) = self.horizon.unwrap_or((Distance::MAX, Distance::MAX));
             self.horizon = Some((asked.min(progress), ranked.min(rank)));
         }
-        self.entries.remove(index);
+        array::remove(&mut self.entries, index);
         true
     }
 

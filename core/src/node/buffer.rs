@@ -74,8 +74,9 @@ impl Buffer {
         let Some(room) = rest.get_mut(..salt.len()) else {
             return;
         };
-        value.copy_from_slice(record.value);
-        room.copy_from_slice(salt);
+        // They are as long as what comes in, but a compiler that doesn't see it would have `copy_from_slice` panic.
+        value.iter_mut().zip(record.value).for_each(|(to, from)| *to = *from);
+        room.iter_mut().zip(salt).for_each(|(to, from)| *to = *from);
         (self.value_len, self.salt_len) = (value_len, salt_len);
         self.filled = true;
     }

@@ -98,11 +98,11 @@ impl Config {
         self.table.k = self.table.k.clamp(1, replicas);
         self.alpha = self.alpha.clamp(1, 16);
         self.max_datagram = self.max_datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
-        self.timeout_min = self.timeout_min.clamp(Duration::from_millis(1), Duration::from_secs(60));
-        self.timeout_max = self.timeout_max.clamp(self.timeout_min, Duration::from_secs(60));
-        self.timeout_initial = self.timeout_initial.clamp(self.timeout_min, self.timeout_max);
+        self.timeout_min = self.timeout_min.max(Duration::from_millis(1)).min(Duration::from_secs(60));
+        self.timeout_max = self.timeout_max.max(self.timeout_min).min(Duration::from_secs(60));
+        self.timeout_initial = self.timeout_initial.max(self.timeout_min).min(self.timeout_max);
         self.attempts = self.attempts.clamp(1, 5);
-        self.max_lifetime = self.max_lifetime.clamp(Duration::from_secs(1), Duration::from_secs(u32::MAX as u64));
+        self.max_lifetime = self.max_lifetime.max(Duration::from_secs(1)).min(Duration::from_secs(u32::MAX as u64));
         self.republish = self.republish.max(Duration::from_secs(1));
         self.budget = self.budget.max(1);
         self

@@ -13,10 +13,10 @@ use crate::{Address, Contact, Id, Instant};
 
 /// A request's circumstances.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<A> {
+pub(super) struct Asked<'a, A> {
     pub(super) now: Instant,
     pub(super) from: A,
-    pub(super) header: Header,
+    pub(super) header: &'a Header,
     pub(super) largest: u16,
     pub(super) token: Option<Token>,
     /// How long the datagram is.
@@ -46,7 +46,7 @@ impl<
 > Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
 {
     /// Answers a request into `buf`.
-    pub(super) fn serve(&mut self, asked: &Asked<R::Address>, request: &Request<'_>, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
+    pub(super) fn serve(&mut self, asked: &Asked<'_, R::Address>, request: &Request<'_>, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         if !self.config.serve {
             self.stats.not_serving += 1;
             return None;
@@ -101,18 +101,25 @@ impl<
         Some(Transmit { to: from, len })
     }
 
-    fn reply(&self, asked: &Asked<R::Address>, token: Token, answer: Answer<'_, R::Address>, buf: &mut [u8]) -> Option<usize> {
+    fn reply(&self, asked: &Asked<'_, R::Address>, token: Token, answer: Answer<'_, R::Address>, buf: &mut [u8]) -> Option<usize> {
         let header = self.header(asked.header.transaction);
         wire::encode(&Message { header, body: Body::Answer { token, answer } }, buf).ok()
     }
 
-    fn answer_nodes(&self, asked: &Asked<R::Address>, token: Token, target: &Id, buf: &mut [u8]) -> Option<usize> {
-        let mut named = [Contact::EMPTY; MAX_NAMED];
+    fn answer_nodes(&self, asked: &Asked<'_, R::Address>, token: Token, target: &Id, buf: &mut [u8]) -> Option<usize> {
+        let mut named = const { [Contact::EMPTY; MAX_NAMED] };
         let contacts = self.nearest(asked, target, wire::nodes_len(0, 0), buf.len(), &mut named);
         self.reply(asked, token, Answer::Nodes { contacts }, buf)
     }
 
-    fn answer_value(&mut self, asked: &Asked<R::Address>, token: Token, key: &Key, have: Option<Version>, buf: &mut [u8]) -> Option<usize> {
+    fn answer_value(
+        &mut self,
+        asked: &Asked<'_, R::Address>,
+        token: Token,
+        key: &Key,
+        have: Option<Version>,
+        buf: &mut [u8],
+    ) -> Option<usize> {
         let now = asked.now;
         let Some(slot) = self.store.find(key) else {
             return self.answer_nodes(asked, token, &key.id, buf);
@@ -124,7 +131,7 @@ impl<
         let (version, lifetime) = (held.version(now), seconds(held.notes.expires.since(now)));
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let answer_len = wire::value_len(&held.stored);
-        let mut named = [Contact::EMPTY; MAX_NAMED];
+        let mut named = const { [Contact::EMPTY; MAX_NAMED] };
         let answer = match compared {
             None | Some(Ordering::Greater) if answer_len <= buf.len() => {
                 let contacts = self.nearest(asked, &key.id, answer_len, buf.len(), &mut named);
@@ -150,7 +157,7 @@ impl<
     /// not all fit, those of the asker's own address family come first.
     fn nearest<'a>(
         &self,
-        asked: &Asked<R::Address>,
+        asked: &Asked<'_, R::Address>,
         target: &Id,
         other: usize,
         room: usize,
@@ -166,19 +173,20 @@ impl<
         let others = named.iter().filter(|contact| contact.id != asked.header.sender).count().min(k);
         let named = named.get_mut(..others).unwrap_or_default();
         let room = (room + 1).saturating_sub(other);
-        if Contacts::fitting(named, room).count() < named.len() {
-            own_family_first(named, asked.from);
+        if Contacts::fitting(named, room).count() == named.len() {
+            return Contacts::new(named);
         }
+        own_family_first(named, asked.from);
         Contacts::fitting(named, room)
     }
 
     /// Whether the asker is a node that has answered us from this address, and so may look after the same records.
-    fn is_co_holder(&self, asked: &Asked<R::Address>) -> bool {
+    fn is_co_holder(&self, asked: &Asked<'_, R::Address>) -> bool {
         self.table.get(&asked.header.sender).is_some_and(|peer| peer.state == State::Verified && peer.contact.address == asked.from)
     }
 
     /// Takes a record in: token, then bounds, then who wins, and the signature last, since it costs most. Tells for how many seconds it is held.
-    fn take_record(&mut self, asked: &Asked<R::Address>, proved: bool, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
+    fn take_record(&mut self, asked: &Asked<'_, R::Address>, proved: bool, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
         let (now, record) = (asked.now, offer.record);
         if !proved {
             return Err((ErrorCode::Token, 0));

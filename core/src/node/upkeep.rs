@@ -8,6 +8,7 @@ use super::{Node, Options};
 use crate::record::Key;
 use crate::routing::{self, Routing, Upkeep};
 use crate::store::{Held, Store};
+use crate::time::micros;
 use crate::{Address, Instant};
 
 /// The first pause before bootstrap addresses are tried again, and the last of those that each take twice as long.
@@ -65,7 +66,7 @@ impl<A: Address, const N: usize> Seeds<A, N> {
 
     /// The next address to try; the pause until the one after it is longer.
     fn next(&mut self, now: Instant) -> Option<A> {
-        self.pause = (self.pause * 2).clamp(PAUSE.0, PAUSE.1);
+        self.pause = self.pause.saturating_add(self.pause).max(PAUSE.0).min(PAUSE.1);
         self.due = now + self.pause;
         self.next = self.next.wrapping_add(1);
         self.addresses.get(usize::from(self.next).checked_rem(self.addresses.len())?).copied()
@@ -335,7 +336,7 @@ impl<
 /// When a record is to be published again: at once if it was not yet, as after a restart, otherwise after a third of its lifetime, or
 /// after `republish` if that is sooner.
 fn publish_at(held: &Held<'_>, republish: Duration) -> Instant {
-    let third = held.notes.expires.since(held.stored_at) / 3;
+    let third = Duration::from_micros(micros(held.notes.expires.since(held.stored_at)) / 3);
     match held.notes.tended {
         Instant::ZERO => Instant::ZERO,
         tended => tended + republish.min(third).max(Duration::from_secs(1)),

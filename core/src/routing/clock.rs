@@ -13,8 +13,8 @@ const ASKED_PAUSE: Duration = Duration::from_secs(60);
 const SECOND_LOOK: Duration = Duration::from_secs(3);
 /// A contact that was only heard of is asked so long after.
 const HEARD_PAUSE: Duration = Duration::from_secs(2);
-/// A failing contact is asked again after so long, then twice as long and so on, up to the time after which quiet ones are asked.
-const RETRY_PAUSE: Duration = Duration::from_secs(30);
+/// A failing contact is asked again after so many seconds, then twice as many and so on, up to the time after which quiet ones are asked.
+const RETRY_PAUSE: u64 = 30;
 /// Depths that are refreshed. Parts of a table deeper than this exist in networks of more than 10^10 nodes.
 pub(super) const DEPTHS: usize = 32;
 /// A second that never comes.
@@ -93,7 +93,7 @@ impl Clock {
         }
         let pause = self.pause;
         self.check = now + self.spread(pause);
-        self.pause = pause.saturating_mul(2).min(limits.neighbourhood_max);
+        self.pause = pause.saturating_add(pause).min(limits.neighbourhood_max);
         true
     }
 
@@ -110,7 +110,7 @@ impl Clock {
 
     /// When to ask one again that has failed so many times.
     pub(super) fn after_failure(&mut self, now: Instant, failures: u8, limits: &Limits) -> u32 {
-        let pause = RETRY_PAUSE.saturating_mul(1 << failures.clamp(1, 16).saturating_sub(1));
+        let pause = Duration::from_secs(RETRY_PAUSE << failures.clamp(1, 16).saturating_sub(1));
         self.after(now, pause.min(limits.quiet))
     }
 

@@ -41,7 +41,7 @@ impl<'a, A: Address> Buckets<'a, A> {
     /// The same, where `at` is known to be the place of one of them, or where one would be.
     pub(super) fn bucket_around(self, at: usize, depth: u32) -> Range<usize> {
         let same = |entry: &&Entry<A>| self.depth(entry) == depth;
-        let (before, after) = self.contacts.split_at(at.min(self.contacts.len()));
+        let (before, after) = self.contacts.split_at_checked(at).unwrap_or((self.contacts, &[]));
         let start = at.saturating_sub(before.iter().rev().take_while(same).count());
         start..at.saturating_add(after.iter().take_while(same).count())
     }

@@ -8,7 +8,7 @@ use super::{State, Table};
 use crate::routing::Heard;
 use crate::routing::clock::NEVER;
 use crate::routing::entry::Entry;
-use crate::{Address, Contact, Id, Instant};
+use crate::{Address, Contact, Id, Instant, array};
 
 /// What a newcomer that has answered may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,20 +174,22 @@ impl<A: Address> Table<'_, A> {
         if full {
             return dispensable(bucket).map_or(Place::Refused, |(at, _)| Place::InsteadOf(at));
         }
-        match dispensable(0..self.contacts.len()) {
-            Some((at, worst)) if !worst.is_verified() => return Place::InsteadOf(at),
-            _ => {}
+        let silent = buckets.within(0..self.contacts.len()).filter(|(_, entry)| !entry.is_verified());
+        if let Some((at, _)) = silent.max_by_key(|(_, entry)| entry.dispensability(now)) {
+            return Place::InsteadOf(at);
         }
         // The largest bucket gives way; of several, the deepest, for it serves the fewest targets.
         let mut largest = None;
         let mut start = 0_usize;
-        for others in self.contacts.chunk_by(|a, b| self.depth(a) == self.depth(b)) {
-            let range = start..start.saturating_add(others.len());
+        while let Some(first) = self.contacts.get(start) {
+            let depth = self.depth(first);
+            let len = self.contacts.iter().skip(start).take_while(|entry| self.depth(entry) == depth).count();
+            let range = start..start.saturating_add(len);
             start = range.end;
-            if largest.is_none_or(|(size, _)| others.len() > size)
+            if largest.is_none_or(|(size, _)| len > size)
                 && let Some((at, _)) = dispensable(range)
             {
-                largest = Some((others.len(), at));
+                largest = Some((len, at));
             }
         }
         match largest {
@@ -253,23 +255,22 @@ impl<A: Address> Table<'_, A> {
 
     fn insert(&mut self, now: Instant, entry: Entry<A>) -> usize {
         let (Ok(at) | Err(at)) = self.buckets().find(&entry.contact.id);
-        let _ = self.contacts.insert(at, entry);
+        array::insert(self.contacts, at, entry);
         self.clock.somebody_known(now);
         at
     }
 
     fn forget(&mut self, id: &Id) {
         if let Ok(at) = self.buckets().find(id) {
-            self.contacts.remove(at);
+            array::remove(self.contacts, at);
         }
     }
 
     /// Takes a contact out for another, and remembers it as a spare or as lost.
     fn turn_out(&mut self, now: Instant, at: usize) {
-        if at >= self.contacts.len() {
+        let Some(entry) = array::remove(self.contacts, at) else {
             return;
-        }
-        let entry = self.contacts.remove(at);
+        };
         match entry.state() {
             State::Heard => {}
             State::Verified => self.keep_spare(entry),
@@ -279,7 +280,7 @@ impl<A: Address> Table<'_, A> {
 
     fn take_spare(&mut self, id: &Id) -> Option<Entry<A>> {
         let at = self.spares.iter().position(|spare| spare.contact.id == *id)?;
-        Some(self.spares.remove(at))
+        array::remove(self.spares, at)
     }
 
     /// Keeps a contact that answers but has no place, as the most recent of the spares. The oldest gives way: of its bucket, if
@@ -302,10 +303,10 @@ impl<A: Address> Table<'_, A> {
             None
         };
         if let Some(oldest) = oldest.map(|(at, _)| at) {
-            self.spares.remove(oldest);
+            array::remove(self.spares, oldest);
         }
         entry.due = NEVER;
-        let _ = self.spares.insert(0, entry);
+        array::insert(self.spares, 0, entry);
     }
 
     /// Remembers a contact that was turned out while failing. The one that was known for the shortest time gives way.
@@ -313,7 +314,7 @@ impl<A: Address> Table<'_, A> {
         let lost = || self.spares.iter().enumerate().filter(|(_, spare)| !spare.is_verified());
         if lost().count() >= self.lost_room() {
             match lost().min_by_key(|(_, spare)| spare.age(now)) {
-                Some((at, youngest)) if youngest.age(now) <= entry.age(now) => self.spares.remove(at),
+                Some((at, youngest)) if youngest.age(now) <= entry.age(now) => array::remove(self.spares, at),
                 _ => return,
             };
         }
