@@ -1,4 +1,15 @@
 //! Where a node is reached: IPv4, IPv6, either of them, or whatever a link of the user's own calls an address.
+//!
+//! ```
+//! use core::net::SocketAddr;
+//! use kadlet::Address;
+//!
+//! let mapped: SocketAddr = "[::ffff:192.0.2.7]:4000".parse()?;
+//! let peer = mapped.canonical();
+//! assert_eq!(peer, "192.0.2.7:4000".parse()?);
+//! assert_eq!(SocketAddr::decode(4, peer.encode().as_bytes()), Some(peer));
+//! # Ok::<(), core::net::AddrParseError>(())
+//! ```
 
 use core::fmt::Debug;
 use core::hash::Hash;

@@ -1,4 +1,12 @@
 //! Who can be asked.
+//!
+//! ```
+//! use kadlet::{Contact, Id};
+//!
+//! // On a link of one's own, where an address is a small integer:
+//! let contact = Contact::new(Id::from_bytes([7; 20]), 4_u16);
+//! assert_eq!(contact.address, 4);
+//! ```
 
 use crate::{Address, Id};
 

@@ -1,4 +1,14 @@
 //! Which identifiers are nearer: the part of a DHT's design that has no state.
+//!
+//! ```
+//! use kadlet::{Clockwise, Geometry, Id, Xor};
+//!
+//! let (target, before, after) = (Id::from_bytes([8; 20]), Id::from_bytes([7; 20]), Id::from_bytes([12; 20]));
+//! assert!(Xor::rank(&target, &after) < Xor::rank(&target, &before));
+//! // On Chord's ring a lookup goes by what precedes the target, and ends at what follows it.
+//! assert!(Clockwise::progress(&target, &before) < Clockwise::progress(&target, &after));
+//! assert!(Clockwise::rank(&target, &after) < Clockwise::rank(&target, &before));
+//! ```
 
 use crate::{Distance, Id};
 

@@ -178,7 +178,7 @@ pub(crate) struct Get {
     #[arg(long, value_name = "HEX", value_parser = public_key)]
     pub(crate) public_key: Option<[u8; 32]>,
     /// The salt that the signed record was put with.
-    #[arg(long, value_name = "TEXT", requires = "public_key")]
+    #[arg(long, value_name = "TEXT", requires = "public_key", conflicts_with_all = ["key", "id"])]
     pub(crate) salt: Option<OsString>,
     #[command(flatten)]
     pub(crate) way: Way,
@@ -334,6 +334,8 @@ mod tests {
             "kadlet get --bootstrap 127.0.0.1:1",
             "kadlet get key --id 0011223344556677889900112233445566778899 --bootstrap 127.0.0.1:1",
             "kadlet get --id 00 --bootstrap 127.0.0.1:1",
+            "kadlet get key --salt text --bootstrap 127.0.0.1:1",
+            "kadlet get --id 0011223344556677889900112233445566778899 --salt text --bootstrap 127.0.0.1:1",
             "kadlet get key",
             "kadlet get key --bootstrap 127.0.0.1",
             "kadlet get key --bootstrap 127.0.0.256:1",

@@ -28,7 +28,7 @@ const STATS: Duration = Duration::from_secs(10);
 pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) -> Result<(), Error> {
     let state = args.state.as_deref().map(State::load).transpose()?.flatten();
     if let Some(state) = &state {
-        state.check(common.geometry, args.state.as_deref())?;
+        state.check(common.geometry, common.network, args.state.as_deref())?;
     }
     let peers = bootstraps(&args.bootstrap)?;
     let signals = signals()?;
@@ -54,10 +54,11 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
     let server = Server::start_with(driver, move |event| report(&event, verbose, &mut doubles))
         .map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
     let handle = server.handle();
-    let geometry = common.geometry;
+    let Common { geometry, network, .. } = *common;
     let mut file = args.state.as_deref().map(|path| Keeper {
         path,
         geometry,
+        network,
         fingerprint: None,
         last: state.map(State::without_records),
         failing: false,
@@ -111,6 +112,7 @@ fn stopped(trouble: Trouble) -> Error {
 struct Keeper<'a> {
     path: &'a Path,
     geometry: args::Geometry,
+    network: u16,
     /// Of what it holds.
     fingerprint: Option<u64>,
     /// Whom the node knew when it was written.
@@ -121,10 +123,10 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     /// Writes the file if there is something new to remember.
     fn keep<R: Table>(&mut self, handle: &Handle<network::Node<R>>) -> Result<(), Error> {
-        let (kept, geometry) = (self.fingerprint, self.geometry);
+        let (kept, geometry, network) = (self.fingerprint, self.geometry, self.network);
         let changed = handle.with(move |machine, now| {
             let print = fingerprint(machine);
-            (Some(print) != kept).then(|| (print, State::of(machine, now, geometry)))
+            (Some(print) != kept).then(|| (print, State::of(machine, now, geometry, network)))
         });
         let Some((print, mut state)) = changed.map_err(stopped)? else { return Ok(()) };
         self.last.iter().for_each(|last| state.remember(last));

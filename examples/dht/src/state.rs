@@ -29,6 +29,9 @@ pub(crate) struct State {
     /// A file that names none is of a Kademlia node.
     #[serde(default)]
     geometry: Geometry,
+    /// A file that names none goes with any.
+    #[serde(default)]
+    network: Option<u16>,
     contacts: Vec<SavedContact>,
     records: Vec<SavedRecord>,
 }
@@ -84,11 +87,11 @@ impl State {
     /// The state of a node that has nothing yet.
     #[cfg(test)]
     pub(crate) fn new(id: Id) -> Self {
-        Self { id: id.to_string(), geometry: Geometry::default(), contacts: Vec::new(), records: Vec::new() }
+        Self { id: id.to_string(), geometry: Geometry::default(), network: None, contacts: Vec::new(), records: Vec::new() }
     }
 
     /// What a node remembers at `now`.
-    pub(crate) fn of<M: Machine<Address = SocketAddr>>(machine: &M, now: Instant, geometry: Geometry) -> Self {
+    pub(crate) fn of<M: Machine<Address = SocketAddr>>(machine: &M, now: Instant, geometry: Geometry, network: u16) -> Self {
         let wall = wall();
         let known = |trust| machine.routing().peers().filter(move |peer| peer.state == trust).map(|peer| peer.contact);
         // Failing contacts answered once: they are all there is to return to when the link was down at the end.
@@ -110,7 +113,7 @@ impl State {
                 }
             },
         });
-        Self { id: machine.id().to_string(), geometry, contacts, records: records.collect() }
+        Self { id: machine.id().to_string(), geometry, network: Some(network), contacts, records: records.collect() }
     }
 
     /// Where too few contacts answered so far, those of an earlier state are not forgotten: the link may be down.
@@ -130,12 +133,16 @@ impl State {
         self.id.parse().ok()
     }
 
-    /// Refuses to go on in a network of another geometry, where the contacts are strangers and the records belong elsewhere.
-    pub(crate) fn check(&self, geometry: Geometry, path: Option<&Path>) -> Result<(), Error> {
+    /// Refuses to go on in another network or geometry, where the contacts are strangers and the records belong elsewhere.
+    pub(crate) fn check(&self, geometry: Geometry, network: u16, path: Option<&Path>) -> Result<(), Error> {
+        let path = path.unwrap_or(Path::new("")).display();
+        if let Some(own) = self.network.filter(|own| *own != network) {
+            let what = format!("the state file {path} is of a node of network {own}, and this is to be one of network {network}");
+            return Err(Error::new(Exit::Usage, what).tip(format!("--network {own}, or another --state file")));
+        }
         if self.geometry == geometry {
             return Ok(());
         }
-        let path = path.unwrap_or(Path::new("")).display();
         let what = format!("the state file {path} is of a {} node, and this is to be a {geometry} node", self.geometry);
         Err(Error::new(Exit::Usage, what).tip(format!("--geometry {}, or another --state file", self.geometry)))
     }
@@ -275,6 +282,16 @@ mod tests {
     #[test]
     fn a_state_is_read_as_it_was_written() {
         assert_eq!(State::decode(&state().encode().unwrap()), Ok(state()));
+    }
+
+    #[test]
+    fn a_state_goes_on_in_its_own_network_alone() {
+        let state = State { network: Some(5), ..state() };
+        assert!(state.check(Geometry::Kademlia, 5, None).is_ok());
+        assert!(state.check(Geometry::Kademlia, 0, None).is_err());
+        assert!(state.check(Geometry::Chord, 5, None).is_err());
+        let unnamed = State { network: None, ..state };
+        assert!(unnamed.check(Geometry::Kademlia, 7, None).is_ok());
     }
 
     #[test]
