@@ -4,10 +4,12 @@
 
 mod args;
 
+use core::num::NonZero;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use kadlet_sim::gates::Course;
 use kadlet_sim::progress::Progress;
 use kadlet_sim::scenario::{self, Figures};
 use kadlet_sim::{gates, plot};
@@ -17,11 +19,7 @@ use args::{Cli, Command, Run};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
-        Command::Gates { quick, seed } => {
-            let results = gates::run(seed, quick);
-            print!("{}", gates::table(&results, seed));
-            if results.iter().all(|result| result.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
+        Command::Gates { quick, seed, only } => gates(&Course { seed, quick, only }),
         Command::Plot { out, seed } => {
             let mut progress = Progress::on_stderr();
             let drawn = plot::draw(&out, seed, &mut progress);
@@ -35,6 +33,18 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+fn gates(course: &Course) -> ExitCode {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    // Each holds up to 10,000 nodes, one a million: more than two would take more than 20 GiB.
+    let rows = gates::run(course, threads.min(2));
+    if rows.is_empty() {
+        let words = format!("invalid value '{}' for '--only': no gate has it in its name", course.only);
+        Cli::command().error(ErrorKind::ValueValidation, words).exit();
+    }
+    print!("{}", gates::page(&rows, course));
+    if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn run(args: &Run) -> ExitCode {
