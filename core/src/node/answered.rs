@@ -240,7 +240,7 @@ impl<
                 operation.tally.stored = operation.tally.stored.saturating_add(1);
                 operation.lookup.stored(from);
             }
-            // Its secret changed since the search.
+            // The token became too old since the search, or its maker began anew.
             Answer::Error { code: ErrorCode::Token, .. } if operation.tally.may_renew_token() => {
                 operation.lookup.set_token(from, token);
                 operation.lookup.unstored(from);

@@ -251,8 +251,8 @@ impl<
     /// Begins a lookup in a slot, from the table's contacts; false if there are none.
     fn begin(&mut self, now: Instant, slot: u8, task: Task, target: Id, timeout: Duration) -> bool {
         let mut first = [Contact::EMPTY; MAX_NAMED];
-        let room = first.get_mut(..SHORTLIST.min(MAX_NAMED)).map_or(0, |room| self.table.seeds(&target, room));
-        let first = first.get(..room).unwrap_or(&[]);
+        let count = first.get_mut(..SHORTLIST.min(MAX_NAMED)).map_or(0, |room| self.table.seeds(&target, room));
+        let first = first.get(..count).unwrap_or(&[]);
         if first.is_empty() && task.is_upkeep() && task != Task::Rejoin {
             return false;
         }

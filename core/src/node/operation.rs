@@ -107,7 +107,7 @@ pub(super) struct Tally {
     /// The size of an answer that was too large for us.
     pub(super) too_large: u16,
     /// How often a store was sent again with a fresh token, or a join has asked again the one that is to know this node first.
-    renewed: u8,
+    asked_again: u8,
 }
 
 /// The most stores of one operation that are sent again with a fresh token.
@@ -133,7 +133,7 @@ impl Tally {
         refusal_detail: 0,
         in_the_way: None,
         too_large: 0,
-        renewed: 0,
+        asked_again: 0,
     };
 
     pub(super) fn refuse(&mut self, code: ErrorCode, detail: u64) {
@@ -146,13 +146,13 @@ impl Tally {
     }
 
     pub(super) const fn may_renew_token(&mut self) -> bool {
-        self.renewed = self.renewed.saturating_add(1);
-        self.renewed <= RENEWALS
+        self.asked_again = self.asked_again.saturating_add(1);
+        self.asked_again <= RENEWALS
     }
 
     pub(super) const fn may_present(&mut self) -> bool {
-        self.renewed = self.renewed.saturating_add(1);
-        self.renewed <= PRESENTATIONS
+        self.asked_again = self.asked_again.saturating_add(1);
+        self.asked_again <= PRESENTATIONS
     }
 
     pub(super) fn refusal(&self) -> Option<(ErrorCode, u64)> {

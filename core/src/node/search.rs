@@ -55,7 +55,7 @@ impl<
                 _ if operation.storing => self.ask_to_store(slot),
                 _ => self.ask_around(now, slot),
             };
-            if !done || !self.phase_done(now, slot) {
+            if !done || !self.go_on(now, slot) {
                 return;
             }
         }
@@ -126,7 +126,7 @@ impl<
     }
 
     /// The search or the storing is over: goes on to what comes next, true, or ends the operation, false.
-    fn phase_done(&mut self, now: Instant, slot: u8) -> bool {
+    fn go_on(&mut self, now: Instant, slot: u8) -> bool {
         let reach = self.table.expected_reach();
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return false;

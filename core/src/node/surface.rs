@@ -201,7 +201,7 @@ impl<
             self.unanswered(now, due);
         }
         self.end_overdue(now);
-        self.upkeep(now);
+        self.expire_records(now);
         self.drive(now);
     }
 
@@ -245,14 +245,14 @@ impl<
             return Some((Instant::ZERO, Wake::Operation));
         }
         let operation = self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
-        let idle = self.can_begin_upkeep();
+        let room = self.can_begin_upkeep();
         [
             (self.requests.deadline(), Wake::Request),
             (operation.unwrap_or(Instant::NEVER), Wake::Operation),
             (self.chores.expiry(), Wake::Record),
-            (if idle { self.next_table_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
-            (if idle { self.chores.due() } else { Instant::NEVER }, Wake::Record),
-            (if idle { self.seeds.due() } else { Instant::NEVER }, Wake::Bootstrap),
+            (if room { self.next_table_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
+            (if room { self.chores.due() } else { Instant::NEVER }, Wake::Record),
+            (if room { self.seeds.due() } else { Instant::NEVER }, Wake::Bootstrap),
         ]
         .into_iter()
         .min_by_key(|(at, _)| *at)

@@ -23,7 +23,7 @@ const STRIDE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Seeds<A, const N: usize> {
     addresses: heapless::Vec<A, N>,
-    /// Zero: nothing to try.
+    /// Means nothing while there are none.
     due: Instant,
     pause: Duration,
     next: u8,
@@ -45,7 +45,7 @@ impl<A: Address, const N: usize> Seeds<A, N> {
         self.again(now);
     }
 
-    /// Nobody answered: try again soon, then ever later.
+    /// They are tried soon, then ever later, until one has answered.
     pub(super) fn again(&mut self, now: Instant) {
         self.pause = PAUSE.0;
         self.due = now + self.pause;
@@ -134,8 +134,7 @@ impl<
     const SEEDS: usize,
 > Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
 {
-    /// Ends what is over: records whose time has ended.
-    pub(super) fn upkeep(&mut self, now: Instant) {
+    pub(super) fn expire_records(&mut self, now: Instant) {
         if self.chores.expiry() <= now {
             let next = self.store.expire(now);
             self.chores.expiry = Some(next).filter(|next| *next != Instant::NEVER);

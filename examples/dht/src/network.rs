@@ -1,4 +1,5 @@
-//! How a command that is no node reaches the network: as a client, which asks and leaves no trace.
+//! What all of the tool's nodes have in common, and how a command that is no node reaches the network: as a client, which asks and
+//! leaves no trace.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
