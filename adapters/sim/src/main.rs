@@ -4,6 +4,7 @@
 
 mod args;
 
+use core::fmt::Display;
 use core::num::NonZero;
 use std::process::ExitCode;
 
@@ -21,9 +22,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Gates { quick, seed, only } => gates(&Course { seed, quick, only }),
         Command::Plot { out, seed } => {
-            let mut progress = Progress::on_stderr();
-            let drawn = plot::draw(&out, seed, &mut progress);
-            progress.end();
+            let drawn = plot::draw(&out, seed, threads(), Progress::on_stderr());
             match drawn {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
@@ -36,15 +35,25 @@ fn main() -> ExitCode {
 }
 
 fn gates(course: &Course) -> ExitCode {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    // Each holds up to 10,000 nodes, one a million: more than two would take more than 20 GiB.
-    let rows = gates::run(course, threads.min(2));
+    let rows = gates::run(course, threads());
     if rows.is_empty() {
-        let words = format!("invalid value '{}' for '--only': no gate has it in its name", course.only);
-        Cli::command().error(ErrorKind::ValueValidation, words).exit();
+        refuse("gates", format!("--only: no gate has '{}' in its name; without it, all are run", course.only));
     }
     print!("{}", gates::page(&rows, course));
     if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Ends as a usage error of a command.
+fn refuse(command: &str, words: impl Display) -> ! {
+    let mut cli = Cli::command();
+    cli.build();
+    let command = cli.find_subcommand_mut(command).expect("it is a command of ours");
+    command.error(ErrorKind::ValueValidation, words).exit()
+}
+
+/// Two at most: each holds whole networks in memory.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(2)
 }
 
 fn run(args: &Run) -> ExitCode {
@@ -56,7 +65,7 @@ fn run(args: &Run) -> ExitCode {
             print(&figures, args.json);
             if figures.violations > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
-        Err(impossible) => Cli::command().error(ErrorKind::ValueValidation, impossible).exit(),
+        Err(impossible) => refuse("run", impossible),
     }
 }
 
