@@ -4,10 +4,13 @@
 
 mod args;
 
+use core::fmt::Display;
+use core::num::NonZero;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use kadlet_sim::gates::Course;
 use kadlet_sim::progress::Progress;
 use kadlet_sim::scenario::{self, Figures};
 use kadlet_sim::{gates, plot};
@@ -17,15 +20,9 @@ use args::{Cli, Command, Run};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
-        Command::Gates { quick, seed } => {
-            let results = gates::run(seed, quick);
-            print!("{}", gates::table(&results, seed));
-            if results.iter().all(|result| result.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
+        Command::Gates { quick, seed, only } => gates(&Course { seed, quick, only }),
         Command::Plot { out, seed } => {
-            let mut progress = Progress::on_stderr();
-            let drawn = plot::draw(&out, seed, &mut progress);
-            progress.end();
+            let drawn = plot::draw(&out, seed, threads(), Progress::on_stderr());
             match drawn {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
@@ -37,6 +34,28 @@ fn main() -> ExitCode {
     }
 }
 
+fn gates(course: &Course) -> ExitCode {
+    let rows = gates::run(course, threads());
+    if rows.is_empty() {
+        refuse("gates", format!("--only: no gate has '{}' in its name; without it, all are run", course.only));
+    }
+    print!("{}", gates::page(&rows, course));
+    if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Ends as a usage error of a command.
+fn refuse(command: &str, words: impl Display) -> ! {
+    let mut cli = Cli::command();
+    cli.build();
+    let command = cli.find_subcommand_mut(command).expect("it is a command of ours");
+    command.error(ErrorKind::ValueValidation, words).exit()
+}
+
+/// Two at most: each holds whole networks in memory.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(2)
+}
+
 fn run(args: &Run) -> ExitCode {
     let mut progress = Progress::on_stderr();
     let figures = scenario::run(&args.spec(), &mut progress);
@@ -46,7 +65,7 @@ fn run(args: &Run) -> ExitCode {
             print(&figures, args.json);
             if figures.violations > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
-        Err(impossible) => Cli::command().error(ErrorKind::ValueValidation, impossible).exit(),
+        Err(impossible) => refuse("run", impossible),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kadlet::{Instant, Key, Options, Record};
+use kadlet::{Instant, Key};
 
 use super::{Figures, Stage};
 use crate::{Disorder, Make};
@@ -102,48 +102,4 @@ impl<M: Make> Stage<'_, M> {
         }
         None
     }
-}
-
-/// A record that is put again and again from different nodes of a churning network, 5 s apart, each put followed by a get: the
-/// figures' `records_lost` are the gets that returned an older version than one whose put had ended, or nothing.
-pub fn versions(spec: &super::Spec, progress: &mut crate::progress::Progress, records: u32) -> Figures {
-    let mut stage = Stage::<crate::Peer>::new(spec, progress);
-    stage.add_ideal();
-    for address in 0..stage.spec.nodes {
-        stage.schedule_death(address);
-    }
-    stage.network.count_from_now();
-    let measured = stage.spec.measured();
-    stage.begin("putting again and again", measured);
-    let rounds = (measured.as_secs() / 5) as u32;
-    let (mut gets, mut old) = (0, 0);
-    let mut newest = vec![None; records as usize];
-    for round in 0..rounds {
-        let record = round % records;
-        let writer = stage.network.any_member();
-        let begun = writer.and_then(|writer| {
-            let options = Options { publish: false, ..Options::DEFAULT };
-            stage.network.put(writer, &Record::plain(&record.to_be_bytes(), &round.to_be_bytes()), &options).ok()
-        });
-        stage.play(Duration::from_secs(4));
-        let ended = core::mem::take(&mut stage.ended);
-        if ended.iter().any(|ended| Some(ended.operation) == begun && ended.ending.is_success()) {
-            newest[record as usize] = Some(round);
-        }
-        let read = stage.random().below(records as usize);
-        let asked = stage.network.any_member().and_then(|reader| stage.network.get(reader, Key::plain(&(read as u32).to_be_bytes())).ok());
-        let expected = newest[read];
-        stage.play(Duration::from_secs(1));
-        for ended in core::mem::take(&mut stage.ended) {
-            if let (true, Some(expected)) = (Some(ended.operation) == asked, expected) {
-                gets += 1;
-                let found = match &ended.ending {
-                    crate::Ending::Value { value, .. } => value.as_slice().try_into().map(u32::from_be_bytes).ok(),
-                    _ => None,
-                };
-                old += u64::from(found.is_none_or(|found| found < expected));
-            }
-        }
-    }
-    Figures { records: gets, records_lost: old, ..stage.figures() }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`Spec`] says what is to happen; [`run`] lets it happen and returns the [`Figures`].
 //! - `lookups`: ideal tables, dead nodes, loss; `joining`: a network that comes about; `churn`: nodes that come and go;
-//!   `faults`: a split network, a storm of restarts.
+//!   `faults`: a split network, a storm of restarts; `versions`: records that change all the time.
 
 mod churn;
 mod faults;
@@ -11,12 +11,13 @@ mod joining;
 mod lookups;
 mod spec;
 mod stage;
+mod versions;
 
-pub use faults::versions;
 pub use figures::{Figures, peak_memory_bytes};
 pub use lookups::small_links;
 pub use spec::{Geometry, Impossible, Lifetime, Mode, Scenario, Spec};
 pub use stage::Stage;
+pub use versions::versions;
 
 use crate::progress::Progress;
 use crate::{Make, Peer, SmallPeer, WidePeer};

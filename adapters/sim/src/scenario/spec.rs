@@ -40,7 +40,7 @@ pub enum Scenario {
 /// How lookups go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// The asker asks one after another.
+    /// The asker asks everybody itself, alpha at a time.
     Iterative,
 }
 

@@ -218,11 +218,11 @@ impl<'a, M: Make> Stage<'a, M> {
     pub(super) fn put_all(&mut self, names: &[[u8; 4]], bytes: usize, pause: Duration) {
         for name in names {
             let value: Vec<u8> = name.iter().copied().cycle().take(bytes).collect();
-            let begun = (0..10).find_map(|_| {
+            // Of ten members one is idle; a record that nobody can put is missed when it is got.
+            let _ = (0..10).find_map(|_| {
                 let address = self.network.any_member()?;
                 self.put(address, name, &value, false)
             });
-            debug_assert!(begun.is_some(), "of ten members one is idle");
             self.play(pause);
         }
         self.play_out();

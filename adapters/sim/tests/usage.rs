@@ -1,0 +1,76 @@
+//! The command itself: what it refuses, and what it prints.
+
+use std::process::{Command, Output};
+
+fn sim(line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kadlet-sim")).args(line.split_whitespace()).output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn what_cannot_be_is_a_usage_error_that_names_its_parameter() {
+    for (line, parameter) in [
+        ("run --scenario stale --nodes 10 --dead 0.95", "--dead"),
+        ("run --scenario stale --dead 1.2", "--dead"),
+        ("run --scenario stale --dead -0.1", "--dead"),
+        ("run --scenario loss --loss 1.5", "--loss"),
+        ("run --scenario loss --loss nan", "--loss"),
+        ("run --scenario static --nodes 0", "--nodes"),
+        ("run --scenario static --nodes -4", "--nodes"),
+        ("run --scenario static --nodes 99999999999", "--nodes"),
+        ("run --scenario storm --nodes 1000000", "--nodes"),
+        ("run --scenario static --lookups 0", "--lookups"),
+        ("run --scenario static --k 33", "--k"),
+        ("run --scenario static --alpha 0", "--alpha"),
+        ("run --scenario churn --session -5", "--session"),
+        ("run --scenario churn --session inf", "--session"),
+        ("run --scenario churn --minutes 0", "--minutes"),
+        ("run --scenario nothing", "--scenario"),
+        ("run", "--scenario"),
+        ("gates --only nothing", "--only"),
+        ("plot", "--out"),
+    ] {
+        let output = sim(line);
+        let words = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line}: {words}");
+        assert!(words.starts_with("error: ") && words.contains(parameter), "{line}: {words}");
+        assert!(output.stdout.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_run_prints_one_object_with_all_keys_and_the_same_one_each_time() {
+    let object = || {
+        let output = sim("run --scenario churn --nodes 50 --lookups 20 --minutes 1 --seed 9 --json");
+        let mut object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is one object");
+        let object = object.as_object_mut().expect("it is one object").clone();
+        object.into_iter().map(|(key, value)| (key.clone(), if TIMED.contains(&&*key) { 0.into() } else { value })).collect::<Vec<_>>()
+    };
+    let first = object();
+    for key in KEYS.into_iter().chain(TIMED) {
+        assert!(first.iter().any(|(name, _)| name == key), "{key}");
+    }
+    assert_eq!(first, object());
+}
+
+const TIMED: [&str; 2] = ["wall_seconds", "peak_memory_bytes"];
+
+const KEYS: [&str; 14] = [
+    "success",
+    "depth_mean",
+    "depth_max",
+    "rpcs_mean",
+    "datagrams_mean",
+    "timeouts_mean",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "upkeep_bytes_per_node_second",
+    "upkeep_messages_per_node_second",
+    "records_lost",
+    "load_max_over_mean",
+    "seed",
+];
