@@ -325,7 +325,8 @@ pub(crate) fn value_len(record: &Record<'_>) -> usize {
 
 /// Bytes of a store request with a token, and with a compare-and-swap if there is one.
 pub(crate) fn store_len(record: &Record<'_>, compares: bool) -> usize {
-    record_len(record).saturating_add(REQUEST + 4 + 1 + if compares { 9 } else { 1 })
+    let compare = if compares { 9 } else { 1 };
+    record_len(record).saturating_add(REQUEST + 4 + 1).saturating_add(compare)
 }
 
 fn record_len(record: &Record<'_>) -> usize {
