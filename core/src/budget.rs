@@ -58,13 +58,16 @@ impl<const SOURCES: usize> Budget<SOURCES> {
         let Some(group) = group else {
             return true;
         };
-        let known = lane.iter().position(|bucket| bucket.group == group.number());
-        let place = known.or_else(|| (0..lane.len()).min_by_key(|index| lane.get(*index).map(|bucket| bucket.empty_at)));
-        let Some(bucket) = place.and_then(|index| lane.get_mut(index)) else {
+        let group = group.number();
+        let bucket = match lane.iter().position(|bucket| bucket.group == group) {
+            Some(known) => lane.get_mut(known),
+            None => lane.iter_mut().min_by_key(|bucket| bucket.empty_at),
+        };
+        let Some(bucket) = bucket else {
             return true;
         };
-        if known.is_none() {
-            *bucket = Bucket { group: group.number(), empty_at: now };
+        if bucket.group != group {
+            *bucket = Bucket { group, empty_at: now };
         }
         bucket.take(now, Duration::from_micros(self.cost))
     }

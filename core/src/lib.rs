@@ -51,7 +51,7 @@
 //! | 4 | [`Node`], [`Machine`] | the state machine that a user drives; wires the rooms together and holds no algorithm of its own |
 //! | 3 | [`lookup`] | one search: shortlist, parallelism, termination; contacts in, questions out |
 //! | 3 | [`rpc`] | questions in flight: transactions, round trips, repeats, timeouts |
-//! | 2 | [`routing`] | the table for a geometry: whom to remember, whom to name, what upkeep is due |
+//! | 2 | [`routing`] | the tables [`Kademlia`], [`Chord`] and [`Pastry`]: whom to remember, whom to name, what upkeep is due |
 //! | 2 | [`store`] | the records that are held, and who gives way when there is no room |
 //! | 2 | [`token`], [`budget`] | proof that an asker is where it says, and what one network prefix may ask |
 //! | 1 | [`Geometry`] | which identifiers are nearer |

@@ -15,8 +15,9 @@ use crate::{Address, Id, Instant, MAX_ADDRESS};
 const EPOCH: u64 = 5 * 60 * 1_000_000;
 /// Keeps tokens apart from whatever else may be hashed with the same secret.
 const DOMAIN: u8 = 1;
-/// Domain, epoch, identifier, family and address: only the last varies in length, so no two inputs are the same bytes.
-const LONGEST: usize = 1 + 8 + Id::LEN + 1 + MAX_ADDRESS;
+/// Where the address begins, after domain, epoch, identifier and family. Only it varies in length, so no two claims are the same bytes.
+const ADDRESS: usize = 1 + 8 + Id::LEN + 1;
+const LONGEST: usize = ADDRESS + MAX_ADDRESS;
 
 /// Makes and checks the tokens of one node.
 ///
@@ -50,21 +51,30 @@ impl Tokens {
     /// The token for the node `asker` at `address`.
     #[must_use]
     pub fn make<A: Address>(&self, now: Instant, address: &A, asker: &Id) -> Token {
-        let mac = self.secret.map_or(0, |secret| mac(&secret, epoch(now), address, asker));
-        Token(mac.to_be_bytes())
+        self.renew(now, address, asker, None).1
     }
 
-    /// Whether the token was made for that node at that address in this epoch or the last one. Takes the same time whatever
-    /// the token is.
+    /// Whether the token was made for that node at that address in this epoch or the last one. How long it takes tells at most
+    /// which of the two it was, never how near a guess came.
     #[must_use]
     pub fn check<A: Address>(&self, now: Instant, address: &A, asker: &Id, token: Token) -> bool {
+        self.renew(now, address, asker, Some(token)).0
+    }
+
+    /// What [`check`](Self::check) says of the token that was shown, if one was, and the token that [`make`](Self::make) makes, for
+    /// little more than one of the two costs.
+    #[must_use]
+    pub fn renew<A: Address>(&self, now: Instant, address: &A, asker: &Id, shown: Option<Token>) -> (bool, Token) {
         let Some(secret) = self.secret else {
-            return false;
+            return (false, Token::default());
         };
-        let (epoch, given) = (epoch(now), u64::from_be_bytes(token.0));
-        let differs = |epoch| mac(&secret, epoch, address, asker) ^ given;
-        let (this, last) = (differs(epoch), differs(epoch.wrapping_sub(1)));
-        (this == 0) | (last == 0)
+        let (epoch, mut claim) = (epoch(now), Claim::new(address, asker));
+        let fresh = claim.mac(&secret, epoch);
+        let holds = shown.is_some_and(|shown| {
+            let differs = |mac| mac ^ u64::from_be_bytes(shown.0);
+            differs(fresh) == 0 || differs(claim.mac(&secret, epoch.wrapping_sub(1))) == 0
+        });
+        (holds, Token(fresh.to_be_bytes()))
     }
 }
 
@@ -79,17 +89,29 @@ fn epoch(now: Instant) -> u64 {
     now.as_micros() / EPOCH
 }
 
-fn mac<A: Address>(secret: &[u8; 16], epoch: u64, address: &A, asker: &Id) -> u64 {
-    let address = address.canonical().encode();
-    let mut input = [0; LONGEST];
-    let mut length = 0;
-    for part in [&[DOMAIN][..], &epoch.to_be_bytes(), asker.as_bytes(), &[address.family], address.as_bytes()] {
-        for (to, from) in input.iter_mut().skip(length).zip(part) {
+/// What a token is the MAC of: domain, epoch, identifier, family and address.
+struct Claim {
+    bytes: [u8; LONGEST],
+    len: usize,
+}
+
+impl Claim {
+    fn new<A: Address>(address: &A, asker: &Id) -> Self {
+        let address = address.canonical().encode();
+        let mut bytes = [0; LONGEST];
+        bytes[0] = DOMAIN;
+        bytes[9..29].copy_from_slice(asker.as_bytes());
+        bytes[29] = address.family;
+        for (to, from) in bytes[ADDRESS..].iter_mut().zip(address.as_bytes()) {
             *to = *from;
         }
-        length += part.len();
+        Self { bytes, len: ADDRESS + address.as_bytes().len() }
     }
-    SipHasher24::new_with_key(secret).hash(input.get(..length).unwrap_or(&input))
+
+    fn mac(&mut self, secret: &[u8; 16], epoch: u64) -> u64 {
+        self.bytes[1..9].copy_from_slice(&epoch.to_be_bytes());
+        SipHasher24::new_with_key(secret).hash(self.bytes.get(..self.len).unwrap_or(&self.bytes))
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +159,17 @@ mod tests {
         let first = tokens.make(Instant::ZERO, &1_u32, &ASKER);
         assert!(tokens.check(Instant::ZERO, &1_u32, &ASKER, first));
         assert!(!tokens.check(Instant::NEVER, &1_u32, &ASKER, first));
+    }
+
+    #[test]
+    fn a_token_is_renewed_whether_or_not_the_one_shown_holds() {
+        let (tokens, next) = (tokens(), NOW + core::time::Duration::from_secs(300));
+        let (first, second) = (tokens.make(NOW, &1_u32, &ASKER), tokens.make(next, &1_u32, &ASKER));
+        assert_ne!(first, second);
+        assert_eq!(tokens.renew(next, &1_u32, &ASKER, None), (false, second));
+        for (shown, holds) in [(first, true), (second, true), (Token([0; 8]), false)] {
+            assert_eq!(tokens.renew(next, &1_u32, &ASKER, Some(shown)), (holds, second));
+        }
     }
 
     #[test]

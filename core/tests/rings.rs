@@ -65,7 +65,7 @@ fn cells(own: &Id) -> Vec<Id> {
     let inside = |row: usize, digit: u8| {
         let mut bytes = *own.as_bytes();
         let (high, low) = (bytes[row / 2] >> 4, bytes[row / 2] & 15);
-        bytes[row / 2] = if row % 2 == 0 { digit << 4 | low } else { high << 4 | digit };
+        bytes[row / 2] = if row.is_multiple_of(2) { digit << 4 | low } else { high << 4 | digit };
         bytes[row / 2 + 1..].iter_mut().for_each(|byte| *byte = byte.wrapping_mul(91).wrapping_add(digit));
         Id::from_bytes(bytes)
     };

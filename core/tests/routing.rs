@@ -1,4 +1,4 @@
-//! Kademlia's table under arbitrary calls: what the fuzz target runs, on stable.
+//! The tables of all three geometries under arbitrary calls: what the fuzz target runs, on stable.
 
 #[path = "fuzz/routing.rs"]
 pub mod fuzz;

@@ -1,16 +1,14 @@
 //! The calls into a node, from any task of its executor.
 
 use core::cell::{RefCell, RefMut};
-use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
-use core::time::Duration;
 
 use kadlet::record::Proof;
-use kadlet::{Contact, Done, Id, Instant, Key, Machine, Options, Outcome, Query, Record, RestoreError, Stats};
+use kadlet::{Contact, Done, Id, Instant, Key, Machine, Options, Outcome, Query, Record, Stats};
 
 use crate::shared::{Call, Shared, now};
-use crate::{Error, Got, Losses, News, Pong, Stored};
+use crate::{Error, Got, Losses, News, Stored};
 
 /// Calls into a node; copy it into each task that wants one.
 ///
@@ -19,16 +17,13 @@ use crate::{Error, Got, Losses, News, Pong, Stored};
 ///
 /// # Panics
 ///
-/// Any method, if called from inside a closure that was given to [`get_with`](Handle::get_with) or [`read`](Handle::read).
+/// Any method, if called from inside a closure that was given to [`call`](Handle::call) or [`with`](Handle::with).
+#[derive(Debug)]
 pub struct Handle<'d, M: Machine> {
-    shared: &'d RefCell<Shared<M>>,
+    pub(crate) shared: &'d RefCell<Shared<M>>,
 }
 
 impl<'d, M: Machine> Handle<'d, M> {
-    pub(crate) const fn new(shared: &'d RefCell<Shared<M>>) -> Self {
-        Self { shared }
-    }
-
     /// Joins the network through these addresses, and remembers them: whenever nobody is known, the node tries them again by itself,
     /// after growing pauses, whatever came of this call. Returns how many neighbours were found.
     ///
@@ -36,29 +31,11 @@ impl<'d, M: Machine> Handle<'d, M> {
     ///
     /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
     pub async fn bootstrap(&self, addresses: &[M::Address]) -> Result<usize, Error> {
-        self.call(
-            |node, now| Ok(node.bootstrap(now, addresses)?),
-            |done| match done.outcome {
-                Outcome::Joined { neighbours } => Ok(neighbours.len()),
-                outcome => Err(Error::other(&outcome, done.report)),
-            },
-        )
-        .await?
-    }
-
-    /// Asks the node at an address whether it is there.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
-    pub async fn ping(&self, address: M::Address) -> Result<Pong<M::Address>, Error> {
-        self.call(
-            |node, now| Ok(node.ping(now, address)?),
-            |done| match done.outcome {
-                Outcome::Pong { contact, rtt } => Ok(Pong { contact, rtt }),
-                outcome => Err(Error::other(&outcome, done.report)),
-            },
-        )
+        let begin = |node: &mut M, now| node.bootstrap(now, addresses);
+        self.call(begin, |done| match done.outcome {
+            Outcome::Joined { neighbours } => Ok(neighbours.len()),
+            _ => Err(done.into()),
+        })
         .await?
     }
 
@@ -68,13 +45,11 @@ impl<'d, M: Machine> Handle<'d, M> {
     ///
     /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
     pub async fn find_node(&self, target: Id, options: &Options, nodes: &mut [Contact<M::Address>]) -> Result<usize, Error> {
-        self.call(
-            |node, now| Ok(node.find_node(now, target, options)?),
-            |done| match done.outcome {
-                Outcome::Nodes(found) => Ok(nodes.iter_mut().zip(found.iter()).map(|(to, contact)| *to = contact).count()),
-                outcome => Err(Error::other(&outcome, done.report)),
-            },
-        )
+        let begin = |node: &mut M, now| node.find_node(now, target, options);
+        self.call(begin, |done| match done.outcome {
+            Outcome::Nodes(found) => Ok(nodes.iter_mut().zip(found.iter()).map(|(to, contact)| *to = contact).count()),
+            _ => Err(done.into()),
+        })
         .await?
     }
 
@@ -84,9 +59,10 @@ impl<'d, M: Machine> Handle<'d, M> {
     ///
     /// [`Error::Get`], [`Error::Calls`], [`Error::NotFound`], [`Error::Failed`]; [`Error::Buffer`] if `value` is too short.
     pub async fn get(&self, key: Key, options: &Options, value: &mut [u8]) -> Result<Got, Error> {
-        self.get_with(key, options, |done| {
+        let begin = |node: &mut M, now| node.get(now, key, options);
+        self.call(begin, |done| {
             let Outcome::Value { record, lifetime, holders } = done.outcome else {
-                return Err(Error::other(&done.outcome, done.report));
+                return Err(done.into());
             };
             let len = record.value.len();
             value.get_mut(..len).ok_or(Error::Buffer(len))?.copy_from_slice(record.value);
@@ -100,101 +76,30 @@ impl<'d, M: Machine> Handle<'d, M> {
         .await?
     }
 
-    /// Gets the record under `key`, and returns what `read` makes of how that ended: of the value where it lies, of its proof and its
-    /// holders ([`Outcome::Value`]), or of whatever else it was.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Get`], [`Error::Calls`]: it did not begin.
-    pub async fn get_with<T>(&self, key: Key, options: &Options, read: impl FnOnce(Done<'_, M::Address>) -> T) -> Result<T, Error> {
-        self.call(|node, now| Ok(node.get(now, key, options)?), read).await
-    }
-
     /// Puts a record: stores it here, and at the nodes responsible for its key. If this is dropped half-way, or fails, the record is
-    /// still here, and published again as `options` say, until [`unpublish`](Handle::unpublish).
+    /// still here, and published again as `options` say, until [`unpublish`](Machine::unpublish).
     ///
     /// # Errors
     ///
     /// [`Error::Put`], [`Error::Calls`], [`Error::Conflict`], [`Error::Failed`].
     pub async fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored, Error> {
-        self.call(
-            |node, now| Ok(node.put(now, record, options)?),
-            |done| match done.outcome {
-                Outcome::Stored { holders, wanted } => Ok(Stored { holders: holders.len(), wanted, report: done.report }),
-                outcome => Err(Error::other(&outcome, done.report)),
-            },
-        )
+        let begin = |node: &mut M, now| node.put(now, record, options);
+        self.call(begin, |done| match done.outcome {
+            Outcome::Stored { holders, wanted } => Ok(Stored { holders: holders.len(), wanted, report: done.report }),
+            _ => Err(done.into()),
+        })
         .await?
     }
 
-    /// Stops publishing the record under `key`. Holders keep it until its time ends. Says whether it was published.
-    pub fn unpublish(&self, key: &Key) -> bool {
-        self.change(|node, now| node.unpublish(now, key))
-    }
-
-    /// Reminds the node of a contact from an earlier run. It is asked before it is trusted.
-    pub fn restore_contact(&self, contact: Contact<M::Address>) {
-        self.change(|node, now| node.restore_contact(now, contact));
-    }
-
-    /// Puts a record from an earlier run back into the store, with what is left of its time, to be published on if it was.
+    /// Begins any operation of the node's, waits for its end, and returns what `read` makes of that: of a ping's time,
+    /// `dht.call(|node, now| node.ping(now, address), |done| ..)`, or of a record's holders and its value where it lies.
     ///
     /// # Errors
     ///
-    /// [`RestoreError`]; the node is as it was.
-    pub fn restore_record(&self, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), RestoreError> {
-        self.change(|node, now| node.restore_record(now, record, lifetime, publish))
-    }
-
-    /// The node's identifier.
-    #[must_use]
-    pub fn id(&self) -> Id {
-        self.read(M::id)
-    }
-
-    /// What the node counted since the start.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.read(|node| *node.stats())
-    }
-
-    /// What was lost between the node and the stack since the start.
-    #[must_use]
-    pub fn losses(&self) -> Losses {
-        self.shared().losses
-    }
-
-    /// Returns what `f` makes of the node: of its table ([`routing`](Machine::routing)) or its store, to save them, say.
-    pub fn read<T>(&self, f: impl FnOnce(&M) -> T) -> T {
-        f(&self.shared().node)
-    }
-
-    /// Waits for what happens to the node without a call. One task at a time may wait; of news that nobody waits for, a few are kept.
-    pub async fn news(&self) -> News<M::Address> {
-        poll_fn(|cx| {
-            let mut shared = self.shared();
-            let Some(news) = shared.news.pop() else {
-                shared.listener.register(cx.waker());
-                return Poll::Pending;
-            };
-            // More may wait in the node.
-            shared.runner.wake();
-            Poll::Ready(news)
-        })
-        .await
-    }
-
-    fn change<T>(&self, f: impl FnOnce(&mut M, Instant) -> T) -> T {
-        let mut shared = self.shared();
-        let result = f(&mut shared.node, now());
-        shared.runner.wake();
-        result
-    }
-
-    /// Begins an operation, waits for its end, and returns what `read` makes of it.
-    async fn call<T>(
+    /// It did not begin: [`Error::Calls`], or what `begin` returned.
+    pub async fn call<T, E: Into<Error>>(
         &self,
-        begin: impl FnOnce(&mut M, Instant) -> Result<Query, Error>,
+        begin: impl FnOnce(&mut M, Instant) -> Result<Query, E>,
         read: impl FnOnce(Done<'_, M::Address>) -> T,
     ) -> Result<T, Error> {
         let awaited = self.begin(begin)?;
@@ -214,21 +119,61 @@ impl<'d, M: Machine> Handle<'d, M> {
         Ok(ended.await)
     }
 
-    fn begin(&self, begin: impl FnOnce(&mut M, Instant) -> Result<Query, Error>) -> Result<Awaited<'d, M>, Error> {
+    /// Returns what `f` makes of the node and its time: for the table and the store, to save them, and for all else that a node can be
+    /// told, as [`unpublish`](Machine::unpublish). Its `poll_*` functions are the runner's: who calls them takes away what it waits for.
+    pub fn with<T>(&self, f: impl FnOnce(&mut M, Instant) -> T) -> T {
         let mut shared = self.shared();
+        shared.runner.wake();
+        f(&mut shared.node, now())
+    }
+
+    /// The node's identifier.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.shared().node.id()
+    }
+
+    /// What the node counted since the start.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        *self.shared().node.stats()
+    }
+
+    /// What was lost between the node and the stack since the start.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        self.shared().losses
+    }
+
+    /// Waits for what happens to the node without a call. One task at a time may wait; of news that nobody waits for, a few are kept.
+    pub async fn news(&self) -> News<M::Address> {
+        poll_fn(|cx| {
+            let mut shared = self.shared();
+            let Some(news) = shared.news.pop() else {
+                shared.listener.register(cx.waker());
+                return Poll::Pending;
+            };
+            // More may wait in the node.
+            shared.runner.wake();
+            Poll::Ready(news)
+        })
+        .await
+    }
+
+    fn begin<E: Into<Error>>(&self, begin: impl FnOnce(&mut M, Instant) -> Result<Query, E>) -> Result<Awaited<'d, M>, Error> {
+        let shared = &mut *self.shared();
         let places = shared.calls.len();
-        let place = shared.calls.iter().position(|call| call.query.is_none()).ok_or(Error::Calls(places))?;
-        let query = begin(&mut shared.node, now())?;
-        if let Some(call) = shared.calls.get_mut(place) {
-            call.query = Some(query);
-        }
+        let free = shared.calls.iter_mut().enumerate().find(|(_, call)| call.query.is_none());
+        let (place, call) = free.ok_or(Error::Calls(places))?;
+        let query = begin(&mut shared.node, now()).map_err(Into::into)?;
+        call.query = Some(query);
         shared.runner.wake();
         Ok(Awaited { handle: *self, place, query })
     }
 
     // The one place that can panic: see the type's docs.
     #[inline(never)]
-    fn shared(&self) -> RefMut<'d, Shared<M>> {
+    pub(crate) fn shared(&self) -> RefMut<'d, Shared<M>> {
         self.shared.borrow_mut()
     }
 }
@@ -260,9 +205,3 @@ impl<M: Machine> Clone for Handle<'_, M> {
 }
 
 impl<M: Machine> Copy for Handle<'_, M> {}
-
-impl<M: Machine> fmt::Debug for Handle<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").finish_non_exhaustive()
-    }
-}

@@ -40,13 +40,27 @@
 //!   Dropped half-way, it is cancelled, and its slot is free. With all slots taken, a call is refused at once: it doesn't queue.
 //! - **It sleeps.** The runner wakes for datagrams, for calls, and at the node's next deadline; there is no tick. (embassy-time's
 //!   queue keeps a task's earliest time: a deadline that was put off costs one wake-up more.)
-//! - **Receiving goes on** whatever can't be sent. An answer that finds the stack's transmit buffer full waits 10 ms for room and is
-//!   then dropped and counted in [`Losses`]; questions wait in the node.
-//! - **Two sockets on one port.** smoltcp holds a whole socket's queue back while it looks for one unknown neighbour, one question a
-//!   second, and for ever if nobody answers. So answers, whose askers are known neighbours, leave by one socket, and questions, one
-//!   at a time, by another; a queue that stands for 1.5 s is thrown away, and the node told that the one asked was not reached. Let
-//!   the stack's `StackResources` have room for both. On a flat network of more than 8 nodes set
-//!   `SMOLTCP_IFACE_NEIGHBOR_CACHE_COUNT` in the build's environment to as many as the node has contacts.
+//! - **Receiving goes on** whatever can't be sent. An answer that finds no room in the stack's transmit buffer is dropped and counted
+//!   in [`Losses`]; questions wait in the node.
+//!
+//! # Neighbours
+//!
+//! smoltcp looks for one unknown neighbour a second in a whole interface (ARP, NDP), remembers eight, and holds a socket's queue back
+//! behind a datagram whose neighbour it doesn't know, for ever if that one is gone. Behind a gateway, which is the only neighbour,
+//! this is never met. On one segment with other nodes it is, every time a ninth is spoken to. So:
+//!
+//! - **Questions get a socket of their own**, on the same port. A neighbour that is being looked for then delays questions, and no
+//!   answer. Let the stack's `StackResources` have room for both.
+//! - **One question at a time is in its socket's queue.** The others wait in the node, where their clocks don't run.
+//! - **The other side searches too**, when it has forgotten who asks, and that can't be seen from here: the question's clock runs.
+//!   Set `Config::timeout_min` to 1 s where more than eight nodes share a segment.
+//! - **A queue that isn't empty for [`PATIENCE`] is emptied.** Its question's node is told to be unreachable, and so is it at once if
+//!   it is asked again within [`SHUNNED`]: a neighbour that is gone costs one search, not one for each attempt. Of several that are
+//!   gone, the last is remembered.
+//!
+//! A bigger memory for neighbours saves most searches: set `SMOLTCP_IFACE_NEIGHBOR_CACHE_COUNT=32` in the build's environment.
+//! Whoever floods a node in the name of neighbours that aren't there costs it the answers of that time and, as long as it lasts, the
+//! search for neighbours that it doesn't know; those it knows it can ask.
 //!
 //! # Features
 //!
@@ -63,6 +77,6 @@ mod runner;
 mod shared;
 
 pub use handle::Handle;
-pub use outcome::{Error, Got, Losses, News, Pong, Stored};
+pub use outcome::{Error, Got, Losses, News, Stored};
 pub use resources::{Resources, new};
-pub use runner::Runner;
+pub use runner::{PATIENCE, Runner, SHUNNED};

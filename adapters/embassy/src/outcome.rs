@@ -1,18 +1,9 @@
 //! What a call brings back, and why there is nothing.
 
-use core::fmt;
 use core::time::Duration;
 
-use kadlet::{Contact, Failure, FindError, GetError, Key, Outcome, PutError, Report};
-
-/// The answer to a ping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pong<A> {
-    /// Who answered.
-    pub contact: Contact<A>,
-    /// After how long, repeats included.
-    pub rtt: Duration,
-}
+use kadlet::{Done, Failure, FindError, GetError, Key, Outcome, PutError, Report};
+use thiserror::Error;
 
 /// A record that was got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,28 +50,36 @@ pub enum News<A> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Losses {
-    /// Answers dropped because the stack's transmit buffer was full; one that was thrown away with all in it counts once.
+    /// Answers not sent because the transmit queue had no room; a queue [emptied](crate::PATIENCE) with all in it counts once.
     pub unsent: u32,
-    /// Datagrams not sent because their receiver's neighbour wasn't found, or because the stack lacks the protocol of their address.
+    /// Questions given up because their node's neighbour wasn't found, or not sent because it is [shunned](crate::SHUNNED); and
+    /// datagrams that a socket did not take, of a family that the stack lacks, say.
     pub failed: u32,
 }
 
 /// Why a call brought nothing back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Error {
     /// All places for calls are taken: so many. Wait for one to end, drop one, or raise `CALLS` of [`Resources`](crate::Resources).
+    #[error("all {0} places for calls are taken: wait for one to end, or raise CALLS of Resources")]
     Calls(usize),
     /// The ping, bootstrap or lookup did not begin.
-    Find(FindError),
+    #[error(transparent)]
+    Find(#[from] FindError),
     /// The get did not begin.
-    Get(GetError),
+    #[error(transparent)]
+    Get(#[from] GetError),
     /// The put did not begin, and nothing was sent.
-    Put(PutError),
+    #[error(transparent)]
+    Put(#[from] PutError),
     /// The value is longer than the caller's buffer: its length, [`MAX_VALUE`](kadlet::record::MAX_VALUE) at most.
+    #[error("the value has {0} bytes: more than the buffer")]
     Buffer(usize),
     /// Nobody who was asked holds a record under the key.
+    #[error("none of the {} nodes that answered holds a record under the key", .0.answered)]
     NotFound(Report),
     /// A put met a newer record, or another than its compare-and-swap named, and fewer than a majority took it.
+    #[error("another record stands in the way (number {held})")]
     Conflict {
         /// The sequence number (signed) or age in milliseconds (plain) of a record that stood in the way.
         held: u64,
@@ -88,6 +87,7 @@ pub enum Error {
         report: Report,
     },
     /// It failed on the way.
+    #[error("{failure} ({} of {} nodes asked answered)", report.answered, report.asked)]
     Failed {
         /// Why.
         failure: Failure,
@@ -96,49 +96,15 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// An end that is not the one hoped for.
-    pub(crate) fn other<A>(outcome: &Outcome<'_, A>, report: Report) -> Self {
-        match outcome {
+/// An end that is not the one hoped for.
+impl<A> From<Done<'_, A>> for Error {
+    fn from(done: Done<'_, A>) -> Self {
+        let report = done.report;
+        match done.outcome {
             Outcome::NotFound { .. } => Self::NotFound(report),
-            Outcome::Conflict { held, .. } => Self::Conflict { held: *held, report },
-            Outcome::Failed(failure) => Self::Failed { failure: *failure, report },
+            Outcome::Conflict { held, .. } => Self::Conflict { held, report },
+            Outcome::Failed(failure) => Self::Failed { failure, report },
             _ => Self::Failed { failure: Failure::NoAnswer, report },
         }
     }
 }
-
-impl From<FindError> for Error {
-    fn from(error: FindError) -> Self {
-        Self::Find(error)
-    }
-}
-
-impl From<GetError> for Error {
-    fn from(error: GetError) -> Self {
-        Self::Get(error)
-    }
-}
-
-impl From<PutError> for Error {
-    fn from(error: PutError) -> Self {
-        Self::Put(error)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Calls(places) => write!(f, "all {places} places for calls are taken: wait for one to end, or raise CALLS of Resources"),
-            Self::Find(error) => fmt::Display::fmt(error, f),
-            Self::Get(error) => fmt::Display::fmt(error, f),
-            Self::Put(error) => fmt::Display::fmt(error, f),
-            Self::Buffer(length) => write!(f, "the value has {length} bytes: more than the buffer"),
-            Self::NotFound(report) => write!(f, "none of the {} nodes that answered holds a record under the key", report.answered),
-            Self::Conflict { held, .. } => write!(f, "another record stands in the way (number {held})"),
-            Self::Failed { failure, report } => write!(f, "{failure} ({} of {} nodes asked answered)", report.answered, report.asked),
-        }
-    }
-}
-
-impl core::error::Error for Error {}

@@ -1,16 +1,15 @@
 //! The memory of a node and its sockets, and how they begin.
 
 use core::cell::RefCell;
-use core::fmt;
 
 use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
+use embassy_sync::waitqueue::WakerRegistration;
 use kadlet::Machine;
 use kadlet::wire::MAX_DATAGRAM;
 
-use crate::runner::Outlet;
 use crate::shared::{Call, Shared};
-use crate::{Handle, Runner};
+use crate::{Handle, Losses, Runner};
 
 /// Datagrams that each of a socket's buffers holds, whatever their size.
 const DATAGRAMS: usize = 8;
@@ -21,6 +20,7 @@ const DATAGRAMS: usize = 8;
 /// |---|---|---|
 /// | `CALLS` | calls awaited at once: no more than the node's `LOOKUPS` are of use | 4 |
 /// | `BUFFER` | bytes of each of the three socket buffers, for datagrams received, answers and questions: 1,232 at least | 2,560 |
+#[derive(Debug)]
 pub struct Resources<M: Machine, const CALLS: usize = 4, const BUFFER: usize = 2_560> {
     shared: RefCell<Shared<M, [Call; CALLS]>>,
     // Empty metadata isn't zeros: it is written when the node begins.
@@ -28,8 +28,7 @@ pub struct Resources<M: Machine, const CALLS: usize = 4, const BUFFER: usize = 2
     received: [u8; BUFFER],
     answers: [u8; BUFFER],
     questions: [u8; BUFFER],
-    answer: [u8; MAX_DATAGRAM],
-    question: [u8; MAX_DATAGRAM],
+    datagram: [u8; MAX_DATAGRAM],
 }
 
 impl<M: Machine, const CALLS: usize, const BUFFER: usize> Resources<M, CALLS, BUFFER> {
@@ -41,13 +40,19 @@ impl<M: Machine, const CALLS: usize, const BUFFER: usize> Resources<M, CALLS, BU
             assert!(BUFFER >= MAX_DATAGRAM, "BUFFER is at least a datagram: 1,232 bytes");
         }
         Self {
-            shared: RefCell::new(Shared::new(node, [const { Call::FREE }; CALLS])),
+            shared: RefCell::new(Shared {
+                node,
+                losses: Losses { unsent: 0, failed: 0 },
+                runner: WakerRegistration::new(),
+                listener: WakerRegistration::new(),
+                news: heapless::Vec::new(),
+                calls: [const { Call::FREE }; CALLS],
+            }),
             metadata: heapless::Vec::new(),
             received: [0; BUFFER],
             answers: [0; BUFFER],
             questions: [0; BUFFER],
-            answer: [0; MAX_DATAGRAM],
-            question: [0; MAX_DATAGRAM],
+            datagram: [0; MAX_DATAGRAM],
         }
     }
 }
@@ -79,13 +84,6 @@ pub fn new<'d, M: Machine, const CALLS: usize, const BUFFER: usize>(
     // Neither fails: the sockets are new, and port 0 has become another by the time of the second.
     let _ = answers.bind(port);
     let _ = questions.bind(answers.endpoint().port);
-    let shared: &'d RefCell<Shared<M>> = &resources.shared;
-    let runner = Runner::new(shared, Outlet::new(answers, &mut resources.answer), Outlet::new(questions, &mut resources.question));
-    (Handle::new(shared), runner)
-}
-
-impl<M: Machine, const CALLS: usize, const BUFFER: usize> fmt::Debug for Resources<M, CALLS, BUFFER> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resources").finish_non_exhaustive()
-    }
+    let handle = Handle { shared: &resources.shared };
+    (handle, Runner::new(handle, [answers, questions], &mut resources.datagram))
 }

@@ -5,6 +5,7 @@ use kadlet::{Event, Machine, Query};
 
 use crate::{Losses, News};
 
+#[derive(Debug)]
 pub(crate) struct Shared<M: Machine, C: ?Sized = [Call]> {
     pub(crate) node: M,
     pub(crate) losses: Losses,
@@ -16,6 +17,7 @@ pub(crate) struct Shared<M: Machine, C: ?Sized = [Call]> {
 }
 
 /// A call's place: the operation it waits for, and whom to wake when that ends.
+#[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) query: Option<Query>,
     pub(crate) waker: WakerRegistration,
@@ -23,19 +25,6 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) const FREE: Self = Self { query: None, waker: WakerRegistration::new() };
-}
-
-impl<M: Machine, C> Shared<M, C> {
-    pub(crate) const fn new(node: M, calls: C) -> Self {
-        Self {
-            node,
-            losses: Losses { unsent: 0, failed: 0 },
-            runner: WakerRegistration::new(),
-            listener: WakerRegistration::new(),
-            news: heapless::Vec::new(),
-            calls,
-        }
-    }
 }
 
 impl<M: Machine> Shared<M> {

@@ -158,7 +158,6 @@ impl Driver {
         let Some(peer) = M::Address::from_endpoint(meta.endpoint) else {
             return true;
         };
-        self.shunned = self.shunned.filter(|(shunned, _)| *shunned != meta.endpoint);
         let Some(answer) = node.handle_datagram(now, peer, datagram, &mut self.buf[..room]) else {
             return true;
         };

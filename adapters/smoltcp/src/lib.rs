@@ -70,7 +70,7 @@
 //!   Set `Config::timeout_min` to 1 s where more than eight nodes share a segment. With its default of 100 ms, ten nodes without
 //!   loss took about one question in 33 for unanswered (its three attempts end after 0.7 s); with 1 s none.
 //! - **A queue from which nothing leaves for [`PATIENCE`] is emptied**, by closing and binding the socket again. Its question's
-//!   node is told to be unreachable, and so is it at once if it is asked again within [`SHUNNED`] and sent nothing meanwhile:
+//!   node is told to be unreachable, and so is it at once if it is asked again within [`SHUNNED`]:
 //!   a neighbour that is gone costs one search, not one for each attempt. Without this, one datagram with a forged sender on
 //!   the own segment would silence a board for good.
 //!

@@ -63,10 +63,16 @@ impl<M: Machine<Address: IpAddress> + Send + 'static> Server<M> {
         let (sender, commands) = mpsc::sync_channel(QUEUE);
         let handle = Handle::new(sender, waker, driver.local_addr());
         let stop = Arc::new(AtomicBool::new(false));
-        let turn =
-            Turn { driver: Box::new(driver), buffers: Buffers::new(), waiting: Vec::new(), under_way: Vec::new(), full: false, on_event };
+        let event_loop = EventLoop {
+            driver: Box::new(driver),
+            buffers: Buffers::new(),
+            waiting: Vec::new(),
+            under_way: Vec::new(),
+            full: false,
+            on_event,
+        };
         let stopped = stop.clone();
-        let thread = thread::Builder::new().name("kadlet".into()).spawn(move || turn.run(poll, &readiness, &commands, &stopped))?;
+        let thread = thread::Builder::new().name("kadlet".into()).spawn(move || event_loop.run(poll, &readiness, &commands, &stopped))?;
         Ok(Self { handle, stop, thread: Some(thread) })
     }
 
@@ -106,8 +112,8 @@ impl<M: Machine<Address: IpAddress> + Send + 'static> Drop for Server<M> {
     }
 }
 
-/// What the thread has in hand.
-struct Turn<M: Machine, F> {
+/// What the thread runs.
+struct EventLoop<M: Machine, F> {
     /// On the heap, for a thread's stack is small and a machine may be large.
     driver: Box<Driver<M>>,
     buffers: Buffers,
@@ -127,7 +133,7 @@ struct UnderWay<M: Machine> {
     told: (u16, u16, u16, u16),
 }
 
-impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> Turn<M, F> {
+impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F> {
     fn run(
         mut self,
         mut poll: Poll,
@@ -162,6 +168,8 @@ impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> Turn<M, F>
                 self.finish();
             }
         }
+        // What the last call left to be sent still goes out, such as the record that a get writes back.
+        self.driver.flush(&mut self.buffers);
         let calls = self.waiting.into_iter().chain(self.under_way.into_iter().map(|under_way| under_way.operation));
         calls.for_each(|operation| (operation.finish)(Err(Error::Stopped)));
         Ok(self.driver)

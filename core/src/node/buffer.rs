@@ -17,8 +17,8 @@ pub(super) struct Buffer {
     signature: [u8; 64],
     lifetime: u32,
     at: Instant,
-    salt: u16,
-    value: u16,
+    value_len: u16,
+    salt_len: u16,
     /// The value, then the salt.
     bytes: [u8; MAX_VALUE],
 }
@@ -34,8 +34,8 @@ impl Buffer {
         signature: [0; 64],
         lifetime: 0,
         at: Instant::ZERO,
-        salt: 0,
-        value: 0,
+        value_len: 0,
+        salt_len: 0,
         bytes: [0; MAX_VALUE],
     };
 
@@ -76,20 +76,20 @@ impl Buffer {
         };
         value.copy_from_slice(record.value);
         room.copy_from_slice(salt);
-        (self.value, self.salt) = (value_len, salt_len);
+        (self.value_len, self.salt_len) = (value_len, salt_len);
         self.filled = true;
     }
 
     /// The record kept, with its age as of `now`, and what is left of its time.
     pub(super) fn record(&self, now: Instant) -> Option<(Record<'_>, Duration)> {
         let passed = now.since(self.at);
-        let (value, rest) = self.bytes.split_at_checked(usize::from(self.value)).filter(|_| self.filled)?;
+        let (value, rest) = self.bytes.split_at_checked(usize::from(self.value_len)).filter(|_| self.filled)?;
         let proof = match self.kind {
             Kind::Plain => Proof::Plain { id: self.id, age: Kind::Plain.aged(self.version, passed).number },
             Kind::Immutable => Proof::Immutable,
             Kind::Signed => Proof::Signed {
                 public_key: &self.public_key,
-                salt: rest.get(..usize::from(self.salt))?,
+                salt: rest.get(..usize::from(self.salt_len))?,
                 sequence: self.version.number,
                 signature: &self.signature,
             },

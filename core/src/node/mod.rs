@@ -1,15 +1,18 @@
-//! The state machine that a user drives. It wires the rooms together and holds no algorithm of its own:
+//! The state machine that a user drives. It wires the rooms together: how to search, what to remember, who wins are theirs. Its own
+//! are the rules between them, such as what a stranger may cause and when an operation stores, ends or gives way.
 //!
 //! - `machine`: the surface, a trait; `surface` implements it;
-//! - `serve`: a request comes in, its answer goes out at once;
+//! - `serve`: a request of another's comes in, and our answer goes out at once;
 //! - `search`: an operation asks whom its lookup names, then stores;
 //! - `question`: a request of ours is encoded when it is polled;
-//! - `answer`: an answer to one of them comes in;
+//! - `answered`: another's answer to it comes in, or none does;
+//! - `ending`: an operation ends, with or without an event, and what becomes of its record;
 //! - `upkeep`: what is done without being asked: joining again, refreshing, publishing, looking after records.
 
-mod answer;
+mod answered;
 mod buffer;
 mod config;
+mod ending;
 mod event;
 mod machine;
 mod operation;
@@ -33,7 +36,7 @@ use crate::token::Tokens;
 use crate::{Contact, Geometry, Id, Instant};
 
 use buffer::Buffer;
-use operation::{Operation, State, Task};
+use operation::{Operation, Phase, Task};
 use question::Owner;
 use upkeep::{Chores, Seeds};
 
@@ -95,8 +98,8 @@ pub struct Node<
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
-    /// Whether an operation that is over, or a question that can't be sent, left room that others may have waited for.
-    freed: bool,
+    /// Whether an operation that is over, or a question that can't be sent, left request slots that others may have waited for.
+    requests_freed: bool,
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
@@ -144,7 +147,7 @@ impl<
             stats: Stats::ZERO,
             started: false,
             lent: false,
-            freed: false,
+            requests_freed: false,
             own_id_news: false,
             own_id_seen: heapless::Vec::new(),
             superseded: heapless::Vec::new(),
@@ -194,7 +197,7 @@ impl<
             attempts: self.config.attempts,
         });
         for operation in &mut self.operations {
-            operation.state = State::Idle;
+            operation.phase = Phase::Idle;
         }
         for buffer in &mut self.buffers {
             buffer.free();
@@ -204,7 +207,7 @@ impl<
         self.stats = Stats::ZERO;
         self.started = true;
         self.lent = false;
-        self.freed = false;
+        self.requests_freed = false;
         self.own_id_news = false;
         self.own_id_seen.clear();
         self.superseded.clear();
@@ -217,11 +220,11 @@ impl<
         }
         self.lent = false;
         for operation in &mut self.operations {
-            if operation.is_writing_back() && operation.state == State::Lent {
-                operation.state = State::Running;
+            if operation.is_writing_back() && operation.phase == Phase::Lent {
+                operation.phase = Phase::Running;
                 operation.task = Task::WriteBack;
-            } else if operation.state == State::Lent {
-                operation.state = State::Idle;
+            } else if operation.phase == Phase::Lent {
+                operation.phase = Phase::Idle;
                 free_buffer(&mut self.buffers, operation.buffer.take());
             }
         }
@@ -229,7 +232,7 @@ impl<
 
     /// A slot for a user's command: an idle one, or one whose upkeep gives way.
     fn free_slot(&mut self, now: Instant) -> Option<u8> {
-        let idle = self.operations.iter().position(|operation| operation.state == State::Idle);
+        let idle = self.operations.iter().position(|operation| operation.phase == Phase::Idle);
         let slot = u8::try_from(idle.or_else(|| self.operations.iter().position(Operation::is_free))?).ok()?;
         self.give_way(now, slot);
         Some(slot)
@@ -247,10 +250,10 @@ impl<
 
     /// Begins a lookup in a slot, from the table's contacts; false if there are none.
     fn begin(&mut self, now: Instant, slot: u8, task: Task, target: Id, timeout: Duration) -> bool {
-        let mut seeds = [Contact::EMPTY; MAX_NAMED];
-        let room = seeds.get_mut(..SHORTLIST.min(MAX_NAMED)).map_or(0, |room| self.table.seeds(&target, room));
-        let seeds = seeds.get(..room).unwrap_or(&[]);
-        if seeds.is_empty() && task.is_upkeep() && task != Task::Rejoin {
+        let mut first = [Contact::EMPTY; MAX_NAMED];
+        let count = first.get_mut(..SHORTLIST.min(MAX_NAMED)).map_or(0, |room| self.table.seeds(&target, room));
+        let first = first.get(..count).unwrap_or(&[]);
+        if first.is_empty() && task.is_upkeep() && task != Task::Rejoin {
             return false;
         }
         let limits = self.lookup_limits();
@@ -259,10 +262,10 @@ impl<
         };
         operation.begin(now, task, timeout);
         operation.lookup.start(target, limits);
-        for contact in seeds {
+        for contact in first {
             operation.lookup.insert(*contact);
         }
-        !seeds.is_empty()
+        !first.is_empty()
     }
 
     const fn lookup_limits(&self) -> crate::lookup::Limits {
@@ -288,7 +291,7 @@ impl<
     fn lend(&mut self, slot: usize) -> Option<Done<'_, R::Address>> {
         self.lent = true;
         let operation = self.operations.get_mut(slot)?;
-        operation.state = State::Lent;
+        operation.phase = Phase::Lent;
         let operation = &*operation;
         Some(Done {
             query: operation.query(u8::try_from(slot).ok()?),

@@ -11,7 +11,7 @@ use crate::{Address, Geometry, Id, Instant};
 
 #[derive(Debug)]
 pub(super) struct Operation<G, A, const N: usize> {
-    pub(super) state: State,
+    pub(super) phase: Phase,
     pub(super) task: Task,
     generation: u32,
     pub(super) lookup: Lookup<G, A, N>,
@@ -24,7 +24,7 @@ pub(super) struct Operation<G, A, const N: usize> {
     /// The buffer that is filled.
     pub(super) buffer: Option<u8>,
     /// Bootstrap addresses asked that have not answered yet.
-    pub(super) seeds: u8,
+    pub(super) seeds_asked: u8,
     /// Whether the nodes are found and the record is being stored at them.
     pub(super) storing: bool,
     /// Whether the search was widened past the k closest.
@@ -42,7 +42,7 @@ pub(super) struct Operation<G, A, const N: usize> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum State {
+pub(super) enum Phase {
     Idle,
     Running,
     /// Its event waits.
@@ -107,7 +107,7 @@ pub(super) struct Tally {
     /// The size of an answer that was too large for us.
     pub(super) too_large: u16,
     /// How often a store was sent again with a fresh token, or a join has asked again the one that is to know this node first.
-    renewed: u8,
+    asked_again: u8,
 }
 
 /// The most stores of one operation that are sent again with a fresh token.
@@ -133,7 +133,7 @@ impl Tally {
         refusal_detail: 0,
         in_the_way: None,
         too_large: 0,
-        renewed: 0,
+        asked_again: 0,
     };
 
     pub(super) fn refuse(&mut self, code: ErrorCode, detail: u64) {
@@ -146,13 +146,13 @@ impl Tally {
     }
 
     pub(super) const fn may_renew_token(&mut self) -> bool {
-        self.renewed = self.renewed.saturating_add(1);
-        self.renewed <= RENEWALS
+        self.asked_again = self.asked_again.saturating_add(1);
+        self.asked_again <= RENEWALS
     }
 
     pub(super) const fn may_present(&mut self) -> bool {
-        self.renewed = self.renewed.saturating_add(1);
-        self.renewed <= PRESENTATIONS
+        self.asked_again = self.asked_again.saturating_add(1);
+        self.asked_again <= PRESENTATIONS
     }
 
     pub(super) fn refusal(&self) -> Option<(ErrorCode, u64)> {
@@ -165,7 +165,7 @@ impl Tally {
 
 impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
     pub(super) const EMPTY: Self = Self {
-        state: State::Idle,
+        phase: Phase::Idle,
         task: Task::Ping,
         generation: 0,
         lookup: Lookup::EMPTY,
@@ -173,7 +173,7 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         best: None,
         fetching: None,
         buffer: None,
-        seeds: 0,
+        seeds_asked: 0,
         storing: false,
         widened: false,
         publish: false,
@@ -188,13 +188,13 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
 
     /// Begins a task in this slot. The lookup is started by the caller.
     pub(super) fn begin(&mut self, now: Instant, task: Task, timeout: Duration) {
-        self.state = State::Running;
+        self.phase = Phase::Running;
         self.task = task;
         self.generation = self.generation.wrapping_add(1);
         self.best = None;
         self.fetching = None;
         self.buffer = None;
-        self.seeds = 0;
+        self.seeds_asked = 0;
         self.storing = false;
         self.widened = false;
         self.publish = false;
@@ -206,23 +206,23 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
     }
 
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
-        self.state = if self.task.is_upkeep() { State::Idle } else { State::Ended };
+        self.phase = if self.task.is_upkeep() { Phase::Idle } else { Phase::Ended };
         self.ending = ending;
         self.ended = now;
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.state == State::Running
+        self.phase == Phase::Running
     }
 
     /// Whether it is a get that has ended, and still writes the record back to those that lagged.
     pub(super) fn is_writing_back(&self) -> bool {
-        matches!(self.state, State::Ended | State::Lent) && self.storing && !self.lookup.stores_done()
+        matches!(self.phase, Phase::Ended | Phase::Lent) && self.storing && !self.lookup.stores_done()
     }
 
     /// Whether a user's command may begin here: idle, or at upkeep, which gives way.
     pub(super) fn is_free(&self) -> bool {
-        self.state == State::Idle || (self.is_running() && self.task.is_upkeep())
+        self.phase == Phase::Idle || (self.is_running() && self.task.is_upkeep())
     }
 
     pub(super) const fn query(&self, slot: u8) -> Query {
@@ -230,7 +230,7 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
     }
 
     pub(super) fn is(&self, query: Query) -> bool {
-        self.generation == query.generation && self.state != State::Idle && !self.task.is_upkeep()
+        self.generation == query.generation && self.phase != Phase::Idle && !self.task.is_upkeep()
     }
 
     /// Whether it looks for records, not just for nodes: who publishes one that others may replace looks whether they did.

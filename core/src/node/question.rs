@@ -67,7 +67,7 @@ impl<
                 Err(unsent) => {
                     self.stats.small_buffers += u64::from(unsent == Unsent::NoRoom);
                     self.requests.drop(ready.index);
-                    self.freed = true;
+                    self.requests_freed = true;
                     self.failed(now, ready.owner, ready.expect.as_ref());
                     if let Some(slot) = ready.owner.slot() {
                         self.step(now, slot);

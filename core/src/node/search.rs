@@ -1,13 +1,13 @@
 //! An operation on its way: it asks whom its lookup names, then, if it stores, stores there, and ends.
 
-use super::operation::{Ending, Operation, State, Task};
+use super::operation::{Ending, Operation, Task};
 use super::question::Owner;
-use super::{Node, Options, free_buffer};
-use crate::record::{Key, Kind};
+use super::{Node, Options};
+use crate::record::Kind;
 use crate::routing::Routing;
 use crate::store::Store;
 use crate::wire::Transaction;
-use crate::{Address, Distance, Geometry, Id, Instant};
+use crate::{Distance, Geometry, Id, Instant};
 
 /// The nodes found stand suspiciously close together if the k-th is nearer by so many bits than the own neighbourhood's density
 /// lets expect: by chance once in some hundred thousand lookups at k = 8.
@@ -27,7 +27,7 @@ impl<
     /// Lets every operation go as far as it can, the user's first, then begins what upkeep is due.
     pub(super) fn drive(&mut self, now: Instant) {
         for _ in 0..=LOOKUPS {
-            self.freed = false;
+            self.requests_freed = false;
             for upkeep in [false, true] {
                 for slot in 0..LOOKUPS {
                     let wanted = |operation: &&mut Operation<_, _, SHORTLIST>| match upkeep {
@@ -39,7 +39,7 @@ impl<
                     }
                 }
             }
-            if !self.freed {
+            if !self.requests_freed {
                 break;
             }
         }
@@ -55,7 +55,7 @@ impl<
                 _ if operation.storing => self.ask_to_store(slot),
                 _ => self.ask_around(now, slot),
             };
-            if !done || !self.phase_done(now, slot) {
+            if !done || !self.go_on(now, slot) {
                 return;
             }
         }
@@ -99,7 +99,7 @@ impl<
             }
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
-        operation.lookup.is_done() && operation.seeds == 0 && operation.fetching.is_none()
+        operation.lookup.is_done() && operation.seeds_asked == 0 && operation.fetching.is_none()
     }
 
     /// Asks those who are to store next. True when all have been asked and have answered or failed.
@@ -126,7 +126,7 @@ impl<
     }
 
     /// The search or the storing is over: goes on to what comes next, true, or ends the operation, false.
-    fn phase_done(&mut self, now: Instant, slot: u8) -> bool {
+    fn go_on(&mut self, now: Instant, slot: u8) -> bool {
         let reach = self.table.expected_reach();
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return false;
@@ -187,166 +187,10 @@ impl<
             return false;
         }
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
-            operation.seeds = operation.seeds.saturating_add(1);
+            operation.seeds_asked = operation.seeds_asked.saturating_add(1);
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
         true
-    }
-
-    fn end_store(&mut self, now: Instant, slot: u8) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
-            return;
-        };
-        let asked = operation.lookup.closest().len();
-        let stored = operation.lookup.stored_at().len();
-        if !operation.is_running() {
-            return;
-        }
-        let ending = ending_of_store(operation, usize::from(self.config.table.k));
-        // A record is tended when every co-holder has it; otherwise the next check tries again.
-        let all = stored + operation.lookup.holders().len() >= asked;
-        let (task, key) = (operation.task, operation.key);
-        if task == Task::Republish || (task == Task::Tend && all) {
-            self.note_tended(now, &key);
-        }
-        self.end(now, slot, ending);
-    }
-
-    pub(super) fn end(&mut self, now: Instant, slot: u8, ending: Ending) {
-        self.release(slot);
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
-            return;
-        };
-        let target = operation.lookup.target();
-        operation.end(now, ending);
-        let (task, key, publish) = (operation.task, operation.key, operation.publish);
-        if task.is_upkeep() {
-            free_buffer(&mut self.buffers, operation.buffer.take());
-        }
-        let failed = ending == Ending::Conflict || (operation.compare.is_some() && ending != Ending::Stored);
-        match task {
-            Task::Ping => return,
-            Task::Put if failed => self.withdraw(&key),
-            Task::Put if !publish => self.unpin(&key),
-            Task::Put => self.publish_later(&key),
-            Task::Republish if ending == Ending::Conflict => self.supersede(key),
-            Task::Neighbourhood => self.chores.begin_tending(now),
-            Task::Bootstrap | Task::Rejoin => self.table.disturbed(now),
-            Task::WriteBack => return,
-            _ => {}
-        }
-        self.table.looked_up(now, &target);
-    }
-
-    /// The requests of an operation that is over make room for others.
-    fn release(&mut self, slot: u8) {
-        let free = self.requests.free();
-        self.requests.release(|owner| owner.slot() == Some(slot));
-        self.freed |= self.requests.free() > free;
-    }
-
-    /// Ends the operations whose time is over with what they have.
-    pub(super) fn end_overdue(&mut self, now: Instant) {
-        for slot in 0..LOOKUPS {
-            let overdue = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.deadline <= now;
-            let Some(operation) = self.operations.get_mut(slot).filter(overdue) else {
-                continue;
-            };
-            let ending = match operation.task {
-                Task::Get if operation.best(now).is_some() => Ending::Value,
-                Task::Put if !operation.lookup.stored_at().is_empty() => ending_of_store(operation, usize::from(self.config.table.k)),
-                _ => Ending::TimedOut,
-            };
-            self.end(now, slot as u8, ending);
-        }
-    }
-
-    /// Frees a running operation's slot without an event.
-    pub(super) fn abandon(&mut self, slot: u8) {
-        self.release(slot);
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
-            return;
-        };
-        let put = operation.is_running() && operation.task == Task::Put;
-        operation.state = State::Idle;
-        free_buffer(&mut self.buffers, operation.buffer.take());
-        let (key, publish, compares) = (operation.key, operation.publish, operation.compare.is_some());
-        if put && compares {
-            self.withdraw(&key);
-        } else if put && !publish {
-            self.unpin(&key);
-        } else if put {
-            self.publish_later(&key);
-        }
-    }
-
-    /// Upkeep in a slot that a user's command takes is done another time.
-    pub(super) fn give_way(&mut self, now: Instant, slot: u8) {
-        let Some(operation) = self.operations.get(usize::from(slot)).filter(|operation| operation.is_running()) else {
-            return;
-        };
-        let (task, key) = (operation.task, operation.key);
-        self.abandon(slot);
-        match task {
-            Task::Neighbourhood => self.table.disturbed(now),
-            Task::Rejoin => self.seeds.again(now),
-            Task::Republish => self.publish_soon(now, &key),
-            _ => {}
-        }
-    }
-
-    /// A record is put: whatever still stores its key would store this one too, but not on its terms.
-    pub(super) fn replace_stores(&mut self, now: Instant, key: &Key) {
-        for slot in 0..LOOKUPS {
-            let stores = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.key == *key;
-            let Some(operation) = self.operations.get_mut(slot).filter(stores) else {
-                continue;
-            };
-            match operation.task {
-                Task::Put => {
-                    // What is here is the new one's to keep or to withdraw.
-                    (operation.publish, operation.compare) = (true, None);
-                    self.end(now, slot as u8, Ending::Replaced);
-                }
-                Task::Republish | Task::Tend | Task::WriteBack => self.abandon(slot as u8),
-                _ => {}
-            }
-        }
-    }
-
-    /// A record that lost, or may have lost, to the one it was to replace must not spread from here.
-    fn withdraw(&mut self, key: &Key) {
-        let put = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.pinned);
-        if let Some(slot) = self.store.find(key).filter(put) {
-            self.store.remove(slot);
-        }
-    }
-
-    /// A record that was put once, not published, is here on the same terms as others' are: only while this node is responsible.
-    fn unpin(&mut self, key: &Key) {
-        let k = usize::from(self.config.table.k);
-        let Some(slot) = self.store.find(key) else {
-            return;
-        };
-        if let Some(notes) = self.store.notes_mut(slot) {
-            notes.pinned = false;
-        }
-        if !self.config.serve || self.table.rank_of_own(&key.id, k) >= k {
-            self.store.remove(slot);
-        }
-    }
-}
-
-/// How a put ends: as a conflict where another record stood in the way and no majority of those asked took this one.
-fn ending_of_store<G: Geometry, A: Address, const N: usize>(operation: &mut Operation<G, A, N>, k: usize) -> Ending {
-    let (asked, stored) = (operation.lookup.closest().len(), operation.lookup.stored_at().len());
-    operation.wanted = u8::try_from(asked.min(k)).unwrap_or(u8::MAX);
-    if operation.tally.in_the_way.is_some() && 2 * stored <= asked {
-        Ending::Conflict
-    } else if stored == 0 {
-        Ending::Refused
-    } else {
-        Ending::Stored
     }
 }
 

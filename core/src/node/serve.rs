@@ -56,7 +56,7 @@ impl<
             return None;
         }
         let Asked { now, from, header, .. } = *asked;
-        let proved = asked.token.is_some_and(|token| self.tokens.check(now, &from, &header.sender, token));
+        let (proved, token) = self.tokens.renew(now, &from, &header.sender, asked.token);
         if asked.token.is_some() && !proved {
             self.stats.bad_tokens += 1;
         }
@@ -73,7 +73,6 @@ impl<
             self.stats.small_buffers += 1;
             return None;
         }
-        let token = self.tokens.make(now, &from, &header.sender);
         let buf = buf.get_mut(..room.min(unproved))?;
         let len = match (within, request) {
             (false, _) => self.reply(asked, token, Answer::Error { code: ErrorCode::Token, detail: 0 }, buf),

@@ -42,7 +42,8 @@ pub struct Stats {
     pub stored: u64,
     /// Requests dropped because the node is a client.
     pub not_serving: u64,
-    /// Datagrams not written because the caller's buffer was smaller than `MIN_DATAGRAM` or than the one due.
+    /// Datagrams not written because the caller's buffer was smaller than `MIN_DATAGRAM` or than the one due, or because the asker
+    /// takes no answer as small as an error.
     pub small_buffers: u64,
     /// Contacts named to us that were not taken up: our own id, an address of narrower scope than the one who named it.
     pub bad_contacts: u64,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::operation::{Operation, State, Task};
+use super::operation::{Operation, Phase, Task};
 use super::serve::Asked;
 use super::{
     Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, RestoreError, Stats, Transmit, Wake, seconds,
@@ -201,7 +201,7 @@ impl<
             self.unanswered(now, due);
         }
         self.end_overdue(now);
-        self.upkeep(now);
+        self.expire_records(now);
         self.drive(now);
     }
 
@@ -220,13 +220,13 @@ impl<
         if let Some(key) = self.superseded.pop() {
             return Some(Event::Superseded { key });
         }
-        let slot = self.operations.iter().position(|operation| operation.state == State::Ended)?;
+        let slot = self.operations.iter().position(|operation| operation.phase == Phase::Ended)?;
         self.lend(slot).map(Event::Done)
     }
 
     fn take(&mut self, query: Query) -> Option<Done<'_, R::Address>> {
         self.reclaim();
-        self.running(query).filter(|operation| operation.state == State::Ended)?;
+        self.running(query).filter(|operation| operation.phase == Phase::Ended)?;
         self.lend(usize::from(query.slot))
     }
 
@@ -241,18 +241,18 @@ impl<
         if self.requests.has_ready() {
             return Some((Instant::ZERO, Wake::Transmit));
         }
-        if self.freed {
+        if self.requests_freed {
             return Some((Instant::ZERO, Wake::Operation));
         }
         let operation = self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
-        let idle = self.can_begin_upkeep();
+        let room = self.can_begin_upkeep();
         [
             (self.requests.deadline(), Wake::Request),
             (operation.unwrap_or(Instant::NEVER), Wake::Operation),
             (self.chores.expiry(), Wake::Record),
-            (if idle { self.next_table_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
-            (if idle { self.chores.due() } else { Instant::NEVER }, Wake::Record),
-            (if idle { self.seeds.due() } else { Instant::NEVER }, Wake::Bootstrap),
+            (if room { self.next_table_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
+            (if room { self.chores.due() } else { Instant::NEVER }, Wake::Record),
+            (if room { self.seeds.due() } else { Instant::NEVER }, Wake::Bootstrap),
         ]
         .into_iter()
         .min_by_key(|(at, _)| *at)

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::operation::{Operation, State, Task};
+use super::operation::{Operation, Phase, Task};
 use super::question::Owner;
 use super::{Node, Options};
 use crate::record::Key;
@@ -23,7 +23,7 @@ const STRIDE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Seeds<A, const N: usize> {
     addresses: heapless::Vec<A, N>,
-    /// Zero: nothing to try.
+    /// Means nothing while there are none.
     due: Instant,
     pause: Duration,
     next: u8,
@@ -45,7 +45,7 @@ impl<A: Address, const N: usize> Seeds<A, N> {
         self.again(now);
     }
 
-    /// Nobody answered: try again soon, then ever later.
+    /// They are tried soon, then ever later, until one has answered.
     pub(super) fn again(&mut self, now: Instant) {
         self.pause = PAUSE.0;
         self.due = now + self.pause;
@@ -134,8 +134,7 @@ impl<
     const SEEDS: usize,
 > Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
 {
-    /// Ends what is over: records whose time has ended.
-    pub(super) fn upkeep(&mut self, now: Instant) {
+    pub(super) fn expire_records(&mut self, now: Instant) {
         if self.chores.expiry() <= now {
             let next = self.store.expire(now);
             self.chores.expiry = Some(next).filter(|next| *next != Instant::NEVER);
@@ -147,8 +146,8 @@ impl<
     pub(super) fn can_begin_upkeep(&self) -> bool {
         let busy = self.operations.iter().filter(|operation| operation.is_running() && operation.task.is_upkeep()).count();
         // What is lent is free from the next call on.
-        let frees = |operation: &Operation<_, _, SHORTLIST>| operation.state == State::Lent && !operation.is_writing_back();
-        let idle = self.operations.iter().any(|operation| operation.state == State::Idle || frees(operation));
+        let frees = |operation: &Operation<_, _, SHORTLIST>| operation.phase == Phase::Lent && !operation.is_writing_back();
+        let idle = self.operations.iter().any(|operation| operation.phase == Phase::Idle || frees(operation));
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 
@@ -168,7 +167,7 @@ impl<
             if !self.can_begin_upkeep() {
                 return;
             }
-            let Some(slot) = self.operations.iter().position(|operation| operation.state == State::Idle) else {
+            let Some(slot) = self.operations.iter().position(|operation| operation.phase == Phase::Idle) else {
                 return;
             };
             let slot = slot as u8;
@@ -197,7 +196,7 @@ impl<
             };
             let asked = self.ask(Owner::Seed { slot }, address, None, None);
             if let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|_| asked) {
-                operation.seeds += 1;
+                operation.seeds_asked += 1;
                 operation.tally.asked += 1;
             }
         }

@@ -161,6 +161,16 @@ impl Clock {
         self.after(now, pause.min(limits.quiet))
     }
 
+    /// One contact is due at another time than before. Whether that settles when the next question is due without a look at all
+    /// others: it does unless this contact may have been the next.
+    pub(super) fn moved(&mut self, was: u32, due: u32) -> bool {
+        if at(was) <= self.next {
+            return false;
+        }
+        self.next = self.next.min(at(due).max(self.rest));
+        true
+    }
+
     /// The second about `wait` after `now`, and certainly after `now`.
     pub(super) fn after(&mut self, now: Instant, wait: Duration) -> u32 {
         (now + self.spread(wait)).stamp().max(now.stamp().saturating_add(1))

@@ -1,25 +1,23 @@
 //! Whom to remember, whom to name, what upkeep is due: one table for one geometry.
 //!
-//! [`Kademlia`] is the table there is. That [`Routing`] and [`Geometry`] fit two more without change was tried with throw-away
-//! sketches of some 70 lines each, in networks of 100 to 600 nodes without loss or churn, which began as a tree of acquaintances:
-//! after upkeep, 500 lookups of 500 found the responsible node, in all three.
+//! There are three tables, [`Kademlia`], [`Chord`] and [`Pastry`], and nothing above this room knows which it has: a node's geometry is
+//! its table's type. Another can be written outside of the crate, through [`Routing`] and [`Geometry`] alone (`core/tests/mesh.rs`
+//! has one).
 //!
-//! | of the trait | Chord | Pastry |
-//! |---|---|---|
-//! | what is kept | successor list, fingers, predecessor | leaf set, rows of the prefix table |
-//! | `heard(Asked)` | notify: true if the asker may be the predecessor or a successor | true for a leaf or an empty cell |
-//! | `answered` | takes it in where it belongs | too; of two for a cell, the shorter `rtt` stays: proximity |
-//! | `closest` | the successor list if the target lies before its end, or else who precedes the target most closely | among the leaves the nearest, or else the cell of the next digit first |
-//! | `Upkeep::Ask` | stabilise and check_predecessor | exchange of leaves |
-//! | `Upkeep::Lookup` | fix_fingers | maintenance of a row |
-//! | `expected_reach` | how far the k-th successor is | how far the k-th nearest leaf is |
-//! | exempt from group limits (not tried) | the successor list | the leaf set |
+//! | of the trait | Kademlia | Chord | Pastry |
+//! |---|---|---|---|
+//! | what is kept | k-buckets | successor list, predecessors, fingers | leaf set, rows of the prefix table |
+//! | `heard(Asked)` | worth a ping if there is a place | notify: likewise, and the one before has shown that it knows the own node | as Kademlia |
+//! | `answered` | the longest known keep a bucket | the first of an interval is its finger | of two for a cell, the shorter `rtt` |
+//! | `closest` | by XOR | among the neighbours who follows the target, else who precedes it most closely | the cell of the next digit, and the numerically closest |
+//! | `toward` | those nearer than the own node | the same, but never past the target's successor | among the leaves the nearest, else the cell of the next digit |
+//! | `Upkeep::Ask` | ping of a quiet contact | stabilise and check_predecessor | exchange of leaves |
+//! | `Upkeep::Lookup` | bucket refresh | fix_fingers | maintenance of a row |
+//! | `awaited` | nobody | the predecessor | nobody |
+//! | `expected_reach` | how far the k-th closest is | how far the k-th successor is | how far the k-th nearest leaf is |
+//! | exempt from group limits | the k closest | successors and predecessors | the leaf set |
 //!
-//! Two things are worth knowing before writing them. Chord's table asks its predecessor as well as its successor what is near
-//! itself: with the successor alone, a fifth of the lookups went wrong at 300 nodes, for a successor's `closest` goes by
-//! `progress` and names whoever came between last, while a predecessor names its successor list. Having the successor name who
-//! follows the target instead mended most of that (2 of 500 were left), for over half as many questions again. And recursion, which was
-//! not tried, takes its next hop from `closest`: Pastry's rule belongs there, since an iterative lookup sorts by `progress` anyway.
+//! Chord and Pastry share [`Ring`]: one array around the ring.
 
 mod chord;
 mod clock;

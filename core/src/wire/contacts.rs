@@ -1,4 +1,4 @@
-//! Addresses inside messages. Those that arrived keep their bytes: a node that knows only IPv4 carries and skips the others.
+//! Contacts and addresses inside messages. Those that arrived keep their bytes: a node that knows only IPv4 carries and skips the others.
 
 use core::fmt;
 use core::marker::PhantomData;

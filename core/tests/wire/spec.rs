@@ -39,6 +39,17 @@ fn answer(answer: Answer<'_, SocketAddr>) -> Message<'_, SocketAddr> {
     Message { header: header(0xB2), body: Body::Answer { token: TOKEN, answer } }
 }
 
+#[cfg(feature = "ed25519")]
+#[test]
+fn the_signed_example_is_signed() {
+    let examples = examples();
+    let (_, datagram) = examples.iter().find(|(title, _)| *title == "store signed").unwrap();
+    let message = decode::<SocketAddr>(datagram).unwrap();
+    let Body::Request { request: Request::Store { record, .. }, .. } = message.body else { panic!("{message:?}") };
+    assert!(record.verify(kadlet::ed25519::verify));
+    assert!(!Record { value: b"ho", ..record }.verify(kadlet::ed25519::verify));
+}
+
 #[test]
 fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
     let contacts = [

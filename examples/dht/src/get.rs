@@ -3,13 +3,13 @@
 use core::net::SocketAddr;
 
 use kadlet::record::Kind;
-use kadlet::{Geometry, Id, Key, Report};
+use kadlet::{Contact, Geometry, Id, Key, Report};
 use kadlet_udp::{Got, ProofBuf};
 use serde::Serialize;
 
 use crate::args::{Common, Find, Get, Ping};
 use crate::error::{Error, Exit};
-use crate::network::{Client, Table, Trouble, account, explain, reason};
+use crate::network::{Client, Table, Trouble, account, explain, reason, report};
 use crate::output::{NodeObject, Output};
 use crate::story::{GET, line, power};
 
@@ -48,19 +48,18 @@ struct PingObject {
 
 pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result<(), Error> {
     let key = key(args)?;
-    let client = Client::<R>::join(&args.way, common)?;
+    let client = Client::<R>::join(&args.way, common).map_err(|error| out.nothing(&object(key, &Report::default(), None), error))?;
     let found = client.search(&format!("looking for the record with id {}", key.id), key.id, GET).get(key, &client.options());
     let (report, nearest) = match &found {
-        Ok(got) => (Some(got.report), &got.holders[..]),
-        Err(Trouble::NotFound { closest, report }) => (Some(*report), &closest[..]),
-        Err(Trouble::Failed { report, .. }) => (Some(*report), &[][..]),
-        Err(_) => (None, &[][..]),
+        Ok(got) => (got.report, &got.holders[..]),
+        Err(trouble @ Trouble::NotFound { closest, .. }) => (report(trouble), &closest[..]),
+        Err(trouble) => (report(trouble), &[][..]),
     };
-    client.end(report.as_ref(), nearest);
-    match (&found, &report) {
-        (_, Some(report)) if out.json => out.object(&object(key, report, found.as_ref().ok()))?,
-        (Ok(got), _) => out.bytes(&got.record.value)?,
-        _ => {}
+    client.end(&report, nearest);
+    match &found {
+        _ if out.json => out.object(&object(key, &report, found.as_ref().ok()))?,
+        Ok(got) => out.bytes(&got.record.value)?,
+        Err(_) => {}
     }
     found.map(|_| ()).map_err(|trouble| match trouble {
         Trouble::NotFound { report, .. } => not_found(key, &report),
@@ -71,20 +70,20 @@ pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result
 pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Result<(), Error> {
     let named = || args.key.as_ref().map(|key| Key::plain(key.as_encoded_bytes()).id);
     let target = args.id.or_else(named).unwrap_or(Id::ZERO);
-    let client = Client::<R>::join(&args.way, common)?;
+    let object = |nodes: &[Contact<SocketAddr>], report: &Report| FindObject {
+        id: target.to_string(),
+        nodes: nodes.iter().map(NodeObject::from).collect(),
+        asked: report.asked,
+        answered: report.answered,
+        timed_out: report.timed_out,
+    };
+    let client = Client::<R>::join(&args.way, common).map_err(|error| out.nothing(&object(&[], &Report::default()), error))?;
     let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
     let found = handle.find_node(target, &client.options());
-    let found = found.map_err(|trouble| explain(&trouble))?;
-    client.end(Some(&found.report), &found.nodes);
+    let found = found.map_err(|trouble| out.nothing(&object(&[], &report(&trouble)), explain(&trouble)))?;
+    client.end(&found.report, &found.nodes);
     if out.json {
-        let Report { asked, answered, timed_out, .. } = found.report;
-        return out.object(&FindObject {
-            id: target.to_string(),
-            nodes: found.nodes.iter().map(NodeObject::from).collect(),
-            asked,
-            answered,
-            timed_out,
-        });
+        return out.object(&object(&found.nodes, &found.report));
     }
     eprintln!("the nodes nearest to {target}, with their distance ({})", account(&found.report));
     found.nodes.iter().try_for_each(|contact| out.line(&line(R::Geometry::rank, &target, contact)))

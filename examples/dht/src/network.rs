@@ -1,4 +1,5 @@
-//! How a command that is no node reaches the network: as a client, which asks and leaves no trace.
+//! What all of the tool's nodes have in common, and how a command that is no node reaches the network: as a client, which asks and
+//! leaves no trace.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -87,8 +88,10 @@ impl<R: Table> Client<R> {
     }
 
     /// The client has done its work.
-    pub(crate) fn end(self, report: Option<&Report>, nearest: &[Contact<SocketAddr>]) {
-        report.into_iter().for_each(|report| self.watch.end(report, nearest));
+    pub(crate) fn end(self, report: &Report, nearest: &[Contact<SocketAddr>]) {
+        if *report != Report::default() {
+            self.watch.end(report, nearest);
+        }
     }
 
     /// Returns as soon as one of the addresses has answered; the others need not be waited for.
@@ -176,6 +179,14 @@ pub(crate) fn explain(trouble: &Trouble) -> Error {
         }
         Trouble::Find(FindError::NoContacts) => error(trouble.to_string()).tip("check that the bootstrap node is one that serves"),
         _ => error(trouble.to_string()).tip("more --timeout, or another --bootstrap"),
+    }
+}
+
+/// Who was asked in an operation that came to nothing: nobody, if it did not begin.
+pub(crate) fn report(trouble: &Trouble) -> Report {
+    match trouble {
+        Trouble::NotFound { report, .. } | Trouble::Conflict { report, .. } | Trouble::Failed { report, .. } => *report,
+        _ => Report::default(),
     }
 }
 

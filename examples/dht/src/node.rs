@@ -55,8 +55,13 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
         .map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
     let handle = server.handle();
     let geometry = common.geometry;
-    let mut file =
-        args.state.as_deref().map(|path| Keeper { path, geometry, print: None, last: state.map(State::without_records), failing: false });
+    let mut file = args.state.as_deref().map(|path| Keeper {
+        path,
+        geometry,
+        fingerprint: None,
+        last: state.map(State::without_records),
+        failing: false,
+    });
     if let Some(file) = &mut file {
         file.keep(&handle)?;
     }
@@ -106,8 +111,8 @@ fn stopped(trouble: Trouble) -> Error {
 struct Keeper<'a> {
     path: &'a Path,
     geometry: args::Geometry,
-    /// The fingerprint of what it holds.
-    print: Option<u64>,
+    /// Of what it holds.
+    fingerprint: Option<u64>,
     /// Whom the node knew when it was written.
     last: Option<State>,
     failing: bool,
@@ -116,7 +121,7 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     /// Writes the file if there is something new to remember.
     fn keep<R: Table>(&mut self, handle: &Handle<network::Node<R>>) -> Result<(), Error> {
-        let (kept, geometry) = (self.print, self.geometry);
+        let (kept, geometry) = (self.fingerprint, self.geometry);
         let changed = handle.with(move |machine, now| {
             let print = fingerprint(machine);
             (Some(print) != kept).then(|| (print, State::of(machine, now, geometry)))
@@ -124,7 +129,7 @@ impl Keeper<'_> {
         let Some((print, mut state)) = changed.map_err(stopped)? else { return Ok(()) };
         self.last.iter().for_each(|last| state.remember(last));
         state.save(self.path)?;
-        self.print = Some(print);
+        self.fingerprint = Some(print);
         self.last = Some(state.without_records());
         self.failing = false;
         Ok(())

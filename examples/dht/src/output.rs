@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use kadlet::{Contact, Stats};
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, Exit};
 
 /// Where results go.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,15 @@ impl Output {
     /// Writes a line.
     pub(crate) fn line(&self, line: &str) -> Result<(), Error> {
         self.bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes the object of a command that came to nothing, if JSON is wanted, and hands its error on. A command that makes no sense
+    /// has no result, not even none.
+    pub(crate) fn nothing(&self, object: &impl Serialize, error: Error) -> Error {
+        match self.json && error.exit() != Exit::Usage {
+            true => self.object(object).err().unwrap_or(error),
+            false => error,
+        }
     }
 
     /// Writes a JSON object on a line of its own.

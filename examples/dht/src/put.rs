@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::args::{Common, Put};
 use crate::error::{Error, Exit};
 use crate::keygen;
-use crate::network::{Client, Table, Trouble, account, explain, nodes};
+use crate::network::{Client, Table, Trouble, account, explain, nodes, report};
 use crate::output::Output;
 use crate::story::{GET, PUT};
 
@@ -34,6 +34,26 @@ struct PutObject {
     sequence: Option<u64>,
 }
 
+impl PutObject {
+    /// Of a put that did not begin.
+    fn nothing(id: Id, signer: Option<&Signer>) -> Self {
+        let public_key = signer.map(|signer| hex::encode(signer.public_key));
+        let holders = Vec::new();
+        Self {
+            id: id.to_string(),
+            stored: 0,
+            wanted: 0,
+            holders,
+            asked: 0,
+            answered: 0,
+            timed_out: 0,
+            refused: 0,
+            public_key,
+            sequence: None,
+        }
+    }
+}
+
 /// What signs a record.
 struct Signer {
     secret: [u8; 32],
@@ -46,11 +66,17 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
     let signer = args.sign.as_deref().map(|file| Signer::read(file, args)).transpose()?;
     check(value.len(), signer.as_ref().map_or(0, |signer| signer.salt.len()))?;
 
-    let client = Client::<R>::join(&args.way, common)?;
+    let key = match &signer {
+        Some(signer) => Key::signed(&signer.public_key, &signer.salt),
+        None if args.immutable => Key::immutable(&value),
+        None => Key::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes()),
+    };
+    let nothing = |error| out.nothing(&PutObject::nothing(key.id, signer.as_ref()), error);
+    let client = Client::<R>::join(&args.way, common).map_err(nothing)?;
     let signature;
     let record = match &signer {
         Some(signer) => {
-            let sequence = signer.sequence(args, &client)?;
+            let sequence = signer.sequence(args, &client).map_err(nothing)?;
             signature = kadlet::ed25519::sign(&signer.secret, &signer.salt, sequence, &value);
             let proof = Proof::Signed { public_key: &signer.public_key, salt: &signer.salt, sequence, signature: &signature };
             Record { value: &value, proof }
@@ -58,7 +84,7 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
         None if args.immutable => Record::immutable(&value),
         None => Record::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes(), &value),
     };
-    let id = record.key().id;
+    let id = key.id;
     let options = Options { lifetime: args.ttl, compare: args.cas, ..client.options() };
     let stored = client.search(&format!("putting the record with id {id}"), id, PUT).put(&record, &options);
     drop(client);
@@ -90,14 +116,12 @@ fn tell(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) 
 
 /// Why nothing is stored, told as JSON too if wanted.
 fn refused(record: &Record<'_>, id: Id, trouble: &Trouble, out: &Output) -> Result<Error, Error> {
-    let (holders, report) = match trouble {
-        Trouble::Conflict { holders, report, .. } => (holders.iter().map(|holder| holder.address).collect(), report),
-        Trouble::Failed { report, .. } => (Vec::new(), report),
-        _ => return Ok(explain(trouble)),
-    };
     if out.json {
-        let wanted = usize::from(report.answered);
-        out.object(&object(record, id, holders, wanted, report))?;
+        let (holders, report) = match trouble {
+            Trouble::Conflict { holders, .. } => (holders.iter().map(|holder| holder.address).collect(), report(trouble)),
+            _ => (Vec::new(), report(trouble)),
+        };
+        out.object(&object(record, id, holders, usize::from(report.answered), &report))?;
     }
     let Trouble::Conflict { holders, held, report } = trouble else { return Ok(explain(trouble)) };
     let what = |obstacle: String| format!("{obstacle}; {} took this one all the same ({})", nodes(holders.len()), account(report));

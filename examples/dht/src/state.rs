@@ -26,7 +26,7 @@ const MAGIC: &str = "kadlet state 1";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     id: String,
-    /// Absent in the files of the time when there was one.
+    /// A file that names none is of a Kademlia node.
     #[serde(default)]
     geometry: Geometry,
     contacts: Vec<SavedContact>,
@@ -95,22 +95,20 @@ impl State {
         let contacts = known(Trust::Verified).chain(known(Trust::Failing));
         let contacts = contacts.map(|Contact { id, address }| SavedContact { id: id.to_string(), address }).collect();
         let store = machine.store();
-        let records = (0..store.len()).filter_map(|slot| store.get(slot)).map(|held| {
-            let aged = held.stored_at;
-            SavedRecord {
-                value: held.stored.value.to_vec(),
-                expires: wall.saturating_add(millis(held.notes.expires.since(now))),
-                publish: held.notes.pinned,
-                proof: match held.stored.proof {
-                    Proof::Plain { id, age } => {
-                        SavedProof::Plain { id: id.to_string(), put: wall.saturating_sub(age.saturating_add(millis(now.since(aged)))) }
-                    }
-                    Proof::Immutable => SavedProof::Immutable,
-                    Proof::Signed { public_key, salt, sequence, signature } => {
-                        SavedProof::Signed { public_key: *public_key, salt: salt.to_vec(), sequence, signature: *signature }
-                    }
+        let records = (0..store.len()).filter_map(|slot| store.get(slot)).map(|held| SavedRecord {
+            value: held.stored.value.to_vec(),
+            expires: wall.saturating_add(millis(held.notes.expires.since(now))),
+            publish: held.notes.pinned,
+            proof: match held.stored.proof {
+                Proof::Plain { id, age } => SavedProof::Plain {
+                    id: id.to_string(),
+                    put: wall.saturating_sub(age.saturating_add(millis(now.since(held.stored_at)))),
                 },
-            }
+                Proof::Immutable => SavedProof::Immutable,
+                Proof::Signed { public_key, salt, sequence, signature } => {
+                    SavedProof::Signed { public_key: *public_key, salt: salt.to_vec(), sequence, signature: *signature }
+                }
+            },
         });
         Self { id: machine.id().to_string(), geometry, contacts, records: records.collect() }
     }

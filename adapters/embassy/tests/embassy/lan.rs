@@ -108,9 +108,9 @@ impl Lan {
         bell
     }
 
-    /// Runs all tasks until `main` ends, which must be within ten seconds.
+    /// Runs all tasks until `main` ends, which must be within twenty seconds.
     pub(crate) fn run<T: 'static>(&mut self, main: impl Future<Output = T> + 'static) -> T {
-        let limit = Instant::now() + Duration::from_secs(10);
+        let limit = Instant::now() + Duration::from_secs(20);
         let result = Rc::new(Cell::new(None));
         let to = result.clone();
         self.spawn(async move { to.set(Some(main.await)) });
@@ -127,7 +127,7 @@ impl Lan {
             if let Some(result) = result.take() {
                 return result;
             }
-            let left = limit.checked_duration_since(Instant::now()).expect("it ends within ten seconds");
+            let left = limit.checked_duration_since(Instant::now()).expect("it ends within twenty seconds");
             if idle {
                 thread::park_timeout(left);
             }

@@ -12,7 +12,11 @@ use kadlet::{
 pub(crate) type Mote = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 
 pub(crate) fn mote() -> Mote {
-    Mote::new(Instant::ZERO, Config::default(), kadlet_udp::random_id().unwrap(), kadlet_udp::seed().unwrap())
+    mote_with(Config::default())
+}
+
+pub(crate) fn mote_with(config: Config) -> Mote {
+    Mote::new(Instant::ZERO, config, kadlet_udp::random_id().unwrap(), kadlet_udp::seed().unwrap())
 }
 
 pub(crate) struct Fake {

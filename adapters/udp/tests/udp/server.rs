@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use kadlet::{FindError, GetError, Key, Machine, Options, PutError, Record};
+use kadlet::{Config, FindError, GetError, Key, Machine, Options, PutError, Record, Store};
 use kadlet_udp::{Driver, Error, Server};
 
-use crate::fake::{Mote, mote};
+use crate::fake::{Mote, mote, mote_with};
 use crate::has_ipv6;
 
 const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -44,6 +44,27 @@ fn what_one_node_puts_another_gets() {
     for server in &servers {
         let got = server.handle().get(record.key(), &Options::default()).unwrap();
         assert_eq!(got.record.as_record(), record);
+    }
+}
+
+#[test]
+fn a_get_that_ends_its_process_has_written_the_record_back() {
+    let plain = || Server::bind(LOCAL.into(), mote_with(Config { plain: true, ..Config::default() })).unwrap();
+    let servers = [plain(), plain(), plain()];
+    for server in &servers[1..] {
+        server.handle().bootstrap(&[servers[0].local_addr()], LIMIT).unwrap();
+    }
+    let record = Record::plain(b"key", b"value");
+    let held = |server: &Server<Mote>| server.handle().with(|machine, _| machine.store().len()).unwrap();
+    servers[1].handle().with(move |machine, now| machine.restore_record(now, &record, LIMIT, false)).unwrap().unwrap();
+    let asker = plain();
+    asker.handle().bootstrap(&[servers[0].local_addr()], LIMIT).unwrap();
+    assert_eq!(asker.handle().get(record.key(), &Options::default()).unwrap().record.value, b"value");
+    drop(asker);
+    let began = Instant::now();
+    while servers.iter().any(|server| held(server) == 0) {
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", servers.iter().map(held).collect::<Vec<_>>());
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

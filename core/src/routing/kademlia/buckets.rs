@@ -35,9 +35,15 @@ impl<'a, A: Address> Buckets<'a, A> {
     /// The range of all contacts of this depth.
     pub(super) fn bucket(self, depth: u32) -> Range<usize> {
         let start = self.contacts.partition_point(|entry| self.depth(entry) > depth);
-        let rest = self.contacts.get(start..).unwrap_or(&[]);
-        let len = rest.iter().take_while(|entry| self.depth(entry) == depth).count();
-        start..start.saturating_add(len)
+        self.bucket_around(start, depth)
+    }
+
+    /// The same, where `at` is known to be the place of one of them, or where one would be.
+    pub(super) fn bucket_around(self, at: usize, depth: u32) -> Range<usize> {
+        let same = |entry: &&Entry<A>| self.depth(entry) == depth;
+        let (before, after) = self.contacts.split_at(at.min(self.contacts.len()));
+        let start = at.saturating_sub(before.iter().rev().take_while(same).count());
+        start..at.saturating_add(after.iter().take_while(same).count())
     }
 
     /// The contacts in `range`, with their places.

@@ -28,11 +28,12 @@ impl<A: Address> Table<'_, A> {
         if !self.takes(&contact.id) {
             return false;
         }
-        if let Some(entry) = self.known(&contact.id) {
-            return !entry.is_verified();
-        }
+        let at = match self.buckets().find(&contact.id) {
+            Ok(at) => return self.contacts.get(at).is_some_and(|entry| !entry.is_verified()),
+            Err(at) => at,
+        };
         let waits = self.spares.iter().any(|spare| spare.contact.id == contact.id);
-        match self.place(now, &contact) {
+        match self.place(now, &contact, at) {
             Place::Free if !waits && how != Heard::Asked => {}
             Place::Free | Place::InsteadOf(_) => return true,
             Place::Spare | Place::Refused => return false,
@@ -68,6 +69,9 @@ impl<A: Address> Table<'_, A> {
                 }
                 if recovered && self.is_near(at) {
                     self.neighbour_came(now);
+                }
+                if !recovered && known.is_some_and(|old| self.clock.moved(old.due, entry.due)) {
+                    return;
                 }
             }
             _ => {
@@ -136,7 +140,8 @@ impl<A: Address> Table<'_, A> {
 
     /// Gives a contact that has just answered a place, or lets it wait for one.
     fn admit(&mut self, now: Instant, entry: Entry<A>) {
-        match self.place(now, &entry.contact) {
+        let (Ok(at) | Err(at)) = self.buckets().find(&entry.contact.id);
+        match self.place(now, &entry.contact, at) {
             Place::Free => {}
             Place::InsteadOf(at) => self.turn_out(now, at),
             Place::Spare => return self.keep_spare(entry),
@@ -148,11 +153,11 @@ impl<A: Address> Table<'_, A> {
         }
     }
 
-    fn place(&self, now: Instant, contact: &Contact<A>) -> Place {
+    /// What a newcomer gets whose place in the order is `at`.
+    fn place(&self, now: Instant, contact: &Contact<A>, at: usize) -> Place {
         let buckets = self.buckets();
-        let (Ok(at) | Err(at)) = buckets.find(&contact.id);
         let near = self.is_near(at);
-        let bucket = buckets.bucket(depth(&self.rules.own, &contact.id));
+        let bucket = buckets.bucket_around(at, depth(&self.rules.own, &contact.id));
         let full = bucket.len() >= self.rules.k;
         if full && !near && buckets.within(bucket.clone()).all(|(_, entry)| entry.is_verified()) {
             return Place::Spare;

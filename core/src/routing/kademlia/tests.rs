@@ -40,6 +40,26 @@ fn verified(table: &impl Routing<Address = u16>) -> Vec<Who> {
     in_state(table, State::Verified)
 }
 
+#[test]
+fn after_an_answer_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
+    let mut table: Kademlia<u16, 64> = start();
+    let everybody: Vec<_> = (0..16).flat_map(|depth| [contact(depth, 1), contact(depth, 2)]).collect();
+    let mut now = T0;
+    for step in 0..2_000 {
+        now = now + Duration::from_millis(700);
+        let who = everybody[step * 13 % everybody.len()];
+        if step % 17 == 0 {
+            table.failed(now, &who.id)
+        } else {
+            table.answered(now, who, None)
+        }
+        let next = table.next_upkeep();
+        table.table().schedule();
+        assert_eq!(table.next_upkeep(), next, "step {step}");
+        table.upkeep(now);
+    }
+}
+
 /// What upkeep asks until then, and when, a step of a quarter of a second at a time.
 fn asked<R: Routing>(table: &mut R, from: u64, to: u64) -> Vec<(u64, Upkeep<R::Address>)> {
     let mut questions = Vec::new();

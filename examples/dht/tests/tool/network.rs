@@ -124,6 +124,38 @@ fn nodes_of_another_network_are_strangers() {
 }
 
 #[test]
+fn where_nobody_could_be_asked_json_says_so_too() {
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let way = format!("--json --timeout 500ms --bootstrap {}", nobody.local_addr().unwrap());
+    let path = file("nobody.key");
+    let secret = path.to_str().unwrap();
+    assert_eq!(kadlet(&format!("keygen {secret}")).code, 0);
+    let none = |args: &str, keys: &[(&str, serde_json::Value)]| {
+        let ended = kadlet(&format!("{args} {way}"));
+        assert!(ended.code == 3 && ended.lines().len() == 1 && ended.err.contains("try:"), "{args}: {ended:?}");
+        let json = ended.json();
+        assert_eq!(json["id"].as_str().unwrap().len(), 40, "{json}");
+        for key in ["asked", "answered", "timed_out"] {
+            assert_eq!(json[key], 0, "{json}");
+        }
+        for (key, value) in keys {
+            assert_eq!(json[key], *value, "{json}");
+        }
+    };
+    none(
+        "get key",
+        &[("found", false.into()), ("value", serde_json::Value::Null), ("refused", 0.into()), ("closest", serde_json::Value::Null)],
+    );
+    none("find key", &[("nodes", serde_json::json!([]))]);
+    for put in ["put key value".to_owned(), "put value --immutable".to_owned(), format!("put value --sign {secret}")] {
+        none(&put, &[("stored", 0.into()), ("holders", serde_json::json!([])), ("refused", 0.into())]);
+    }
+
+    let nonsense = kadlet("get key --json --listen 127.0.0.1:0 --bootstrap [::1]:1");
+    assert!(nonsense.code == 2 && nonsense.out.is_empty(), "{nonsense:?}");
+}
+
+#[test]
 fn clients_leave_no_trace() {
     let node = Node::start("--json");
     assert_eq!(kadlet(&format!("put key value --bootstrap {}", node.address)).code, 0);

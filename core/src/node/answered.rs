@@ -105,7 +105,7 @@ impl<
         };
         operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
         match owner {
-            Owner::Seed { .. } => operation.seeds = operation.seeds.saturating_sub(1),
+            Owner::Seed { .. } => operation.seeds_asked = operation.seeds_asked.saturating_sub(1),
             Owner::Ping { .. } => self.end(now, slot, Ending::NoAnswer),
             _ => {
                 if let Some(id) = id {
@@ -240,7 +240,7 @@ impl<
                 operation.tally.stored = operation.tally.stored.saturating_add(1);
                 operation.lookup.stored(from);
             }
-            // Its secret changed since the search.
+            // The token became too old since the search, or its maker began anew.
             Answer::Error { code: ErrorCode::Token, .. } if operation.tally.may_renew_token() => {
                 operation.lookup.set_token(from, token);
                 operation.lookup.unstored(from);
@@ -257,7 +257,7 @@ impl<
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
-        operation.seeds = operation.seeds.saturating_sub(1);
+        operation.seeds_asked = operation.seeds_asked.saturating_sub(1);
         operation.lookup.insert(from);
         match answer {
             // Its budget for strangers is used up: the lookup asks it again, with the token.

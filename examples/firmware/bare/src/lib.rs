@@ -1,0 +1,127 @@
+//! The bare image: a node of the DHT in a superloop over smoltcp. It joins, serves, publishes a sensor's value under its name and
+//! gets what it is told to, forever, and sleeps whenever there is nothing to do.
+
+#![no_std]
+
+mod ethernet;
+mod sensor;
+
+use core::net::SocketAddrV4;
+
+use board::identity::{self, Arguments, Number};
+use board::nic::{MAX_FRAME, Nic};
+use board::{Board, host, stack};
+use kadlet::record::Verifier;
+use kadlet::{Config, FixedStore, Id, Kademlia, Machine, Node};
+use kadlet_smoltcp::Driver;
+use smoltcp::iface::{Interface, SocketSet, SocketStorage};
+use smoltcp::socket::udp;
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Cidr};
+use static_cell::ConstStaticCell;
+
+use ethernet::Ethernet;
+use sensor::Sensor;
+
+type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+
+/// Frames taken in between two looks at everything else: a flood of them doesn't keep the node from its timers.
+const FRAMES: usize = 8;
+/// Microseconds from one report to the next.
+const REPORT: u64 = 10_000_000;
+
+static NODE: ConstStaticCell<Mote> = ConstStaticCell::new(Mote::empty());
+static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers {
+    line: [0; host::MAX_LINE],
+    frames: [[0; MAX_FRAME]; 2],
+    received: [0; 2_560],
+    answers: [0; 2_560],
+    questions: [0; 1_232],
+});
+
+/// What would be too much for the stack.
+struct Buffers {
+    line: [u8; host::MAX_LINE],
+    frames: [[u8; MAX_FRAME]; 2],
+    received: [u8; 2_560],
+    answers: [u8; 2_560],
+    questions: [u8; 1_232],
+}
+
+/// Runs a board. Without `verify`, signed records are not taken.
+pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
+    let Board { name, mut nic, mut clock, mut sleep } = board;
+    let buffers = BUFFERS.take();
+    let arguments = Arguments::parse(host::command_line(&mut buffers.line));
+    let mac = nic.mac();
+    let number = Number::of(mac);
+    let seed = identity::seed(mac, arguments.boot, clock.ticks(), &[]);
+
+    let node = NODE.take();
+    let config = Config { plain: true, verify, ..Config::DEFAULT };
+    node.start(kadlet::Instant::from_micros(clock.now()), config, Id::from_bytes(identity::id(mac)), seed);
+
+    let mut device = Ethernet::new(nic, &mut buffers.frames);
+    let mut config = smoltcp::iface::Config::new(EthernetAddress(mac).into());
+    config.random_seed = u64::from_le_bytes([seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], seed[6], seed[7]]);
+    let mut iface = Interface::new(config, &mut device, instant(clock.now()));
+    iface.update_ip_addrs(|all| {
+        let _ = all.push(IpCidr::Ipv4(Ipv4Cidr::new(number.address(), identity::PREFIX)));
+    });
+    let _ = iface.routes_mut().add_default_ipv4_route(number.gateway());
+
+    let mut metadata = [[udp::PacketMetadata::EMPTY; 8]; 3];
+    let [received, answers, questions] = &mut metadata;
+    let ring = udp::PacketBuffer::new;
+    let mut answers =
+        udp::Socket::new(ring(&mut received[..], &mut buffers.received[..]), ring(&mut answers[..], &mut buffers.answers[..]));
+    let mut questions = udp::Socket::new(ring(&mut [][..], &mut [][..]), ring(&mut questions[..], &mut buffers.questions[..]));
+    // Neither fails: both are new, and the port isn't 0.
+    let _ = answers.bind(identity::PORT);
+    let _ = questions.bind(identity::PORT);
+    let mut storage = [SocketStorage::EMPTY; 2];
+    let mut sockets = SocketSet::new(&mut storage[..]);
+    let mut driver = Driver::new(sockets.add(answers)).with_questions(sockets.add(questions));
+
+    host::line!("up board-{} bare on {} at {}:{} id {}", number.0, name, number.address(), identity::PORT, node.id());
+    let mut sensor = Sensor::new(number, &arguments);
+    let mut report = REPORT;
+    loop {
+        let now = clock.now();
+        for _ in 0..FRAMES {
+            if iface.poll_ingress_single(instant(now), &mut device, &mut sockets) == smoltcp::iface::PollIngressSingleResult::None {
+                break;
+            }
+        }
+        sensor.read_events(node);
+        let next_turn = sensor.take_turn(now, node);
+        let due = driver.poll(instant(now), node, &mut sockets);
+        iface.poll_egress(instant(now), &mut device, &mut sockets);
+
+        if now >= report {
+            report = now + REPORT;
+            let (stats, (wakes, for_the_clock)) = (node.stats(), sleep.wakes());
+            host::line!(
+                "counts seconds {} wakes {} clock {} received {} {} sent {} {} stored {} stack {} {}",
+                now / 1_000_000,
+                wakes,
+                for_the_clock,
+                stats.received,
+                stats.received_bytes,
+                stats.sent,
+                stats.sent_bytes,
+                stats.stored,
+                stack::used(),
+                stack::room()
+            );
+        }
+        let due = due.into_iter().chain(iface.poll_at(instant(now), &sockets)).map(|due| due.total_micros().max(0) as u64).min();
+        // A frame that waits ends the sleep before it begins.
+        let due = due.into_iter().chain(next_turn).chain([report]).min();
+        sleep.until(due, &mut device.nic, &mut clock);
+    }
+}
+
+fn instant(micros: u64) -> Instant {
+    Instant::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}

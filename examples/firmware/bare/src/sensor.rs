@@ -1,0 +1,103 @@
+//! What the board is for: it publishes a value under its name every so often, and gets what it is told to.
+
+use core::fmt::Write;
+use core::time::Duration;
+
+use board::host::line;
+use board::identity::{Arguments, MAX_LISTED, Number};
+use heapless::{String, Vec};
+use kadlet::{Event, Instant, Key, Machine, Options, Outcome, Query, Record};
+
+/// What is under way.
+#[derive(Clone, Copy)]
+enum Turn<'a> {
+    Join,
+    Publish,
+    Get(&'a str),
+}
+
+pub(crate) struct Sensor<'a> {
+    number: Number,
+    arguments: &'a Arguments<'a>,
+    /// The name that it publishes under.
+    name: String<16>,
+    running: Option<(Query, Turn<'a>)>,
+    /// What is still to be done this time.
+    left: Vec<Turn<'a>, { MAX_LISTED + 1 }>,
+    /// When the next time is, in microseconds.
+    next: u64,
+    joined: bool,
+    samples: u32,
+}
+
+impl<'a> Sensor<'a> {
+    pub(crate) fn new(number: Number, arguments: &'a Arguments<'a>) -> Self {
+        let mut name = String::new();
+        let _ = write!(name, "board-{}", number.0);
+        Self { number, arguments, name, running: None, left: Vec::new(), next: 0, joined: false, samples: 0 }
+    }
+
+    /// Begins what is to be done now, one thing after another, and tells when there is more.
+    pub(crate) fn take_turn(&mut self, now: u64, node: &mut impl Machine<Address = core::net::SocketAddrV4>) -> Option<u64> {
+        let rests = self.arguments.quiet != 0 && now / 1_000_000 >= u64::from(self.arguments.quiet);
+        if self.joined && (self.arguments.every == 0 || rests) {
+            return None;
+        }
+        if self.running.is_some() {
+            return None;
+        }
+        if now >= self.next && self.left.is_empty() {
+            self.next = now + 1_000_000 * u64::from(self.arguments.every.max(1));
+            for name in self.arguments.get.iter().filter(|_| self.joined) {
+                let _ = self.left.push(Turn::Get(name));
+            }
+            let _ = self.left.push(if self.joined { Turn::Publish } else { Turn::Join });
+        }
+        let Some(turn) = self.left.pop() else { return Some(self.next) };
+        let time = Instant::from_micros(now);
+        let query = match turn {
+            Turn::Join => {
+                let all: Vec<_, MAX_LISTED> = self.arguments.bootstrap.iter().collect();
+                node.bootstrap(time, &all).map_err(|error| line!("not joined: {}", error))
+            }
+            Turn::Publish => {
+                let mut value = String::<64>::new();
+                self.samples += 1;
+                let _ = write!(value, "{} boot {} sample {}", self.name, self.arguments.boot, self.samples);
+                let options = Options { lifetime: Duration::from_secs(3_600), ..Options::DEFAULT };
+                let record = Record::plain(self.name.as_bytes(), value.as_bytes());
+                node.put(time, &record, &options).map_err(|error| line!("not published: {}", error))
+            }
+            Turn::Get(name) => {
+                node.get(time, Key::plain(name.as_bytes()), &Options::DEFAULT).map_err(|error| line!("missed {}: {}", name, error))
+            }
+        };
+        self.running = query.ok().map(|query| (query, turn));
+        Some(now)
+    }
+
+    /// Prints how things ended.
+    pub(crate) fn read_events(&mut self, node: &mut impl Machine) {
+        while let Some(event) = node.poll_event() {
+            let Event::Done(done) = event else { continue };
+            let Some((_, turn)) = self.running.take_if(|running| running.0 == done.query) else { continue };
+            match (turn, done.outcome) {
+                (Turn::Join, Outcome::Joined { neighbours }) => {
+                    self.joined = true;
+                    // Boards that start together don't all speak together.
+                    self.next = 0;
+                    line!("joined board-{} with {} neighbours", self.number.0, neighbours.len());
+                }
+                (Turn::Publish, Outcome::Stored { holders, wanted }) => {
+                    line!("published {} sample {} at {} of {}", self.name, self.samples, holders.len(), wanted);
+                }
+                (Turn::Get(name), Outcome::Value { record, holders, .. }) => {
+                    line!("got {} = {} from {}", name, core::str::from_utf8(record.value).unwrap_or("(bytes)"), holders.len());
+                }
+                (Turn::Get(name), Outcome::NotFound { .. }) => line!("missed {}: nobody has it", name),
+                (_, Outcome::Failed(failure)) => line!("failed: {}", failure),
+                _ => line!("something else came of it"),
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The debugger as a host (ARM's "Semihosting for AArch32 and AArch64"), which QEMU is: lines to print and arguments to read.
+//!
+//! Without a debugger a call of these is a fault: a board of its own prints to a serial port, and has its arguments in flash.
+
+pub use cortex_m_semihosting::hprintln as line;
+
+use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
+use cortex_m_semihosting::syscall1;
+
+/// The longest command line that is read.
+pub const MAX_LINE: usize = 256;
+
+/// The command line that the firmware was started with, or nothing.
+pub fn command_line(buf: &mut [u8; MAX_LINE]) -> &str {
+    // The address and the room in, the length out.
+    let mut block = [buf.as_mut_ptr() as usize, MAX_LINE];
+    // SAFETY: the host writes at most as many bytes there as the block says, and the length into the block.
+    let failed = unsafe { syscall1!(GET_CMDLINE, block.as_mut_ptr()) } != 0;
+    let len = if failed { 0 } else { block[1].min(MAX_LINE) };
+    core::str::from_utf8(&buf[..len]).unwrap_or("").trim_end_matches('\0')
+}
+
+/// Ends the emulator.
+pub fn exit(success: bool) -> ! {
+    debug::exit(if success { EXIT_SUCCESS } else { EXIT_FAILURE });
+    loop {}
+}

@@ -1,0 +1,13 @@
+//! The application with a node that takes no signed records.
+
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use figures::Mote;
+
+#[entry]
+fn main() -> ! {
+    static mut NODE: Mote = Mote::empty();
+    figures::drive(NODE, None)
+}
