@@ -50,6 +50,9 @@ use heapless::Vec;
 use crate::wire::Transaction;
 use crate::{Address, Id, Instant, RoundTrip, time};
 
+/// How often the wait doubles: attempts after that are no answer to congestion, but to loss.
+const DOUBLINGS: u8 = 2;
+
 const _: () = assert!(size_of::<Request<SocketAddrV4, u64>>() <= 72);
 
 /// How long to wait and how often to ask.
@@ -61,7 +64,7 @@ pub struct Limits {
     pub initial: Duration,
     /// The longest time to wait for an answer to one attempt. At most 71 minutes.
     pub max: Duration,
-    /// How often a request is sent at most: at least once.
+    /// How often a request is sent at most where nothing is lost: at least once. Up to three times as often where much is.
     pub attempts: u8,
 }
 
@@ -142,6 +145,7 @@ pub struct Requests<A, O, const N: usize> {
     limits: Limits,
     /// Of all nodes together.
     trip: RoundTrip,
+    loss: Loss,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +162,7 @@ struct Request<A, O> {
     wait: u32,
     /// How many attempts have timed out.
     timeouts: u8,
-    /// How many may.
+    /// How many may; zero: as many as the loss asks for, at that time.
     attempts: u8,
     state: State,
     /// Whether it was sent more than once.
@@ -181,6 +185,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         deadline: None,
         limits: Limits { min: Duration::ZERO, initial: Duration::ZERO, max: Duration::ZERO, attempts: 0 },
         trip: RoundTrip::UNKNOWN,
+        loss: Loss::NONE,
     };
 
     /// Forgets everything and begins with these limits.
@@ -190,10 +195,11 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         self.deadline = None;
         self.limits = limits;
         self.trip = RoundTrip::UNKNOWN;
+        self.loss = Loss::NONE;
     }
 
     /// A request to `to`, where `expect` is expected if anybody is, waits to be sent. Without a `timeout` for its first
-    /// attempt, the time that all nodes' round trips suggest is taken; without `attempts`, the limit. In a full table, the
+    /// attempt, the time that all nodes' round trips suggest is taken; without `attempts`, as many as the loss seen asks for. In a full table, the
     /// oldest released request gives way.
     ///
     /// # Errors
@@ -221,7 +227,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             timeout: micros(timeout.map_or_else(|| self.timeout(), |timeout| self.clamp(timeout))),
             wait: 0,
             timeouts: 0,
-            attempts: attempts.unwrap_or(self.limits.attempts).max(1),
+            attempts: attempts.map_or(0, |attempts| attempts.max(1)),
             state: State::Ready,
             repeated: false,
             released: false,
@@ -285,6 +291,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         }
         let request = *request;
         self.remove(index);
+        self.loss.answered(request.timeouts);
         let owner = request.owner();
         if let Some(expected) = request.expect.filter(|expected| expected != sender) {
             return Accepted::WrongId { owner, expected };
@@ -308,7 +315,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
 
     /// What is due by now: to be called until `None`. Repeats become [`ready`](Requests::ready) by themselves.
     pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
-        let max = micros(self.limits.max);
+        let (max, attempts) = (micros(self.limits.max), self.loss.attempts(self.limits.attempts));
         while self.deadline.is_some_and(|deadline| deadline <= now) {
             let late = |request: &Request<A, O>| request.state == State::InFlight && request.due() <= now;
             let Some((index, request)) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request)) else {
@@ -316,7 +323,8 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
                 return None;
             };
             request.timeouts = request.timeouts.saturating_add(1);
-            if request.timeouts >= request.attempts {
+            let most = if request.attempts == 0 { attempts } else { request.attempts };
+            if request.timeouts >= most {
                 let (owner, expect, to) = (request.owner(), request.expect, request.to);
                 self.remove(index);
                 return Some(Due::Failed { owner, expect, to });
@@ -418,8 +426,45 @@ impl<A, O: Copy> Request<A, O> {
 
     /// How long the attempt after so many timeouts is waited for, in microseconds.
     fn wait_of_attempt(&self, max: u32) -> u32 {
-        let doubled = u64::from(self.timeout) << self.timeouts.min(31);
+        let doubled = u64::from(self.timeout) << self.timeouts.min(DOUBLINGS);
         u32::try_from(doubled).unwrap_or(u32::MAX).min(max)
+    }
+}
+
+/// How much is lost: of the nodes that answered in the end, how many attempts were answered and how many were not. Nodes that never
+/// answered don't count, for they may be dead.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    answered: u16,
+    lost: u16,
+}
+
+impl Loss {
+    const NONE: Self = Self { answered: 0, lost: 0 };
+    /// So many attempts are remembered; older ones count for less and less.
+    const MEMORY: u16 = 128;
+    /// How often a living node may fail: less than once in 2^17, some 100,000, questions.
+    const RARE: u32 = 17;
+
+    const fn answered(&mut self, timeouts: u8) {
+        self.answered = self.answered.saturating_add(1);
+        self.lost = self.lost.saturating_add(timeouts as u16);
+        if self.answered.saturating_add(self.lost) > Self::MEMORY {
+            *self = Self { answered: self.answered / 2, lost: self.lost / 2 };
+        }
+    }
+
+    /// How many attempts it takes until the loss of all of them is rare: at least so many, at most three times as many.
+    fn attempts(self, least: u8) -> u8 {
+        let least = least.max(1);
+        // As a part of 2^16.
+        let lost = (u64::from(self.lost) << 16).checked_div(u64::from(self.answered.saturating_add(self.lost))).unwrap_or(0);
+        let (mut attempts, mut all) = (0_u8, 1_u64 << 32);
+        while attempts < least || (all > 1 << (32 - Self::RARE) && attempts < least.saturating_mul(3)) {
+            all = (all * lost) >> 16;
+            attempts += 1;
+        }
+        attempts
     }
 }
 

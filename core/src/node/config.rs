@@ -31,7 +31,8 @@ pub struct Config {
     pub timeout_initial: Duration,
     /// The longest such time: 3 s by default.
     pub timeout_max: Duration,
-    /// How often a question is sent before its node has failed, each time waiting twice as long: 1 to 5; 3 by default.
+    /// How often a question is sent before its node has failed, waiting twice as long the second time and four times from the third on:
+    /// 1 to 5; 3 by default. Up to three times as often where repeats show that much is lost.
     pub attempts: u8,
     /// The longest that records of others are held: 24 hours by default.
     pub max_lifetime: Duration,

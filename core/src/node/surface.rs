@@ -113,7 +113,7 @@ impl<
             return Err(PutError::Unsupported(record.kind()));
         }
         record.check().map_err(PutError::Record)?;
-        let excess = wire::store_len(record).saturating_sub(self.config.largest_message());
+        let excess = wire::store_len(record, options.compare.is_some()).saturating_sub(self.config.largest_message());
         if excess > 0 {
             return Err(PutError::TooLarge(record.value.len().saturating_sub(excess)));
         }

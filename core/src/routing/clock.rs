@@ -1,9 +1,15 @@
 //! When a table's upkeep is due: what the tables of all geometries have in common.
+//!
+//! Upkeep adapts to the churn that the table sees (as MSPastry's does: Castro, Costa and Rowstron, 2004, §4.1). The configured waits
+//! for quiet contacts, for refreshes and between checks of the neighbourhood hold in calm. Each contact that was believed to be there
+//! and isn't cuts all three by a quarter, down to a sixteenth; each quiet contact that is asked lets them grow by a sixteenth. They
+//! settle where about one in five that are asked is gone: a contact is asked about five times in its lifetime.
 
 use core::time::Duration;
 
 use super::Limits;
-use crate::{Id, Instant};
+use super::entry::Entry;
+use crate::{Address, Id, Instant};
 
 /// Between two contacts that are asked.
 const ASK_PAUSE: Duration = Duration::from_secs(1);
@@ -17,6 +23,9 @@ const HEARD_PAUSE: Duration = Duration::from_secs(2);
 const RETRY_PAUSE: u64 = 30;
 /// Depths that are refreshed. Parts of a table deeper than this exist in networks of more than 10^10 nodes.
 pub(super) const DEPTHS: usize = 32;
+/// The part of the configured waits that is waited in calm, and the least part.
+const CALM: u16 = 1024;
+const LEAST_CALM: u16 = CALM / 16;
 /// A second that never comes.
 pub(super) const NEVER: u32 = u32::MAX;
 
@@ -33,6 +42,8 @@ pub(super) struct Clock {
     pause: Duration,
     /// No contact is asked before this.
     pub(super) rest: Instant,
+    /// The part of the configured waits that is waited: up to [`CALM`].
+    calm: u16,
     /// The own identifier was looked up: what else there is can be refreshed.
     pub(super) joined: bool,
     /// The second at which each part of the table is to be refreshed.
@@ -47,13 +58,14 @@ impl Clock {
         check: Instant::ZERO,
         pause: Duration::ZERO,
         rest: Instant::ZERO,
+        calm: 0,
         joined: false,
         refresh: [0; DEPTHS],
         random: 0,
     };
 
     pub(super) fn start(&mut self, pause: Duration, random: u64) {
-        *self = Self { next: Instant::NEVER, check: Instant::NEVER, pause, random, ..Self::EMPTY };
+        *self = Self { next: Instant::NEVER, check: Instant::NEVER, pause, random, calm: CALM, ..Self::EMPTY };
     }
 
     /// The table isn't empty.
@@ -93,8 +105,43 @@ impl Clock {
         }
         let pause = self.pause;
         self.check = now + self.spread(pause);
-        self.pause = pause.saturating_add(pause).min(limits.neighbourhood_max);
+        self.pause = pause.saturating_add(pause).min(self.part(limits.neighbourhood_max)).max(limits.neighbourhood_min);
         true
+    }
+
+    /// How long a contact may be silent before it is asked.
+    pub(super) fn quiet(&self, limits: &Limits) -> Duration {
+        self.part(limits.quiet)
+    }
+
+    /// How long a part of the table may go without a lookup.
+    pub(super) fn refresh_pause(&self, limits: &Limits) -> Duration {
+        self.part(limits.refresh)
+    }
+
+    /// A quiet contact is asked. Had it died, that would be noticed now: the more are asked, the less often need they be.
+    pub(super) fn grows_calm(&mut self) {
+        self.calm = self.calm.saturating_add(self.calm / 16).min(CALM);
+    }
+
+    /// A contact that was believed to be there is not: the others are asked sooner, and the table is refreshed sooner.
+    pub(super) fn alarm<A: Address>(&mut self, now: Instant, limits: &Limits, others: &mut [Entry<A>]) {
+        if self.calm == LEAST_CALM {
+            return;
+        }
+        self.calm = self.calm.saturating_sub(self.calm / 4).max(LEAST_CALM);
+        let quiet = self.quiet(limits);
+        for entry in others.iter_mut().filter(|entry| entry.is_verified()) {
+            entry.due = entry.due.min(self.after(now, quiet));
+        }
+        let refresh = self.after(now, self.refresh_pause(limits));
+        for due in &mut self.refresh {
+            *due = refresh.min(*due);
+        }
+    }
+
+    fn part(&self, wait: Duration) -> Duration {
+        (wait / u32::from(CALM)).saturating_mul(u32::from(self.calm))
     }
 
     /// A contact is asked: the next only a while later. When to ask this one again if nobody tells what came of it.
@@ -173,5 +220,27 @@ mod tests {
     fn what_is_drawn_is_what_the_inventors_of_splitmix64_draw() {
         let mut clock = Clock::EMPTY;
         assert_eq!([(); 3].map(|()| clock.draw()), [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F]);
+    }
+
+    #[test]
+    fn losses_cut_the_waits_down_to_a_sixteenth_and_questions_lengthen_them_again() {
+        let limits = Limits::DEFAULT;
+        let mut clock = Clock::EMPTY;
+        clock.start(limits.neighbourhood_min, 1);
+        assert_eq!(clock.quiet(&limits), limits.quiet);
+        let mut quiet = [Entry::new(Instant::ZERO, crate::Contact::new(Id::ZERO, 7_u16))];
+        quiet[0].answer(Instant::ZERO, None);
+        clock.alarm(Instant::ZERO, &limits, &mut quiet);
+        assert_eq!(clock.quiet(&limits), limits.quiet * 3 / 4);
+        assert!(at(quiet[0].due) <= Instant::ZERO + limits.quiet * 3 / 4, "the others are asked sooner");
+        assert!(clock.refresh.iter().all(|due| at(*due) <= Instant::ZERO + limits.refresh * 3 / 4));
+        for _ in 0..20 {
+            clock.alarm(Instant::ZERO, &limits, &mut quiet);
+        }
+        assert_eq!((clock.quiet(&limits), clock.refresh_pause(&limits)), (limits.quiet / 16, limits.refresh / 16));
+        for _ in 0..60 {
+            clock.grows_calm();
+        }
+        assert_eq!(clock.quiet(&limits), limits.quiet);
     }
 }

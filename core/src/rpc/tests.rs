@@ -370,3 +370,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_more_is_lost_the_more_often_a_question_is_sent_up_to_three_times_as_often() {
+    let attempts_at = |timeouts: &[u8]| {
+        let mut loss = Loss::NONE;
+        for index in 0..1_000 {
+            loss.answered(timeouts[index % timeouts.len()]);
+        }
+        assert!(loss.answered + loss.lost <= Loss::MEMORY);
+        loss.attempts(3)
+    };
+    assert_eq!(Loss::NONE.attempts(3), 3);
+    assert_eq!(attempts_at(&[0]), 3);
+    // One of ten attempts, as with 5 % loss each way, and one of three, as with 20 %.
+    assert_eq!(attempts_at(&[0, 0, 0, 0, 0, 0, 0, 0, 1]), 6);
+    assert_eq!(attempts_at(&[0, 1]), 9);
+    assert_eq!(attempts_at(&[9]), 9);
+}

@@ -323,9 +323,10 @@ pub(crate) fn value_len(record: &Record<'_>) -> usize {
     record_len(record).saturating_add(ANSWER + 4 + 1)
 }
 
-/// Bytes of a store request at most: with a token and a compare-and-swap.
-pub(crate) fn store_len(record: &Record<'_>) -> usize {
-    record_len(record).saturating_add(REQUEST + 4 + 9 + 1)
+/// Bytes of a store request with a token, and with a compare-and-swap if there is one.
+pub(crate) fn store_len(record: &Record<'_>, compares: bool) -> usize {
+    let compare = if compares { 9 } else { 1 };
+    record_len(record).saturating_add(REQUEST + 4 + 1).saturating_add(compare)
 }
 
 fn record_len(record: &Record<'_>) -> usize {
@@ -353,7 +354,7 @@ mod tests {
     #[test]
     fn a_record_is_planned_with_the_size_of_its_message() {
         let (plain, immutable) = (Record::plain(b"name", b"hello"), Record::immutable(b"hello"));
-        assert_eq!((value_len(&plain), store_len(&plain)), (79 + 5, 83 + 8 + 5));
-        assert_eq!((value_len(&immutable), store_len(&immutable)), (51 + 5, 55 + 8 + 5));
+        assert_eq!((value_len(&plain), store_len(&plain, false)), (79 + 5, 83 + 5));
+        assert_eq!((value_len(&immutable), store_len(&immutable, true)), (51 + 5, 55 + 8 + 5));
     }
 }

@@ -61,7 +61,7 @@ impl<A: Address> Table<'_, A> {
         let mut entry = same.unwrap_or_else(|| Entry::new(now, contact));
         let recovered = !entry.is_verified();
         entry.answer(now, rtt);
-        entry.due = self.clock.after(now, self.rules.limits.quiet);
+        entry.due = self.clock.after(now, self.clock.quiet(&self.rules.limits));
         match self.buckets().find(&contact.id) {
             Ok(at) if same.is_some() => {
                 if let Some(old) = self.contacts.get_mut(at) {
@@ -85,6 +85,9 @@ impl<A: Address> Table<'_, A> {
     pub(super) fn failed(&mut self, now: Instant, id: &Id) {
         if let Ok(at) = self.buckets().find(id) {
             let near = self.is_near(at);
+            if self.contacts.get(at).is_some_and(|entry| entry.state() != State::Failing) {
+                self.clock.alarm(now, &self.rules.limits, self.contacts);
+            }
             match self.contacts.get_mut(at) {
                 Some(entry) if entry.state() != State::Heard => {
                     if entry.is_verified() && near {

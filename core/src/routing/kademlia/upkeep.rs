@@ -10,7 +10,8 @@
 //! | `Ask` a spare | when there is a place for it: one of its bucket failed, or went |
 //! | `Ask` a lost one | every 15 minutes |
 //!
-//! (With the default [`Limits`](crate::routing::Limits).) One is asked at a time, a second apart.
+//! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the hour and both 15 minutes of
+//! the checks and of a quiet one shrink to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
 
 use super::Table;
 use super::buckets::depth;
@@ -25,7 +26,7 @@ impl<A: Address> Table<'_, A> {
             return;
         }
         let touched = usize::try_from(depth(&self.rules.own, target)).unwrap_or(DEPTHS);
-        let due = self.clock.after(now, self.rules.limits.refresh);
+        let due = self.clock.after(now, self.clock.refresh_pause(&self.rules.limits));
         if let Some(refresh) = self.clock.refresh.get_mut(touched) {
             *refresh = due;
         }
@@ -66,7 +67,7 @@ impl<A: Address> Table<'_, A> {
 
     fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
         let depth = self.refreshed().iter().position(|due| reached(at(*due), now))?;
-        let due = self.clock.after(now, self.rules.limits.refresh);
+        let due = self.clock.after(now, self.clock.refresh_pause(&self.rules.limits));
         if let Some(refresh) = self.clock.refresh.get_mut(depth) {
             *refresh = due;
         }
@@ -81,6 +82,9 @@ impl<A: Address> Table<'_, A> {
         }
         let entries = self.contacts.iter_mut().chain(self.spares.iter_mut());
         let entry: &mut Entry<A> = entries.min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
+        if entry.is_verified() {
+            self.clock.grows_calm();
+        }
         entry.due = self.clock.asks(now);
         Some(Upkeep::Ask(entry.contact))
     }

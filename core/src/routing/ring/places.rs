@@ -92,6 +92,9 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             return;
         };
         let near = self.view().is_near(at);
+        if self.contacts.get(at).is_some_and(|entry| entry.state() != State::Failing) {
+            self.clock.alarm(now, &self.rules.limits, self.contacts);
+        }
         match self.contacts.get_mut(at) {
             Some(entry) if entry.state() != State::Heard => {
                 if entry.is_verified() && near {

@@ -9,7 +9,8 @@
 //! | `Ask` another quiet one | 15 minutes after it last answered |
 //! | `Ask` a failing one | 30 s after its first failure, then 1, 2, 4 .. 15 min apart, for ever |
 //!
-//! (With the default [`Limits`](crate::routing::Limits).) One is asked at a time, a second apart.
+//! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the hour and both 15 minutes of
+//! the checks and of a quiet one shrink to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
 
 use core::time::Duration;
 
@@ -46,7 +47,8 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let next = self.view().verified().next().is_some_and(|entry| first(&entry))
             || self.view().verified().next_back().is_some_and(|entry| first(&entry));
         let limits = &self.rules.limits;
-        let wait = if next { limits.quiet.min(limits.neighbourhood_min.saturating_mul(2)) } else { limits.quiet };
+        let quiet = self.clock.quiet(limits);
+        let wait = if next { quiet.min(limits.neighbourhood_min.saturating_mul(2)) } else { quiet };
         let due = self.clock.after(now, wait);
         if let Some(entry) = self.contacts.get_mut(at) {
             entry.due = due;
@@ -82,7 +84,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             }
             let begun = self.columns.get(row).copied().unwrap_or(0);
             let empty = (begun..P::COLUMNS).find(|column| self.is_empty(index, *column));
-            let wait = if empty.is_some() { FILL_PAUSE } else { self.rules.limits.refresh };
+            let wait = if empty.is_some() { FILL_PAUSE } else { self.clock.refresh_pause(&self.rules.limits) };
             let due = self.clock.after(now, wait);
             if let Some((refresh, next)) = self.clock.refresh.get_mut(row).zip(self.columns.get_mut(row)) {
                 (*refresh, *next) = (due, empty.map_or(0, |column| column.saturating_add(1)));
@@ -108,6 +110,9 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             return None;
         }
         let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
+        if entry.is_verified() {
+            self.clock.grows_calm();
+        }
         entry.due = self.clock.asks(now);
         Some(Upkeep::Ask(entry.contact))
     }
