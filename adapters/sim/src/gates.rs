@@ -1,6 +1,6 @@
 //! What published results ask of kadlet, and whether it meets that. Any seed must pass.
 //!
-//! A gate is one or more histories, its [cases](cases): each plays on one thread and has a random stream of its own, so the results
+//! A gate is one or more histories, its cases: each plays on one thread and has a random stream of its own, so the results
 //! don't depend on how many threads there are. With `quick`, networks are smaller and time is shorter, but no target is
 //! looser, and no fewer lookups are judged: 10,000 at least where one in 1,000 may fail, 100,000 where one in 10,000 may.
 
