@@ -11,8 +11,6 @@ pub mod routing;
 #[cfg(feature = "alloc")]
 #[path = "fuzz/store.rs"]
 pub mod store;
-#[path = "fuzz/swarm.rs"]
-pub mod swarm;
 
 #[test]
 fn the_corpus_of_decode_finds_nothing() {
@@ -33,11 +31,6 @@ fn the_corpus_of_routing_finds_nothing() {
 #[test]
 fn the_corpus_of_store_finds_nothing() {
     replay("store", store::run);
-}
-
-#[test]
-fn the_corpus_of_swarm_finds_nothing() {
-    replay("swarm", swarm::run);
 }
 
 fn replay(target: &str, run: fn(&[u8])) {

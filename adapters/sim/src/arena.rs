@@ -50,6 +50,13 @@ impl Arena {
         }
     }
 
+    /// A datagram that is on its way.
+    pub(crate) fn get_mut(&mut self, place: u32) -> (Flight, &mut [u8]) {
+        let flight = self.flights[place as usize];
+        let shelf = usize::from(flight.shelf);
+        (flight, &mut self.shelves[shelf].bytes[flight.block as usize * SIZES[shelf]..][..usize::from(flight.len)])
+    }
+
     /// Takes a datagram out into `into`, and tells whose it is and how long.
     pub(crate) fn take(&mut self, place: u32, into: &mut [u8]) -> (Flight, usize) {
         let flight = self.flights[place as usize];

@@ -9,6 +9,7 @@ use kadlet::{Config, Event, Id, Instant, Machine, Outcome, Record, Routing, Tran
 
 use crate::arena::{Arena, UPKEEP};
 use crate::judge::Watch;
+use crate::meddling::Letter;
 use crate::operation::{Running, Task};
 use crate::queue::{Queue, What};
 use crate::{Application, Checks, Ended, Ending, Links, Make, Members, Operation, Random, Room};
@@ -29,7 +30,9 @@ pub struct Network<M: Machine> {
     pub(crate) members: Members,
     pub(crate) living: u64,
     pub(crate) queue: Queue,
-    arena: Arena,
+    pub(crate) arena: Arena,
+    /// What strangers got.
+    pub(crate) mail: VecDeque<Letter>,
     pub(crate) checks: Checks,
     pub(crate) watches: BTreeMap<Operation, Watch>,
     pub(crate) begun: u32,
@@ -63,6 +66,8 @@ pub(crate) struct Place<M: Machine> {
     pub(crate) incarnation: u32,
     /// It left politely: whoever sends to it is told.
     pub(crate) closed: bool,
+    /// A [stranger](Network::add_stranger) is here.
+    pub(crate) strange: bool,
     /// Through whom it joins.
     pub(crate) known: Vec<u32>,
     /// When it is called next.
@@ -82,6 +87,7 @@ impl<M: Machine> Place<M> {
             former: Vec::new(),
             incarnation: 0,
             closed: false,
+            strange: false,
             known: Vec::new(),
             wake: Instant::NEVER,
             running: Vec::new(),
@@ -117,6 +123,7 @@ impl<M: Make> Network<M> {
             living: 0,
             queue: Queue::default(),
             arena: Arena::default(),
+            mail: VecDeque::new(),
             checks: Checks::default(),
             watches: BTreeMap::new(),
             begun: 0,
@@ -203,13 +210,15 @@ impl<M: Make> Network<M> {
         self.counted = self.now;
     }
 
-    fn arrive(&mut self, place: u32) {
+    pub(crate) fn arrive(&mut self, place: u32) {
         let (mut datagram, mut answer) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
         let (flight, len) = self.arena.take(place, &mut datagram);
         let datagram = &datagram[..len];
         let at = &mut self.places[flight.to as usize];
         let Some(mut node) = at.node.take() else {
-            if at.closed {
+            if at.strange {
+                self.mail.push_back(Letter { from: flight.from, to: flight.to, datagram: datagram.to_vec() });
+            } else if at.closed {
                 let back = self.now + self.links.latency.round_trip(flight.from, flight.to) / 2;
                 self.queue.push(back, What::Unreachable(flight.from, flight.to));
             }
@@ -340,7 +349,7 @@ impl<M: Make> Network<M> {
         self.transmit(from, out.to, cause, datagram);
     }
 
-    fn transmit(&mut self, from: u32, to: u32, cause: u32, datagram: &[u8]) {
+    pub(crate) fn transmit(&mut self, from: u32, to: u32, cause: u32, datagram: &[u8]) {
         let largest = self.config.max_datagram - SEAL;
         self.checks.require(datagram.len() <= largest, || format!("{from} sent {} bytes; {largest} is the most", datagram.len()));
         if cause == UPKEEP {

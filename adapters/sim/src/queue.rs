@@ -45,6 +45,22 @@ impl Queue {
         self.heap.peek().filter(|entry| entry.at <= end)?;
         self.heap.pop().map(|entry| (entry.at, entry.what))
     }
+
+    /// The datagrams on their way, by when they arrive. Looks at the whole queue.
+    pub(crate) fn arrivals(&self) -> Vec<u32> {
+        let of = |entry: &Entry| match entry.what {
+            What::Arrival(place) => Some((entry.at, entry.said, place)),
+            _ => None,
+        };
+        let mut arrivals: Vec<_> = self.heap.iter().filter_map(of).collect();
+        arrivals.sort_unstable();
+        arrivals.into_iter().map(|(.., place)| place).collect()
+    }
+
+    /// What was to happen does not.
+    pub(crate) fn cancel(&mut self, what: What) {
+        self.heap.retain(|entry| entry.what != what);
+    }
 }
 
 impl Ord for Entry {
