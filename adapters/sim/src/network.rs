@@ -324,7 +324,9 @@ impl<M: Make> Network<M> {
             Outcome::Pong { .. } => Ending::Pong,
             Outcome::Joined { .. } => Ending::Joined,
             Outcome::Nodes(found) => {
-                let closest = found.iter().next().map(|contact| contact.address);
+                // One that is still joining is no member yet: finding it first as well is no error.
+                let joins = |address: &u32| self.places[*address as usize].node.is_some() && !self.is_member(*address);
+                let closest = found.iter().map(|contact| contact.address).find(|address| !joins(address));
                 let watch = self.watches.get(&running.operation);
                 Ending::Found { closest, right: closest.is_some_and(|closest| watch.is_some_and(|watch| watch.holds(closest))) }
             }

@@ -2,8 +2,9 @@
 //!
 //! Upkeep adapts to the churn that the table sees (as MSPastry's does: Castro, Costa and Rowstron, 2004, §4.1). The configured waits
 //! for quiet contacts, for refreshes and between checks of the neighbourhood hold in calm. Each contact that was believed to be there
-//! and isn't cuts all three by a quarter, down to a sixteenth; each quiet contact that is asked lets them grow by a sixteenth. They
-//! settle where about one in five that are asked is gone: a contact is asked about five times in its lifetime.
+//! and isn't cuts all three by a quarter, down to a sixteenth; each that answers after having been silent for half the wait or more
+//! lets them grow by a twelfth. They settle where one in five that are asked is gone: a contact is asked about five times in its
+//! lifetime. A newcomer begins with an eighth: by the time it had seen what churn there is, a short session would be over.
 
 use core::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::{Address, Id, Instant};
 
 /// Between two contacts that are asked.
 const ASK_PAUSE: Duration = Duration::from_secs(1);
-/// An asked contact is asked again after so long if nobody tells what came of it.
+/// An asked contact is asked again after so long at most if nobody tells what came of it.
 const ASKED_PAUSE: Duration = Duration::from_secs(60);
 /// The neighbourhood is checked so long after it was first looked up.
 const SECOND_LOOK: Duration = Duration::from_secs(3);
@@ -23,8 +24,9 @@ const HEARD_PAUSE: Duration = Duration::from_secs(2);
 const RETRY_PAUSE: u64 = 30;
 /// Depths that are refreshed. Parts of a table deeper than this exist in networks of more than 10^10 nodes.
 pub(super) const DEPTHS: usize = 32;
-/// The part of the configured waits that is waited in calm, and the least part.
+/// The part of the configured waits that is waited in calm, by a newcomer, and the least part.
 const CALM: u16 = 1024;
+const NEWCOMER: u16 = CALM / 8;
 const LEAST_CALM: u16 = CALM / 16;
 /// A second that never comes.
 pub(super) const NEVER: u32 = u32::MAX;
@@ -65,7 +67,7 @@ impl Clock {
     };
 
     pub(super) fn start(&mut self, pause: Duration, random: u64) {
-        *self = Self { next: Instant::NEVER, check: Instant::NEVER, pause, random, calm: CALM, ..Self::EMPTY };
+        *self = Self { next: Instant::NEVER, check: Instant::NEVER, pause, random, calm: NEWCOMER, ..Self::EMPTY };
     }
 
     /// The table isn't empty.
@@ -94,7 +96,7 @@ impl Clock {
         }
     }
 
-    /// Whether the neighbourhood is to be checked now; if so, the next check waits twice as long as this did.
+    /// Whether the neighbourhood is to be checked now; if so, the next check waits three times as long as this did.
     pub(super) fn takes_check(&mut self, now: Instant, limits: &Limits, nobody: bool) -> bool {
         if !reached(self.check, now) {
             return false;
@@ -105,7 +107,7 @@ impl Clock {
         }
         let pause = self.pause;
         self.check = now + self.spread(pause);
-        self.pause = pause.saturating_add(pause).min(self.part(limits.neighbourhood_max)).max(limits.neighbourhood_min);
+        self.pause = pause.saturating_mul(3).min(self.part(limits.neighbourhood_max)).max(limits.neighbourhood_min);
         true
     }
 
@@ -119,9 +121,12 @@ impl Clock {
         self.part(limits.refresh)
     }
 
-    /// A quiet contact is asked. Had it died, that would be noticed now: the more are asked, the less often need they be.
-    pub(super) fn grows_calm(&mut self) {
-        self.calm = self.calm.saturating_add(self.calm / 16).min(CALM);
+    /// A contact answers that was believed to be there, and that was to be asked at the second `due`. If it was silent for long, it
+    /// might have died without being missed: the more such answer, the less often need they be asked.
+    pub(super) fn reassured(&mut self, now: Instant, due: u32, limits: &Limits) {
+        if at(due) <= now + self.quiet(limits) / 2 {
+            self.calm = self.calm.saturating_add(self.calm / 12).min(CALM);
+        }
     }
 
     /// A contact that was believed to be there is not: the others are asked sooner, and the table is refreshed sooner.
@@ -145,9 +150,9 @@ impl Clock {
     }
 
     /// A contact is asked: the next only a while later. When to ask this one again if nobody tells what came of it.
-    pub(super) fn asks(&mut self, now: Instant) -> u32 {
+    pub(super) fn asks(&mut self, now: Instant, limits: &Limits) -> u32 {
         self.rest = now + ASK_PAUSE;
-        self.after(now, ASKED_PAUSE)
+        self.after(now, ASKED_PAUSE.min(self.quiet(limits) / 2))
     }
 
     /// When to ask one that was heard of.
@@ -223,10 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn losses_cut_the_waits_down_to_a_sixteenth_and_questions_lengthen_them_again() {
+    fn losses_cut_the_waits_down_to_a_sixteenth_and_answers_after_silence_lengthen_them_again() {
         let limits = Limits::DEFAULT;
         let mut clock = Clock::EMPTY;
         clock.start(limits.neighbourhood_min, 1);
+        assert_eq!(clock.quiet(&limits), limits.quiet / 8, "a newcomer is alert");
+        clock.reassured(Instant::ZERO, 60, &limits);
+        assert_eq!(clock.quiet(&limits), limits.quiet / 8, "of one that answered a moment ago, another answer tells nothing");
+        for _ in 0..60 {
+            clock.reassured(Instant::ZERO, 0, &limits);
+        }
         assert_eq!(clock.quiet(&limits), limits.quiet);
         let mut quiet = [Entry::new(Instant::ZERO, crate::Contact::new(Id::ZERO, 7_u16))];
         quiet[0].answer(Instant::ZERO, None);
@@ -239,7 +250,7 @@ mod tests {
         }
         assert_eq!((clock.quiet(&limits), clock.refresh_pause(&limits)), (limits.quiet / 16, limits.refresh / 16));
         for _ in 0..60 {
-            clock.grows_calm();
+            clock.reassured(Instant::ZERO, 0, &limits);
         }
         assert_eq!(clock.quiet(&limits), limits.quiet);
     }

@@ -176,7 +176,7 @@ pub struct Limits {
     pub k: u8,
     /// The neighbourhood is checked so long after a change: 30 s by default.
     pub neighbourhood_min: Duration,
-    /// In calm it is checked in doubling steps up to this: 15 minutes by default.
+    /// In calm it is checked in steps that triple, up to this: 15 minutes by default.
     pub neighbourhood_max: Duration,
     /// A part of the table that no lookup touched for so long is refreshed: 1 hour by default (the Kademlia paper's tRefresh).
     pub refresh: Duration,

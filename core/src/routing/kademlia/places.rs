@@ -61,6 +61,9 @@ impl<A: Address> Table<'_, A> {
         let mut entry = same.unwrap_or_else(|| Entry::new(now, contact));
         let recovered = !entry.is_verified();
         entry.answer(now, rtt);
+        if !recovered {
+            self.clock.reassured(now, entry.due, &self.rules.limits);
+        }
         entry.due = self.clock.after(now, self.clock.quiet(&self.rules.limits));
         match self.buckets().find(&contact.id) {
             Ok(at) if same.is_some() => {

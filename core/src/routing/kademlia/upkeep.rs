@@ -2,7 +2,7 @@
 //!
 //! | question | when |
 //! |---|---|
-//! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 60 s, 2 min .. 15 min apart |
+//! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 90 s, 4.5 min .. 15 min apart |
 //! | `Lookup` | when no lookup touched a bucket for an hour, or ever; for buckets no deeper than the neighbourhood's edge |
 //! | `Ask` one heard of | after 2 s |
 //! | `Ask` a quiet one | 15 minutes after it last answered |
@@ -82,19 +82,18 @@ impl<A: Address> Table<'_, A> {
         }
         let entries = self.contacts.iter_mut().chain(self.spares.iter_mut());
         let entry: &mut Entry<A> = entries.min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
-        if entry.is_verified() {
-            self.clock.grows_calm();
-        }
-        entry.due = self.clock.asks(now);
+        entry.due = self.clock.asks(now, &self.rules.limits);
         Some(Upkeep::Ask(entry.contact))
     }
 
     /// When the buckets are due, from the farthest to the one where the k closest end; the neighbourhood's check covers what
-    /// is deeper. None before the own identifier was looked up, or while all there is are neighbours.
+    /// is deeper. None before the own identifier was looked up; the farthest alone while all there is are neighbours.
     fn refreshed(&self) -> &[u32] {
-        let edge = self.buckets().neighbour(self.rules.k).filter(|_| self.clock.joined);
-        let len = edge.map_or(0, |edge| usize::try_from(self.depth(edge)).map_or(DEPTHS, |depth| depth.saturating_add(1)));
-        self.clock.refresh.get(..len.min(DEPTHS)).unwrap_or(&[])
+        let edge = match self.buckets().neighbour(self.rules.k) {
+            _ if !self.clock.joined || self.contacts.is_empty() => return &[],
+            edge => edge.map_or(0, |edge| usize::try_from(self.depth(edge)).unwrap_or(DEPTHS)),
+        };
+        self.clock.refresh.get(..edge.saturating_add(1).min(DEPTHS)).unwrap_or(&[])
     }
 }
 

@@ -69,6 +69,9 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let mut entry = same.unwrap_or_else(|| Entry::new(now, contact));
         let recovered = !entry.is_verified();
         entry.answer(now, rtt);
+        if known.is_some_and(|old| old.is_verified()) {
+            self.clock.reassured(now, entry.due, &self.rules.limits);
+        }
         match self.view().find(&contact.id) {
             Ok(at) if same.is_some() => {
                 if let Some(old) = self.contacts.get_mut(at) {

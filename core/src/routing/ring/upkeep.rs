@@ -2,7 +2,7 @@
 //!
 //! | question | when |
 //! |---|---|
-//! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 60 s, 2 min .. 15 min apart |
+//! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 90 s, 4.5 min .. 15 min apart |
 //! | `Lookup` | every hour for each row, outermost first, down to where the neighbours are; 5 s apart for its empty cells |
 //! | `Ask` one heard of | after 2 s |
 //! | `Ask` the one before and the one behind | 60 s after it last answered |
@@ -110,10 +110,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             return None;
         }
         let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
-        if entry.is_verified() {
-            self.clock.grows_calm();
-        }
-        entry.due = self.clock.asks(now);
+        entry.due = self.clock.asks(now, &self.rules.limits);
         Some(Upkeep::Ask(entry.contact))
     }
 
