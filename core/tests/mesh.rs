@@ -103,7 +103,7 @@ impl Routing for Mesh {
         self.sorted(target, |peer| peer.state == State::Verified, out)
     }
 
-    fn seeds(&self, target: &Id, out: &mut [Contact<u16>]) -> usize {
+    fn first_asked(&self, target: &Id, out: &mut [Contact<u16>]) -> usize {
         self.sorted(target, |_| true, out)
     }
 

@@ -47,8 +47,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Make for Node<R, HashStore, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Make for Node<R, HashStore, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     fn make(config: Config, seed: [u8; 32], table: R, room: Room) -> Box<Self> {
         let mut store = HashStore::new(room.records, room.bytes);

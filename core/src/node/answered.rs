@@ -21,8 +21,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     /// An answer came in. It counts only with the right transaction, from the right address, by the expected node.
     pub(super) fn answered(&mut self, now: Instant, from: R::Address, header: &Header, token: Token, answer: &Answer<'_, R::Address>) {
@@ -58,12 +58,12 @@ impl<
         let contact = Contact::new(header.sender, from);
         if header.features.contains(Features::SERVES) && self.may_be_known(&contact) {
             self.table.answered(now, contact, rtt);
-            self.seeds.verified(now, from);
+            self.bootstraps.verified(now, from);
         }
         match owner {
             Some(Owner::Search { slot }) => self.search_answered(now, slot, contact, token, answer),
             Some(Owner::Store { slot }) => self.store_answered(slot, &contact.id, token, answer),
-            Some(Owner::Seed { slot }) => self.seed_answered(slot, contact, token, answer),
+            Some(Owner::Bootstrap { slot }) => self.bootstrap_answered(slot, contact, token, answer),
             Some(Owner::Ping { slot }) => self.ping_answered(now, slot, contact),
             Some(Owner::Table) => {
                 for named in contacts_of(answer).iter().take(usize::from(self.config.table.k)) {
@@ -105,7 +105,7 @@ impl<
         };
         operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
         match owner {
-            Owner::Seed { .. } => operation.seeds_asked = operation.seeds_asked.saturating_sub(1),
+            Owner::Bootstrap { .. } => operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1),
             Owner::Ping { .. } => self.end(now, slot, Ending::NoAnswer),
             _ => {
                 if let Some(id) = id {
@@ -253,11 +253,11 @@ impl<
         }
     }
 
-    fn seed_answered(&mut self, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
+    fn bootstrap_answered(&mut self, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
-        operation.seeds_asked = operation.seeds_asked.saturating_sub(1);
+        operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
         operation.lookup.insert(from);
         match answer {
             // Its budget for strangers is used up: the lookup asks it again, with the token.

@@ -1,4 +1,14 @@
 //! The end of an operation: with an event for its user, without one, or before another's; and what becomes of its record.
+//!
+//! | task | ends well | ends ill |
+//! |---|---|---|
+//! | ping | `Pong` | `NoAnswer` |
+//! | bootstrap | `Joined` | `NoAnswer`, `TimedOut` |
+//! | find_node | `Nodes` | `NoAnswer`, `TimedOut` |
+//! | get | `Value`; what lags is then written back | `NotFound`, `TooLarge`, `NoAnswer`, `TimedOut` |
+//! | put | `Stored` | `Conflict` and `Refused` once it stores, `NoAnswer` and `TimedOut` before, `Replaced` by another put of its key |
+//!
+//! Upkeep ends the same ways and tells nobody, but that `Conflict` of a republication tells the publisher that its record lost.
 
 use super::operation::{Ending, Operation, Phase, Task};
 use super::{Node, free_buffer};
@@ -15,8 +25,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     pub(super) fn end_store(&mut self, now: Instant, slot: u8) {
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
@@ -114,7 +124,7 @@ impl<
         self.abandon(slot);
         match task {
             Task::Neighbourhood => self.table.disturbed(now),
-            Task::Rejoin => self.seeds.again(now),
+            Task::Rejoin => self.bootstraps.again(now),
             Task::Republish => self.publish_soon(now, &key),
             _ => {}
         }

@@ -179,7 +179,7 @@ pub enum FindError {
     Busy(usize),
     /// The table is empty: bootstrap first.
     NoContacts,
-    /// More bootstrap addresses than the `SEEDS` bound, or none; the bound.
+    /// More bootstrap addresses than the `BOOTSTRAPS` bound, or none; the bound.
     Addresses(usize),
     /// The node is [empty](crate::Node::empty): start it first.
     NotStarted,

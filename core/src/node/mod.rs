@@ -38,7 +38,7 @@ use crate::{Contact, Geometry, Id, Instant};
 use buffer::Buffer;
 use operation::{Operation, Phase, Task};
 use question::Owner;
-use upkeep::{Chores, Seeds};
+use upkeep::{Bootstraps, Chores};
 
 pub use config::{Config, Options};
 pub use event::{Done, Event, Failure, FindError, GetError, Outcome, Progress, PutError, Query, Report, RestoreError, Transmit, Wake};
@@ -57,7 +57,7 @@ const MAX_NAMED: usize = 33;
 /// | `VALUES` | records found, waiting for the user: gets at once | 1 |
 /// | `REQUESTS` | questions in flight: some 4 for each lookup | 16 |
 /// | `SOURCES` | address prefixes whose requests are budgeted at once | 16 |
-/// | `SEEDS` | bootstrap addresses remembered | 4 |
+/// | `BOOTSTRAPS` | bootstrap addresses remembered | 4 |
 ///
 /// Its size is a constant. [`Machine`] is its surface; see there.
 ///
@@ -81,7 +81,7 @@ pub struct Node<
     const VALUES: usize = 1,
     const REQUESTS: usize = 16,
     const SOURCES: usize = 16,
-    const SEEDS: usize = 4,
+    const BOOTSTRAPS: usize = 4,
 > {
     config: Config,
     table: R,
@@ -92,7 +92,7 @@ pub struct Node<
     requests: Requests<R::Address, Owner, REQUESTS>,
     operations: [Operation<R::Geometry, R::Address, SHORTLIST>; LOOKUPS],
     buffers: [Buffer; VALUES],
-    seeds: Seeds<R::Address, SEEDS>,
+    bootstraps: Bootstraps<R::Address, BOOTSTRAPS>,
     chores: Chores,
     stats: Stats,
     started: bool,
@@ -115,8 +115,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     /// A node of zeros, which lies in `.bss` as a static. It does nothing until it is [started](Node::start).
     #[must_use]
@@ -130,7 +130,7 @@ impl<
             assert!(SHORTLIST >= 3 && SHORTLIST <= 255, "SHORTLIST is 3 to 255: three times k");
             assert!(VALUES <= 255, "VALUES is 0 to 255");
             assert!(REQUESTS >= 2 && REQUESTS <= 4_096, "REQUESTS is 2 to 4,096");
-            assert!(SEEDS >= 1 && SEEDS <= 255, "SEEDS is 1 to 255");
+            assert!(BOOTSTRAPS >= 1 && BOOTSTRAPS <= 255, "BOOTSTRAPS is 1 to 255");
         }
         Self {
             config: Config::ZERO,
@@ -142,7 +142,7 @@ impl<
             requests: Requests::EMPTY,
             operations: [const { Operation::EMPTY }; LOOKUPS],
             buffers: [const { Buffer::EMPTY }; VALUES],
-            seeds: Seeds::EMPTY,
+            bootstraps: Bootstraps::EMPTY,
             chores: Chores::EMPTY,
             stats: Stats::ZERO,
             started: false,
@@ -202,7 +202,7 @@ impl<
         for buffer in &mut self.buffers {
             buffer.free();
         }
-        self.seeds.clear();
+        self.bootstraps.clear();
         self.chores.clear();
         self.stats = Stats::ZERO;
         self.started = true;
@@ -251,7 +251,7 @@ impl<
     /// Begins a lookup in a slot, from the table's contacts; false if there are none.
     fn begin(&mut self, now: Instant, slot: u8, task: Task, target: Id, timeout: Duration) -> bool {
         let mut first = const { [Contact::EMPTY; MAX_NAMED] };
-        let count = first.get_mut(..SHORTLIST.min(MAX_NAMED)).map_or(0, |room| self.table.seeds(&target, room));
+        let count = first.get_mut(..SHORTLIST.min(MAX_NAMED)).map_or(0, |room| self.table.first_asked(&target, room));
         let first = first.get(..count).unwrap_or(&[]);
         if first.is_empty() && task.is_upkeep() && task != Task::Rejoin {
             return false;
@@ -320,8 +320,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> fmt::Debug for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> fmt::Debug for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("id", &self.table.own()).field("stats", &self.stats).finish_non_exhaustive()

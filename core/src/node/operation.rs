@@ -24,7 +24,7 @@ pub(super) struct Operation<G, A, const N: usize> {
     /// The buffer that is filled.
     pub(super) buffer: Option<u8>,
     /// Bootstrap addresses asked that have not answered yet.
-    pub(super) seeds_asked: u8,
+    pub(super) bootstraps_asked: u8,
     /// Whether the nodes are found and the record is being stored at them.
     pub(super) storing: bool,
     /// Whether the search was widened past the k closest.
@@ -173,7 +173,7 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         best: None,
         fetching: None,
         buffer: None,
-        seeds_asked: 0,
+        bootstraps_asked: 0,
         storing: false,
         widened: false,
         publish: false,
@@ -194,7 +194,7 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.best = None;
         self.fetching = None;
         self.buffer = None;
-        self.seeds_asked = 0;
+        self.bootstraps_asked = 0;
         self.storing = false;
         self.widened = false;
         self.publish = false;

@@ -18,7 +18,7 @@ pub(super) enum Owner {
     /// An operation stores its record at one of the nodes it found.
     Store { slot: u8 },
     /// A join asks a bootstrap address.
-    Seed { slot: u8 },
+    Bootstrap { slot: u8 },
     /// The user's ping.
     Ping { slot: u8 },
     /// The table asks one contact what is near the own id.
@@ -40,7 +40,7 @@ impl Owner {
     /// The slot of the operation that asks, if one does.
     pub(super) const fn slot(self) -> Option<u8> {
         match self {
-            Self::Search { slot } | Self::Store { slot } | Self::Seed { slot } | Self::Ping { slot } => Some(slot),
+            Self::Search { slot } | Self::Store { slot } | Self::Bootstrap { slot } | Self::Ping { slot } => Some(slot),
             Self::Table | Self::Introduction => None,
         }
     }
@@ -54,8 +54,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     /// Encodes the next question into `buf`.
     pub(super) fn transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
@@ -102,7 +102,7 @@ impl<
         let token = operation.zip(expect).and_then(|(operation, id)| operation.lookup.token(&id));
         let request = match owner {
             Owner::Ping { .. } | Owner::Introduction => Request::Ping,
-            Owner::Seed { .. } | Owner::Table => Request::FindNode { target: own },
+            Owner::Bootstrap { .. } | Owner::Table => Request::FindNode { target: own },
             Owner::Search { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
                 match operation.finds_value() {

@@ -21,8 +21,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     /// Lets every operation go as far as it can, the user's first, then begins what upkeep is due.
     pub(super) fn drive(&mut self, now: Instant) {
@@ -99,7 +99,7 @@ impl<
             }
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
-        operation.lookup.is_done() && operation.seeds_asked == 0 && operation.fetching.is_none()
+        operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none()
     }
 
     /// Asks those who are to store next. True when all have been asked and have answered or failed.
@@ -183,11 +183,11 @@ impl<
             return false;
         }
         // With the token that it gave, so that it may well ask back.
-        if !self.ask(Owner::Seed { slot }, contact.address, Some(contact.id), None) {
+        if !self.ask(Owner::Bootstrap { slot }, contact.address, Some(contact.id), None) {
             return false;
         }
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
-            operation.seeds_asked = operation.seeds_asked.saturating_add(1);
+            operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
         true

@@ -42,8 +42,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     /// Answers a request into `buf`.
     pub(super) fn serve(&mut self, asked: &Asked<'_, R::Address>, request: &Request<'_>, buf: &mut [u8]) -> Option<Transmit<R::Address>> {

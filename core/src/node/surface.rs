@@ -24,8 +24,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Machine for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Machine for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     type Address = R::Address;
     type Routing = R;
@@ -40,11 +40,11 @@ impl<
         if !self.started {
             return Err(FindError::NotStarted);
         }
-        if addresses.is_empty() || addresses.len() > SEEDS {
-            return Err(FindError::Addresses(SEEDS));
+        if addresses.is_empty() || addresses.len() > BOOTSTRAPS {
+            return Err(FindError::Addresses(BOOTSTRAPS));
         }
         let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
-        self.seeds.remember(now, addresses);
+        self.bootstraps.remember(now, addresses);
         self.begin_join(now, slot, Task::Bootstrap);
         self.drive(now);
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
@@ -266,7 +266,7 @@ impl<
             (self.chores.expiry(), Wake::Record),
             (if room { self.next_table_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
             (if room { self.chores.due() } else { Instant::NEVER }, Wake::Record),
-            (if room { self.seeds.due() } else { Instant::NEVER }, Wake::Bootstrap),
+            (if room { self.bootstraps.due() } else { Instant::NEVER }, Wake::Bootstrap),
         ]
         .into_iter()
         .min_by_key(|(at, _)| *at)
@@ -322,8 +322,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     const fn unreadable(&mut self, error: DecodeError) {
         match error {

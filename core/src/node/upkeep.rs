@@ -22,7 +22,7 @@ const STRIDE: usize = 64;
 
 /// The bootstrap addresses, and when to try them again.
 #[derive(Debug)]
-pub(super) struct Seeds<A, const N: usize> {
+pub(super) struct Bootstraps<A, const N: usize> {
     addresses: heapless::Vec<A, N>,
     /// Means nothing while there are none.
     due: Instant,
@@ -30,7 +30,7 @@ pub(super) struct Seeds<A, const N: usize> {
     next: u8,
 }
 
-impl<A: Address, const N: usize> Seeds<A, N> {
+impl<A: Address, const N: usize> Bootstraps<A, N> {
     pub(super) const EMPTY: Self = Self { addresses: heapless::Vec::new(), due: Instant::ZERO, pause: Duration::ZERO, next: 0 };
 
     pub(super) fn clear(&mut self) {
@@ -132,8 +132,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>
+    const BOOTSTRAPS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
 {
     pub(super) fn expire_records(&mut self, now: Instant) {
         if self.chores.expiry() <= now {
@@ -172,8 +172,8 @@ impl<
                 return;
             };
             let slot = slot as u8;
-            let begun = if self.seeds.due() <= now {
-                self.visit_seeds(now, slot)
+            let begun = if self.bootstraps.due() <= now {
+                self.visit_bootstraps(now, slot)
             } else if self.next_table_upkeep() <= now {
                 self.tend_table(now, slot)
             } else if self.chores.due() <= now {
@@ -191,21 +191,21 @@ impl<
     pub(super) fn begin_join(&mut self, now: Instant, slot: u8, task: Task) {
         let own = self.table.own();
         self.begin(now, slot, task, own, Options::DEFAULT.timeout);
-        for index in 0..self.seeds.addresses.len() {
-            let Some(address) = self.seeds.addresses.get(index).copied() else {
+        for index in 0..self.bootstraps.addresses.len() {
+            let Some(address) = self.bootstraps.addresses.get(index).copied() else {
                 return;
             };
-            let asked = self.ask(Owner::Seed { slot }, address, None, None);
+            let asked = self.ask(Owner::Bootstrap { slot }, address, None, None);
             if let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|_| asked) {
-                operation.seeds_asked += 1;
+                operation.bootstraps_asked += 1;
                 operation.tally.asked += 1;
             }
         }
     }
 
     /// While nobody is known, joins through the bootstrap addresses again; otherwise asks one of them what it knows near here.
-    fn visit_seeds(&mut self, now: Instant, slot: u8) -> bool {
-        let address = self.seeds.next(now);
+    fn visit_bootstraps(&mut self, now: Instant, slot: u8) -> bool {
+        let address = self.bootstraps.next(now);
         if !self.table.peers().any(|peer| peer.state == routing::State::Verified) {
             self.begin_join(now, slot, Task::Rejoin);
             return true;

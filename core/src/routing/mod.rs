@@ -88,7 +88,7 @@ pub trait Routing {
 
     /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where fewer than k are
     /// verified, failing ones and those only heard of after them, up to k in all.
-    fn seeds(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
+    fn first_asked(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
 
     /// How many verified contacts come before the own node in the order of responsibility for `key`; counts no further than `limit`.
     fn rank_of_own(&self, key: &Id, limit: usize) -> usize;

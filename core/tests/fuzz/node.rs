@@ -27,9 +27,9 @@ const LOOKUPS: usize = 2;
 const SHORTLIST: usize = 12;
 const VALUES: usize = 1;
 const REQUESTS: usize = 8;
-const SEEDS: usize = 2;
+const BOOTSTRAPS: usize = 2;
 
-type Mote = Node<Kademlia<SocketAddrV4, CONTACTS, 4>, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, SEEDS>;
+type Mote = Node<Kademlia<SocketAddrV4, CONTACTS, 4>, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, BOOTSTRAPS>;
 type Who = Contact<SocketAddrV4>;
 
 /// A history longer than this finds nothing that a shorter one doesn't.
@@ -183,10 +183,10 @@ impl<'a> History<'a> {
     }
 
     fn bootstrap(&mut self) {
-        let addresses: Vec<SocketAddrV4> = (0..self.input.below(SEEDS + 2)).map(|_| self.peer().address).collect();
+        let addresses: Vec<SocketAddrV4> = (0..self.input.below(BOOTSTRAPS + 2)).map(|_| self.peer().address).collect();
         let begun = self.node.bootstrap(self.now, &addresses);
         match begun {
-            Err(FindError::Addresses(SEEDS)) => assert!(addresses.is_empty() || addresses.len() > SEEDS),
+            Err(FindError::Addresses(BOOTSTRAPS)) => assert!(addresses.is_empty() || addresses.len() > BOOTSTRAPS),
             begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), Duration::from_secs(30), None),
         }
     }

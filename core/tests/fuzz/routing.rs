@@ -212,6 +212,6 @@ fn check_orders(table: &Table, target: &Id) {
     let few = K.saturating_sub(verified.len());
     let seeds = [verified, others.into_iter().take(few).collect()].concat();
     let mut named = [Who::EMPTY; 30];
-    let count = table.seeds(target, &mut named);
+    let count = table.first_asked(target, &mut named);
     assert_eq!(named[..count], seeds);
 }

@@ -245,8 +245,8 @@ impl<
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
-    const SEEDS: usize,
-> Net<Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, SEEDS>>
+    const BOOTSTRAPS: usize,
+> Net<Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>>
 {
     /// A network of nodes that have joined one after another through the first, each with a configuration of its own.
     pub fn grown(seed: u64, configs: impl IntoIterator<Item = Config>) -> Self {

@@ -1,10 +1,11 @@
 //! `SPEC.md`'s examples and sizes are those of the code.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use kadlet::record::{Key, Proof, Record, Version};
 use kadlet::wire::*;
-use kadlet::{Contact, Id};
+use kadlet::{Config, Contact, Id, Options};
 
 const SPEC: &str = include_str!("../../SPEC.md");
 
@@ -162,4 +163,38 @@ fn the_table_of_sizes_is_what_encode_writes() {
     ]
     .join("\n");
     assert!(SPEC.contains(&table), "the table is now\n{table}");
+}
+
+#[test]
+fn the_table_of_timers_has_the_defaults() {
+    let config = Config::DEFAULT;
+    let (table, options) = (config.table, Options::default());
+    let waits = [
+        ("timeout_initial", config.timeout_initial),
+        ("timeout_min", config.timeout_min),
+        ("timeout_max", config.timeout_max),
+        ("Options::timeout", options.timeout),
+        ("neighbourhood_min", table.neighbourhood_min),
+        ("neighbourhood_max", table.neighbourhood_max),
+        ("quiet", table.quiet),
+        ("refresh", table.refresh),
+        ("Options::lifetime", options.lifetime),
+        ("max_lifetime", config.max_lifetime),
+        ("republish", config.republish),
+    ];
+    let values = waits.map(|(name, wait)| (name, in_words(wait)));
+    for (name, value) in values.into_iter().chain([("attempts", config.attempts.to_string())]) {
+        let rows: Vec<&str> = SPEC.lines().filter(|line| line.starts_with("| ") && line.contains(&format!("`{name}`"))).collect();
+        assert!(rows.iter().any(|row| row.contains(&value)), "{name} is {value}, which is in none of {rows:?}");
+    }
+}
+
+fn in_words(wait: Duration) -> String {
+    match wait.as_secs() {
+        0 => format!("{} ms", wait.as_millis()),
+        3600 => "1 hour".to_owned(),
+        secs if secs % 3600 == 0 => format!("{} hours", secs / 3600),
+        secs if secs % 60 == 0 => format!("{} minutes", secs / 60),
+        secs => format!("{secs} s"),
+    }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Exit};
 
 /// Most bootstrap addresses that are taken: what the tool's nodes remember.
-pub(crate) const SEEDS: usize = 16;
+pub(crate) const BOOTSTRAPS: usize = 16;
 
 /// A Distributed Hash Table: run a node of one, put values into it, get them back.
 #[derive(Debug, Parser)]
@@ -275,8 +275,8 @@ pub(crate) fn bootstraps(places: &[Place]) -> Result<Vec<SocketAddr>, Error> {
         }
     }
     match all.len() {
-        0..=SEEDS => Ok(all),
-        more => Err(Error::new(Exit::Usage, format!("{more} bootstrap addresses; at most {SEEDS} are taken")).tip("give fewer")),
+        0..=BOOTSTRAPS => Ok(all),
+        more => Err(Error::new(Exit::Usage, format!("{more} bootstrap addresses; at most {BOOTSTRAPS} are taken")).tip("give fewer")),
     }
 }
 

@@ -11,12 +11,12 @@ use kadlet::wire::ErrorCode;
 use kadlet::{Config, Contact, Failure, FindError, Geometry, HashStore, Id, Options, Report, Routing};
 use kadlet_udp::{Driver, Handle, Server};
 
-use crate::args::{Common, Place, SEEDS, Way, bootstraps};
+use crate::args::{BOOTSTRAPS, Common, Place, Way, bootstraps};
 use crate::error::{Error, Exit};
 use crate::watch::Watch;
 
 /// The tool's node: 16 operations at once.
-pub(crate) type Node<R> = kadlet::Node<R, HashStore, 16, 24, 16, 64, 256, SEEDS>;
+pub(crate) type Node<R> = kadlet::Node<R, HashStore, 16, 24, 16, 64, 256, BOOTSTRAPS>;
 
 /// A table of the tool's nodes, of whichever geometry.
 pub(crate) trait Table: Routing<Address = SocketAddr> + Send + 'static {}

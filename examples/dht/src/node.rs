@@ -42,7 +42,7 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
         eprintln!("restored {} contacts and {} records", restored.contacts.len(), restored.records);
         // The way back into the network, besides the addresses given: tried until one of them answers.
         let known = restored.contacts.iter().map(|contact| contact.address).filter(|address| !peers.contains(address));
-        let known: Vec<_> = known.take(args::SEEDS.saturating_sub(peers.len())).collect();
+        let known: Vec<_> = known.take(args::BOOTSTRAPS.saturating_sub(peers.len())).collect();
         peers.extend(known);
     }
     if !peers.is_empty() {

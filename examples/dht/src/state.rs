@@ -17,7 +17,7 @@ use kadlet::routing::State as Trust;
 use kadlet::{Contact, Id, Instant, Key, Machine, Record, Routing, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::args::{Geometry, SEEDS};
+use crate::args::{BOOTSTRAPS, Geometry};
 use crate::error::{Error, Exit};
 
 const MAGIC: &str = "kadlet state 1";
@@ -119,7 +119,7 @@ impl State {
     /// Where too few contacts answered so far, those of an earlier state are not forgotten: the link may be down.
     pub(crate) fn remember(&mut self, earlier: &Self) {
         let forgotten = earlier.contacts.iter().filter(|contact| !self.contacts.contains(contact));
-        let forgotten: Vec<_> = forgotten.take(SEEDS.saturating_sub(self.contacts.len())).cloned().collect();
+        let forgotten: Vec<_> = forgotten.take(BOOTSTRAPS.saturating_sub(self.contacts.len())).cloned().collect();
         self.contacts.extend(forgotten);
     }
 

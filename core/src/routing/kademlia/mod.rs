@@ -174,7 +174,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
         self.buckets().closest(target, State::Verified, out)
     }
 
-    fn seeds(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
+    fn first_asked(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
         let mut count = self.closest(target, out);
         for state in [State::Failing, State::Heard] {
             let few = self.rules.k.min(out.len());

@@ -197,7 +197,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         named.len()
     }
 
-    fn seeds(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
+    fn first_asked(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
         let verified = self.closest(target, out);
         let few = self.rules.k.min(out.len());
         let Some(rest) = out.get_mut(verified..few) else {
@@ -261,5 +261,36 @@ impl<P, A: Clone, const NEAR: usize, const CONTACTS: usize> Clone for Ring<P, A,
 impl<P, A: fmt::Debug, const NEAR: usize, const CONTACTS: usize> fmt::Debug for Ring<P, A, NEAR, CONTACTS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ring").field("own", &self.rules.own).field("contacts", &self.contacts).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Chord, Pastry};
+
+    fn deadlines_are_right<P: Plan, const NEAR: usize, const CONTACTS: usize>(mut table: Ring<P, u16, NEAR, CONTACTS>) {
+        let contact =
+            |number: u16| Contact::new(Id::from_bytes(core::array::from_fn(|at| (usize::from(number) * 37 * (at + 1)) as u8)), number);
+        let mut now = Instant::from_secs(1_000);
+        table.start(now, Id::ZERO, &Limits::DEFAULT, 7);
+        for step in 0..2_000 {
+            now = now + Duration::from_millis(700);
+            let who = contact(step * 13 % 40 + 1);
+            match step % 17 {
+                0 => table.failed(now, &who.id),
+                _ => table.answered(now, who, None),
+            }
+            let next = table.next_upkeep();
+            table.table().schedule();
+            assert_eq!(table.next_upkeep(), next, "step {step}");
+            table.upkeep(now);
+        }
+    }
+
+    #[test]
+    fn after_an_answer_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
+        deadlines_are_right(Chord::<u16>::EMPTY);
+        deadlines_are_right(Pastry::<u16>::EMPTY);
     }
 }

@@ -86,8 +86,11 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
                 self.admit(now, entry);
             }
         }
-        self.ask_later(now, &contact.id);
-        self.schedule();
+        let due = self.ask_later(now, &contact.id);
+        let known = same.filter(Entry::is_verified).zip(due);
+        if !known.is_some_and(|(old, due)| self.clock.moved(old.due, due)) {
+            self.schedule();
+        }
     }
 
     pub(super) fn failed(&mut self, now: Instant, id: &Id) {

@@ -38,11 +38,9 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         self.schedule();
     }
 
-    /// A contact has answered: when to ask it again.
-    pub(super) fn ask_later(&mut self, now: Instant, id: &Id) {
-        let Ok(at) = self.view().find(id) else {
-            return;
-        };
+    /// A contact has answered: when to ask it again, if it is in the table.
+    pub(super) fn ask_later(&mut self, now: Instant, id: &Id) -> Option<u32> {
+        let at = self.view().find(id).ok()?;
         let first = |&(place, _): &(usize, _)| place == at;
         let next = self.view().verified().next().is_some_and(|entry| first(&entry))
             || self.view().verified().next_back().is_some_and(|entry| first(&entry));
@@ -50,9 +48,8 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let quiet = self.clock.quiet(limits);
         let wait = if next { quiet.min(limits.neighbourhood_min.saturating_mul(2)) } else { quiet };
         let due = self.clock.after(now, wait);
-        if let Some(entry) = self.contacts.get_mut(at) {
-            entry.due = due;
-        }
+        self.contacts.get_mut(at)?.due = due;
+        Some(due)
     }
 
     pub(super) fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
