@@ -111,7 +111,7 @@ impl<M: Make> Network<M> {
     #[must_use]
     pub fn new(seed: u64, links: Links, config: Config) -> Self {
         // There is a past, in which ideal tables came about.
-        let now = Instant::from_secs(2 * 3_600);
+        let now = Instant::from_secs(12 * 3_600);
         Self {
             now,
             links,

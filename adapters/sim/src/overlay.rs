@@ -88,7 +88,9 @@ fn bucket(all: &[Contact<u32>], own: &Id, k: usize, near: usize, random: &mut Ra
 }
 
 /// How long a calm network takes until its nodes check their neighbourhoods no more than every 15 minutes.
-const CALM: [u64; 7] = [0, 3, 30, 60, 120, 240, 480];
+const CALM: [u64; 6] = [0, 3, 30, 90, 270, 810];
+/// How many answers after a silence make a table calm.
+const REASSURANCES: usize = 32;
 
 /// A table that is ideal and long in calm: everybody in it answered lately, and what upkeep is due is spread over the time to come
 /// (every wait is cut by up to an eighth, so that what happened within seven eighths of one comes due evenly from now on).
@@ -103,12 +105,16 @@ pub(crate) fn settled<R: Overlay>(
     let ago = |time: Duration| Instant::from_micros(now.as_micros().saturating_sub(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)));
     let mut table = R::EMPTY;
     let calm = Duration::from_secs(CALM.iter().sum()) + random.within(limits.neighbourhood_max * 7 / 8);
-    table.start(ago(calm), own.id, limits, random.number());
-    for contact in contacts {
-        table.looked_up(ago(random.within(limits.refresh * 7 / 8)), &contact.id);
+    let rounds = REASSURANCES.div_ceil(contacts.len().max(1)) as u32;
+    table.start(ago(calm + limits.quiet * rounds), own.id, limits, random.number());
+    for round in (0..=rounds).rev() {
+        for contact in contacts {
+            let round_trip = latency.round_trip(own.address, contact.address);
+            table.answered(ago(calm + limits.quiet * round), *contact, Some(round_trip));
+        }
     }
     for contact in contacts {
-        table.answered(ago(calm), *contact, Some(latency.round_trip(own.address, contact.address)));
+        table.looked_up(ago(random.within(limits.refresh * 7 / 8)), &contact.id);
     }
     let mut then = ago(calm);
     for pause in CALM {
@@ -156,7 +162,7 @@ mod tests {
         let (all, _, mut random) = network(300);
         let contacts = Table::ideal(&all, 17, 8, &mut random);
         assert!(contacts.is_sorted_by_key(|contact| contact.id.xor(&all[17].id)));
-        let now = Instant::from_secs(7_200);
+        let now = Instant::from_secs(12 * 3_600);
         let mut table: Table = settled(now, all[17], &contacts, &Limits::DEFAULT, &Latency::INTERNET, &mut random);
         assert_eq!(table.peers().map(|peer| peer.contact).collect::<Vec<_>>(), contacts);
         assert!(table.peers().all(|peer| peer.state == State::Verified));
