@@ -530,3 +530,18 @@ fn time_may_stand_still_or_run_out() {
         assert!(questions < 100, "{now:?}");
     }
 }
+
+#[test]
+fn a_question_is_passed_on_only_to_those_nearer_to_its_target() {
+    let mut table: Small = start();
+    for known in [contact(0, 1), contact(3, 1), contact(3, 2), contact(9, 0)] {
+        table.answered(T0, known, None);
+    }
+    let mut out = [contact(0, 0); 8];
+    // What shares three bits with the own identifier and differs in the fourth: those of that bucket are nearer, the own one is next.
+    let count = table.toward(&id(3, 5), &mut out);
+    assert_eq!(out[..count].iter().map(|who| who.id).collect::<Vec<_>>(), [id(3, 1), id(3, 2)]);
+    assert_eq!(table.toward(&OWN, &mut out), 0, "it ends here");
+    let count = table.toward(&id(0, 1), &mut out);
+    assert_eq!(out[..count].iter().map(|who| who.id).collect::<Vec<_>>(), [id(0, 1)]);
+}
