@@ -5,18 +5,20 @@ mod board;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use kadlet::{Machine, Options, Outcome, Query, Record};
+use kadlet::routing::State;
+use kadlet::{Machine, Options, Outcome, Query, Record, Routing};
 
 use board::{Family, Segment};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Waits for the end of an operation, and says whether it came to what was hoped for.
+/// Waits for the end of an operation, and says whether it came to what was hoped for, without a question in vain where nothing is lost.
 fn ends(segment: &mut Segment, board: usize, query: Query, hoped: impl Fn(&Outcome<'_, SocketAddr>) -> bool) -> bool {
+    let lossy = segment.loss > 0 || segment.boards.iter().any(|board| !board.plugged);
     let mut good = false;
     let ended = segment.run(MINUTE, |segment| match segment.boards[board].node.take(query) {
         Some(done) => {
-            good = hoped(&done.outcome);
+            good = hoped(&done.outcome) && (lossy || done.report.timed_out == 0);
             if !good {
                 println!("board {board}: {:?}, {:?}", done.outcome, done.report);
             }
@@ -92,7 +94,8 @@ fn ten_boards_on_one_segment_take_nobody_for_dead() {
     for family in [Family::V4, Family::V6] {
         let segment = join_put_and_get(segment(family, 10, 0));
         for board in &segment.boards {
-            assert_eq!(board.node.stats().timeouts, 0);
+            // A stranger is asked once only, and may be missed; it becomes known by other ways.
+            assert_eq!(board.node.routing().peers().filter(|peer| peer.state == State::Verified).count(), 9);
             assert_eq!(*board.driver.losses(), kadlet_smoltcp::Losses::default());
         }
     }
