@@ -106,10 +106,11 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn spec(&self) -> Spec {
-        // There is one of each; another must find its place here.
-        let (Mode::Iterative, Geometry::Kademlia) = (self.lookup, self.geometry);
+        // There is one; another must find its place here.
+        let Mode::Iterative = self.lookup;
         let loss = if self.scenario == Scenario::Loss { 0.05 } else { 0.0 };
         Spec {
+            geometry: self.geometry,
             nodes: self.nodes,
             k: self.k,
             alpha: self.alpha,

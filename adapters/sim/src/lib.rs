@@ -68,7 +68,7 @@ pub use application::Application;
 pub use checks::Checks;
 pub use judge::Disorder;
 pub use links::{Latency, Links};
-pub use make::{Make, Peer, Room, SmallPeer, WidePeer};
+pub use make::{ChordTable, Make, PastryTable, Peer, Room, SmallPeer, WidePeer};
 pub use meddling::Letter;
 pub use network::{Counts, Network};
 pub use operation::{Ended, Ending, Operation};

@@ -1,15 +1,19 @@
 //! Nodes of the simulator's making.
 
-use kadlet::{Config, Geometry, HashStore, Id, Kademlia, Machine, Node, Store};
+use kadlet::{Chord, Config, Geometry, HashStore, Id, Kademlia, Machine, Node, Pastry, Store};
 
 use crate::Overlay;
 
 /// A node of the simulator: 192 contacts, up to 4 operations at once, records as [`Room`] says.
-pub type Peer = Node<Kademlia<u32, 192>, HashStore, 4>;
+pub type Peer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4>;
 /// The same with shortlists for a k of up to 32.
-pub type WidePeer = Node<Kademlia<u32, 192>, HashStore, 4, 96>;
+pub type WidePeer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 96>;
 /// The smallest, for networks of a million: one lookup at once, and no gets.
-pub type SmallPeer = Node<Kademlia<u32, 192, 8>, HashStore, 1, 24, 0, 8, 1, 1>;
+pub type SmallPeer<R = Kademlia<u32, 192, 8>> = Node<R, HashStore, 1, 24, 0, 8, 1, 1>;
+/// Chord's table in the simulator: 8 successors.
+pub type ChordTable = Chord<u32, 8, 192>;
+/// Pastry's: 16 leaves, digits of 4 bits.
+pub type PastryTable = Pastry<u32, 16, 4, 192>;
 
 /// How much a node holds: records, and bytes of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

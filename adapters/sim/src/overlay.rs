@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use kadlet::routing::{Limits, Upkeep};
-use kadlet::{Contact, Id, Instant, Kademlia, Routing};
+use kadlet::{Chord, Contact, Id, Instant, Kademlia, Pastry, Routing};
 
 use crate::{Latency, Random};
 
@@ -16,8 +16,8 @@ pub trait Overlay: Routing<Address = u32> {
     /// The `count` members that are responsible for `target`, best first; all, if they are fewer.
     fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32>;
 
-    /// The contacts of the node at place `own` of all nodes, sorted by identifier, if it had met everybody: nearest first, each
-    /// bucket filled with `k` drawn at random.
+    /// The contacts of the node at place `own` of all nodes, sorted by identifier, if it had met everybody: neighbours first, and where
+    /// more could have a place, drawn at random.
     fn ideal(all: &[Contact<u32>], own: usize, k: usize, random: &mut Random) -> Vec<Contact<u32>>;
 }
 
@@ -52,6 +52,90 @@ impl<const CONTACTS: usize, const SPARES: usize> Overlay for Kademlia<u32, CONTA
         }
         buckets.into_iter().rev().flatten().collect()
     }
+}
+
+/// Those that follow the key.
+impl<const SUCCESSORS: usize, const CONTACTS: usize> Overlay for Chord<u32, SUCCESSORS, CONTACTS> {
+    fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32> {
+        members.range(target..).chain(members.range(..target)).take(count).map(|(_, address)| *address).collect()
+    }
+
+    /// Successors, k predecessors, and the first node that follows each finger's start.
+    fn ideal(all: &[Contact<u32>], own: usize, k: usize, _: &mut Random) -> Vec<Contact<u32>> {
+        let starts = (0..Id::BITS).map(|bit| ahead(&all[own].id, bit));
+        let fingers = starts.map(|start| all[all.partition_point(|contact| contact.id < start) % all.len()]);
+        distinct(all, own, neighbours(all, own, SUCCESSORS, k).chain(fingers))
+    }
+}
+
+/// Those that are numerically closest to the key.
+impl<const LEAVES: usize, const BITS: usize, const CONTACTS: usize> Overlay for Pastry<u32, LEAVES, BITS, CONTACTS> {
+    fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32> {
+        let after = members.range(target..).chain(members.range(..target)).take(count);
+        let before = members.range(..target).rev().chain(members.range(target..).rev()).take(count);
+        let mut nearest: Vec<_> = after.chain(before).map(|(id, address)| (id.ring(target), *address)).collect();
+        nearest.sort_unstable();
+        nearest.dedup();
+        nearest.truncate(count);
+        nearest.into_iter().map(|(_, address)| address).collect()
+    }
+
+    /// The leaf set, and some of those that could hold each cell: the table picks the nearest by round trip.
+    fn ideal(all: &[Contact<u32>], own: usize, _: usize, random: &mut Random) -> Vec<Contact<u32>> {
+        let id = all[own].id;
+        let leaves: Vec<_> = neighbours(all, own, LEAVES / 2, LEAVES / 2).collect();
+        let mut cells = Vec::new();
+        let (mut rest, mut row) = (all, 0);
+        while rest.len() > LEAVES {
+            let shared = row * BITS as u32;
+            let digit = |id: &Id| (0..BITS as u32).fold(0, |digit, bit| digit << 1 | usize::from(id.bit(shared + bit)));
+            for column in (0..1 << BITS).filter(|column| *column != digit(&id)) {
+                let cell = part(rest, |id| digit(id).cmp(&column));
+                cells.extend((0..CANDIDATES.min(cell.len())).map(|_| cell[random.below(cell.len())]));
+            }
+            (rest, row) = (part(rest, |other| digit(other).cmp(&digit(&id))), row + 1);
+        }
+        distinct(all, own, leaves.into_iter().chain(cells))
+    }
+}
+
+/// How many could hold each cell of an ideal prefix table: one does, and two wait as spares.
+const CANDIDATES: usize = 3;
+
+/// The identifier that is 2^(159 - `bit`) ahead.
+fn ahead(id: &Id, bit: u32) -> Id {
+    let mut bytes = *id.as_bytes();
+    let mut carry = 0x80_u8 >> (bit % 8);
+    for byte in bytes[..=bit as usize / 8].iter_mut().rev() {
+        let (sum, over) = byte.overflowing_add(carry);
+        (*byte, carry) = (sum, u8::from(over));
+    }
+    Id::from_bytes(bytes)
+}
+
+/// So many nodes after and before one, from the nearest on.
+fn neighbours(all: &[Contact<u32>], own: usize, after: usize, before: usize) -> impl Iterator<Item = Contact<u32>> {
+    let len = all.len();
+    let at = move |steps: usize| all[(own + steps) % len];
+    (1..=after.min(len - 1)).map(at).chain((1..=before.min(len - 1)).map(move |steps| at(len - steps)))
+}
+
+/// The part of sorted contacts whose identifiers compare as equal.
+fn part(sorted: &[Contact<u32>], order: impl Fn(&Id) -> core::cmp::Ordering) -> &[Contact<u32>] {
+    let start = sorted.partition_point(|contact| order(&contact.id).is_lt());
+    let end = sorted.partition_point(|contact| order(&contact.id).is_le());
+    &sorted[start..end]
+}
+
+/// Each once, and not the own node.
+fn distinct(all: &[Contact<u32>], own: usize, contacts: impl Iterator<Item = Contact<u32>>) -> Vec<Contact<u32>> {
+    let mut kept: Vec<Contact<u32>> = Vec::new();
+    for contact in contacts.filter(|contact| contact.id != all[own].id) {
+        if !kept.contains(&contact) {
+            kept.push(contact);
+        }
+    }
+    kept
 }
 
 /// All identifiers that share the first `shared` bits of one.
@@ -118,7 +202,18 @@ pub(crate) fn settled<R: Overlay>(
     }
     let mut then = ago(calm);
     for pause in CALM {
-        then = then + Duration::from_secs(pause);
+        let next = then + Duration::from_secs(pause);
+        // A ring's table looks for what belongs into its empty cells meanwhile, every five seconds.
+        for _ in 0..1_000 {
+            then = table.next_upkeep().max(then);
+            if then >= next {
+                break;
+            }
+            if let Some(Upkeep::Ask(contact)) = table.upkeep(then) {
+                table.answered(then, contact, Some(latency.round_trip(own.address, contact.address)));
+            }
+        }
+        then = next;
         if table.upkeep(then) == Some(Upkeep::Neighbourhood) {
             table.looked_up(then, &own.id);
         }
@@ -144,6 +239,12 @@ mod tests {
         (all, members, random)
     }
 
+    fn ranked(all: &[Contact<u32>], count: usize, rank: impl Fn(&Id) -> kadlet::Distance) -> Vec<u32> {
+        let mut all = all.to_vec();
+        all.sort_by_key(|contact| rank(&contact.id));
+        all.iter().take(count).map(|contact| contact.address).collect()
+    }
+
     #[test]
     fn the_responsible_are_the_nearest_of_all() {
         let (all, members, mut random) = network(300);
@@ -153,6 +254,8 @@ mod tests {
             nearest.sort_unstable_by_key(|contact| contact.id.xor(&target));
             let nearest: Vec<u32> = nearest.iter().take(count).map(|contact| contact.address).collect();
             assert_eq!(Table::responsible(&members, &target, count), nearest);
+            assert_eq!(crate::ChordTable::responsible(&members, &target, count), ranked(&all, count, |id| target.clockwise(id)));
+            assert_eq!(crate::PastryTable::responsible(&members, &target, count), ranked(&all, count, |id| target.ring(id)));
         }
         assert!(Table::responsible(&Members::new(), &Id::ZERO, 8).is_empty());
     }

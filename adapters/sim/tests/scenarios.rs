@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use kadlet::{Config, Key, Options, Record};
 use kadlet_sim::progress::Progress;
-use kadlet_sim::scenario::{self, Figures, Scenario, Spec};
+use kadlet_sim::scenario::{self, Figures, Geometry, Scenario, Spec};
 use kadlet_sim::{Disorder, Ending, Latency, Links, Network, Peer};
 
 fn run(spec: &Spec) -> Figures {
@@ -30,9 +30,11 @@ fn one_seed_is_one_history_and_another_another() {
 
 #[test]
 fn all_lookups_in_ideal_tables_are_right() {
-    let figures = run(&Spec { nodes: 300, ..small(Scenario::Static) });
-    assert_eq!((figures.success, figures.lookups), (1.0, 60));
-    assert!(figures.depth_mean > 1.0 && figures.datagrams_mean >= 2.0 * figures.rpcs_mean);
+    for geometry in [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry] {
+        let figures = run(&Spec { nodes: 300, geometry, ..small(Scenario::Static) });
+        assert_eq!((figures.success, figures.lookups), (1.0, 60), "{geometry:?}");
+        assert!(figures.depth_mean > 1.0 && figures.datagrams_mean >= 2.0 * figures.rpcs_mean);
+    }
 }
 
 #[test]

@@ -19,8 +19,10 @@ pub use spec::{Geometry, Impossible, Lifetime, Mode, Scenario, Spec};
 pub use stage::Stage;
 pub use versions::versions;
 
+use kadlet::Kademlia;
+
 use crate::progress::Progress;
-use crate::{Make, Peer, SmallPeer, WidePeer};
+use crate::{ChordTable, Make, Overlay, PastryTable, Peer, SmallPeer, WidePeer};
 
 /// Lets what is specified happen.
 ///
@@ -30,16 +32,25 @@ use crate::{Make, Peer, SmallPeer, WidePeer};
 pub fn run(spec: &Spec, progress: &mut Progress) -> Result<Figures, Impossible> {
     spec.check()?;
     let began = std::time::Instant::now();
-    let mut figures = if spec.nodes > spec::MOST_WITH_RECORDS {
-        run_with::<SmallPeer>(spec, progress)
-    } else if spec.k > spec::MOST_K_OF_PEER {
-        run_with::<WidePeer>(spec, progress)
-    } else {
-        run_with::<Peer>(spec, progress)
+    let mut figures = match spec.geometry {
+        Geometry::Kademlia => run_on::<Kademlia<u32, 192>, Kademlia<u32, 192, 8>>(spec, progress),
+        Geometry::Chord => run_on::<ChordTable, ChordTable>(spec, progress),
+        Geometry::Pastry => run_on::<PastryTable, PastryTable>(spec, progress),
     };
     figures.wall_seconds = began.elapsed().as_secs_f64();
     figures.peak_memory_bytes = peak_memory_bytes();
     Ok(figures)
+}
+
+/// On tables `R`, or, where there are very many, on `Small` ones.
+fn run_on<R: Overlay, Small: Overlay>(spec: &Spec, progress: &mut Progress) -> Figures {
+    if spec.nodes > spec::MOST_WITH_RECORDS {
+        run_with::<SmallPeer<Small>>(spec, progress)
+    } else if spec.k > spec::MOST_K_OF_PEER {
+        run_with::<WidePeer<R>>(spec, progress)
+    } else {
+        run_with::<Peer<R>>(spec, progress)
+    }
 }
 
 fn run_with<M: Make>(spec: &Spec, progress: &mut Progress) -> Figures {

@@ -49,6 +49,10 @@ pub enum Mode {
 pub enum Geometry {
     /// The XOR metric.
     Kademlia,
+    /// A ring, with 8 successors and fingers.
+    Chord,
+    /// Digits of 4 bits, with 16 leaves.
+    Pastry,
 }
 
 /// How the times are distributed for which nodes live.
@@ -68,6 +72,8 @@ const SHAPE: f64 = 0.59;
 pub struct Spec {
     /// What happens.
     pub scenario: Scenario,
+    /// To a network of which geometry.
+    pub geometry: Geometry,
     /// How many nodes there are: at least 2.
     pub nodes: u32,
     /// How many contacts a bucket has, and how many replicas a record: 1 to 32.
@@ -100,6 +106,7 @@ impl Spec {
     pub const fn new(scenario: Scenario) -> Self {
         Self {
             scenario,
+            geometry: Geometry::Kademlia,
             nodes: 1_000,
             k: 8,
             alpha: 3,
