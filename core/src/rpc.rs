@@ -130,6 +130,8 @@ pub enum Due<A, O> {
         expect: Option<Id>,
         /// Where.
         to: A,
+        /// Whether it was [acknowledged](Requests::acknowledge), and only the rest of its answer never came.
+        acknowledged: bool,
     },
 }
 
@@ -167,6 +169,8 @@ struct Request<A, O> {
     state: State,
     /// Whether it was sent more than once.
     repeated: bool,
+    /// Whether it was acknowledged, and waits for the rest of its answer.
+    acknowledged: bool,
     /// Whether its owner is gone.
     released: bool,
 }
@@ -230,6 +234,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             attempts: attempts.map_or(0, |attempts| attempts.max(1)),
             state: State::Ready,
             repeated: false,
+            acknowledged: false,
             released: false,
         };
         self.slots.push(request).map_err(|_| Full)?;
@@ -282,6 +287,21 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
 
     /// Takes an answer in.
     pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: Transaction) -> Accepted<O> {
+        self.take(now, from, sender, transaction, None)
+    }
+
+    /// Takes an answer in that is followed by another: the request isn't over, isn't repeated, and waits until then.
+    pub fn acknowledge(&mut self, now: Instant, from: A, sender: &Id, transaction: Transaction, until: Instant) -> Accepted<O> {
+        self.take(now, from, sender, transaction, Some(until))
+    }
+
+    /// Whose a request in flight is; `None` if none has this transaction, or its owner is gone.
+    #[must_use]
+    pub fn owner(&self, transaction: Transaction) -> Option<O> {
+        self.slots.iter().find(|request| request.transaction == transaction).and_then(Request::owner)
+    }
+
+    fn take(&mut self, now: Instant, from: A, sender: &Id, transaction: Transaction, until: Option<Instant>) -> Accepted<O> {
         let asked = |request: &Request<A, O>| request.transaction == transaction && request.was_sent();
         let Some((index, request)) = self.slots.iter().enumerate().find(|(_, request)| asked(request)) else {
             return Accepted::Unknown;
@@ -290,13 +310,19 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             return Accepted::WrongAddress;
         }
         let request = *request;
-        self.remove(index);
-        self.loss.answered(request.timeouts);
         let owner = request.owner();
-        if let Some(expected) = request.expect.filter(|expected| expected != sender) {
+        let stranger = request.expect.filter(|expected| expected != sender);
+        match until.filter(|_| stranger.is_none()) {
+            Some(until) => self.keep(index, until),
+            None => self.remove(index),
+        }
+        if !request.acknowledged {
+            self.loss.answered(request.timeouts);
+        }
+        if let Some(expected) = stranger {
             return Accepted::WrongId { owner, expected };
         }
-        let rtt = (!request.repeated).then(|| now.since(request.sent));
+        let rtt = (!request.repeated && !request.acknowledged).then(|| now.since(request.sent));
         if let Some(rtt) = rtt {
             self.trip.sample(rtt);
         }
@@ -325,9 +351,9 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             request.timeouts = request.timeouts.saturating_add(1);
             let most = if request.attempts == 0 { attempts } else { request.attempts };
             if request.timeouts >= most {
-                let (owner, expect, to) = (request.owner(), request.expect, request.to);
+                let (owner, expect, to, acknowledged) = (request.owner(), request.expect, request.to, request.acknowledged);
                 self.remove(index);
-                return Some(Due::Failed { owner, expect, to });
+                return Some(Due::Failed { owner, expect, to, acknowledged });
             }
             if request.released {
                 // Nobody asks again, but an answer may come as long as it might have if somebody had.
@@ -399,6 +425,18 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             State::Ready => self.ready -= 1,
             State::InFlight => self.find_deadline(),
         }
+    }
+
+    /// A request was acknowledged: it fails if the rest of its answer isn't there by then.
+    fn keep(&mut self, index: usize, until: Instant) {
+        if let Some(request) = self.slots.get_mut(index) {
+            self.ready -= usize::from(request.state == State::Ready);
+            request.state = State::InFlight;
+            request.acknowledged = true;
+            request.attempts = 1;
+            request.wait = micros(until.since(request.sent));
+        }
+        self.find_deadline();
     }
 
     fn find_deadline(&mut self) {

@@ -52,7 +52,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Make for Node<R, HashStore, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Make for Node<R, HashStore, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     fn make(config: Config, seed: [u8; 32], table: R, room: Room) -> Box<Self> {
         let mut store = HashStore::new(room.records, room.bytes);

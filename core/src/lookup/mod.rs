@@ -122,6 +122,12 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         self.add(contact, self.depth_of(by).saturating_add(1))
     }
 
+    /// The answer to a question that was passed on so many times named a contact. Says whether the shortlist took it. The caller
+    /// leaves its own id out.
+    pub fn relayed(&mut self, contact: Contact<A>, hops: u8) -> bool {
+        self.add(contact, hops)
+    }
+
     /// Whom to ask next, who then counts as being asked. `None` while as many as alpha are waited for, or nobody is worth asking.
     ///
     /// That is the best unasked among the k closest that have neither failed nor are slow. With two orders, it is first whoever

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 use core::time::Duration;
 
-use super::Node;
+use super::{Node, Transmit};
 use super::operation::{Ending, Task};
 use super::question::Owner;
 use crate::record::{Kind, Record, Version};
@@ -22,11 +22,29 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
-    /// An answer came in. It counts only with the right transaction, from the right address, by the expected node.
-    pub(super) fn answered(&mut self, now: Instant, from: R::Address, header: &Header, token: Token, answer: &Answer<'_, R::Address>) {
-        let (owner, rtt) = match self.requests.accept(now, from, &header.sender, header.transaction) {
+    /// An answer came in. It counts only with the right transaction, from the right address, by the expected node. What was asked on
+    /// another's behalf is carried back in `buf`.
+    pub(super) fn answered(
+        &mut self,
+        now: Instant,
+        from: R::Address,
+        header: &Header,
+        token: Token,
+        answer: &Answer<'_, R::Address>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<R::Address>> {
+        let more = match answer {
+            Answer::Accepted => self.requests.owner(header.transaction).and_then(|owner| self.waits_until(owner)),
+            _ => None,
+        };
+        let accepted = match more {
+            Some(until) => self.requests.acknowledge(now, from, &header.sender, header.transaction, until),
+            None => self.requests.accept(now, from, &header.sender, header.transaction),
+        };
+        let (owner, rtt) = match accepted {
             Accepted::Answer { owner, rtt } => (owner, rtt),
             Accepted::WrongId { owner, expected } => {
                 self.stats.spoofed += 1;
@@ -36,15 +54,15 @@ impl<
                 if let Some(owner) = owner {
                     self.failed(now, owner, Some(&expected));
                 }
-                return;
+                return None;
             }
             Accepted::WrongAddress => {
                 self.stats.spoofed += 1;
-                return;
+                return None;
             }
             Accepted::Unknown => {
                 self.stats.unsolicited += 1;
-                return;
+                return None;
             }
         };
         self.stats.answers += 1;
@@ -53,8 +71,9 @@ impl<
             if let Some(owner) = owner {
                 self.failed(now, owner, None);
             }
-            return;
+            return None;
         }
+        self.relays.note_token(&header.sender, token);
         let contact = Contact::new(header.sender, from);
         if header.features.contains(Features::SERVES) && self.may_be_known(&contact) {
             self.table.answered(now, contact, rtt);
@@ -72,8 +91,10 @@ impl<
                     }
                 }
             }
+            Some(Owner::Relay { relay }) => return self.relay_answered(now, relay, contact, answer, buf),
             Some(Owner::Introduction) | None => {}
         }
+        None
     }
 
     /// A question was slow to be answered, or never was.
@@ -86,10 +107,14 @@ impl<
                     operation.fetching = operation.fetching.filter(|fetched| *fetched != id);
                 }
             }
-            Due::Failed { owner, expect, to } => {
+            Due::Failed { owner, expect, to, acknowledged } => {
                 self.stats.timeouts += 1;
-                if let Some(id) = expect.filter(|id| self.knows_at(id, to)) {
-                    self.table.failed(now, &id);
+                if let Some(id) = expect.filter(|id| !acknowledged && self.knows_at(id, to)) {
+                    match owner {
+                        // It was asked once only.
+                        Some(Owner::Relay { .. }) => self.check_silent(to, id),
+                        _ => self.table.failed(now, &id),
+                    }
                 }
                 if let Some(owner) = owner {
                     self.failed(now, owner, expect.as_ref());
@@ -100,6 +125,9 @@ impl<
 
     /// Nobody answers an operation's question any more.
     pub(super) fn failed(&mut self, now: Instant, owner: Owner, id: Option<&Id>) {
+        if let Owner::Relay { relay } = owner {
+            return self.relay_failed(now, relay);
+        }
         let Some((slot, operation)) = owner.slot().and_then(|slot| Some((slot, self.operations.get_mut(usize::from(slot))?))) else {
             return;
         };
@@ -188,7 +216,7 @@ impl<
     }
 
     /// A record came in: it counts if it is the one asked for, holds, and is newer than what is known.
-    fn value_found(&mut self, now: Instant, slot: u8, from: &Id, record: &Record<'_>, lifetime: u32) {
+    pub(super) fn value_found(&mut self, now: Instant, slot: u8, from: &Id, record: &Record<'_>, lifetime: u32) {
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
@@ -296,7 +324,7 @@ impl<
     }
 
     /// Whether to take up a contact that a node names: not ourselves, no address that means less than the namer's own, and an id that fits.
-    fn is_acceptable(&mut self, by: R::Address, named: &Contact<R::Address>) -> bool {
+    pub(super) fn is_acceptable(&mut self, by: R::Address, named: &Contact<R::Address>) -> bool {
         if named.id == self.table.own() {
             return false;
         }
@@ -321,6 +349,7 @@ impl<
 fn contacts_of<'a, A: Address>(answer: &Answer<'a, A>) -> Contacts<'a, A> {
     match *answer {
         Answer::Nodes { contacts } | Answer::Value { contacts, .. } | Answer::Held { contacts, .. } => contacts,
-        Answer::Pong { .. } | Answer::Stored { .. } | Answer::Error { .. } => Contacts::EMPTY,
+        // What was passed on is taken up by whom it was asked for.
+        Answer::Pong { .. } | Answer::Stored { .. } | Answer::Accepted | Answer::Relayed { .. } | Answer::Error { .. } => Contacts::EMPTY,
     }
 }

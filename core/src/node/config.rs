@@ -47,6 +47,18 @@ pub struct Config {
     pub bind_ids: bool,
 }
 
+/// How nodes are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The asker asks a few at a time, and gets nearer by what they say.
+    #[default]
+    Iterative,
+    /// Each node passes the question on to the best it knows, and the answer returns the way it came. Costs the asker one question and
+    /// one answer; goes on iteratively where it fails, or is slow. A record or, of `find_node`, the nodes that came this way were
+    /// seen by others only: [`Report::relayed`](crate::Report::relayed). Takes a `RELAYS` bound of 1 at least.
+    Recursive,
+}
+
 impl Config {
     /// The defaults above.
     pub const DEFAULT: Self = Self {
@@ -128,12 +140,19 @@ pub struct Options {
     pub publish: bool,
     /// Put of a signed record: only where the sequence number held is this one (0 where none is held). `None` by default.
     pub compare: Option<u64>,
+    /// How the nodes are found: iteratively by default.
+    pub mode: Mode,
 }
 
 impl Options {
     /// The defaults above.
-    pub const DEFAULT: Self =
-        Self { timeout: Duration::from_secs(30), lifetime: Duration::from_secs(24 * 60 * 60), publish: true, compare: None };
+    pub const DEFAULT: Self = Self {
+        timeout: Duration::from_secs(30),
+        lifetime: Duration::from_secs(24 * 60 * 60),
+        publish: true,
+        compare: None,
+        mode: Mode::Iterative,
+    };
 }
 
 impl Default for Options {

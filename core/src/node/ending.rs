@@ -11,6 +11,7 @@
 //! Upkeep ends the same ways and tells nobody, but that `Conflict` of a republication tells the publisher that its record lost.
 
 use super::operation::{Ending, Operation, Phase, Task};
+use super::question::Owner;
 use super::{Node, free_buffer};
 use crate::record::Key;
 use crate::routing::Routing;
@@ -26,7 +27,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     pub(super) fn end_store(&mut self, now: Instant, slot: u8) {
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
@@ -76,7 +78,14 @@ impl<
     /// The requests of an operation that is over make room for others.
     fn release(&mut self, slot: u8) {
         let free = self.requests.free();
-        self.requests.release(|owner| owner.slot() == Some(slot));
+        let relay = self.relays.of_operation(slot);
+        self.requests.release(|owner| match *owner {
+            Owner::Relay { relay: index } => Some(index) == relay,
+            _ => owner.slot() == Some(slot),
+        });
+        if let Some(relay) = relay {
+            self.relays.free(relay);
+        }
         self.requests_freed |= self.requests.free() > free;
     }
 

@@ -7,7 +7,7 @@ use crate::lookup::Found;
 use crate::record::{Key, Kind, Record, RecordError};
 use crate::store::StoreError;
 use crate::wire::ErrorCode;
-use crate::{Contact, Distance, Instant};
+use crate::{Contact, Distance, Id, Instant};
 
 /// Names one operation under way. Harmless once the operation has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +56,13 @@ pub enum Event<'a, A> {
     Superseded {
         /// The key.
         key: Key,
+    },
+    /// A recursive question, another's or our own, is passed on. Seldom of interest, and not told if it is over before the event is polled.
+    PassedOn {
+        /// What it looks for.
+        target: Id,
+        /// To this node.
+        to: Id,
     },
 }
 
@@ -154,6 +161,13 @@ pub struct Report {
     pub depth: u8,
     /// How far the closest node that answered is from the target.
     pub closest: Option<Distance>,
+    /// How often a recursive question was passed on until somebody answered it; 0 if nobody did, or none was asked.
+    pub hops: u8,
+    /// Whether what came of it came by way of others, unchecked: nodes that were not asked themselves, or a record of which a newer
+    /// version may be held and that, if it is a plain one, anybody on the way may have changed.
+    pub relayed: bool,
+    /// Whether a recursive lookup went on iteratively, because its question was not answered, or not in time.
+    pub fell_back: bool,
     /// When the operation began.
     pub began: Instant,
     /// How long it took; zero while it is under way.

@@ -5,6 +5,7 @@
 //! - `serve`: a request of another's comes in, and our answer goes out at once;
 //! - `search`: an operation asks whom its lookup names, then stores;
 //! - `question`: a request of ours is encoded when it is polled;
+//! - `relay`: a question is passed on from node to node, and its answer carried back;
 //! - `answered`: another's answer to it comes in, or none does;
 //! - `ending`: an operation ends, with or without an event, and what becomes of its record;
 //! - `upkeep`: what is done without being asked: joining again, refreshing, publishing, looking after records.
@@ -17,6 +18,7 @@ mod event;
 mod machine;
 mod operation;
 mod question;
+mod relay;
 mod search;
 mod serve;
 mod stats;
@@ -38,9 +40,10 @@ use crate::{Contact, Geometry, Id, Instant};
 use buffer::Buffer;
 use operation::{Operation, Phase, Task};
 use question::Owner;
+use relay::Relays;
 use upkeep::{Bootstraps, Chores};
 
-pub use config::{Config, Options};
+pub use config::{Config, Mode, Options};
 pub use event::{Done, Event, Failure, FindError, GetError, Outcome, Progress, PutError, Query, Report, RestoreError, Transmit, Wake};
 pub use machine::Machine;
 pub use stats::Stats;
@@ -58,6 +61,7 @@ const MAX_NAMED: usize = 33;
 /// | `REQUESTS` | questions in flight: some 4 for each lookup | 16 |
 /// | `SOURCES` | address prefixes whose requests are budgeted at once | 16 |
 /// | `BOOTSTRAPS` | bootstrap addresses remembered | 4 |
+/// | `RELAYS` | questions passed on at once, those of recursive lookups of the own among them, and an eighth of the tokens kept for it | 0: it takes no part in recursive lookups, and its code isn't linked |
 ///
 /// Its size is a constant. [`Machine`] is its surface; see there.
 ///
@@ -82,6 +86,7 @@ pub struct Node<
     const REQUESTS: usize = 16,
     const SOURCES: usize = 16,
     const BOOTSTRAPS: usize = 4,
+    const RELAYS: usize = 0,
 > {
     config: Config,
     table: R,
@@ -93,6 +98,7 @@ pub struct Node<
     operations: [Operation<R::Geometry, R::Address, SHORTLIST>; LOOKUPS],
     buffers: [Buffer; VALUES],
     bootstraps: Bootstraps<R::Address, BOOTSTRAPS>,
+    relays: Relays<R::Address, RELAYS>,
     chores: Chores,
     stats: Stats,
     started: bool,
@@ -116,7 +122,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     /// A node of zeros, which lies in `.bss` as a static. It does nothing until it is [started](Node::start).
     #[must_use]
@@ -131,6 +138,7 @@ impl<
             assert!(VALUES <= 255, "VALUES is 0 to 255");
             assert!(REQUESTS >= 2 && REQUESTS <= 4_096, "REQUESTS is 2 to 4,096");
             assert!(BOOTSTRAPS >= 1 && BOOTSTRAPS <= 255, "BOOTSTRAPS is 1 to 255");
+            assert!(RELAYS <= 255, "RELAYS is 0 to 255");
         }
         Self {
             config: Config::ZERO,
@@ -143,6 +151,7 @@ impl<
             operations: [const { Operation::EMPTY }; LOOKUPS],
             buffers: [const { Buffer::EMPTY }; VALUES],
             bootstraps: Bootstraps::EMPTY,
+            relays: Relays::EMPTY,
             chores: Chores::EMPTY,
             stats: Stats::ZERO,
             started: false,
@@ -203,6 +212,7 @@ impl<
             buffer.free();
         }
         self.bootstraps.clear();
+        self.relays.clear();
         self.chores.clear();
         self.stats = Stats::ZERO;
         self.started = true;
@@ -321,7 +331,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> fmt::Debug for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> fmt::Debug for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("id", &self.table.own()).field("stats", &self.stats).finish_non_exhaustive()

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::buffer::Buffer;
+use super::Mode;
 use super::event::{Failure, Outcome, Progress, Query, Report};
 use crate::lookup::Lookup;
 use crate::record::{Key, Kind, Version};
@@ -29,6 +30,11 @@ pub(super) struct Operation<G, A, const N: usize> {
     pub(super) storing: bool,
     /// Whether the search was widened past the k closest.
     pub(super) widened: bool,
+    /// How it stands with asking recursively.
+    pub(super) recursion: Recursion,
+    /// How often its question was passed on, and whether a record came back that way.
+    pub(super) hops: u8,
+    pub(super) relayed: bool,
     pub(super) publish: bool,
     pub(super) compare: Option<u64>,
     pub(super) deadline: Instant,
@@ -72,6 +78,31 @@ pub(super) enum Task {
     Republish,
     /// What is left of a get whose event was taken: put the record where it was missing or older.
     WriteBack,
+}
+
+/// How a lookup stands that is to ask recursively first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Recursion {
+    /// It isn't.
+    Unwanted,
+    /// It hasn't asked yet.
+    Wanted,
+    /// The question is on its way.
+    Asking,
+    /// It was answered, or ends at the own node.
+    Over,
+    /// It wasn't, or not in time: the lookup goes on iteratively.
+    FellBack,
+}
+
+impl From<Mode> for Recursion {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Iterative => Self::Unwanted,
+            Mode::Recursive => Self::Wanted,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +207,9 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         bootstraps_asked: 0,
         storing: false,
         widened: false,
+        recursion: Recursion::Unwanted,
+        hops: 0,
+        relayed: false,
         publish: false,
         compare: None,
         deadline: Instant::ZERO,
@@ -197,6 +231,9 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.bootstraps_asked = 0;
         self.storing = false;
         self.widened = false;
+        self.recursion = Recursion::Unwanted;
+        self.hops = 0;
+        self.relayed = false;
         self.publish = false;
         self.compare = None;
         self.deadline = now + timeout;
@@ -262,6 +299,9 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
             refusal: self.tally.refusal().map(|(code, _)| code),
             depth: best.map_or(0, |contact| self.lookup.depth_of(&contact.id)),
             closest: best.map(|contact| G::rank(&self.lookup.target(), &contact.id)),
+            hops: self.hops,
+            relayed: self.relayed,
+            fell_back: self.recursion == Recursion::FellBack,
             began: self.began,
             took: self.ended.since(self.began),
         }

@@ -23,8 +23,10 @@ pub(super) enum Owner {
     Ping { slot: u8 },
     /// The table asks one contact what is near the own id.
     Table,
-    /// One who asked us, and would be put into the table, is asked whether it is there.
+    /// One who asked us, and would be put into the table, is asked whether it is there; or one to whom a question couldn't be passed on.
     Introduction,
+    /// A question is passed on.
+    Relay { relay: u8 },
 }
 
 /// Why a question is not sent. It counts as unanswered.
@@ -41,7 +43,7 @@ impl Owner {
     pub(super) const fn slot(self) -> Option<u8> {
         match self {
             Self::Search { slot } | Self::Store { slot } | Self::Bootstrap { slot } | Self::Ping { slot } => Some(slot),
-            Self::Table | Self::Introduction => None,
+            Self::Table | Self::Introduction | Self::Relay { .. } => None,
         }
     }
 }
@@ -55,7 +57,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     /// Encodes the next question into `buf`.
     pub(super) fn transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
@@ -78,6 +81,9 @@ impl<
                 }
             };
             self.requests.sent(now, ready.index);
+            if let Owner::Relay { relay } = ready.owner {
+                self.relays.passed_on(relay);
+            }
             if ready.repeat {
                 self.stats.repeats += 1;
             }
@@ -99,7 +105,10 @@ impl<
     ) -> Result<usize, Unsent> {
         let own = self.table.own();
         let operation = owner.slot().and_then(|slot| self.operations.get(usize::from(slot)));
-        let token = operation.zip(expect).and_then(|(operation, id)| operation.lookup.token(&id));
+        let token = match owner {
+            Owner::Relay { .. } => expect.and_then(|id| self.relays.token(&id)),
+            _ => operation.zip(expect).and_then(|(operation, id)| operation.lookup.token(&id)),
+        };
         let request = match owner {
             Owner::Ping { .. } | Owner::Introduction => Request::Ping,
             Owner::Bootstrap { .. } | Owner::Table => Request::FindNode { target: own },
@@ -116,6 +125,7 @@ impl<
                 let compare = operation.compare.filter(|_| operation.task == Task::Put);
                 Request::Store { record, lifetime, compare, handover: operation.task == Task::Tend }
             }
+            Owner::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
         };
         let introduce =
             self.config.serve && operation.is_none_or(|operation| operation.task.is_upkeep() || operation.task == Task::Bootstrap);

@@ -1,6 +1,6 @@
 //! An operation on its way: it asks whom its lookup names, then, if it stores, stores there, and ends.
 
-use super::operation::{Ending, Operation, Task};
+use super::operation::{Ending, Operation, Recursion, Task};
 use super::question::Owner;
 use super::{Node, Options};
 use crate::record::Kind;
@@ -22,7 +22,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     /// Lets every operation go as far as it can, the user's first, then begins what upkeep is due.
     pub(super) fn drive(&mut self, now: Instant) {
@@ -81,11 +82,18 @@ impl<
 
     /// Asks those whom the lookup names next. True when the search is over.
     fn ask_around(&mut self, now: Instant, slot: u8) -> bool {
+        self.begin_recursion(now, slot);
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return false;
         };
-        if operation.task == Task::Get && operation.key.kind == Kind::Immutable && operation.best(now).is_some() {
+        let suffices = operation.key.kind == Kind::Immutable || operation.relayed;
+        if operation.task == Task::Get && suffices && operation.best(now).is_some() {
             return true;
+        }
+        match operation.recursion {
+            Recursion::Asking => return false,
+            Recursion::Over if operation.relayed => return true,
+            _ => {}
         }
         while operation.fetching.is_none() {
             let Some(contact) = operation.lookup.next() else {
@@ -137,7 +145,7 @@ impl<
         }
         let found = operation.lookup.closest();
         let stores = matches!(operation.task, Task::Put | Task::Republish | Task::Tend)
-            || (operation.task == Task::Get && operation.key.kind != Kind::Immutable && operation.best(now).is_some());
+            || (operation.task == Task::Get && operation.key.kind != Kind::Immutable && operation.best(now).is_some() && !operation.relayed);
         let looks_in_vain = operation.task == Task::Get && operation.best(now).is_none();
         let full = found.len() >= usize::from(self.config.table.k);
         let farthest = found.iter().last().map(|contact| R::Geometry::rank(&operation.lookup.target(), &contact.id));

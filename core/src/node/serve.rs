@@ -4,6 +4,7 @@ use core::cmp::Ordering;
 use core::time::Duration;
 
 use super::question::Owner;
+use super::relay::Passing;
 use super::{MAX_NAMED, Node, Transmit, seconds};
 use crate::record::{Key, Record, Version};
 use crate::routing::{Heard, Routing, State};
@@ -43,7 +44,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     /// Answers a request into `buf`.
     pub(super) fn serve(&mut self, asked: &Asked<'_, R::Address>, request: &Request<'_>, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
@@ -90,6 +92,10 @@ impl<
                 };
                 self.reply(asked, token, answer, buf)
             }
+            (true, Request::Relay { question, target, hops, time }) => {
+                let passing = Passing { question: *question, target: *target, hops: *hops, time: *time };
+                self.answer_relay(asked, proved, token, &passing, buf)
+            }
             (true, Request::Unknown { .. }) => self.reply(asked, token, Answer::Error { code: ErrorCode::Unsupported, detail: 0 }, buf),
         }?;
         self.stats.answered += 1;
@@ -101,7 +107,7 @@ impl<
         Some(Transmit { to: from, len })
     }
 
-    fn reply(&self, asked: &Asked<'_, R::Address>, token: Token, answer: Answer<'_, R::Address>, buf: &mut [u8]) -> Option<usize> {
+    pub(super) fn reply(&self, asked: &Asked<'_, R::Address>, token: Token, answer: Answer<'_, R::Address>, buf: &mut [u8]) -> Option<usize> {
         let header = self.header(asked.header.transaction);
         wire::encode(&Message { header, body: Body::Answer { token, answer } }, buf).ok()
     }

@@ -40,6 +40,10 @@ pub struct Stats {
     pub refused_stores: u64,
     /// Records taken from others.
     pub stored: u64,
+    /// Recursive questions of others passed on.
+    pub passed_on: u64,
+    /// Recursive questions of others refused: their table is full, they came round in a circle, or too few requests are free.
+    pub busy: u64,
     /// Requests dropped because the node is a client.
     pub not_serving: u64,
     /// Datagrams not written because the caller's buffer was smaller than `MIN_DATAGRAM` or than the one due, or because the asker
@@ -70,6 +74,8 @@ impl Stats {
         bad_tokens: 0,
         refused_stores: 0,
         stored: 0,
+        passed_on: 0,
+        busy: 0,
         not_serving: 0,
         small_buffers: 0,
         bad_contacts: 0,

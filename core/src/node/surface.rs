@@ -25,7 +25,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Machine for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Machine for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     type Address = R::Address;
     type Routing = R;
@@ -75,6 +76,9 @@ impl<
         }
         let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::FindNode, target, options.timeout);
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            operation.recursion = options.mode.into();
+        }
         self.drive(now);
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
     }
@@ -98,6 +102,7 @@ impl<
         };
         operation.key = key;
         operation.buffer = Some(buffer);
+        operation.recursion = options.mode.into();
         filled.take();
         if let Some(held) = held.and_then(|held| self.store.get(held)) {
             operation.set_best(now, held.version(now));
@@ -145,6 +150,7 @@ impl<
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
             operation.key = key;
             operation.publish = options.publish;
+            operation.recursion = options.mode.into();
             operation.compare = options.compare;
             operation.set_best(now, record.version());
         }
@@ -193,9 +199,9 @@ impl<
                 self.serve(&asked, request, buf)
             }
             Body::Answer { token, answer } => {
-                self.answered(now, from, &message.header, *token, answer);
+                let transmit = self.answered(now, from, &message.header, *token, answer, buf);
                 self.drive(now);
-                None
+                transmit
             }
         }
     }
@@ -221,7 +227,7 @@ impl<
 
     fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         self.reclaim();
-        self.transmit(now, buf)
+        self.answer_relayed(now, buf).or_else(|| self.transmit(now, buf))
     }
 
     fn poll_event(&mut self) -> Option<Event<'_, R::Address>> {
@@ -233,6 +239,9 @@ impl<
         }
         if let Some(key) = self.superseded.pop() {
             return Some(Event::Superseded { key });
+        }
+        if let Some((target, to)) = self.relays.news() {
+            return Some(Event::PassedOn { target, to });
         }
         let slot = self.operations.iter().position(|operation| operation.phase == Phase::Ended)?;
         self.lend(slot).map(Event::Done)
@@ -252,7 +261,7 @@ impl<
         if !self.started {
             return None;
         }
-        if self.requests.has_ready() {
+        if self.requests.has_ready() || self.relays.has_answer() {
             return Some((Instant::ZERO, Wake::Transmit));
         }
         if self.requests_freed {
@@ -323,7 +332,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>
+    const RELAYS: usize,
+> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     const fn unreadable(&mut self, error: DecodeError) {
         match error {

@@ -45,7 +45,7 @@ const fn slow(owner: u8) -> Option<Due<u16, u8>> {
 }
 
 const fn failed(owner: Option<u8>, to: u8) -> Option<Due<u16, u8>> {
-    Some(Due::Failed { owner, expect: Some(Id::from_bytes([to; Id::LEN])), to: to as u16 })
+    Some(Due::Failed { owner, expect: Some(Id::from_bytes([to; Id::LEN])), to: to as u16, acknowledged: false })
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_timeout_is_clamped_to_the_limits() {
         requests.begin(owner, 0, None, name(owner), Some(Duration::from_millis(timeout)), Some(1)).unwrap();
         send(requests, at(0));
         assert_eq!(requests.deadline(), at(wait));
-        assert_eq!(requests.due(at(wait)), Some(Due::Failed { owner: Some(owner), expect: None, to: 0 }));
+        assert_eq!(requests.due(at(wait)), Some(Due::Failed { owner: Some(owner), expect: None, to: 0, acknowledged: false }));
     }
 }
 
@@ -225,7 +225,7 @@ fn a_table_that_was_not_started_does_no_harm() {
     let mut requests = Requests::<u16, u8, 1>::EMPTY;
     requests.begin(1, 1, None, name(1), None, None).unwrap();
     requests.sent(Instant::NEVER, 0);
-    assert_eq!(requests.due(Instant::NEVER), Some(Due::Failed { owner: Some(1), expect: None, to: 1 }));
+    assert_eq!(requests.due(Instant::NEVER), Some(Due::Failed { owner: Some(1), expect: None, to: 1, acknowledged: false }));
     assert_eq!(requests.due(Instant::NEVER), None);
 }
 
@@ -265,7 +265,7 @@ fn naive_due(model: &mut Vec<Naive>, now: u64) -> Option<Due<u16, u8>> {
         let (owner, expect, to) = (request.owner(), Some(id(request.name)), request.to);
         if request.begun >= request.attempts {
             model.remove(index);
-            return Some(Due::Failed { owner, expect, to });
+            return Some(Due::Failed { owner, expect, to, acknowledged: false });
         }
         let Some(owner) = owner else {
             request.begin_attempt(request.until);

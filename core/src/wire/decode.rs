@@ -4,9 +4,9 @@ use core::fmt;
 
 use serde::Deserialize;
 
-use super::fixed::{Answering, Asking, Head, Length, Number, Refusal, Seconds, Terms, Which};
-use super::{Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, Request, Token, Transaction, VERSION};
-use super::{can_be, is_unknown, kind, record_kind};
+use super::fixed::{Answering, Asking, Head, Length, Number, Passed, Passing, Refusal, Seconds, Terms, Which};
+use super::{Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, NODES, Observed, Question, Request, Target, Token};
+use super::{Transaction, VERSION, can_be, is_unknown, kind, record_kind};
 use crate::record::{Key, Kind, Proof, Record, RecordError};
 use crate::{Address, Id};
 
@@ -88,6 +88,16 @@ fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Result<Request<'a>
             let Terms { lifetime, compare, handover } = from.fixed()?;
             Ok(Request::Store { record, lifetime, compare: compare.map(|number| number.0), handover })
         }
+        kind::RELAY => {
+            let kind = match from.byte()? {
+                NODES => None,
+                tag => Some(record_kind(tag).ok_or(DecodeError::UnknownRecord(tag))?),
+            };
+            let id = Id::from_bytes(*from.array()?);
+            let Passing { question, hops, time } = from.fixed()?;
+            let target = kind.map_or(Target::Nodes(id), |kind| Target::Value(Key { kind, id }));
+            Ok(Request::Relay { question: Question(question), target, hops, time })
+        }
         _ => Ok(Request::Ping),
     }
 }
@@ -108,6 +118,12 @@ fn read_answer<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Result<(u16, 
             Answer::Held { version, size, contacts: Contacts::read(from)? }
         }
         kind::STORED => Answer::Stored { lifetime: from.fixed::<Seconds>()?.0 },
+        kind::ACCEPTED => Answer::Accepted,
+        kind::RELAYED => {
+            let Passed { hops, found } = from.fixed()?;
+            let found = if found { Some((read_record(from)?, from.fixed::<Seconds>()?.0)) } else { None };
+            Answer::Relayed { hops, found, contacts: Contacts::read(from)? }
+        }
         kind::ERROR => {
             let Refusal { code, detail } = from.fixed()?;
             Answer::Error { code: ErrorCode::from_tag(code), detail }

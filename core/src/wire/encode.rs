@@ -7,8 +7,8 @@ use postcard::ser_flavors::{Flavor, Size, Slice};
 use serde::Serialize;
 
 use super::contacts::Source;
-use super::fixed::{Answering, Asking, Head, Length, Number, Refusal, Seconds, Terms, Which};
-use super::{Answer, Body, Contacts, ErrorCode, MAX_DATAGRAM, Message, Request, VERSION, can_be, is_unknown, kind};
+use super::fixed::{Answering, Asking, Head, Length, Number, Passed, Passing, Refusal, Seconds, Terms, Which};
+use super::{Answer, Body, Contacts, ErrorCode, MAX_DATAGRAM, Message, NODES, Request, Target, VERSION, can_be, is_unknown, kind};
 use crate::record::{Proof, Record, RecordError};
 use crate::{Address, EncodedAddress};
 
@@ -59,7 +59,8 @@ pub fn encoded_len<A: Address>(message: &Message<'_, A>) -> usize {
 /// Whether it is a message that [`decode`](super::decode) could return.
 fn check<A: Address>(message: &Message<'_, A>) -> Result<(), EncodeError> {
     let record = match &message.body {
-        Body::Request { request: Request::Store { record, .. }, .. } | Body::Answer { answer: Answer::Value { record, .. }, .. } => record,
+        Body::Request { request: Request::Store { record, .. }, .. }
+        | Body::Answer { answer: Answer::Value { record, .. } | Answer::Relayed { found: Some((record, _)), .. }, .. } => record,
         Body::Request { request: Request::Unknown { kind, payload }, .. } if !is_unknown(*kind, payload) => {
             return Err(EncodeError::KnownKind(*kind));
         }
@@ -106,6 +107,7 @@ const fn request_kind(request: &Request<'_>) -> u8 {
         Request::FindNode { .. } => kind::FIND_NODE,
         Request::FindValue { .. } => kind::FIND_VALUE,
         Request::Store { .. } => kind::STORE,
+        Request::Relay { .. } => kind::RELAY,
         Request::Unknown { kind, .. } => *kind,
     }
 }
@@ -117,6 +119,8 @@ const fn answer_kind<A: Address>(answer: &Answer<'_, A>) -> u8 {
         Answer::Value { .. } => kind::VALUE,
         Answer::Held { .. } => kind::HELD,
         Answer::Stored { .. } => kind::STORED,
+        Answer::Accepted => kind::ACCEPTED,
+        Answer::Relayed { .. } => kind::RELAYED,
         Answer::Error { .. } => kind::ERROR,
     }
 }
@@ -133,6 +137,14 @@ fn write_request<F: Flavor>(request: &Request<'_>, to: &mut Serializer<F>) -> po
         Request::Store { record, lifetime, compare, handover } => {
             write_record(record, to)?;
             Terms { lifetime: *lifetime, compare: compare.map(Number), handover: *handover }.serialize(to)
+        }
+        Request::Relay { question, target, hops, time } => {
+            to.output.try_push(match target {
+                Target::Nodes(_) => NODES,
+                Target::Value(key) => key.kind as u8,
+            })?;
+            to.output.try_extend(target.id().as_bytes())?;
+            Passing { question: question.0, hops: *hops, time: *time }.serialize(to)
         }
         Request::Unknown { payload, .. } => to.output.try_extend(payload),
     }
@@ -162,6 +174,15 @@ fn write_answer<A: Address, F: Flavor>(answer: &Answer<'_, A>, to: &mut Serializ
             write_contacts(contacts, to)
         }
         Answer::Stored { lifetime } => Seconds(*lifetime).serialize(to),
+        Answer::Accepted => Ok(()),
+        Answer::Relayed { hops, found, contacts } => {
+            Passed { hops: *hops, found: found.is_some() }.serialize(&mut *to)?;
+            if let Some((record, lifetime)) = found {
+                write_record(record, to)?;
+                Seconds(*lifetime).serialize(&mut *to)?;
+            }
+            write_contacts(contacts, to)
+        }
         Answer::Error { code, detail } => Refusal { code: code.tag(), detail: *detail }.serialize(to),
     }
 }

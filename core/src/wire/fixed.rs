@@ -43,6 +43,22 @@ pub(super) struct Terms {
     pub(super) handover: bool,
 }
 
+/// How far and how long a question may be passed on.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Passing {
+    pub(super) question: [u8; 8],
+    pub(super) hops: u8,
+    #[serde(with = "postcard::fixint::be")]
+    pub(super) time: u16,
+}
+
+/// How far a question was passed on, and whether a record was found.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Passed {
+    pub(super) hops: u8,
+    pub(super) found: bool,
+}
+
 /// Which of the values that a key ever had.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Which {

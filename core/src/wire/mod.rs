@@ -58,6 +58,29 @@ pub struct Transaction(pub [u8; 8]);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Token(pub [u8; 8]);
 
+/// Names a question that is passed on from node to node: 8 random bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Question(pub [u8; 8]);
+
+/// What a question that is passed on looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The nodes nearest to this.
+    Nodes(Id),
+    /// The record under this key, or the nodes nearest to it.
+    Value(Key),
+}
+
+impl Target {
+    /// What the nodes asked get nearer to.
+    #[must_use]
+    pub const fn id(&self) -> &Id {
+        match self {
+            Self::Nodes(id) | Self::Value(Key { id, .. }) => id,
+        }
+    }
+}
+
 /// What a sender can do, a bit each. Unknown bits are carried and ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Features(pub u16);
@@ -148,6 +171,18 @@ pub enum Request<'a> {
         /// A holder hands it to a co-holder: never extends its time.
         handover: bool,
     },
+    /// Find this, and pass the question on to whom you know nearer: acknowledged by [`Answer::Accepted`] and answered in time by
+    /// [`Answer::Relayed`], both with this request's transaction.
+    Relay {
+        /// The question's own name, the same from hop to hop.
+        question: Question,
+        /// What is looked for.
+        target: Target,
+        /// How often it may still be passed on.
+        hops: u8,
+        /// Milliseconds until its answer must have come.
+        time: u16,
+    },
     /// A kind of request that this version doesn't know, or a known one about a kind of record that it doesn't know: to be
     /// answered by [`ErrorCode::Unsupported`].
     Unknown {
@@ -194,6 +229,17 @@ pub enum Answer<'a, A: Address> {
         /// For so many seconds.
         lifetime: u32,
     },
+    /// The question is passed on: wait for its answer, and don't repeat it.
+    Accepted,
+    /// What a question that was passed on came to.
+    Relayed {
+        /// How many nodes it was passed on to after the one that answers this.
+        hops: u8,
+        /// The record asked for, and seconds until its time ends, if somebody on the way held it.
+        found: Option<(Record<'a>, u32)>,
+        /// The nodes nearest to the target that the last of them knew, and that one, as many as there was room for.
+        contacts: Contacts<'a, A>,
+    },
     /// The request can't be met.
     Error {
         /// Why.
@@ -232,13 +278,16 @@ mod kind {
     pub(super) const FIND_NODE: u8 = 2;
     pub(super) const FIND_VALUE: u8 = 3;
     pub(super) const STORE: u8 = 4;
-    // 5 is reserved for recursive questions, 6 for asking a peer to have a third one probe an address.
+    pub(super) const RELAY: u8 = 5;
+    // 6 is reserved for asking a peer to have a third one probe an address.
     pub(super) const ANSWERS: u8 = 0x80;
     pub(super) const PONG: u8 = 0x81;
     pub(super) const NODES: u8 = 0x82;
     pub(super) const VALUE: u8 = 0x83;
     pub(super) const HELD: u8 = 0x84;
     pub(super) const STORED: u8 = 0x85;
+    pub(super) const ACCEPTED: u8 = 0x86;
+    pub(super) const RELAYED: u8 = 0x87;
     pub(super) const ERROR: u8 = 0xFF;
 }
 
@@ -248,9 +297,13 @@ fn is_unknown(kind: u8, payload: &[u8]) -> bool {
     match kind {
         kind::PING | kind::FIND_NODE => false,
         kind::FIND_VALUE | kind::STORE => payload.first().is_some_and(|tag| record_kind(*tag).is_none()),
+        kind::RELAY => payload.first().is_some_and(|tag| *tag != NODES && record_kind(*tag).is_none()),
         _ => kind < kind::ANSWERS,
     }
 }
+
+/// Stands for nodes where a relayed question names a kind of record.
+const NODES: u8 = 0xFF;
 
 fn record_kind(tag: u8) -> Option<Kind> {
     match tag {
@@ -309,8 +362,11 @@ const LARGEST_RECORD: usize = 1 + 32 + 8 + 64 + 1 + 2 + MAX_VALUE;
 const LARGEST_STORE: usize = REQUEST + LARGEST_RECORD + 4 + 9 + 1;
 const LARGEST_VALUE: usize = ANSWER + LARGEST_RECORD + 4 + 1;
 const LARGEST_FIND_VALUE: usize = REQUEST + 21 + 17;
+const RELAY: usize = REQUEST + 21 + 8 + 1 + 2;
+const LARGEST_RELAYED: usize = ANSWER + 1 + 1 + LARGEST_RECORD + 4 + 1;
 const HELD_AND_CONTACT: usize = ANSWER + 16 + 2 + 1 + 20 + 2 + MAX_ADDRESS;
 const _: () = assert!(LARGEST_STORE + SEAL <= MAX_DATAGRAM && LARGEST_VALUE + SEAL <= MAX_DATAGRAM);
+const _: () = assert!(LARGEST_RELAYED + SEAL <= MAX_DATAGRAM && RELAY + SEAL <= MIN_DATAGRAM);
 const _: () = assert!(LARGEST_FIND_VALUE + SEAL <= MIN_DATAGRAM && HELD_AND_CONTACT + SEAL <= MIN_DATAGRAM);
 
 /// Bytes of a `nodes` answer with so many contacts whose addresses take so many bytes each.
@@ -321,6 +377,11 @@ pub(crate) const fn nodes_len(contacts: usize, address: usize) -> usize {
 /// Bytes of a `value` answer without contacts.
 pub(crate) fn value_len(record: &Record<'_>) -> usize {
     record_len(record).saturating_add(ANSWER + 4 + 1)
+}
+
+/// Bytes of a `relayed` answer without contacts.
+pub(crate) fn relayed_len(record: Option<&Record<'_>>) -> usize {
+    record.map_or(0, |record| record_len(record).saturating_add(4)).saturating_add(ANSWER + 1 + 1 + 1)
 }
 
 /// Bytes of a store request with a token, and with a compare-and-swap if there is one.

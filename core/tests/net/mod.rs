@@ -246,7 +246,8 @@ impl<
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
-> Net<Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS>>
+    const RELAYS: usize,
+> Net<Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>>
 {
     /// A network of nodes that have joined one after another through the first, each with a configuration of its own.
     pub fn grown(seed: u64, configs: impl IntoIterator<Item = Config>) -> Self {
