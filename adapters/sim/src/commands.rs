@@ -8,7 +8,7 @@ use kadlet::{Contact, FindError, GetError, Id, Instant, Key, Options, PutError, 
 use crate::judge::Watch;
 use crate::network::Place;
 use crate::operation::{Running, Task};
-use crate::overlay::settled;
+use crate::overlay::{alert, settled};
 use crate::queue::What;
 use crate::{Application, Ended, Ending, Make, Network, Operation, Overlay};
 
@@ -35,7 +35,8 @@ impl<M: Make> Network<M> {
             let own = all[place];
             let contacts = M::Routing::ideal(&all, place, k, &mut self.random);
             let limits = Limits { ..self.config.table };
-            let table = settled(self.now, own, &contacts, &limits, &self.links.latency, &mut self.random);
+            let become_ideal = if self.alert { alert } else { settled };
+            let table = become_ideal(self.now, own, &contacts, &limits, &self.links.latency, &mut self.random);
             let node = M::make(self.config, self.random.bytes(), table, self.room);
             self.begin(own.address, node);
             self.members.insert(own.id, own.address);

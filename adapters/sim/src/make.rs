@@ -9,7 +9,7 @@ pub type Peer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4>;
 /// The same with shortlists for a k of up to 32.
 pub type WidePeer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 96>;
 /// The smallest, for networks of a million: one lookup at once, and no gets.
-pub type SmallPeer<R = Kademlia<u32, 192, 8>> = Node<R, HashStore, 1, 24, 0, 8, 1, 1>;
+pub type SmallPeer<R = Kademlia<u32, 192, 8>> = Node<R, HashStore, 1, 24, 0, 8, 1, 2>;
 /// Chord's table in the simulator: 8 successors.
 pub type ChordTable = Chord<u32, 8, 192>;
 /// Pastry's: 16 leaves, digits of 4 bits.

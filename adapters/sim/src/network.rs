@@ -23,6 +23,8 @@ pub struct Network<M: Machine> {
     pub config: Config,
     /// How much nodes that are added from now on hold.
     pub room: Room,
+    /// Whether nodes with ideal tables are as alert to churn as new ones; if not, they are long in calm.
+    pub(crate) alert: bool,
     /// The one stream of random numbers. Who draws from it between calls changes the history.
     pub random: Random,
     pub(crate) places: Vec<Place<M>>,
@@ -117,6 +119,7 @@ impl<M: Make> Network<M> {
             links,
             config,
             room: Room::DEFAULT,
+            alert: false,
             random: Random::new(seed),
             places: Vec::new(),
             members: Members::new(),

@@ -176,6 +176,23 @@ const CALM: [u64; 6] = [0, 3, 30, 90, 270, 810];
 /// How many answers after a silence make a table calm.
 const REASSURANCES: usize = 32;
 
+/// A table that is ideal, as new as its node: as alert as one that has yet to see how long others stay.
+pub(crate) fn alert<R: Overlay>(
+    now: Instant,
+    own: Contact<u32>,
+    contacts: &[Contact<u32>],
+    limits: &Limits,
+    latency: &Latency,
+    random: &mut Random,
+) -> R {
+    let mut table = R::EMPTY;
+    table.start(now, own.id, limits, random.number());
+    for contact in contacts {
+        table.answered(now, *contact, Some(latency.round_trip(own.address, contact.address)));
+    }
+    table
+}
+
 /// A table that is ideal and long in calm: everybody in it answered lately, and what upkeep is due is spread over the time to come
 /// (every wait is cut by up to an eighth, so that what happened within seven eighths of one comes due evenly from now on).
 pub(crate) fn settled<R: Overlay>(

@@ -10,6 +10,8 @@ use crate::Make;
 
 /// Each node dies when its session ends, and a new one joins through some other. A third of the time that is measured goes before.
 pub(super) fn run<M: Make>(mut stage: Stage<'_, M>) -> Figures {
+    // In calm until now, they would not notice in time that most of whom they know are gone.
+    stage.network.alert = true;
     stage.add_ideal();
     let measured = stage.spec.measured();
     stage.begin("nodes come and go", measured + measured / 3);

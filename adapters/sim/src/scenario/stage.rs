@@ -194,7 +194,8 @@ impl<'a, M: Make> Stage<'a, M> {
 
     fn replace(&mut self, address: u32, for_ever: bool) {
         self.network.crash(address);
-        let known: Vec<u32> = self.network.any_member().into_iter().collect();
+        // Whoever knows one address only is lost with it.
+        let known: Vec<u32> = (0..2).filter_map(|_| self.network.any_member()).collect();
         let newcomer = self.network.join(&known);
         if for_ever {
             self.schedule_death(newcomer);
