@@ -20,6 +20,8 @@ mod net;
 mod quiet;
 #[path = "node/records.rs"]
 mod records;
+#[path = "node/recursive.rs"]
+mod recursive;
 #[cfg(feature = "ed25519")]
 #[path = "node/signed.rs"]
 mod signed;

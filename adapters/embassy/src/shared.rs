@@ -44,7 +44,7 @@ impl<M: Machine> Shared<M> {
         let news = match self.node.poll_event() {
             Some(Event::OwnIdSeen { address }) => News::OwnIdSeen { address },
             Some(Event::Superseded { key }) => News::Superseded { key },
-            Some(Event::Done(_)) | None => return,
+            Some(Event::Done(_) | Event::PassedOn { .. }) | None => return,
         };
         let _ = self.news.push(news);
         self.listener.wake();

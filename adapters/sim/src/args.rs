@@ -106,11 +106,10 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn spec(&self) -> Spec {
-        // There is one; another must find its place here.
-        let Mode::Iterative = self.lookup;
         let loss = if self.scenario == Scenario::Loss { 0.05 } else { 0.0 };
         Spec {
             geometry: self.geometry,
+            lookup: self.lookup,
             nodes: self.nodes,
             k: self.k,
             alpha: self.alpha,

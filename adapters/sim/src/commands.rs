@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use kadlet::routing::Limits;
-use kadlet::{Contact, FindError, GetError, Id, Instant, Key, Options, PutError, Query, Record, Report, Routing, Store};
+use kadlet::{Contact, FindError, GetError, Id, Instant, Key, Mode, Options, PutError, Query, Record, Report, Routing, Store};
 
 use crate::judge::Watch;
 use crate::network::Place;
@@ -205,7 +205,8 @@ impl<M: Make> Network<M> {
     pub fn find_node(&mut self, address: u32, target: Id) -> Result<Operation, FindError> {
         let next = Operation(self.begun);
         self.watches.insert(next, Watch::new::<M::Routing>(&self.members, address, target));
-        let begun = self.begin_operation(address, Task::Find(target), |node, now| node.find_node(now, target, &Options::DEFAULT));
+        let options = Options { mode: self.lookup, ..Options::DEFAULT };
+        let begun = self.begin_operation(address, Task::Find(target), |node, now| node.find_node(now, target, &options));
         if begun.is_none_or(|begun| begun.is_err()) {
             self.watches.remove(&next);
         }
@@ -218,7 +219,8 @@ impl<M: Make> Network<M> {
     ///
     /// [`GetError`]: what the node says; `NoContacts` if none lives there.
     pub fn get(&mut self, address: u32, key: Key) -> Result<Operation, GetError> {
-        let begun = self.begin_operation(address, Task::Get(key), |node, now| node.get(now, key, &Options::DEFAULT));
+        let options = Options { mode: self.lookup, ..Options::DEFAULT };
+        let begun = self.begin_operation(address, Task::Get(key), |node, now| node.get(now, key, &options));
         begun.unwrap_or(Err(GetError::NoContacts))
     }
 
@@ -267,6 +269,9 @@ impl<M: Make> Network<M> {
         place.node = Some(node);
         if let Ok(query) = &begun {
             self.begun += 1;
+            if let (Mode::Recursive, Some(target)) = (self.lookup, task.target()) {
+                self.questions.insert(target, operation.0);
+            }
             let latest_end = self.now + Options::DEFAULT.timeout + LATE;
             place.running.push(Running { query: *query, operation, task, latest_end });
         }
@@ -277,6 +282,9 @@ impl<M: Make> Network<M> {
     /// An operation ended at a node, which is taken out of its place.
     pub(crate) fn end(&mut self, address: u32, running: &Running, ending: Ending, report: Report) {
         self.watches.remove(&running.operation);
+        if let Some(target) = running.task.target() {
+            self.questions.remove(&target);
+        }
         if running.task == Task::Join {
             if ending == Ending::Joined {
                 let id = self.places[address as usize].id;

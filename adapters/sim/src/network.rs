@@ -1,11 +1,11 @@
 //! The network: nodes, what is on its way between them, and time.
 
 use core::fmt;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use kadlet::routing::State;
 use kadlet::wire::{self, Answer, Body, Contacts, MAX_DATAGRAM, Request, SEAL, Token};
-use kadlet::{Config, Event, Id, Instant, Machine, Outcome, Record, Routing, Transmit};
+use kadlet::{Config, Event, Id, Instant, Machine, Mode, Outcome, Record, Routing, Transmit};
 
 use crate::arena::{Arena, UPKEEP};
 use crate::judge::Watch;
@@ -23,6 +23,8 @@ pub struct Network<M: Machine> {
     pub config: Config,
     /// How much nodes that are added from now on hold.
     pub room: Room,
+    /// How lookups and gets go: iteratively unless set.
+    pub lookup: Mode,
     /// Whether nodes with ideal tables are as alert to churn as new ones; if not, they are long in calm.
     pub(crate) alert: bool,
     /// The one stream of random numbers. Who draws from it between calls changes the history.
@@ -38,6 +40,8 @@ pub struct Network<M: Machine> {
     pub(crate) checks: Checks,
     pub(crate) watches: BTreeMap<Operation, Watch>,
     pub(crate) begun: u32,
+    /// Which operations the questions that are passed on are for.
+    pub(crate) questions: HashMap<Id, u32>,
     pub(crate) ended: VecDeque<Ended>,
     pub(crate) counts: Counts,
     /// Since when the living are counted as they are now.
@@ -119,7 +123,9 @@ impl<M: Make> Network<M> {
             links,
             config,
             room: Room::DEFAULT,
+            lookup: Mode::Iterative,
             alert: false,
+            questions: HashMap::new(),
             random: Random::new(seed),
             places: Vec::new(),
             members: Members::new(),
@@ -230,7 +236,7 @@ impl<M: Make> Network<M> {
         if let Some(out) = node.handle_datagram(self.now, flight.from, datagram, &mut answer) {
             at.served += 1;
             let answer = &answer[..out.len];
-            self.check_answer(flight.to, flight.from, &node, datagram, answer);
+            self.check_answer(flight.to, out.to, &node, datagram, answer);
             self.transmit(flight.to, out.to, flight.cause, answer);
         }
         self.settle(flight.to, &mut node);
@@ -350,7 +356,8 @@ impl<M: Make> Network<M> {
     fn send(&mut self, from: u32, out: &Transmit<u32>, buf: &[u8]) {
         let datagram = &buf[..out.len];
         let running = &self.places[from as usize].running;
-        let cause = if running.iter().all(|running| running.task.target().is_none()) { UPKEEP } else { cause(running, datagram) };
+        let idle = self.questions.is_empty() && running.iter().all(|running| running.task.target().is_none());
+        let cause = if idle { UPKEEP } else { cause(running, &self.questions, datagram) };
         self.transmit(from, out.to, cause, datagram);
     }
 
@@ -388,7 +395,8 @@ impl<M: Make> Network<M> {
                 self.check_contacts(holder, node, contacts);
             }
             Answer::Stored { .. } => self.checks.stored(self.now, holder, asker, token_shown(question)),
-            Answer::Pong { .. } | Answer::Error { .. } => {}
+            // What others named is passed on as it came.
+            Answer::Pong { .. } | Answer::Accepted | Answer::Relayed { .. } | Answer::Error { .. } => {}
         }
     }
 
@@ -404,7 +412,7 @@ impl<M: Make> Network<M> {
 }
 
 /// The operation that a question is for, if it is for one of these.
-fn cause(running: &[Running], datagram: &[u8]) -> u32 {
+fn cause(running: &[Running], questions: &HashMap<Id, u32>, datagram: &[u8]) -> u32 {
     let Ok(wire::Message { body: Body::Request { request, .. }, .. }) = wire::decode::<u32>(datagram) else {
         return UPKEEP;
     };
@@ -412,6 +420,7 @@ fn cause(running: &[Running], datagram: &[u8]) -> u32 {
         Request::FindNode { target } => target,
         Request::FindValue { key, .. } => key.id,
         Request::Store { record, .. } => Record::key(&record).id,
+        Request::Relay { target, .. } => return questions.get(target.id()).copied().unwrap_or(UPKEEP),
         Request::Ping | Request::Unknown { .. } => return UPKEEP,
     };
     let found = running.iter().find(|running| running.task.target() == Some(target));

@@ -3,9 +3,9 @@
 use core::cmp::Ordering;
 use core::time::Duration;
 
-use super::{Node, Transmit};
 use super::operation::{Ending, Task};
 use super::question::Owner;
+use super::{Node, Transmit};
 use crate::record::{Kind, Record, Version};
 use crate::routing::{Heard, Routing};
 use crate::rpc::{Accepted, Due};
@@ -100,6 +100,7 @@ impl<
     /// A question was slow to be answered, or never was.
     pub(super) fn unanswered(&mut self, now: Instant, due: Due<R::Address, Owner>) {
         match due {
+            Due::Slow { owner: Owner::Relay { relay }, .. } => self.relay_slow(now, relay),
             Due::Slow { owner, expect } => {
                 let slot = owner.slot().map(usize::from);
                 if let Some((operation, id)) = slot.and_then(|slot| self.operations.get_mut(slot)).zip(expect) {
@@ -111,7 +112,7 @@ impl<
                 self.stats.timeouts += 1;
                 if let Some(id) = expect.filter(|id| !acknowledged && self.knows_at(id, to)) {
                     match owner {
-                        // It was asked once only.
+                        // It was asked twice only.
                         Some(Owner::Relay { .. }) => self.check_silent(to, id),
                         _ => self.table.failed(now, &id),
                     }

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::buffer::Buffer;
 use super::Mode;
+use super::buffer::Buffer;
 use super::event::{Failure, Outcome, Progress, Query, Report};
 use crate::lookup::Lookup;
 use crate::record::{Key, Kind, Version};
@@ -30,11 +30,6 @@ pub(super) struct Operation<G, A, const N: usize> {
     pub(super) storing: bool,
     /// Whether the search was widened past the k closest.
     pub(super) widened: bool,
-    /// How it stands with asking recursively.
-    pub(super) recursion: Recursion,
-    /// How often its question was passed on, and whether a record came back that way.
-    pub(super) hops: u8,
-    pub(super) relayed: bool,
     pub(super) publish: bool,
     pub(super) compare: Option<u64>,
     pub(super) deadline: Instant,
@@ -81,17 +76,20 @@ pub(super) enum Task {
 }
 
 /// How a lookup stands that is to ask recursively first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Recursion {
     /// It isn't.
+    #[default]
     Unwanted,
     /// It hasn't asked yet.
     Wanted,
     /// The question is on its way.
     Asking,
-    /// It was answered, or ends at the own node.
+    /// It was answered with nodes to be asked, or ends at the own node.
     Over,
+    /// What was looked for came back.
+    Relayed,
     /// It wasn't, or not in time: the lookup goes on iteratively.
     FellBack,
 }
@@ -139,6 +137,9 @@ pub(super) struct Tally {
     pub(super) too_large: u16,
     /// How often a store was sent again with a fresh token, or a join has asked again the one that is to know this node first.
     asked_again: u8,
+    /// How it stands with asking recursively, and how often the question was passed on.
+    pub(super) recursion: Recursion,
+    pub(super) hops: u8,
 }
 
 /// The most stores of one operation that are sent again with a fresh token.
@@ -165,6 +166,8 @@ impl Tally {
         in_the_way: None,
         too_large: 0,
         asked_again: 0,
+        recursion: Recursion::Unwanted,
+        hops: 0,
     };
 
     pub(super) fn refuse(&mut self, code: ErrorCode, detail: u64) {
@@ -207,9 +210,6 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         bootstraps_asked: 0,
         storing: false,
         widened: false,
-        recursion: Recursion::Unwanted,
-        hops: 0,
-        relayed: false,
         publish: false,
         compare: None,
         deadline: Instant::ZERO,
@@ -231,9 +231,6 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.bootstraps_asked = 0;
         self.storing = false;
         self.widened = false;
-        self.recursion = Recursion::Unwanted;
-        self.hops = 0;
-        self.relayed = false;
         self.publish = false;
         self.compare = None;
         self.deadline = now + timeout;
@@ -299,9 +296,9 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
             refusal: self.tally.refusal().map(|(code, _)| code),
             depth: best.map_or(0, |contact| self.lookup.depth_of(&contact.id)),
             closest: best.map(|contact| G::rank(&self.lookup.target(), &contact.id)),
-            hops: self.hops,
-            relayed: self.relayed,
-            fell_back: self.recursion == Recursion::FellBack,
+            hops: self.tally.hops,
+            relayed: self.tally.recursion == Recursion::Relayed,
+            fell_back: self.tally.recursion == Recursion::FellBack,
             began: self.began,
             took: self.ended.since(self.began),
         }

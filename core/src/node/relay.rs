@@ -9,12 +9,12 @@
 //!         relayed          relayed
 //! ```
 //!
-//! Each node asks the best of those its table would pass the question on to, once, and the next best if no acknowledgement comes
-//! within the timeout that its round trips suggest. With nobody left it answers for itself, without those who were silent. What
-//! an asker's own lookup keeps here is the same as what is kept for another, but for whom the answer is for.
+//! Each node asks the best of those its table would pass the question on to, twice, and the next best if no acknowledgement comes
+//! within the timeout that its round trips suggest; the first answer counts. With nobody left it answers for itself, without those who
+//! were silent, or by `Busy` where one of them was: another way leads further. What an asker's own lookup keeps here is the same as what is kept for another, but for whom the answer is for.
 //!
 //! What bounds it: a question is taken only with a valid token, so only from whom receives what is sent to its address, and is
-//! answered only there. It leaves as large as it came in, but for a token of 8 bytes, and at most [`TRIES`] times, one after the other. It is
+//! answered only there. It leaves as large as it came in, but for a token of 8 bytes, and to at most [`TRIES`] nodes. It is
 //! passed on by [`MOST_HOPS`] nodes at most, each of them nearer to the target by its own table than the one before, within [`TIME`]. Questions
 //! under way have a fixed table and take at most half of the request slots; more are answered by `Busy`. A question that comes
 //! again from the same previous node is acknowledged again, from another it has gone in a circle.
@@ -37,8 +37,9 @@ use crate::{Address, Contact, Geometry, Id, Instant, array};
 const MOST_HOPS: u8 = 32;
 /// How long a question may take at most, with all that come after it.
 const TIME: Duration = Duration::from_secs(10);
-/// How many are tried by one node.
+/// How many are tried by one node, and how often each is asked.
 const TRIES: usize = 8;
+const ATTEMPTS: u8 = 2;
 /// Tokens kept for each question that may be under way.
 const WAYS: usize = 8;
 
@@ -61,10 +62,16 @@ struct Relay<A> {
     /// How often it may be passed on from here.
     hops: u8,
     deadline: Instant,
-    /// To whom it was passed on, the last of them now.
+    /// To whom it was passed on.
     tried: Vec<Id, TRIES, u8>,
-    /// Whether the last of them was asked again with a fresh token.
-    renewed: bool,
+    /// Which of them answered, even if they refused, a bit each.
+    answered: u8,
+    /// Whether one of them had it from elsewhere, or no room for it: who comes later may know better than this node.
+    busy: bool,
+    /// How many of them may answer yet.
+    waiting: u8,
+    /// How often one of them was asked again with a fresh token.
+    renewed: u8,
     /// Whether the user is to be told that it was passed on.
     news: bool,
 }
@@ -122,14 +129,16 @@ impl<A: Address> Relay<A> {
         hops: 0,
         deadline: Instant::ZERO,
         tried: Vec::new(),
-        renewed: false,
+        answered: 0,
+        busy: false,
+        waiting: 0,
+        renewed: 0,
         news: false,
     };
 }
 
 impl<A: Address, const N: usize> Relays<A, N> {
-    pub(super) const EMPTY: Self =
-        Self { slots: [const { Relay::EMPTY }; N], tokens: [[Known { id: 0, token: Token([0; 8]) }; WAYS]; N] };
+    pub(super) const EMPTY: Self = Self { slots: [const { Relay::EMPTY }; N], tokens: [[Known { id: 0, token: Token([0; 8]) }; WAYS]; N] };
 
     pub(super) fn clear(&mut self) {
         *self = Self::EMPTY;
@@ -207,7 +216,10 @@ impl<A: Address, const N: usize> Relays<A, N> {
         relay.hops = passing.hops.min(MOST_HOPS);
         relay.deadline = deadline;
         relay.tried.clear();
-        relay.renewed = false;
+        relay.answered = 0;
+        relay.busy = false;
+        relay.waiting = 0;
+        relay.renewed = 0;
         relay.news = false;
         Some(index as u8)
     }
@@ -287,10 +299,11 @@ impl<
 
     /// Asks a lookup's question recursively, if it is to and hasn't yet.
     pub(super) fn begin_recursion(&mut self, now: Instant, slot: u8) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.recursion == Recursion::Wanted) else {
+        let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.tally.recursion == Recursion::Wanted)
+        else {
             return;
         };
-        operation.recursion = Recursion::FellBack;
+        operation.tally.recursion = Recursion::FellBack;
         let target = match operation.task {
             Task::Get => Target::Value(operation.key),
             _ => Target::Nodes(operation.lookup.target()),
@@ -308,7 +321,7 @@ impl<
             self.relays.free(index);
         }
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
-            operation.recursion = match (asked, ends_here) {
+            operation.tally.recursion = match (asked, ends_here) {
                 (true, _) => Recursion::Asking,
                 (false, true) => Recursion::Over,
                 (false, false) => Recursion::FellBack,
@@ -349,6 +362,7 @@ impl<
             Answer::Relayed { hops, found, contacts } => {
                 let (previous, key) = (relay.previous, relay.key);
                 self.relays.free(index);
+                self.requests.release(|owner| *owner == Owner::Relay { relay: index });
                 let hops = hops.saturating_add(1);
                 match previous {
                     Previous::Own { slot } => self.recursed(now, slot, from, hops, found, contacts),
@@ -360,30 +374,43 @@ impl<
                     }
                 }
             }
-            Answer::Error { code: ErrorCode::Token, .. } if !relay.renewed => {
-                relay.renewed = true;
-                if !self.ask(Owner::Relay { relay: index }, from.address, Some(from.id), Some(1)) {
+            Answer::Error { code: ErrorCode::Token, .. } if usize::from(relay.renewed) < relay.tried.len() => {
+                relay.renewed += 1;
+                if !self.ask(Owner::Relay { relay: index }, from.address, Some(from.id), Some(ATTEMPTS)) {
                     self.relay_failed(now, index);
                 }
             }
-            _ => self.relay_failed(now, index),
+            _ => {
+                let place = relay.tried.iter().position(|tried| *tried == from.id);
+                relay.answered |= place.map_or(0, |place| 1 << place);
+                relay.busy |= matches!(answer, Answer::Error { code: ErrorCode::Busy, .. });
+                self.relay_failed(now, index);
+            }
         }
         None
     }
 
-    /// The next hop does not answer, or refuses: passes the question on to another, or answers it.
+    /// The next hop does not answer, or refuses: another may.
     pub(super) fn relay_failed(&mut self, now: Instant, index: u8) {
+        if let Some(relay) = self.relays.get_mut(index) {
+            relay.waiting = relay.waiting.saturating_sub(1);
+        }
+        self.relay_slow(now, index);
+    }
+
+    /// The next hop has not answered yet: passes the question on to another. If nobody is left or waited for, answers it.
+    pub(super) fn relay_slow(&mut self, now: Instant, index: u8) {
         if self.pass_on(now, index) {
             return;
         }
-        let Some(relay) = self.relays.get_mut(index) else {
+        let Some(relay) = self.relays.get_mut(index).filter(|relay| relay.waiting == 0) else {
             return;
         };
         relay.stage = Stage::Last;
         if let Previous::Own { slot } = relay.previous {
             self.relays.free(index);
             if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
-                operation.recursion = Recursion::FellBack;
+                operation.tally.recursion = Recursion::FellBack;
             }
             self.requests_freed = true;
         }
@@ -399,8 +426,15 @@ impl<
             let relay = self.relays.slots.get(index)?;
             let len = match relay.previous {
                 Previous::Own { .. } => None,
+                Previous::Hop(hop) if relay.busy => {
+                    let answer = Answer::Error { code: ErrorCode::Busy, detail: 0 };
+                    self.encode_to(now, &hop, answer, buf).map(|len| Transmit { to: hop.contact.address, len })
+                }
                 Previous::Hop(hop) => {
-                    let len = self.encode_last(now, &hop, Target::Nodes(relay.key.id), &relay.tried, buf);
+                    let answered = |place: usize| relay.answered >> place & 1 == 1;
+                    let silent = relay.tried.iter().enumerate().filter(|(place, _)| !answered(*place)).map(|(_, id)| *id);
+                    let silent: Vec<Id, TRIES> = silent.collect();
+                    let len = self.encode_last(now, &hop, Target::Nodes(relay.key.id), &silent, buf);
                     len.map(|len| Transmit { to: hop.contact.address, len })
                 }
             };
@@ -436,8 +470,15 @@ impl<
         let Some(relay) = self.relays.get_mut(index) else {
             return false;
         };
-        relay.renewed = false;
-        relay.tried.push(next.id).is_ok() && self.ask(Owner::Relay { relay: index }, next.address, Some(next.id), Some(1))
+        if relay.tried.push(next.id).is_err() {
+            return false;
+        }
+        relay.waiting += 1;
+        let asked = self.ask(Owner::Relay { relay: index }, next.address, Some(next.id), Some(ATTEMPTS));
+        if let Some(relay) = self.relays.get_mut(index).filter(|_| !asked) {
+            relay.waiting -= 1;
+        }
+        asked
     }
 
     /// The best to pass a question on to.
@@ -510,10 +551,12 @@ impl<
         let found = found.filter(|(record, _)| wire::relayed_len(Some(record)) <= room);
         let beside = wire::relayed_len(found.as_ref().map(|(record, _)| record));
         let contacts = Contacts::fitting(contacts, (room + 1).saturating_sub(beside));
-        let header = self.header(hop.transaction);
+        self.encode_to(now, hop, Answer::Relayed { hops, found, contacts }, buf.get_mut(..room)?)
+    }
+
+    fn encode_to(&self, now: Instant, hop: &Hop<R::Address>, answer: Answer<'_, R::Address>, buf: &mut [u8]) -> Option<usize> {
         let token = self.tokens.make(now, &hop.contact.address, &hop.contact.id);
-        let body = Body::Answer { token, answer: Answer::Relayed { hops, found, contacts } };
-        wire::encode(&Message { header, body }, buf.get_mut(..room)?).ok()
+        wire::encode(&Message { header: self.header(hop.transaction), body: Body::Answer { token, answer } }, buf).ok()
     }
 
     /// The answer to an operation's question came back: a record that holds ends it, and so do nodes where nodes were looked for; otherwise those
@@ -530,12 +573,11 @@ impl<
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return;
         };
-        operation.recursion = Recursion::Over;
-        operation.hops = hops;
+        operation.tally.hops = hops;
         operation.tally.asked = operation.tally.asked.saturating_add(1);
         operation.tally.answered = operation.tally.answered.saturating_add(1);
         let finds_nodes = operation.task == Task::FindNode;
-        operation.relayed = finds_nodes;
+        operation.tally.recursion = if finds_nodes { Recursion::Relayed } else { Recursion::Over };
         operation.lookup.insert(from);
         if finds_nodes {
             operation.lookup.answered(&from.id, None);
@@ -561,18 +603,17 @@ impl<
         let before = self.operations.get(usize::from(slot)).and_then(|operation| operation.best(now));
         let nobody = self.table.own();
         self.value_found(now, slot, &nobody, record, lifetime);
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.task == Task::Get) {
-            operation.relayed = operation.best(now).map(|best| best.digest) != before.map(|best| best.digest);
+        let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.task == Task::Get) else {
+            return;
+        };
+        if operation.best(now).map(|best| best.digest) != before.map(|best| best.digest) {
+            operation.tally.recursion = Recursion::Relayed;
         }
     }
 }
 
 const fn hop<A: Address>(asked: &Asked<'_, A>) -> Hop<A> {
-    Hop {
-        contact: Contact { id: asked.header.sender, address: asked.from },
-        transaction: asked.header.transaction,
-        largest: asked.largest,
-    }
+    Hop { contact: Contact { id: asked.header.sender, address: asked.from }, transaction: asked.header.transaction, largest: asked.largest }
 }
 
 /// Where the token of a node is kept, and as what.

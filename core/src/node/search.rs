@@ -86,13 +86,13 @@ impl<
         let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
             return false;
         };
-        let suffices = operation.key.kind == Kind::Immutable || operation.relayed;
+        let suffices = operation.key.kind == Kind::Immutable || operation.tally.recursion == Recursion::Relayed;
         if operation.task == Task::Get && suffices && operation.best(now).is_some() {
             return true;
         }
-        match operation.recursion {
+        match operation.tally.recursion {
             Recursion::Asking => return false,
-            Recursion::Over if operation.relayed => return true,
+            Recursion::Relayed => return true,
             _ => {}
         }
         while operation.fetching.is_none() {
@@ -145,7 +145,10 @@ impl<
         }
         let found = operation.lookup.closest();
         let stores = matches!(operation.task, Task::Put | Task::Republish | Task::Tend)
-            || (operation.task == Task::Get && operation.key.kind != Kind::Immutable && operation.best(now).is_some() && !operation.relayed);
+            || (operation.task == Task::Get
+                && operation.key.kind != Kind::Immutable
+                && operation.best(now).is_some()
+                && operation.tally.recursion != Recursion::Relayed);
         let looks_in_vain = operation.task == Task::Get && operation.best(now).is_none();
         let full = found.len() >= usize::from(self.config.table.k);
         let farthest = found.iter().last().map(|contact| R::Geometry::rank(&operation.lookup.target(), &contact.id));

@@ -107,7 +107,13 @@ impl<
         Some(Transmit { to: from, len })
     }
 
-    pub(super) fn reply(&self, asked: &Asked<'_, R::Address>, token: Token, answer: Answer<'_, R::Address>, buf: &mut [u8]) -> Option<usize> {
+    pub(super) fn reply(
+        &self,
+        asked: &Asked<'_, R::Address>,
+        token: Token,
+        answer: Answer<'_, R::Address>,
+        buf: &mut [u8],
+    ) -> Option<usize> {
         let header = self.header(asked.header.transaction);
         wire::encode(&Message { header, body: Body::Answer { token, answer } }, buf).ok()
     }

@@ -77,7 +77,7 @@ impl<
         let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::FindNode, target, options.timeout);
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
-            operation.recursion = options.mode.into();
+            operation.tally.recursion = options.mode.into();
         }
         self.drive(now);
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
@@ -102,7 +102,7 @@ impl<
         };
         operation.key = key;
         operation.buffer = Some(buffer);
-        operation.recursion = options.mode.into();
+        operation.tally.recursion = options.mode.into();
         filled.take();
         if let Some(held) = held.and_then(|held| self.store.get(held)) {
             operation.set_best(now, held.version(now));
@@ -150,7 +150,7 @@ impl<
         if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
             operation.key = key;
             operation.publish = options.publish;
-            operation.recursion = options.mode.into();
+            operation.tally.recursion = options.mode.into();
             operation.compare = options.compare;
             operation.set_best(now, record.version());
         }

@@ -5,7 +5,9 @@ use core::fmt;
 use serde::Deserialize;
 
 use super::fixed::{Answering, Asking, Head, Length, Number, Passed, Passing, Refusal, Seconds, Terms, Which};
-use super::{Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, NODES, Observed, Question, Request, Target, Token};
+use super::{
+    Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, NODES, Observed, Question, Request, Target, Token,
+};
 use super::{Transaction, VERSION, can_be, is_unknown, kind, record_kind};
 use crate::record::{Key, Kind, Proof, Record, RecordError};
 use crate::{Address, Id};

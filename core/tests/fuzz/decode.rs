@@ -27,7 +27,7 @@ fn contacts<'a, A: Address>(message: &Message<'a, A>) -> Contacts<'a, A> {
     match message.body {
         Body::Answer { answer: Answer::Nodes { contacts }, .. }
         | Body::Answer { answer: Answer::Value { contacts, .. }, .. }
-        | Body::Answer { answer: Answer::Held { contacts, .. }, .. } => contacts,
+        | Body::Answer { answer: Answer::Held { contacts, .. } | Answer::Relayed { contacts, .. }, .. } => contacts,
         _ => Contacts::EMPTY,
     }
 }

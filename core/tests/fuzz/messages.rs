@@ -35,7 +35,7 @@ impl History<'_> {
                 compare: self.input.once_in(8).then(|| number(&mut self.input)),
                 handover: self.input.once_in(4),
             },
-            _ => Request::Unknown { kind: 5 + self.input.byte() % 100, payload: self.input.bytes(5) },
+            _ => Request::Unknown { kind: 6 + self.input.byte() % 100, payload: self.input.bytes(5) },
         };
         let unknown = matches!(request, Request::Unknown { .. });
         let padding = if unknown { 0 } else { self.input.pick(&[0, 60, 122, 1_000]) };

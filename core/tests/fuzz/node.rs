@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use input::Input;
 use kadlet::routing::State;
 use kadlet::wire::{self, Answer, Body, Header, Message, Request, Token, Transaction};
-use kadlet::{Config, Contact, Done, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Node};
+use kadlet::{Config, Contact, Done, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Mode, Node};
 use kadlet::{Options, Outcome, PutError, Query, Routing, Stats, Store};
 use peers::{OWN, config, id_near, number, peer};
 use record::{Parts, VERIFY};
@@ -405,7 +405,7 @@ impl<'a> History<'a> {
                 assert!(record.check().is_ok() && record.verify(VERIFY) && self.supports(record.kind()));
                 About::Store
             }
-            Request::Unknown { .. } => panic!("every question is known"),
+            Request::Relay { .. } | Request::Unknown { .. } => panic!("it knows all kinds that it sends, and passes nothing on"),
         };
         if self.asked.insert((to, header.transaction.0)) && matches!(about, About::Presence) {
             self.accounts.entry(to).or_default().pings += 1;
@@ -422,7 +422,7 @@ impl<'a> History<'a> {
                     ended(&done, &mut self.operations, &self.config);
                     self.over.push(done.query);
                 }
-                Some(Event::OwnIdSeen { .. } | Event::Superseded { .. }) => {}
+                Some(Event::OwnIdSeen { .. } | Event::Superseded { .. } | Event::PassedOn { .. }) => {}
             }
         }
         panic!("events without end");
@@ -498,6 +498,7 @@ impl<'a> History<'a> {
 
     fn options(&mut self) -> Options {
         Options {
+            mode: if self.input.once_in(4) { Mode::Recursive } else { Mode::Iterative },
             timeout: self.input.pick(&[Duration::from_secs(30), Duration::from_millis(1), Duration::ZERO, Duration::MAX]),
             lifetime: self.input.pick(&[Duration::from_secs(86_400), Duration::from_secs(2), Duration::ZERO, Duration::MAX]),
             publish: self.input.once_in(2),

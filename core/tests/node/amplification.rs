@@ -5,7 +5,9 @@ use core::time::Duration;
 use std::collections::HashMap;
 
 use kadlet::record::{Proof, Version};
-use kadlet::wire::{Body, Features, Header, MAX_DATAGRAM, MIN_DATAGRAM, Message, Request, SEAL, Token, Transaction, encoded_len};
+use kadlet::wire::{
+    Body, Features, Header, MAX_DATAGRAM, MIN_DATAGRAM, Message, Question, Request, SEAL, Target, Token, Transaction, encoded_len,
+};
 use kadlet::{
     Address, Config, Contact, FixedStore, Id, Instant, Kademlia, Key, Machine, Node, Record, Routing, Store, routing, store::Notes,
 };
@@ -162,12 +164,17 @@ fn requests() -> Vec<Request<'static>> {
             requests.push(Request::Store { record, lifetime: 60, compare, handover });
         }
     }
-    for kind in [0, 5, 6, 0x7F] {
+    for kind in [0, 6, 7, 0x7F] {
         for payload in [&[][..], &[7; 200]] {
             requests.push(Request::Unknown { kind, payload });
         }
     }
     requests.push(Request::Unknown { kind: 3, payload: &[9] });
+    requests.push(Request::Unknown { kind: 5, payload: &[9] });
+    let question = Question([3; 8]);
+    for target in [Target::Nodes(Id::from_bytes([9; 20])), Target::Value(Key::plain(b"unknown"))] {
+        requests.push(Request::Relay { question, target, hops: 9, time: 9_000 });
+    }
     requests
 }
 

@@ -79,7 +79,7 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
     let contacts = Contacts::new(&parts.contacts);
     let ask = |request| Body::Request { largest: size, token: parts.flag.then_some(token), request, padding: parts.padding };
     let answer = |answer| Body::Answer { token, answer };
-    let body = match parts.shape % 12 {
+    let body = match parts.shape % 15 {
         0 => ask(Request::Ping),
         1 => ask(Request::FindNode { target: id }),
         2 => {
@@ -96,6 +96,13 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
         7 => answer(Answer::Value { record: record(parts), lifetime, contacts }),
         8 => answer(Answer::Held { version, size, contacts }),
         9 => answer(Answer::Stored { lifetime }),
+        11 => answer(Answer::Accepted),
+        12 => answer(Answer::Relayed { hops: parts.tag, found: parts.flag.then(|| (record(parts), lifetime)), contacts }),
+        13 => {
+            let kind = [Kind::Plain, Kind::Immutable, Kind::Signed][usize::from(parts.tag) % 3];
+            let target = if parts.flag { Target::Nodes(id) } else { Target::Value(Key { kind, id }) };
+            ask(Request::Relay { question: Question(parts.short), target, hops: parts.tag, time: size })
+        }
         10 => answer(Answer::Error { code: ErrorCode::Outdated, detail: number }),
         _ => answer(Answer::Error { code: ErrorCode::Other(parts.tag), detail: number }),
     };
@@ -105,13 +112,18 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
 /// What `encode` must say of a message, written down once more, from the documentation.
 fn refusal(message: &Message<'_, SocketAddr>) -> Option<EncodeError> {
     match message.body {
-        Body::Request { request: Request::Store { record, .. }, .. } | Body::Answer { answer: Answer::Value { record, .. }, .. }
+        Body::Request { request: Request::Store { record, .. }, .. }
+        | Body::Answer { answer: Answer::Value { record, .. } | Answer::Relayed { found: Some((record, _)), .. }, .. }
             if record.check().is_err() =>
         {
             record.check().err().map(EncodeError::Record)
         }
         Body::Request { request: Request::Unknown { kind, payload }, .. }
-            if kind > 127 || kind == 1 || kind == 2 || (kind == 3 || kind == 4) && matches!(payload.first(), None | Some(0..=2)) =>
+            if kind > 127
+                || kind == 1
+                || kind == 2
+                || (kind == 3 || kind == 4) && matches!(payload.first(), None | Some(0..=2))
+                || kind == 5 && matches!(payload.first(), None | Some(0..=2 | 0xFF)) =>
         {
             Some(EncodeError::KnownKind(kind))
         }
@@ -159,7 +171,7 @@ proptest! {
     #[test]
     fn a_message_cut_anywhere_is_refused(mut parts in parts(), cut in any::<proptest::sample::Index>()) {
         parts.padding = 0;
-        parts.shape = if parts.shape % 12 == 4 { 0 } else { parts.shape };
+        parts.shape = if parts.shape % 15 == 4 { 0 } else { parts.shape };
         if let Ok(bytes) = encoded(&message(&parts)) {
             prop_assert_eq!(decode::<SocketAddr>(&bytes[..cut.index(bytes.len())]), Err(DecodeError::Truncated));
         }
@@ -230,7 +242,7 @@ fn the_examples_cut_at_every_length_are_refused() {
 #[test]
 fn what_follows_an_answer_is_trailing_and_what_follows_a_request_is_padding() {
     for (title, mut bytes) in spec::examples() {
-        let (is_answer, is_known) = (bytes[12] >= 0x80, bytes[12] != 5);
+        let (is_answer, is_known) = (bytes[12] >= 0x80, bytes[12] != 6);
         bytes.push(0);
         let zero = decode::<SocketAddr>(&bytes).err();
         assert_eq!(zero, is_answer.then_some(DecodeError::Trailing), "{title}");
@@ -299,7 +311,7 @@ fn bounds_hold_for_what_arrives() {
 fn an_unknown_kind_of_request_is_kept_whole_and_one_of_answer_is_refused() {
     for (title, mut bytes) in spec::examples() {
         let is_answer = bytes[12] >= 0x80;
-        for kind in (0..=0xFF_u8).filter(|kind| (*kind >= 0x80) == is_answer && !matches!(kind, 1..=4 | 0x81..=0x85 | 0xFF)) {
+        for kind in (0..=0xFF_u8).filter(|kind| (*kind >= 0x80) == is_answer && !matches!(kind, 1..=5 | 0x81..=0x87 | 0xFF)) {
             bytes[12] = kind;
             let decoded = decode::<SocketAddr>(&bytes);
             if is_answer {
@@ -317,7 +329,7 @@ fn an_unknown_kind_of_request_is_kept_whole_and_one_of_answer_is_refused() {
 
 #[test]
 fn a_kind_of_record_to_come_is_an_unknown_request() {
-    for (title, at) in [("find_value plain", 46), ("store plain", 46)] {
+    for (title, at) in [("find_value plain", 46), ("store plain", 46), ("relay", 46)] {
         let mut bytes = spec::examples().into_iter().find(|(name, _)| *name == title).unwrap().1;
         bytes[at] = 3;
         let message = decode::<SocketAddr>(&bytes).unwrap();

@@ -69,7 +69,10 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
     let world_again = Request::FindValue { key: world.key(), have: Some(world.version()) };
     let hand_over = Request::Store { record: plain, lifetime: 86_400, compare: None, handover: true };
     let swap = Request::Store { record: signed, lifetime: 3_600, compare: Some(2), handover: false };
-    let unknown = Request::Unknown { kind: 5, payload: &[0xDE, 0xAD, 0xBE, 0xEF] };
+    let unknown = Request::Unknown { kind: 6, payload: &[0xDE, 0xAD, 0xBE, 0xEF] };
+    let sought = Target::Value(Key { kind: kadlet::Kind::Plain, id: target });
+    let question = Question([0xD0, 0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0xD6, 0xD7]);
+    let relay = Request::Relay { question, target: sought, hops: 32, time: 10_000 };
     let held = Version { number: 3, digest: 0x0123_4567_89AB_CDEF };
     let meant = [
         ("ping", ask(1_208, None, Request::Ping, 0)),
@@ -79,11 +82,14 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
         ("store plain", ask(1_208, Some(TOKEN), hand_over, 0)),
         ("store signed", ask(1_208, Some(TOKEN), swap, 0)),
         ("unknown request", ask(1_208, None, unknown, 0)),
+        ("relay", ask(1_208, Some(TOKEN), relay, 0)),
         ("pong", answer(Answer::Pong { observed: Observed::new("198.51.100.9:4242".parse().unwrap()) })),
         ("nodes", answer(Answer::Nodes { contacts: Contacts::new(&contacts) })),
         ("value", answer(Answer::Value { record: world, lifetime: 60, contacts: Contacts::new(&contacts[..1]) })),
         ("held", answer(Answer::Held { version: held, size: 1_152, contacts: Contacts::EMPTY })),
         ("stored", answer(Answer::Stored { lifetime: 86_400 })),
+        ("accepted", answer(Answer::Accepted)),
+        ("relayed", answer(Answer::Relayed { hops: 2, found: Some((world, 60)), contacts: Contacts::new(&contacts[..1]) })),
         ("error", answer(Answer::Error { code: ErrorCode::TooLarge, detail: 1_000 })),
     ];
 
@@ -159,6 +165,12 @@ fn the_table_of_sizes_is_what_encode_writes() {
         row("held, IPv4", 59, |n| held(&v4[..n])),
         row("held, IPv6", 59, |n| held(&v6[..n])),
         row("stored", 0, |_| back(Answer::Stored { lifetime: 0 })),
+        row("relay", 0, |_| of(Request::Relay { question: Question([0; 8]), target: Target::Nodes(Id::ZERO), hops: 0, time: 0 })),
+        row("accepted", 0, |_| back(Answer::Accepted)),
+        row("relayed, no record, IPv4", 60, |n| back(Answer::Relayed { hops: 0, found: None, contacts: Contacts::new(&v4[..n]) })),
+        row("relayed, signed, no contacts", 1_000, |n| {
+            back(Answer::Relayed { hops: 0, found: Some((signed(n), 0)), contacts: Contacts::EMPTY })
+        }),
         row("error", 0, |_| back(Answer::Error { code: ErrorCode::Full, detail: 0 })),
     ]
     .join("\n");

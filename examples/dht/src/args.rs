@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use kadlet::Id;
+use kadlet::{Id, Mode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit};
@@ -133,6 +133,28 @@ pub(crate) struct Way {
     /// Where to send from: a free port of the bootstrap's family unless given.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<Place>,
+    /// How the nodes are found.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) lookup: Lookup,
+}
+
+/// How nodes are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lookup {
+    /// Ask a few at a time, and get nearer by what they say.
+    #[default]
+    Iterative,
+    /// Have each node pass the question on to the best that it knows.
+    Recursive,
+}
+
+impl From<Lookup> for Mode {
+    fn from(lookup: Lookup) -> Self {
+        match lookup {
+            Lookup::Iterative => Self::Iterative,
+            Lookup::Recursive => Self::Recursive,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -223,6 +245,9 @@ pub(crate) struct Demo {
     /// How many nodes to run.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=1000))]
     pub(crate) nodes: u16,
+    /// How the nodes are found.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) lookup: Lookup,
 }
 
 /// An address as it was written: `IP:PORT` or `HOST:PORT`. Names are looked up when they are needed, not before.

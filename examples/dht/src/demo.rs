@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use kadlet::{Contact, Done, Geometry, Id, Key, Machine, Options, Outcome, Progress, Query, Record, Report, Store};
+use kadlet::{Contact, Done, Geometry, Id, Key, Machine, Mode, Options, Outcome, Progress, Query, Record, Report, Store};
 use serde_json::{Value, json};
 
 use crate::args::{Common, Demo};
@@ -24,12 +24,13 @@ pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Resul
     let (name, value) = (args.key.as_encoded_bytes(), args.value.as_encoded_bytes());
     check(value.len(), 0)?;
     let key = Key::plain(name);
-    let tale = Tale { out: *out, key };
+    let tale = Tale { out: *out, key, mode: args.lookup.into() };
     let mut swarm = Swarm::<R>::start(&places(args, &key.id)?, config(common), common.timeout)?;
 
     tale.introduce(&swarm)?;
     join(&mut swarm, &tale)?;
     let holders = put(&mut swarm, &tale, &args.key.to_string_lossy(), &Record::plain(name, value))?;
+    swarm.passed_on = (tale.mode == Mode::Recursive).then(Vec::new);
     let read = get(&mut swarm, &tale, &holders)?;
     if read != value {
         return Err(Error::new(Exit::NotFound, "the value that was read back is not the one that was put"));
@@ -88,7 +89,7 @@ fn put<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, name: &str, record: &Record<
     let id = tale.key.id;
     let text = format!("\nThe local node puts {name:?}, whose id is {id}:");
     tale.say(&text, || json!({ "step": "put", "key": name, "id": id.to_string() }))?;
-    let options = Options { publish: false, ..Options::DEFAULT };
+    let options = Options { publish: false, mode: tale.mode, ..Options::DEFAULT };
     let query = swarm.command(LOCAL, |machine, now| machine.put(now, record, &options));
     let query = query.map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     let stored = tale.follow(swarm, LOCAL, query, PUT, |done| match done.outcome {
@@ -113,13 +114,33 @@ fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result
     let node = contact(swarm, reader);
     let text = format!("\nAnother node, {} with id {}, gets it:", node.address, node.id);
     tale.say(&text, || json!({ "step": "get", "node": NodeObject::from(&node) }))?;
-    let query = swarm.command(reader, |machine, now| machine.get(now, tale.key, &Options::DEFAULT));
+    let options = Options { mode: tale.mode, ..Options::DEFAULT };
+    let query = swarm.command(reader, |machine, now| machine.get(now, tale.key, &options));
     let query = query.map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     let got = tale.follow(swarm, reader, query, GET, |done| match done.outcome {
         Outcome::Value { record, holders, .. } => Ok((record.value.to_vec(), holders.iter().collect::<Vec<_>>(), done.report)),
         _ => Err(failed("the value was not found", &done.report)),
     })?;
     let (value, holders, report) = got?;
+    for (hop, (from, to)) in (1..).zip(swarm.passed_on.take().unwrap_or_default()) {
+        let (from, to) = (
+            contact(swarm, from),
+            swarm.nodes.iter().map(|node| Contact { id: node.machine().id(), address: node.local_addr() }).find(|node| node.id == to),
+        );
+        let Some(to) = to else { continue };
+        let text = format!(
+            "  question {hop}: {} asks {}, at distance {}",
+            from.address,
+            to.address,
+            power(&R::Geometry::rank(&tale.key.id, &to.id))
+        );
+        tale.say(&text, || json!({ "step": "hop", "from": NodeObject::from(&from), "to": NodeObject::from(&to) }))?;
+    }
+    if report.relayed {
+        let text = format!("  the value comes back the way the question went, over {} hops; its {} bytes are:", report.hops, value.len());
+        tale.say(&text, || json!({ "step": "found", "hops": report.hops }))?;
+        return Ok(value);
+    }
     let text = format!("  found at {} ({}); its {} bytes are:", nodes(holders.len()), account(&report), value.len());
     tale.say(&text, || json!({ "step": "found", "holders": objects(&holders), "asked": report.asked, "answered": report.answered }))?;
     Ok(value)
@@ -129,6 +150,7 @@ fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result
 struct Tale {
     out: Output,
     key: Key,
+    mode: Mode,
 }
 
 impl Tale {

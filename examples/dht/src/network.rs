@@ -8,15 +8,15 @@ use std::thread;
 use std::time::Instant;
 
 use kadlet::wire::ErrorCode;
-use kadlet::{Config, Contact, Failure, FindError, Geometry, HashStore, Id, Options, Report, Routing};
+use kadlet::{Config, Contact, Failure, FindError, Geometry, HashStore, Id, Mode, Options, Report, Routing};
 use kadlet_udp::{Driver, Handle, Server};
 
 use crate::args::{BOOTSTRAPS, Common, Place, Way, bootstraps};
 use crate::error::{Error, Exit};
 use crate::watch::Watch;
 
-/// The tool's node: 16 operations at once.
-pub(crate) type Node<R> = kadlet::Node<R, HashStore, 16, 24, 16, 64, 256, BOOTSTRAPS>;
+/// The tool's node: 16 operations at once, and 16 questions passed on.
+pub(crate) type Node<R> = kadlet::Node<R, HashStore, 16, 24, 16, 64, 256, BOOTSTRAPS, 16>;
 
 /// A table of the tool's nodes, of whichever geometry.
 pub(crate) trait Table: Routing<Address = SocketAddr> + Send + 'static {}
@@ -35,6 +35,7 @@ pub(crate) struct Client<R: Table> {
     server: Server<Node<R>>,
     watch: Watch,
     deadline: Instant,
+    mode: Mode,
 }
 
 impl<R: Table> Client<R> {
@@ -43,13 +44,13 @@ impl<R: Table> Client<R> {
         let config = Config { serve: false, ..config(common) };
         let driver = bind(&listening(listen, peers)?, config, None)?;
         let server = Server::start(driver).map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
-        Ok(Self { server, watch: Watch::new(common.verbose), deadline: Instant::now() + common.timeout })
+        Ok(Self { server, watch: Watch::new(common.verbose), deadline: Instant::now() + common.timeout, mode: Mode::Iterative })
     }
 
     /// A client that knows its way.
     pub(crate) fn join(way: &Way, common: &Common) -> Result<Self, Error> {
         let peers = bootstraps(&way.bootstrap)?;
-        let client = Self::open(way.listen.as_ref(), &peers, common)?;
+        let client = Self { mode: way.lookup.into(), ..Self::open(way.listen.as_ref(), &peers, common)? };
         client.watch.begin("looking for the network");
         let peers = client.reachable(&peers)?;
         if let Err(trouble) = client.bootstrap(peers.clone()) {
@@ -63,7 +64,7 @@ impl<R: Table> Client<R> {
 
     /// The operations, with a time limit of what is left of the command's.
     pub(crate) fn options(&self) -> Options {
-        Options { timeout: self.left(), publish: false, ..Options::DEFAULT }
+        Options { timeout: self.left(), publish: false, mode: self.mode, ..Options::DEFAULT }
     }
 
     /// Those of the peers that can be sent to.
@@ -204,6 +205,12 @@ pub(crate) fn account(report: &Report) -> String {
     match report.refusal {
         Some(code) if report.refused > 0 => words += &format!(", {} refused ({code:?})", report.refused),
         _ => {}
+    }
+    if report.hops > 0 {
+        words += &format!(", over {} hops", report.hops);
+    }
+    if report.fell_back {
+        words += ", iteratively, as the recursive question was not answered";
     }
     words + &format!(", in {:.0?}", report.took)
 }

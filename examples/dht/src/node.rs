@@ -159,6 +159,7 @@ fn report(event: &Event<'_, SocketAddr>, verbose: bool, doubles: &mut u32) {
             );
         }
         Event::Superseded { key } => eprintln!("a newer record than the one published here was met under id {}", key.id),
+        Event::PassedOn { .. } => {}
         Event::Done(done) => match done.outcome {
             Outcome::Joined { neighbours } if verbose => {
                 eprintln!("joined the network: {}", account(&done.report));

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
-use kadlet::{Config, Done, Id, Machine, Progress, Query};
+use kadlet::{Config, Done, Event, Id, Machine, Progress, Query};
 use kadlet_udp::{Buffers, Driver};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
@@ -22,6 +22,8 @@ pub(crate) struct Swarm<R: Table> {
     events: Events,
     buffers: Buffers,
     deadline: Instant,
+    /// Which node passed a question on to whom, if that is to be noted: other events are lost then, but for the end that is waited for.
+    pub(crate) passed_on: Option<Vec<(usize, Id)>>,
 }
 
 impl<R: Table> Swarm<R> {
@@ -37,7 +39,7 @@ impl<R: Table> Swarm<R> {
             sockets.push(socket);
         }
         let deadline = Instant::now() + limit;
-        Ok(Self { nodes, _sockets: sockets, poll, events: Events::with_capacity(1024), buffers: Buffers::new(), deadline })
+        Ok(Self { nodes, _sockets: sockets, poll, events: Events::with_capacity(1024), buffers: Buffers::new(), deadline, passed_on: None })
     }
 
     /// Gives one node a command.
@@ -61,10 +63,25 @@ impl<R: Table> Swarm<R> {
             if let Some(progress) = self.nodes[node].machine().progress(query) {
                 look(progress)?;
             }
+            self.note_passed_on(node, query);
             if let Some(done) = self.nodes[node].machine_mut().take(query) {
                 return Ok(end(done));
             }
             self.turn()?;
+        }
+    }
+
+    fn note_passed_on(&mut self, busy: usize, query: Query) {
+        let Some(passed_on) = &mut self.passed_on else {
+            return;
+        };
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            let ended = index == busy && node.machine().progress(query).is_none();
+            while let Some(event) = (!ended).then(|| node.machine_mut().poll_event()).flatten() {
+                if let Event::PassedOn { to, .. } = event {
+                    passed_on.push((index, to));
+                }
+            }
         }
     }
 

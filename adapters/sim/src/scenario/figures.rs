@@ -20,6 +20,8 @@ pub struct Figures {
     pub depth_mean: f64,
     /// The most such steps.
     pub depth_max: u8,
+    /// The part of the recursive lookups that went on iteratively.
+    pub fell_back: f64,
     /// Requests of one lookup, repeats not counted.
     pub rpcs_mean: f64,
     /// Datagrams of one lookup, answers and repeats included.
@@ -67,6 +69,7 @@ pub(super) struct Tally {
     right: u64,
     depth: u64,
     depth_max: u8,
+    fell_back: u64,
     asked: u64,
     timed_out: u64,
     latencies: Vec<Duration>,
@@ -76,8 +79,10 @@ impl Tally {
     pub(super) fn add(&mut self, report: &Report, right: bool) {
         self.lookups += 1;
         self.right += u64::from(right);
-        self.depth += u64::from(report.depth);
-        self.depth_max = self.depth_max.max(report.depth);
+        let depth = if report.hops > 0 { report.hops } else { report.depth };
+        self.depth += u64::from(depth);
+        self.depth_max = self.depth_max.max(depth);
+        self.fell_back += u64::from(report.fell_back);
         self.asked += u64::from(report.asked);
         self.timed_out += u64::from(report.timed_out);
         self.latencies.push(report.took);
@@ -101,6 +106,7 @@ impl Tally {
             wrong: self.lookups - self.right,
             depth_mean: of_lookups(self.depth),
             depth_max: self.depth_max,
+            fell_back: of_lookups(self.fell_back),
             rpcs_mean: of_lookups(self.asked),
             datagrams_mean: of_lookups(counts.test_datagrams),
             timeouts_mean: of_lookups(self.timed_out),

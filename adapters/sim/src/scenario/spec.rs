@@ -42,6 +42,8 @@ pub enum Scenario {
 pub enum Mode {
     /// The asker asks everybody itself, alpha at a time.
     Iterative,
+    /// Each node passes the question on to the best that it knows.
+    Recursive,
 }
 
 /// Which geometry the network has.
@@ -74,6 +76,8 @@ pub struct Spec {
     pub scenario: Scenario,
     /// To a network of which geometry.
     pub geometry: Geometry,
+    /// How lookups go.
+    pub lookup: Mode,
     /// How many nodes there are: at least 2.
     pub nodes: u32,
     /// How many contacts a bucket has, and how many replicas a record: 1 to 32.
@@ -107,6 +111,7 @@ impl Spec {
         Self {
             scenario,
             geometry: Geometry::Kademlia,
+            lookup: Mode::Iterative,
             nodes: 1_000,
             k: 8,
             alpha: 3,
@@ -138,6 +143,11 @@ impl Spec {
             (self.lookups >= 1, "lookups", "at least 1 lookup is needed to measure anything"),
             (part(self.dead), "dead", "the dead are a part of the nodes: from 0 to below 1"),
             (self.survivors() >= 2, "dead", "at least 2 nodes must survive"),
+            (
+                self.lookup == Mode::Iterative || self.nodes <= MOST_WITH_RECORDS,
+                "lookup",
+                "at most 200,000 nodes where questions are passed on",
+            ),
             (part(self.loss), "loss", "what is lost is a part of the datagrams: from 0 to below 1"),
             (self.session >= Duration::from_secs(1), "session", "the median session is at least 1 second"),
             (self.minutes.is_none_or(|minutes| minutes > 0.0 && minutes <= 10_000.0), "minutes", "it is more than 0 and up to 10,000"),

@@ -51,6 +51,10 @@ impl<'a, M: Make> Stage<'a, M> {
         if spec.nodes > super::spec::MOST_WITH_RECORDS {
             network.room = crate::Room::NONE;
         }
+        network.lookup = match spec.lookup {
+            super::Mode::Iterative => kadlet::Mode::Iterative,
+            super::Mode::Recursive => kadlet::Mode::Recursive,
+        };
         let now = network.now();
         Self {
             network,
@@ -211,7 +215,7 @@ impl<'a, M: Make> Stage<'a, M> {
 
     /// Puts a plain record under a name at a node.
     pub(super) fn put(&mut self, address: u32, name: &[u8], value: &[u8], publish: bool) -> Option<Operation> {
-        let options = Options { publish, ..Options::DEFAULT };
+        let options = Options { publish, mode: self.network.lookup, ..Options::DEFAULT };
         self.network.put(address, &Record::plain(name, value), &options).ok()
     }
 

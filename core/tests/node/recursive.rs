@@ -1,0 +1,278 @@
+//! Recursive lookups: questions that nodes pass on, whatever the geometry, and what a hostile one may cause.
+
+use core::net::SocketAddrV4;
+use core::time::Duration;
+
+use kadlet::wire::{Answer, Body, Contacts, ErrorCode, Features, Question, Request, Target, Token};
+use kadlet::{
+    Chord, Config, FixedStore, Geometry, Id, Kademlia, Key, Machine, Mode, Node, Options, Outcome, Pastry, Record, Report, Routing,
+};
+
+use crate::by_hand::{NOW, Peer, at, decode, deliver, id, sent, transaction_of};
+use crate::net::{Net, config};
+
+/// A node that passes up to four questions on.
+type Relaying<R> = Node<R, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, 4>;
+type Of<R> = Net<Relaying<R>>;
+type Relay4 = Relaying<Kademlia<SocketAddrV4, 128>>;
+
+fn recursive() -> Options {
+    Options { mode: Mode::Recursive, publish: false, ..Options::default() }
+}
+
+fn joined<R: Routing<Address = u16>>(seed: u64, count: usize) -> Of<R> {
+    Net::grown(seed, core::iter::repeat_n(config(), count))
+}
+
+fn find<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, target: Id) -> (Vec<u16>, Report) {
+    let now = net.now;
+    let query = net.node(from).find_node(now, target, &recursive()).unwrap();
+    net.wait(from, query, |done| match &done.outcome {
+        Outcome::Nodes(found) => (found.iter().map(|contact| contact.address).collect(), done.report),
+        other => panic!("{other:?} {:?}", done.report),
+    })
+}
+
+fn put<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, name: &[u8], value: &[u8]) -> usize {
+    let now = net.now;
+    let query = net.node(from).put(now, &Record::plain(name, value), &recursive()).unwrap();
+    net.wait(from, query, |done| match &done.outcome {
+        Outcome::Stored { holders, .. } => holders.len(),
+        other => panic!("{other:?} {:?}", done.report),
+    })
+}
+
+fn get<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, name: &[u8]) -> (Option<Vec<u8>>, Report) {
+    let now = net.now;
+    let query = net.node(from).get(now, Key::plain(name), &recursive()).unwrap();
+    net.wait(from, query, |done| match &done.outcome {
+        Outcome::Value { record, .. } => (Some(record.value.to_vec()), done.report),
+        Outcome::NotFound { .. } => (None, done.report),
+        other => panic!("{other:?} {:?}", done.report),
+    })
+}
+
+fn the_question_ends_at_the_true_closest<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(1, 60);
+    let mut farther = 0;
+    for n in 0..30_u8 {
+        let (from, target) = (1 + u16::from(n) % 60, Id::from_bytes(net.random.bytes()));
+        let mut others: Vec<u16> = (1..=60).filter(|other| *other != from).collect();
+        others.sort_by_key(|other| R::Geometry::rank(&target, &net.node(*other).id()));
+        let own = R::Geometry::rank(&target, &net.node(from).id());
+        let responsible = own < R::Geometry::rank(&target, &net.node(others[0]).id());
+        let (found, report) = find(&mut net, from, target);
+        assert_eq!(found[0], others[0], "lookup {n}: {report:?}");
+        assert!(!report.fell_back, "{report:?}");
+        assert_eq!((report.relayed, report.hops > 0), (!responsible, !responsible), "lookup {n}: {report:?}");
+        assert_eq!(report.asked == 1, !responsible, "{report:?}");
+        farther += u8::from(report.hops > 1);
+    }
+    assert!(farther > 3, "{farther} of 30 took more than one hop");
+}
+
+fn a_value_is_put_and_got_at_every_node<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(2, 40);
+    assert!(put(&mut net, 3, b"hello", b"world") >= 8);
+    let mut relayed = 0;
+    for from in 1..=40 {
+        let (value, report) = get(&mut net, from, b"hello");
+        assert_eq!(value.as_deref(), Some(&b"world"[..]), "at {from}: {report:?}");
+        relayed += u8::from(report.relayed);
+    }
+    assert!(relayed > 20, "{relayed} of 40 came the way they were asked for");
+    let large = [7; 1_000];
+    put(&mut net, 5, b"large", &large);
+    assert_eq!(get(&mut net, 33, b"large").0.as_deref(), Some(&large[..]));
+    assert_eq!(get(&mut net, 5, b"unknown").0, None);
+}
+
+fn every_get_answers_though_a_third_has_died<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(3, 48);
+    for n in 0..12_u8 {
+        put(&mut net, 1 + u16::from(n), &[n], &[n; 40]);
+    }
+    for _ in 0..16 {
+        let living = net.living();
+        let victim = living[net.random.below(living.len())];
+        net.kill(victim);
+    }
+    for n in 0..12_u8 {
+        let living = net.living();
+        let from = living[net.random.below(living.len())];
+        assert_eq!(get(&mut net, from, &[n]).0.as_deref(), Some(&[n; 40][..]), "record {n} at {from}");
+    }
+}
+
+fn a_fifth_of_the_datagrams_may_be_lost<R: Routing<Address = u16>>() {
+    let mut net = joined::<R>(4, 40);
+    put(&mut net, 3, b"hello", b"world");
+    net.loss = 200;
+    for from in 1..=20 {
+        assert_eq!(get(&mut net, from, b"hello").0.as_deref(), Some(&b"world"[..]), "at {from}");
+    }
+}
+
+macro_rules! for_each_geometry {
+    ($($test:ident),*) => {
+        mod kademlia { $(#[test] fn $test() { super::$test::<super::Kademlia<u16, 128>>(); })* }
+        mod chord { $(#[test] fn $test() { super::$test::<super::Chord<u16, 8, 128>>(); })* }
+        mod pastry { $(#[test] fn $test() { super::$test::<super::Pastry<u16, 16, 4, 128>>(); })* }
+    };
+}
+
+for_each_geometry!(
+    the_question_ends_at_the_true_closest,
+    a_value_is_put_and_got_at_every_node,
+    every_get_answers_though_a_third_has_died,
+    a_fifth_of_the_datagrams_may_be_lost
+);
+
+#[test]
+fn one_question_and_its_answers_are_all_that_the_asker_sees() {
+    let mut net = joined::<Kademlia<u16, 128>>(5, 60);
+    let target = net.node(40).id();
+    let (_, report) = find(&mut net, 1, target);
+    assert_eq!(report.asked, 1);
+    // Everybody on the way has a token by now.
+    net.tap = Some(Vec::new());
+    find(&mut net, 1, target);
+    let seen = net.tap.take().unwrap();
+    let about = |bytes: &[u8]| matches!(bytes[12], 5 | 0x86 | 0x87);
+    assert_eq!(seen.iter().filter(|seen| seen.from == 1 && about(&seen.bytes)).count(), 1);
+    assert!(seen.iter().filter(|seen| seen.to == 1 && about(&seen.bytes)).count() <= 2);
+}
+
+#[test]
+fn where_nobody_passes_on_the_lookup_goes_on_iteratively() {
+    // The asker would; its network doesn't.
+    type Plain = Node<Kademlia<u16, 128>, FixedStore<32, 8192>, 4>;
+    let mut net = Net::<Plain>::grown(6, core::iter::repeat_n(config(), 12));
+    let now = net.now;
+    let target = net.node(9).id();
+    let query = net.node(2).find_node(now, target, &recursive()).unwrap();
+    let (found, report) = net.wait(2, query, |done| match &done.outcome {
+        Outcome::Nodes(found) => (found.iter().next().unwrap().address, done.report),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!((found, report.relayed, report.hops, report.fell_back), (9, false, 0, true));
+}
+
+/// A relay that knows three peers, of which the third is nearest to identifiers of zeros.
+fn relay() -> (Box<Relay4>, [Peer<SocketAddrV4>; 3], Peer<SocketAddrV4>, Token) {
+    let mut node = Box::new(Relay4::new(NOW, Config { plain: true, ..Config::default() }, Id::from_bytes([0xFF; 20]), [42; 32]));
+    let peers = [(4, 0x40), (3, 0x10), (2, 0x01)].map(|(n, start)| Peer::new(id(&[start]), at(&format!("11.{n}.0.1:4000"))));
+    for peer in &peers {
+        peer.meet(&mut *node, NOW);
+    }
+    // A client: nobody asks it anything.
+    let asker = Peer { features: Features::default(), ..Peer::new(id(&[0xEE]), at("11.9.0.1:4000")) };
+    let token = asker.token(&mut *node, NOW);
+    let _ = sent(&mut *node, NOW);
+    (node, peers, asker, token)
+}
+
+fn question(number: u64) -> Request<'static> {
+    Request::Relay { question: Question(number.to_be_bytes()), target: Target::Nodes(id(&[0, 1])), hops: 255, time: 60_000 }
+}
+
+fn answer_in(datagram: &[u8]) -> Answer<'_, SocketAddrV4> {
+    match decode::<SocketAddrV4>(datagram).body {
+        Body::Answer { answer, .. } => answer,
+        Body::Request { .. } => panic!("an answer was expected"),
+    }
+}
+
+#[test]
+fn a_question_takes_a_token_and_goes_on_no_larger_than_it_came() {
+    let (mut node, peers, asker, token) = relay();
+    let refused = asker.ask(&mut *node, NOW, question(1), None);
+    assert!(matches!(answer_in(&refused), Answer::Error { code: ErrorCode::Token, .. }));
+    let forged = asker.ask(&mut *node, NOW, question(1), Some(Token([1; 8])));
+    assert!(matches!(answer_in(&forged), Answer::Error { code: ErrorCode::Token, .. }));
+    assert!(sent(&mut *node, NOW).is_empty());
+
+    let came = asker.request(question(1), Some(token));
+    let (to, accepted) = deliver(&mut *node, NOW, asker.contact.address, &came).unwrap();
+    assert_eq!((to, answer_in(&accepted)), (asker.contact.address, Answer::Accepted));
+    let out = sent(&mut *node, NOW);
+    assert_eq!(out.len(), 1);
+    assert_eq!(out[0].0, peers[2].contact.address, "the nearest");
+    assert!(out[0].1.len() <= came.len() + 9);
+    let Body::Request { request: Request::Relay { hops, time, .. }, .. } = decode::<SocketAddrV4>(&out[0].1).body else {
+        panic!("{:?}", out[0]);
+    };
+    assert!(hops < 32 && time < 10_000, "{hops} hops, {time} ms");
+
+    let again = asker.ask(&mut *node, NOW, question(1), Some(token));
+    assert_eq!(answer_in(&again), Answer::Accepted, "a repeat");
+    let token = peers[0].token(&mut *node, NOW);
+    let circled = peers[0].ask(&mut *node, NOW, question(1), Some(token));
+    assert!(matches!(answer_in(&circled), Answer::Error { code: ErrorCode::Busy, .. }));
+    assert!(sent(&mut *node, NOW).is_empty(), "it is passed on once");
+}
+
+#[test]
+fn what_comes_back_goes_to_who_asked_and_names_who_answered() {
+    let (mut node, peers, asker, token) = relay();
+    asker.ask(&mut *node, NOW, question(1), Some(token));
+    let out = sent(&mut *node, NOW);
+    let transaction = transaction_of::<SocketAddrV4>(&out[0].1);
+    let relayed = |peer: &Peer<SocketAddrV4>| peer.answer(transaction, Answer::Relayed { hops: 4, found: None, contacts: Contacts::EMPTY });
+    assert_eq!(deliver(&mut *node, NOW, peers[1].contact.address, &relayed(&peers[1])), None, "by another than was asked");
+    let (to, back) = deliver(&mut *node, NOW, peers[2].contact.address, &relayed(&peers[2])).unwrap();
+    assert_eq!(to, asker.contact.address);
+    let Answer::Relayed { hops: 5, found: None, contacts } = answer_in(&back) else { panic!("{:?}", answer_in(&back)) };
+    assert_eq!(contacts.iter().collect::<Vec<_>>(), [peers[2].contact]);
+    assert_eq!(deliver(&mut *node, NOW, peers[2].contact.address, &relayed(&peers[2])), None, "once");
+}
+
+#[test]
+fn the_next_best_is_asked_and_in_the_end_the_node_answers_for_itself() {
+    let (mut node, peers, asker, token) = relay();
+    asker.ask(&mut *node, NOW, question(1), Some(token));
+    let mut now = NOW;
+    let mut asked = Vec::new();
+    let back = loop {
+        for (to, bytes) in sent(&mut *node, now) {
+            match decode::<SocketAddrV4>(&bytes).body {
+                Body::Request { request: Request::Relay { .. }, .. } => asked.push(to),
+                Body::Answer { .. } => {
+                    assert_eq!(to, asker.contact.address);
+                    asked.push(to);
+                }
+                Body::Request { .. } => {}
+            }
+        }
+        if asked.last() == Some(&asker.contact.address) {
+            break asked;
+        }
+        now = now + Duration::from_millis(50);
+        assert!(now.since(NOW) < Duration::from_secs(10), "it was never answered: {asked:?}");
+        node.handle_timeout(now);
+    };
+    let wanted = [peers[2], peers[1], peers[0]].map(|peer| peer.contact.address);
+    for (place, peer) in wanted.iter().enumerate() {
+        assert!(back[..2 * place + 1].contains(peer), "{back:?}");
+        assert_eq!(back.iter().filter(|to| *to == peer).count(), 2, "{back:?}");
+    }
+    assert_eq!(back.len(), 7);
+}
+
+#[test]
+fn questions_without_end_are_refused_but_for_as_many_as_there_is_room_for() {
+    let (mut node, _, asker, token) = relay();
+    let (mut accepted, mut now) = (0, NOW);
+    for number in 0..20_000 {
+        // Within the budget of one source, and the lifetime of its token.
+        now = now + Duration::from_millis(20);
+        let datagram = asker.request(question(number), Some(token));
+        let (_, bytes) = deliver(&mut *node, now, asker.contact.address, &datagram).unwrap();
+        accepted += u64::from(answer_in(&bytes) == Answer::Accepted);
+    }
+    // Nothing was polled: a slot is kept for the node's own.
+    assert_eq!((accepted, node.stats().passed_on, node.stats().busy), (3, 3, 19_997));
+    // By now their time is over: each ends here.
+    let out = sent(&mut *node, now);
+    assert!(out.iter().all(|(to, _)| *to == asker.contact.address) && out.len() <= 3, "{out:?}");
+}
