@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use crate::progress::Progress;
-use crate::scenario::{self, Figures, Lifetime, Scenario, Spec, small_links, versions};
+use crate::scenario::{self, Figures, Geometry, Lifetime, Mode, Scenario, Spec, small_links, versions};
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -166,6 +166,23 @@ fn cases(quick: bool) -> Vec<Case> {
         add("loss", (seconds, seconds), Box::new(move |course| lossy(course, loss, least, lookups)));
     }
     add("scale", (150.0, 2.0), Box::new(scale));
+    for (geometry, means) in RECURSIVE {
+        for (nodes, mean, seconds) in [(1_000, means[0], (0.5, 0.5)), (10_000, means[1], (2.0, 2.0)), (100_000, means[2], (15.0, 0.0))] {
+            if !quick || nodes < 100_000 {
+                add("recursive", seconds, Box::new(move |course| recursive(course, geometry, nodes, mean)));
+            }
+        }
+    }
+    for (dead, least, alone) in [(0.1, 1.0, 0.999), (0.3, 0.999, 0.999), (0.5, 0.99, 0.98)] {
+        add("recursive, stale", (8.0, 8.0), Box::new(move |course| recursive_stale(course, dead, least, alone)));
+    }
+    for geometry in [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry] {
+        add("geometries, churn", (20.0, 5.0), Box::new(move |course| side_by_side(course, geometry)));
+        add("geometries, replace", (5.0, 5.0), Box::new(move |course| replaced(course, geometry)));
+        for lookup in [Mode::Iterative, Mode::Recursive] {
+            add("traffic", (0.5, 0.5), Box::new(move |course| traffic(course, geometry, lookup)));
+        }
+    }
     cases
 }
 
@@ -263,6 +280,58 @@ fn lifetimes(course: &Course, lifetime: Lifetime, mean: u64) -> Sheet {
         _ => sheet.report("success", figures.success),
     };
     sheet.report("latency_p95_ms", figures.latency_p95_ms).report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
+}
+
+/// Mean hops of recursive lookups at 1,000, 10,000 and 100,000 nodes, as computed for each geometry.
+const RECURSIVE: [(Geometry, [f64; 3]); 3] =
+    [(Geometry::Kademlia, [2.37, 3.12, 3.9]), (Geometry::Chord, [4.43, 6.14, 7.79]), (Geometry::Pastry, [2.47, 3.28, 4.01])];
+
+fn recursive(course: &Course, geometry: Geometry, nodes: u32, mean: f64) -> Sheet {
+    let spec = Spec { geometry, lookup: Mode::Recursive, ..course.spec(Scenario::Static, nodes, 10_000) };
+    let (sheet, figures) = play(&spec);
+    sheet
+        .at_least("success", 1.0, figures.success)
+        .at_most("hops_mean", (mean * 1.05 * 1e4).round() / 1e4, figures.depth_mean)
+        .report("fell_back", figures.fell_back)
+}
+
+/// With what goes on iteratively, and without.
+fn recursive_stale(course: &Course, dead: f64, least: f64, alone: f64) -> Sheet {
+    let spec = Spec { dead, lookup: Mode::Recursive, ..course.spec(Scenario::Stale, 10_000, 10_000) };
+    let (sheet, figures) = play(&spec);
+    sheet
+        .at_least("success", least, figures.success)
+        .at_least("success_alone", alone, figures.success_alone)
+        .report("latency_p95_ms", figures.latency_p95_ms)
+}
+
+/// Mean sessions of 2.3 hours, as in `churn, real`; for Chord of an hour.
+fn side_by_side(course: &Course, geometry: Geometry) -> Sheet {
+    let spec = Spec { geometry, ..real(course, 1_000, 180.0, 0.0) };
+    let hour = Spec::median(Lifetime::Exponential, Duration::from_secs(3_600));
+    let (sheet, figures) = play(&if geometry == Geometry::Chord { Spec { session: hour, ..spec } } else { spec });
+    sheet
+        .above("success", 0.999, figures.success)
+        .report("hops_mean", figures.depth_mean)
+        .report("latency_p95_ms", figures.latency_p95_ms)
+        .report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
+}
+
+fn replaced(course: &Course, geometry: Geometry) -> Sheet {
+    let (sheet, figures) = play(&Spec { geometry, ..course.spec(Scenario::Replace, 1_000, 1_000) });
+    sheet
+        .report("records_lost", figures.records_lost as f64)
+        .report("success", figures.success)
+        .report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
+}
+
+fn traffic(course: &Course, geometry: Geometry, lookup: Mode) -> Sheet {
+    let (sheet, figures) = play(&Spec { geometry, lookup, ..course.spec(Scenario::Static, 1_000, 10_000) });
+    sheet
+        .report("rpcs_mean", figures.rpcs_mean)
+        .report("datagrams_mean", figures.datagrams_mean)
+        .report("bytes_mean", figures.bytes_mean)
+        .report("latency_p50_ms", figures.latency_p50_ms)
 }
 
 fn replace(course: &Course) -> Sheet {
@@ -378,6 +447,12 @@ fn scenario(spec: &Spec, figures: &Figures) -> String {
         Scenario::Churn => write!(words, ", median session {:.0} s, {} min", spec.session.as_secs_f64(), spec.minutes.unwrap_or(30.0)),
         _ => Ok(()),
     };
+    if spec.geometry != Geometry::Kademlia {
+        let _ = write!(words, ", {:?}", spec.geometry);
+    }
+    if spec.lookup == Mode::Recursive {
+        words.push_str(", recursive");
+    }
     if spec.loss > 0.0 {
         let _ = write!(words, ", {} % loss", spec.loss * 100.0);
     }

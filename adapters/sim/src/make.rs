@@ -4,10 +4,10 @@ use kadlet::{Chord, Config, Geometry, HashStore, Id, Kademlia, Machine, Node, Pa
 
 use crate::Overlay;
 
-/// A node of the simulator: 192 contacts, up to 4 operations and 4 questions passed on at once, records as [`Room`] says.
-pub type Peer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 24, 1, 16, 16, 4, 4>;
+/// A node of the simulator: 192 contacts, up to 4 operations and 16 questions passed on at once, records as [`Room`] says.
+pub type Peer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 24, 1, 32, 16, 4, 16>;
 /// The same with shortlists for a k of up to 32.
-pub type WidePeer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 96, 1, 16, 16, 4, 4>;
+pub type WidePeer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 96, 1, 32, 16, 4, 16>;
 /// The smallest, for networks of a million: one lookup at once, no gets, and no part in recursive lookups.
 pub type SmallPeer<R = Kademlia<u32, 192, 8>> = Node<R, HashStore, 1, 24, 0, 8, 1, 2>;
 /// Chord's table in the simulator: 8 successors.

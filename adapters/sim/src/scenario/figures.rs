@@ -20,12 +20,16 @@ pub struct Figures {
     pub depth_mean: f64,
     /// The most such steps.
     pub depth_max: u8,
-    /// The part of the recursive lookups that went on iteratively.
+    /// The part of the lookups that went on iteratively, because they were to be recursive and were not answered in time.
     pub fell_back: f64,
+    /// The part that was right, and did not.
+    pub success_alone: f64,
     /// Requests of one lookup, repeats not counted.
     pub rpcs_mean: f64,
     /// Datagrams of one lookup, answers and repeats included.
     pub datagrams_mean: f64,
+    /// UDP payload in them.
+    pub bytes_mean: f64,
     /// Nodes that did not answer one lookup.
     pub timeouts_mean: f64,
     /// How long lookups took: half of them no longer.
@@ -70,6 +74,7 @@ pub(super) struct Tally {
     depth: u64,
     depth_max: u8,
     fell_back: u64,
+    alone: u64,
     asked: u64,
     timed_out: u64,
     latencies: Vec<Duration>,
@@ -83,6 +88,7 @@ impl Tally {
         self.depth += u64::from(depth);
         self.depth_max = self.depth_max.max(depth);
         self.fell_back += u64::from(report.fell_back);
+        self.alone += u64::from(right && !report.fell_back);
         self.asked += u64::from(report.asked);
         self.timed_out += u64::from(report.timed_out);
         self.latencies.push(report.took);
@@ -107,8 +113,10 @@ impl Tally {
             depth_mean: of_lookups(self.depth),
             depth_max: self.depth_max,
             fell_back: of_lookups(self.fell_back),
+            success_alone: of_lookups(self.alone),
             rpcs_mean: of_lookups(self.asked),
             datagrams_mean: of_lookups(counts.test_datagrams),
+            bytes_mean: of_lookups(counts.test_bytes),
             timeouts_mean: of_lookups(self.timed_out),
             latency_p50_ms: percentile(0.5),
             latency_p95_ms: percentile(0.95),
