@@ -8,7 +8,7 @@ use kadlet::{Contact, FindError, GetError, Id, Instant, Key, Mode, Options, PutE
 use crate::judge::Watch;
 use crate::network::Place;
 use crate::operation::{Running, Task};
-use crate::overlay::{alert, settled};
+use crate::overlay::settled;
 use crate::queue::What;
 use crate::{Application, Ended, Ending, Make, Network, Operation, Overlay};
 
@@ -35,8 +35,7 @@ impl<M: Make> Network<M> {
             let own = all[place];
             let contacts = M::Routing::ideal(&all, place, k, &mut self.random);
             let limits = Limits { ..self.config.table };
-            let become_ideal = if self.alert { alert } else { settled };
-            let table = become_ideal(self.now, own, &contacts, &limits, &self.links.latency, &mut self.random);
+            let table = settled(self.alert, self.now, own, &contacts, &limits, &self.links.latency, &mut self.random);
             let node = M::make(self.config, self.random.bytes(), table, self.room);
             self.begin(own.address, node);
             self.members.insert(own.id, own.address);

@@ -176,26 +176,10 @@ const CALM: [u64; 6] = [0, 3, 30, 90, 270, 810];
 /// How many answers after a silence make a table calm.
 const REASSURANCES: usize = 32;
 
-/// A table that is ideal, as new as its node: as alert as one that has yet to see how long others stay.
-pub(crate) fn alert<R: Overlay>(
-    now: Instant,
-    own: Contact<u32>,
-    contacts: &[Contact<u32>],
-    limits: &Limits,
-    latency: &Latency,
-    random: &mut Random,
-) -> R {
-    let mut table = R::EMPTY;
-    table.start(now, own.id, limits, random.number());
-    for contact in contacts {
-        table.answered(now, *contact, Some(latency.round_trip(own.address, contact.address)));
-    }
-    table
-}
-
-/// A table that is ideal and long in calm: everybody in it answered lately, and what upkeep is due is spread over the time to come
+/// A table that is ideal. An alert one is as new as its node, and has yet to see how long others stay. Any other is long in calm: everybody in it answered lately, and what upkeep is due is spread over the time to come
 /// (every wait is cut by up to an eighth, so that what happened within seven eighths of one comes due evenly from now on).
 pub(crate) fn settled<R: Overlay>(
+    alert: bool,
     now: Instant,
     own: Contact<u32>,
     contacts: &[Contact<u32>],
@@ -205,6 +189,13 @@ pub(crate) fn settled<R: Overlay>(
 ) -> R {
     let ago = |time: Duration| Instant::from_micros(now.as_micros().saturating_sub(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)));
     let mut table = R::EMPTY;
+    if alert {
+        table.start(now, own.id, limits, random.number());
+        for contact in contacts {
+            table.answered(now, *contact, Some(latency.round_trip(own.address, contact.address)));
+        }
+        return table;
+    }
     let calm = Duration::from_secs(CALM.iter().sum()) + random.within(limits.neighbourhood_max * 7 / 8);
     let rounds = REASSURANCES.div_ceil(contacts.len().max(1)) as u32;
     table.start(ago(calm + limits.quiet * rounds), own.id, limits, random.number());
@@ -283,7 +274,7 @@ mod tests {
         let contacts = Table::ideal(&all, 17, 8, &mut random);
         assert!(contacts.is_sorted_by_key(|contact| contact.id.xor(&all[17].id)));
         let now = Instant::from_secs(12 * 3_600);
-        let mut table: Table = settled(now, all[17], &contacts, &Limits::DEFAULT, &Latency::INTERNET, &mut random);
+        let mut table: Table = settled(false, now, all[17], &contacts, &Limits::DEFAULT, &Latency::INTERNET, &mut random);
         assert_eq!(table.peers().map(|peer| peer.contact).collect::<Vec<_>>(), contacts);
         assert!(table.peers().all(|peer| peer.state == State::Verified));
         assert!(table.upkeep(now).is_none_or(|upkeep| matches!(upkeep, Upkeep::Ask(_))));

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::operation::{Ending, Task};
 use super::question::Owner;
+use super::relays::Said;
 use super::{Node, Transmit};
 use crate::record::{Kind, Record, Version};
 use crate::routing::{Heard, Routing};
@@ -112,7 +113,7 @@ impl<
                 self.stats.timeouts += 1;
                 if let Some(id) = expect.filter(|id| !acknowledged && self.knows_at(id, to)) {
                     match owner {
-                        // It was asked twice only.
+                        // It was asked but twice.
                         Some(Owner::Relay { .. }) => self.check_silent(to, id),
                         _ => self.table.failed(now, &id),
                     }
@@ -127,7 +128,10 @@ impl<
     /// Nobody answers an operation's question any more.
     pub(super) fn failed(&mut self, now: Instant, owner: Owner, id: Option<&Id>) {
         if let Owner::Relay { relay } = owner {
-            return self.relay_failed(now, relay);
+            if let Some(id) = id {
+                self.relay_failed(now, relay, id, Said::Silent);
+            }
+            return;
         }
         let Some((slot, operation)) = owner.slot().and_then(|slot| Some((slot, self.operations.get_mut(usize::from(slot))?))) else {
             return;

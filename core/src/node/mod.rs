@@ -5,7 +5,7 @@
 //! - `serve`: a request of another's comes in, and our answer goes out at once;
 //! - `search`: an operation asks whom its lookup names, then stores;
 //! - `question`: a request of ours is encoded when it is polled;
-//! - `relay`: a question is passed on from node to node, and its answer carried back;
+//! - `relay`: a question is passed on from node to node, and its answer carried back; `relays` keeps it meanwhile;
 //! - `answered`: another's answer to it comes in, or none does;
 //! - `ending`: an operation ends, with or without an event, and what becomes of its record;
 //! - `upkeep`: what is done without being asked: joining again, refreshing, publishing, looking after records.
@@ -19,6 +19,7 @@ mod machine;
 mod operation;
 mod question;
 mod relay;
+mod relays;
 mod search;
 mod serve;
 mod stats;
@@ -33,14 +34,14 @@ use crate::random::Random;
 use crate::record::{Key, Kind};
 use crate::routing::Routing;
 use crate::rpc::{self, Requests};
-use crate::store::Store;
+use crate::store::{Held, Store};
 use crate::token::Tokens;
 use crate::{Contact, Geometry, Id, Instant};
 
 use buffer::Buffer;
 use operation::{Operation, Phase, Task};
 use question::Owner;
-use relay::Relays;
+use relays::Relays;
 use upkeep::{Bootstraps, Chores};
 
 pub use config::{Config, Mode, Options};
@@ -280,6 +281,18 @@ impl<
 
     const fn lookup_limits(&self) -> crate::lookup::Limits {
         crate::lookup::Limits { k: self.config.table.k, alpha: self.config.alpha, group: self.config.table.group_in_table }
+    }
+
+    /// The record held under a key, unless its time is over.
+    fn held(&self, now: Instant, key: &Key) -> Option<Held<'_>> {
+        self.store.find(key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.expires > now)
+    }
+
+    /// A datagram of so many bytes was written, to be sent.
+    fn count_sent(&mut self, to: R::Address, len: usize) -> Transmit<R::Address> {
+        self.stats.sent += 1;
+        self.stats.sent_bytes += len as u64;
+        Transmit { to, len }
     }
 
     fn supports(&self, kind: Kind) -> bool {

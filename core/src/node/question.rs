@@ -87,9 +87,7 @@ impl<
             if ready.repeat {
                 self.stats.repeats += 1;
             }
-            self.stats.sent += 1;
-            self.stats.sent_bytes += len as u64;
-            return Some(Transmit { to: ready.to, len });
+            return Some(self.count_sent(ready.to, len));
         }
         None
     }

@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 use core::time::Duration;
 
 use super::question::Owner;
-use super::relay::Passing;
+use super::relays::Passing;
 use super::{MAX_NAMED, Node, Transmit, seconds};
 use crate::record::{Key, Record, Version};
 use crate::routing::{Heard, Routing, State};
@@ -93,18 +93,18 @@ impl<
                 self.reply(asked, token, answer, buf)
             }
             (true, Request::Relay { question, target, hops, time }) => {
-                let passing = Passing { question: *question, target: *target, hops: *hops, time: *time };
+                let deadline = now + Duration::from_millis(u64::from(*time));
+                let passing = Passing { question: *question, target: *target, hops: *hops, deadline };
                 self.answer_relay(asked, proved, token, &passing, buf)
             }
             (true, Request::Unknown { .. }) => self.reply(asked, token, Answer::Error { code: ErrorCode::Unsupported, detail: 0 }, buf),
         }?;
         self.stats.answered += 1;
-        self.stats.sent += 1;
-        self.stats.sent_bytes += len as u64;
+        let transmit = self.count_sent(from, len);
         if within && header.features.contains(Features::SERVES) {
             self.introduce(now, Contact::new(header.sender, from), unproved - len);
         }
-        Some(Transmit { to: from, len })
+        Some(transmit)
     }
 
     pub(super) fn reply(
@@ -219,7 +219,7 @@ impl<
         }
         let source = asked.from.group().filter(|_| !(offer.handover && self.is_co_holder(asked)));
         let mut expires = now + lifetime;
-        let held = self.store.find(&record.key()).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.expires > now);
+        let held = self.held(now, &record.key());
         if let Some(held) = &held {
             self.check_against(now, held, offer)?;
             if offer.handover && held.version(now).digest == record.version().digest {

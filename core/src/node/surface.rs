@@ -261,7 +261,7 @@ impl<
         if !self.started {
             return None;
         }
-        if self.requests.has_ready() || self.relays.has_answer() {
+        if self.requests.has_ready() || self.relays.last().is_some() {
             return Some((Instant::ZERO, Wake::Transmit));
         }
         if self.requests_freed {

@@ -388,3 +388,30 @@ fn the_more_is_lost_the_more_often_a_question_is_sent_up_to_three_times_as_often
     assert_eq!(attempts_at(&[0, 1]), 9);
     assert_eq!(attempts_at(&[9]), 9);
 }
+
+#[test]
+fn an_acknowledged_request_is_not_repeated_and_waits_for_the_rest_of_its_answer() {
+    let requests = &mut requests();
+    ask(requests, 1).unwrap();
+    ask(requests, 2).unwrap();
+    send(requests, at(0));
+    send(requests, at(0));
+    let acknowledge = |requests: &mut Requests<u16, u8, 4>, now, from| requests.acknowledge(now, from, &id(1), name(1), at(9_000));
+    assert_eq!(acknowledge(requests, at(50), 7), Accepted::WrongAddress);
+    let first = Accepted::Answer { owner: Some(1), rtt: Some(Duration::from_millis(50)) };
+    assert_eq!((acknowledge(requests, at(50), 1), requests.owner(name(1)), requests.len()), (first, Some(1), 2));
+    // Another's silence goes on beside it.
+    assert_eq!(requests.due(at(1_000)), slow(2));
+    assert_eq!((send(requests, at(1_000)), answer(requests, at(1_010), 2)), (Some(2), Accepted::Answer { owner: Some(2), rtt: None }));
+    assert_eq!((requests.deadline(), requests.due(at(8_999))), (at(9_000), None));
+    let again = Accepted::Answer { owner: Some(1), rtt: None };
+    assert_eq!(acknowledge(requests, at(3_000), 1), again, "the second time nothing is measured");
+    assert_eq!(answer(requests, at(4_000), 1), again);
+    assert!(requests.is_empty());
+
+    ask(requests, 3).unwrap();
+    send(requests, at(10_000));
+    requests.acknowledge(at(10_010), 3, &id(3), name(3), at(12_000));
+    let late = Due::Failed { owner: Some(3), expect: Some(id(3)), to: 3, acknowledged: true };
+    assert_eq!((requests.due(at(11_999)), requests.due(at(12_000))), (None, Some(late)));
+}

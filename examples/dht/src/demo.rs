@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Common, Demo};
 use crate::error::{Error, Exit};
-use crate::network::{Table, account, config, nodes};
+use crate::network::{Table, account, config, hops, nodes};
 use crate::output::{NodeObject, Output};
 use crate::put::check;
 use crate::story::{GET, PUT, Round, Story, Turn, line, power};
@@ -122,22 +122,15 @@ fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result
         _ => Err(failed("the value was not found", &done.report)),
     })?;
     let (value, holders, report) = got?;
-    for (hop, (from, to)) in (1..).zip(swarm.passed_on.take().unwrap_or_default()) {
-        let (from, to) = (
-            contact(swarm, from),
-            swarm.nodes.iter().map(|node| Contact { id: node.machine().id(), address: node.local_addr() }).find(|node| node.id == to),
-        );
-        let Some(to) = to else { continue };
-        let text = format!(
-            "  question {hop}: {} asks {}, at distance {}",
-            from.address,
-            to.address,
-            power(&R::Geometry::rank(&tale.key.id, &to.id))
-        );
-        tale.say(&text, || json!({ "step": "hop", "from": NodeObject::from(&from), "to": NodeObject::from(&to) }))?;
+    let everybody: Vec<_> = (0..swarm.nodes.len()).map(|node| contact(swarm, node)).collect();
+    for (number, (from, to)) in (1..).zip(swarm.passed_on.take().unwrap_or_default()) {
+        let (Some(from), Some(to)) = (everybody.get(from), everybody.iter().find(|node| node.id == to)) else { continue };
+        let distance = power(&R::Geometry::rank(&tale.key.id, &to.id));
+        let text = format!("  question {number}: {} asks {}, at distance {distance}", from.address, to.address);
+        tale.say(&text, || json!({ "step": "hop", "from": NodeObject::from(from), "to": NodeObject::from(to) }))?;
     }
     if report.relayed {
-        let text = format!("  the value comes back the way the question went, over {} hops; its {} bytes are:", report.hops, value.len());
+        let text = format!("  the value comes back the way the question went, over {}; its {} bytes are:", hops(report.hops), value.len());
         tale.say(&text, || json!({ "step": "found", "hops": report.hops }))?;
         return Ok(value);
     }

@@ -207,12 +207,20 @@ pub(crate) fn account(report: &Report) -> String {
         _ => {}
     }
     if report.hops > 0 {
-        words += &format!(", over {} hops", report.hops);
+        words += &format!(", over {}", hops(report.hops));
     }
     if report.fell_back {
         words += ", iteratively, as the recursive question was not answered";
     }
     words + &format!(", in {:.0?}", report.took)
+}
+
+/// So many hops.
+pub(crate) fn hops(count: u8) -> String {
+    match count {
+        1 => "1 hop".to_owned(),
+        count => format!("{count} hops"),
+    }
 }
 
 /// So many nodes.

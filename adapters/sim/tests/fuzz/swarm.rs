@@ -15,7 +15,7 @@ use kadlet::{Config, Contact, GetError, HashStore, Id, Instant, Kademlia, Key, K
 use kadlet_sim::{Ending, Latency, Links, Network, Operation, Room};
 use record::{Parts, VERIFY};
 
-type Mote = Node<Kademlia<u32, 8>, HashStore, LOOKUPS, 12, VALUES, 16, 16, 4, 2>;
+type Mote = Node<Kademlia<u32, 8>, HashStore, LOOKUPS, 12, VALUES>;
 
 const LOOKUPS: usize = 3;
 const VALUES: usize = 2;
