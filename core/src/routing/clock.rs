@@ -2,9 +2,11 @@
 //!
 //! Upkeep adapts to the churn that the table sees (as MSPastry's does: Castro, Costa and Rowstron, 2004, §4.1). The configured waits
 //! for quiet contacts, for refreshes and between checks of the neighbourhood hold in calm. Each contact that was believed to be there
-//! and isn't cuts all three by a quarter, down to a sixteenth; each that answers after having been silent for half the wait or more
-//! lets them grow by a twelfth. They settle where one in five that are asked is gone: a contact is asked about five times in its
-//! lifetime. A newcomer begins with an eighth: by the time it had seen what churn there is, a short session would be over.
+//! and isn't cuts the wait for quiet ones by a quarter, down to a 32nd; each that answers after having been silent for half the wait
+//! or more lets it grow by a twelfth. It settles where one in five that are asked is gone: a contact is asked about five times in its
+//! lifetime, if that is below two and a half hours. The waits for refreshes and checks are whole until it is cut to a half, and shrink
+//! with it from there, down to a sixteenth. A newcomer begins with a sixteenth of the wait for quiet contacts: by the time it had seen
+//! what churn there is, a short session would be over.
 
 use core::time::Duration;
 
@@ -20,14 +22,16 @@ const ASKED_PAUSE: Duration = Duration::from_secs(60);
 const SECOND_LOOK: Duration = Duration::from_secs(3);
 /// A contact that was only heard of is asked so long after.
 const HEARD_PAUSE: Duration = Duration::from_secs(2);
-/// A failing contact is asked again after so many seconds, then twice as many and so on, up to the time after which quiet ones are asked.
+/// A failing contact is asked again after so many seconds, then twice as many and so on.
 const RETRY_PAUSE: u64 = 30;
+/// One that was lost, or fails again and again, is asked at least so often; and not less often than quiet ones are in calm.
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(15 * 60);
 /// Depths that are refreshed. Parts of a table deeper than this exist in networks of more than 10^10 nodes.
 pub(super) const DEPTHS: usize = 32;
 /// The part of the configured waits that is waited in calm, by a newcomer, and the least part.
 const CALM: u16 = 1024;
-const NEWCOMER: u16 = CALM / 8;
-const LEAST_CALM: u16 = CALM / 16;
+const NEWCOMER: u16 = CALM / 16;
+const LEAST_CALM: u16 = CALM / 32;
 /// A second that never comes.
 pub(super) const NEVER: u32 = u32::MAX;
 
@@ -107,18 +111,18 @@ impl Clock {
         }
         let pause = self.pause;
         self.check = now + self.spread(pause);
-        self.pause = pause.saturating_mul(3).min(self.part(limits.neighbourhood_max)).max(limits.neighbourhood_min);
+        self.pause = pause.saturating_mul(3).min(self.half_calm(limits.neighbourhood_max)).max(limits.neighbourhood_min);
         true
     }
 
     /// How long a contact may be silent before it is asked.
     pub(super) fn quiet(&self, limits: &Limits) -> Duration {
-        self.part(limits.quiet)
+        part(limits.quiet, self.calm)
     }
 
     /// How long a part of the table may go without a lookup.
     pub(super) fn refresh_pause(&self, limits: &Limits) -> Duration {
-        self.part(limits.refresh)
+        self.half_calm(limits.refresh)
     }
 
     /// A contact answers that was believed to be there, and that was to be asked at the second `due`. If it was silent for long, it
@@ -145,8 +149,9 @@ impl Clock {
         }
     }
 
-    fn part(&self, wait: Duration) -> Duration {
-        (wait / u32::from(CALM)).saturating_mul(u32::from(self.calm))
+    /// The part of a wait that is cut only where quiet contacts are asked more than twice as often as in calm.
+    fn half_calm(&self, wait: Duration) -> Duration {
+        part(wait, self.calm.saturating_mul(2).min(CALM))
     }
 
     /// A contact is asked: the next only a while later. When to ask this one again if nobody tells what came of it.
@@ -163,7 +168,7 @@ impl Clock {
     /// When to ask one again that has failed so many times.
     pub(super) fn after_failure(&mut self, now: Instant, failures: u8, limits: &Limits) -> u32 {
         let pause = Duration::from_secs(RETRY_PAUSE << failures.clamp(1, 16).saturating_sub(1));
-        self.after(now, pause.min(limits.quiet))
+        self.after(now, pause.min(RETRY_MAX).min(limits.quiet))
     }
 
     /// One contact is due at another time than before. Whether that settles when the next question is due without a look at all
@@ -208,6 +213,11 @@ impl Clock {
     }
 }
 
+/// So many of [`CALM`] parts of a wait.
+fn part(wait: Duration, calm: u16) -> Duration {
+    (wait / u32::from(CALM)).saturating_mul(u32::from(calm))
+}
+
 /// The instant of a stamp.
 pub(super) fn at(second: u32) -> Instant {
     if second == NEVER { Instant::NEVER } else { Instant::from_secs(u64::from(second)) }
@@ -228,13 +238,13 @@ mod tests {
     }
 
     #[test]
-    fn losses_cut_the_waits_down_to_a_sixteenth_and_answers_after_silence_lengthen_them_again() {
+    fn losses_cut_the_waits_down_and_answers_after_silence_lengthen_them_again() {
         let limits = Limits::DEFAULT;
         let mut clock = Clock::EMPTY;
         clock.start(limits.neighbourhood_min, 1);
-        assert_eq!(clock.quiet(&limits), limits.quiet / 8, "a newcomer is alert");
+        assert_eq!(clock.quiet(&limits), limits.quiet / 16, "a newcomer is alert");
         clock.reassured(Instant::ZERO, 60, &limits);
-        assert_eq!(clock.quiet(&limits), limits.quiet / 8, "of one that answered a moment ago, another answer tells nothing");
+        assert_eq!(clock.quiet(&limits), limits.quiet / 16, "of one that answered a moment ago, another answer tells nothing");
         for _ in 0..60 {
             clock.reassured(Instant::ZERO, 0, &limits);
         }
@@ -244,11 +254,15 @@ mod tests {
         clock.alarm(Instant::ZERO, &limits, &mut quiet);
         assert_eq!(clock.quiet(&limits), limits.quiet * 3 / 4);
         assert!(at(quiet[0].due) <= Instant::ZERO + limits.quiet * 3 / 4, "the others are asked sooner");
-        assert!(clock.refresh.iter().all(|due| at(*due) <= Instant::ZERO + limits.refresh * 3 / 4));
+        clock.alarm(Instant::ZERO, &limits, &mut quiet);
+        assert_eq!(clock.refresh_pause(&limits), limits.refresh, "refreshed as in calm until quiet ones are asked twice as often");
+        clock.alarm(Instant::ZERO, &limits, &mut quiet);
+        assert!(clock.refresh_pause(&limits) < limits.refresh * 7 / 8);
+        assert!(clock.refresh.iter().all(|due| at(*due) <= Instant::ZERO + clock.refresh_pause(&limits)));
         for _ in 0..20 {
             clock.alarm(Instant::ZERO, &limits, &mut quiet);
         }
-        assert_eq!((clock.quiet(&limits), clock.refresh_pause(&limits)), (limits.quiet / 16, limits.refresh / 16));
+        assert_eq!((clock.quiet(&limits), clock.refresh_pause(&limits)), (limits.quiet / 32, limits.refresh / 16));
         for _ in 0..60 {
             clock.reassured(Instant::ZERO, 0, &limits);
         }

@@ -180,7 +180,7 @@ pub struct Limits {
     pub neighbourhood_max: Duration,
     /// A part of the table that no lookup touched for so long is refreshed: 1 hour by default (the Kademlia paper's tRefresh).
     pub refresh: Duration,
-    /// A contact that was silent for so long is asked whether it is there: 15 minutes by default (BEP 5).
+    /// A contact that was silent for so long is asked whether it is there: 30 minutes by default.
     pub quiet: Duration,
     /// Contacts of one address group in a bucket: 2 by default.
     pub group_in_bucket: u8,
@@ -195,7 +195,7 @@ impl Limits {
         neighbourhood_min: Duration::from_secs(30),
         neighbourhood_max: Duration::from_secs(15 * 60),
         refresh: Duration::from_secs(60 * 60),
-        quiet: Duration::from_secs(15 * 60),
+        quiet: Duration::from_secs(30 * 60),
         group_in_bucket: 2,
         group_in_table: 10,
     };

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::buckets::{Buckets, depth};
 use super::{State, Table};
 use crate::routing::Heard;
-use crate::routing::clock::NEVER;
+use crate::routing::clock::{NEVER, RETRY_MAX};
 use crate::routing::entry::Entry;
 use crate::{Address, Contact, Id, Instant, array};
 
@@ -324,7 +324,7 @@ impl<A: Address> Table<'_, A> {
                 _ => return,
             };
         }
-        entry.due = self.clock.after(now, self.rules.limits.quiet);
+        entry.due = self.clock.after(now, RETRY_MAX.min(self.rules.limits.quiet));
         let _ = self.spares.push(entry);
     }
 

@@ -482,13 +482,13 @@ fn a_quiet_contact_is_asked_and_a_failing_one_after_doubling_pauses() {
     let mut now = 0;
     let mut waits = Vec::new();
     for _ in 0..8 {
-        let question = asked(&mut table, now, now + 901);
+        let question = asked(&mut table, now, now + 1_801);
         let first = times(&question, contact(0, 1))[0];
         waits.push(first - now);
-        now += 901;
+        now += 1_801;
         table.failed(after(now), &id(0, 1));
     }
-    for (wait, most) in waits.iter().zip([900, 30, 60, 120, 240, 480, 900, 900]) {
+    for (wait, most) in waits.iter().zip([1_800, 30, 60, 120, 240, 480, 900, 900]) {
         assert!((most * 7 / 8 - 1..=most).contains(wait), "{waits:?}");
     }
 }

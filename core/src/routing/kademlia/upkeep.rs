@@ -5,13 +5,13 @@
 //! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 90 s, 4.5 min .. 15 min apart |
 //! | `Lookup` | when no lookup touched a bucket for an hour, or ever; for buckets no deeper than the neighbourhood's edge |
 //! | `Ask` one heard of | after 2 s |
-//! | `Ask` a quiet one | 15 minutes after it last answered |
+//! | `Ask` a quiet one | 30 minutes after it last answered |
 //! | `Ask` a failing one | 30 s after its first failure, then 1, 2, 4 .. 15 min apart |
 //! | `Ask` a spare | when there is a place for it: one of its bucket failed, or went |
 //! | `Ask` a lost one | every 15 minutes |
 //!
-//! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the hour and both 15 minutes of
-//! the checks and of a quiet one shrink to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
+//! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the 30 minutes shrink to a 32nd, the
+//! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
 
 use super::Table;
 use super::buckets::depth;

@@ -6,11 +6,11 @@
 //! | `Lookup` | every hour for each row, outermost first, down to where the neighbours are; 5 s apart for its empty cells |
 //! | `Ask` one heard of | after 2 s |
 //! | `Ask` the one before and the one behind | 60 s after it last answered |
-//! | `Ask` another quiet one | 15 minutes after it last answered |
+//! | `Ask` another quiet one | 30 minutes after it last answered |
 //! | `Ask` a failing one | 30 s after its first failure, then 1, 2, 4 .. 15 min apart, for ever |
 //!
-//! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the hour and both 15 minutes of
-//! the checks and of a quiet one shrink to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
+//! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the 30 minutes shrink to a 32nd, the
+//! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
 
 use core::time::Duration;
 
