@@ -174,7 +174,7 @@ fn bucket(all: &[Contact<u32>], own: &Id, k: usize, near: usize, random: &mut Ra
 /// How long a calm network takes until its nodes check their neighbourhoods no more than every 15 minutes.
 const CALM: [u64; 6] = [0, 3, 30, 90, 270, 810];
 /// How many answers after a silence make a table calm.
-const REASSURANCES: usize = 32;
+const REASSURANCES: usize = 40;
 
 /// A table that is ideal. An alert one is as new as its node, and has yet to see how long others stay. Any other is long in calm: everybody in it answered lately, and what upkeep is due is spread over the time to come
 /// (every wait is cut by up to an eighth, so that what happened within seven eighths of one comes due evenly from now on).
@@ -198,11 +198,11 @@ pub(crate) fn settled<R: Overlay>(
     }
     let calm = Duration::from_secs(CALM.iter().sum()) + random.within(limits.neighbourhood_max * 7 / 8);
     let rounds = REASSURANCES.div_ceil(contacts.len().max(1)) as u32;
-    table.start(ago(calm + limits.quiet * rounds), own.id, limits, random.number());
+    table.start(ago(calm + limits.quiet / 2 * rounds), own.id, limits, random.number());
     for round in (0..=rounds).rev() {
         for contact in contacts {
             let round_trip = latency.round_trip(own.address, contact.address);
-            table.answered(ago(calm + limits.quiet * round), *contact, Some(round_trip));
+            table.answered(ago(calm + limits.quiet / 2 * round), *contact, Some(round_trip));
         }
     }
     for contact in contacts {
