@@ -33,7 +33,7 @@ impl<M: Make> Network<M> {
         let k = usize::from(self.config.table.k);
         for place in order {
             let own = all[place];
-            let contacts = M::Routing::ideal(&all, place, k, &mut self.random);
+            let contacts = M::Routing::ideal(&all, place, k, &self.links.latency, &mut self.random);
             let limits = Limits { ..self.config.table };
             let table = settled(self.alert, self.now, own, &contacts, &limits, &self.links.latency, &mut self.random);
             let node = M::make(self.config, self.random.bytes(), table, self.room);

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use crate::progress::Progress;
-use crate::scenario::{self, Figures, Geometry, Lifetime, Mode, Scenario, Spec, small_links, versions};
+use crate::scenario::{self, Figures, Geometry, Lifetime, Mode, Scenario, Spec, halved_ring, small_links, versions};
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -176,6 +176,15 @@ fn cases(quick: bool) -> Vec<Case> {
     for (dead, least, alone) in [(0.1, 1.0, 0.999), (0.3, 0.999, 0.999), (0.5, 0.99, 0.98)] {
         add("recursive, stale", (8.0, 8.0), Box::new(move |course| recursive_stale(course, dead, least, alone)));
     }
+    for dead in [0.1, 0.3, 0.5] {
+        add("forwarded, stale", (3.0, 3.0), Box::new(move |course| forwarded(course, dead)));
+    }
+    for lookup in [Mode::Iterative, Mode::Recursive] {
+        add("Chord, failures", (5.0, 5.0), Box::new(move |course| chord_failures(course, lookup)));
+    }
+    for geometry in [Geometry::Pastry, Geometry::Kademlia, Geometry::Chord] {
+        add("proximity", (0.5, 0.5), Box::new(move |course| proximity(course, geometry)));
+    }
     for geometry in [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry] {
         add("geometries, churn", (20.0, 5.0), Box::new(move |course| side_by_side(course, geometry)));
         add("geometries, replace", (5.0, 5.0), Box::new(move |course| replaced(course, geometry)));
@@ -303,6 +312,31 @@ fn recursive_stale(course: &Course, dead: f64, least: f64, alone: f64) -> Sheet 
         .at_least("success", least, figures.success)
         .at_least("success_alone", alone, figures.success_alone)
         .report("latency_p95_ms", figures.latency_p95_ms)
+}
+
+/// Without acknowledgements, for contrast: as computed, 73, 40 and 10 % are right.
+fn forwarded(course: &Course, dead: f64) -> Sheet {
+    let (sheet, figures) = play(&Spec { dead, lookup: Mode::Forwarded, ..course.spec(Scenario::Stale, 10_000, 10_000) });
+    sheet.report("success", figures.success)
+}
+
+/// With 20 successors, all of which are named (k = 20), of 1,000 nodes half die.
+fn chord_failures(course: &Course, lookup: Mode) -> Sheet {
+    let spec = Spec { dead: 0.5, k: 20, geometry: Geometry::Chord, lookup, ..course.spec(Scenario::Stale, 1_000, 10_000) };
+    let figures = halved_ring(&spec, &mut Progress::silent());
+    let mut sheet = Sheet::new(&spec, &figures);
+    sheet.scenario.push_str(", 20 successors, k = 20");
+    sheet.at_least("success", 1.0, figures.success).at_most("settled_seconds", 3_600.0, figures.settled_seconds.unwrap_or(f64::INFINITY))
+}
+
+/// How long a recursive lookup takes, over a direct question.
+fn proximity(course: &Course, geometry: Geometry) -> Sheet {
+    let spec = Spec { geometry, lookup: Mode::Recursive, ..course.spec(Scenario::Static, 1_000, 100_000) };
+    let (sheet, figures) = play(&spec);
+    match geometry {
+        Geometry::Pastry => sheet.below("delay_stretch", 2.0, figures.delay_stretch),
+        _ => sheet.report("delay_stretch", figures.delay_stretch),
+    }
 }
 
 /// Mean sessions of 2.3 hours, as in `churn, real`; for Chord of an hour.
@@ -450,8 +484,10 @@ fn scenario(spec: &Spec, figures: &Figures) -> String {
     if spec.geometry != Geometry::Kademlia {
         let _ = write!(words, ", {:?}", spec.geometry);
     }
-    if spec.lookup == Mode::Recursive {
-        words.push_str(", recursive");
+    match spec.lookup {
+        Mode::Iterative => {}
+        Mode::Recursive => words.push_str(", recursive"),
+        Mode::Forwarded => words.push_str(", forwarded"),
     }
     if spec.loss > 0.0 {
         let _ = write!(words, ", {} % loss", spec.loss * 100.0);

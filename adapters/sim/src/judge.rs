@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kadlet::record::Version;
 use kadlet::routing::State;
-use kadlet::{Id, Key, Routing, Store};
+use kadlet::{Contact, Id, Key, Report, Routing, Store};
 
 use crate::{Make, Members, Network, Overlay};
 
@@ -56,6 +56,25 @@ impl<M: Make> Network<M> {
     #[must_use]
     pub fn responsible(&self, target: &Id, count: usize) -> Vec<u32> {
         M::Routing::responsible(&self.members, target, count)
+    }
+
+    /// Where a question about `target` ends that each node, from `asker` on, forwards to the best of its table, and that nobody
+    /// acknowledges: at nobody if it comes to a dead node, or gets lost.
+    pub(crate) fn forward(&mut self, asker: u32, target: Id) -> (Option<u32>, Report) {
+        let (mut at, mut report) = (asker, Report::default());
+        while let Some(node) = self.node(at) {
+            let mut next = [Contact::EMPTY; 1];
+            if node.routing().toward(&target, &mut next) == 0 {
+                return (Some(at), report);
+            }
+            report.took += self.links.latency.round_trip(at, next[0].address);
+            report.hops = report.hops.saturating_add(1);
+            at = next[0].address;
+            if self.random.happens(self.links.loss) {
+                break;
+            }
+        }
+        (None, report)
     }
 
     /// How many nodes live that have not joined yet.

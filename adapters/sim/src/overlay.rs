@@ -17,8 +17,8 @@ pub trait Overlay: Routing<Address = u32> {
     fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32>;
 
     /// The contacts of the node at place `own` of all nodes, sorted by identifier, if it had met everybody: neighbours first, and where
-    /// more could have a place, drawn at random.
-    fn ideal(all: &[Contact<u32>], own: usize, k: usize, random: &mut Random) -> Vec<Contact<u32>>;
+    /// more could have a place, drawn at random; or the nearest by `latency`, if the geometry prefers those.
+    fn ideal(all: &[Contact<u32>], own: usize, k: usize, latency: &Latency, random: &mut Random) -> Vec<Contact<u32>>;
 }
 
 impl<const CONTACTS: usize, const SPARES: usize> Overlay for Kademlia<u32, CONTACTS, SPARES> {
@@ -39,7 +39,7 @@ impl<const CONTACTS: usize, const SPARES: usize> Overlay for Kademlia<u32, CONTA
         nearest.into_iter().map(|(_, address)| address).collect()
     }
 
-    fn ideal(all: &[Contact<u32>], own: usize, k: usize, random: &mut Random) -> Vec<Contact<u32>> {
+    fn ideal(all: &[Contact<u32>], own: usize, k: usize, _: &Latency, random: &mut Random) -> Vec<Contact<u32>> {
         let id = all[own].id;
         let mut buckets = Vec::new();
         let (mut rest, mut depth) = (all, 0);
@@ -61,7 +61,7 @@ impl<const SUCCESSORS: usize, const CONTACTS: usize> Overlay for Chord<u32, SUCC
     }
 
     /// Successors, k predecessors, and the first node that follows each finger's start.
-    fn ideal(all: &[Contact<u32>], own: usize, k: usize, _: &mut Random) -> Vec<Contact<u32>> {
+    fn ideal(all: &[Contact<u32>], own: usize, k: usize, _: &Latency, _: &mut Random) -> Vec<Contact<u32>> {
         let starts = (0..Id::BITS).map(|bit| ahead(&all[own].id, bit));
         let fingers = starts.map(|start| all[all.partition_point(|contact| contact.id < start) % all.len()]);
         distinct(all, own, neighbours(all, own, SUCCESSORS, k).chain(fingers))
@@ -80,9 +80,9 @@ impl<const LEAVES: usize, const BITS: usize, const CONTACTS: usize> Overlay for 
         nearest.into_iter().map(|(_, address)| address).collect()
     }
 
-    /// The leaf set, and some of those that could hold each cell: the table picks the nearest by round trip.
-    fn ideal(all: &[Contact<u32>], own: usize, _: usize, random: &mut Random) -> Vec<Contact<u32>> {
-        let id = all[own].id;
+    /// The leaf set, and for each cell the nearest of those that could hold it.
+    fn ideal(all: &[Contact<u32>], own: usize, _: usize, latency: &Latency, random: &mut Random) -> Vec<Contact<u32>> {
+        let Contact { id, address } = all[own];
         let leaves: Vec<_> = neighbours(all, own, LEAVES / 2, LEAVES / 2).collect();
         let mut cells = Vec::new();
         let (mut rest, mut row) = (all, 0);
@@ -91,7 +91,9 @@ impl<const LEAVES: usize, const BITS: usize, const CONTACTS: usize> Overlay for 
             let digit = |id: &Id| (0..BITS as u32).fold(0, |digit, bit| digit << 1 | usize::from(id.bit(shared + bit)));
             for column in (0..1 << BITS).filter(|column| *column != digit(&id)) {
                 let cell = part(rest, |id| digit(id).cmp(&column));
-                cells.extend((0..CANDIDATES.min(cell.len())).map(|_| cell[random.below(cell.len())]));
+                let mut met = sample(cell, MET, random);
+                met.sort_by_key(|contact| latency.round_trip(address, contact.address));
+                cells.extend(met.iter().take(CANDIDATES));
             }
             (rest, row) = (part(rest, |other| digit(other).cmp(&digit(&id))), row + 1);
         }
@@ -99,8 +101,14 @@ impl<const LEAVES: usize, const BITS: usize, const CONTACTS: usize> Overlay for 
     }
 }
 
-/// How many could hold each cell of an ideal prefix table: one does, and two wait as spares.
+/// How many could hold each cell of an ideal prefix table: one does, and two wait as spares. They are the nearest of so many.
 const CANDIDATES: usize = 3;
+const MET: usize = 32;
+
+/// So many drawn at random, some perhaps twice; all, if they are no more.
+fn sample(all: &[Contact<u32>], count: usize, random: &mut Random) -> Vec<Contact<u32>> {
+    if all.len() <= count { all.to_vec() } else { (0..count).map(|_| all[random.below(all.len())]).collect() }
+}
 
 /// The identifier that is 2^(159 - `bit`) ahead.
 fn ahead(id: &Id, bit: u32) -> Id {
@@ -271,7 +279,7 @@ mod tests {
     #[test]
     fn a_settled_table_holds_its_ideal_contacts_and_has_nothing_to_do_at_once() {
         let (all, _, mut random) = network(300);
-        let contacts = Table::ideal(&all, 17, 8, &mut random);
+        let contacts = Table::ideal(&all, 17, 8, &Latency::INTERNET, &mut random);
         assert!(contacts.is_sorted_by_key(|contact| contact.id.xor(&all[17].id)));
         let now = Instant::from_secs(12 * 3_600);
         let mut table: Table = settled(false, now, all[17], &contacts, &Limits::DEFAULT, &Latency::INTERNET, &mut random);

@@ -11,7 +11,7 @@
 //!
 //! Each node asks the best of those its table would pass the question on to, twice, and the next best if no acknowledgement comes
 //! within the timeout that its round trips suggest; the first answer counts. With nobody left it answers for itself, without those who
-//! were silent, or by `Busy` where one of them was: another way leads further. What an asker's own lookup keeps is the same as what is
+//! were silent; or by `Busy` where one of them was, or where it could not ask all: another way leads further. What an asker's own lookup keeps is the same as what is
 //! kept for another (`relays`), but for whom the answer is for.
 //!
 //! What bounds it: a question is taken only with a valid token, so only from whom receives what is sent to its address, and is
@@ -26,7 +26,7 @@ use heapless::Vec;
 
 use super::operation::{Recursion, Task};
 use super::question::Owner;
-use super::relays::{Hop, Passing, Previous, Said, TRIES, Tried};
+use super::relays::{Hop, Passing, Previous, Relay, Said, TRIES, Tried};
 use super::serve::Asked;
 use super::{MAX_NAMED, Node, Transmit, seconds};
 use crate::record::Record;
@@ -110,11 +110,12 @@ impl<
             self.stats.busy += 1;
             return Err(ErrorCode::Busy);
         };
-        self.stats.passed_on += 1;
         if !self.pass_on(asked.now, index) {
             self.relays.free(index);
-            return Ok(false);
+            self.stats.busy += 1;
+            return Err(ErrorCode::Busy);
         }
+        self.stats.passed_on += 1;
         Ok(true)
     }
 
@@ -238,7 +239,7 @@ impl<
             let relay = self.relays.get(index)?;
             let answered = match relay.previous {
                 Previous::Own { .. } => None,
-                Previous::Hop(hop) if relay.any(Said::Busy) => {
+                Previous::Hop(hop) if relay.any(Said::Busy) || self.may_go_on(relay) => {
                     let answer = Answer::Error { code: ErrorCode::Busy, detail: 0 };
                     self.encode_to(now, &hop, answer, buf).map(|len| (hop.contact.address, len))
                 }
@@ -257,6 +258,11 @@ impl<
         None
     }
 
+    /// Whether there are more to pass a question on to than could be tried: then what this node knows is not where it ends.
+    fn may_go_on(&self, relay: &Relay<R::Address>) -> bool {
+        relay.tried.is_full() || self.next_hop(relay.target().id(), &relay.tried, relay.previous_id()).is_some()
+    }
+
     /// One to whom a question couldn't be passed on is asked whether it is there: one datagram may have been lost.
     pub(super) fn check_silent(&mut self, address: R::Address, id: Id) {
         if self.requests.free() > REQUESTS / 2 {
@@ -269,11 +275,7 @@ impl<
         let Some(relay) = self.relays.get(index).filter(|relay| relay.deadline > now) else {
             return false;
         };
-        let previous = match &relay.previous {
-            Previous::Own { .. } => None,
-            Previous::Hop(hop) => Some(&hop.contact.id),
-        };
-        let Some(next) = self.next_hop(relay.target().id(), &relay.tried, previous) else {
+        let Some(next) = self.next_hop(relay.target().id(), &relay.tried, relay.previous_id()) else {
             return false;
         };
         if !self.ask(Owner::Relay { relay: index }, next.address, Some(next.id), Some(ATTEMPTS)) {

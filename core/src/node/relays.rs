@@ -132,6 +132,14 @@ impl<A: Address> Relay<A> {
         if self.nodes { Target::Nodes(self.key.id) } else { Target::Value(self.key) }
     }
 
+    /// Who asked, if it was another node.
+    pub(super) const fn previous_id(&self) -> Option<&Id> {
+        match &self.previous {
+            Previous::Own { .. } => None,
+            Previous::Hop(hop) => Some(&hop.contact.id),
+        }
+    }
+
     /// Nobody is left to ask.
     pub(super) fn end(&mut self) {
         self.stage = Stage::Last;

@@ -92,7 +92,7 @@ fn name(address: u32, number: u32) -> [u8; 8] {
 
 impl<M: Make> Stage<'_, M> {
     /// Plays for so long at most, and tells how long after `since` the network was first as it should be.
-    fn play_until_settled(&mut self, since: Instant, most: Duration) -> Option<f64> {
+    pub(super) fn play_until_settled(&mut self, since: Instant, most: Duration) -> Option<f64> {
         let end = self.network.now() + most;
         while self.network.now() < end {
             self.play(LOOK);

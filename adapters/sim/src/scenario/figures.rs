@@ -38,6 +38,8 @@ pub struct Figures {
     pub latency_p95_ms: f64,
     /// 99 % of them.
     pub latency_p99_ms: f64,
+    /// How long lookups took, over the round trip between those who asked and those whom they found.
+    pub delay_stretch: f64,
     /// UDP payload that no test lookup caused, that each node sent.
     pub upkeep_bytes_per_node_second: f64,
     /// Datagrams that no test lookup caused, that each node sent.
@@ -78,10 +80,14 @@ pub(super) struct Tally {
     asked: u64,
     timed_out: u64,
     latencies: Vec<Duration>,
+    /// How long those took together that found somebody, and how long asking these directly takes.
+    found: Duration,
+    direct: Duration,
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, report: &Report, right: bool) {
+    /// A lookup ended; `direct` is what a round trip takes to whom it found.
+    pub(super) fn add(&mut self, report: &Report, right: bool, direct: Option<Duration>) {
         self.lookups += 1;
         self.right += u64::from(right);
         let depth = if report.hops > 0 { report.hops } else { report.depth };
@@ -92,6 +98,10 @@ impl Tally {
         self.asked += u64::from(report.asked);
         self.timed_out += u64::from(report.timed_out);
         self.latencies.push(report.took);
+        if let Some(direct) = direct {
+            self.found += report.took;
+            self.direct += direct;
+        }
     }
 
     pub(super) const fn judged(&self) -> u64 {
@@ -121,6 +131,7 @@ impl Tally {
             latency_p50_ms: percentile(0.5),
             latency_p95_ms: percentile(0.95),
             latency_p99_ms: percentile(0.99),
+            delay_stretch: ratio(self.found.as_micros() as f64, self.direct.as_micros() as f64),
             upkeep_bytes_per_node_second: ratio(counts.upkeep_bytes as f64, node_seconds),
             upkeep_messages_per_node_second: ratio(counts.upkeep_datagrams as f64, node_seconds),
             ..Figures::default()

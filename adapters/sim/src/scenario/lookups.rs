@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use kadlet::Key;
+use kadlet::{Chord, Key};
 
 use super::{Figures, Scenario, Spec, Stage};
 use crate::progress::Progress;
-use crate::{Make, Peer};
+use crate::{Make, Peer, WidePeer};
 
 /// Lookups a second: a hundredth of the nodes at least, so that large networks need not be simulated for long.
 fn pace(spec: &Spec) -> Duration {
@@ -23,6 +23,23 @@ pub(super) fn run<M: Make>(mut stage: Stage<'_, M>) -> Figures {
 /// A part of the nodes dies at once; all lookups begin within ten seconds.
 pub(super) fn stale<M: Make>(mut stage: Stage<'_, M>) -> Figures {
     stage.add_ideal();
+    kill(&mut stage);
+    measure(stage)
+}
+
+/// The same of a Chord of 20 successors, which is watched then for up to an hour: the figures' `settled_seconds` tell when the ring was whole again.
+pub fn halved_ring(spec: &Spec, progress: &mut Progress) -> Figures {
+    let mut stage = Stage::<WidePeer<Chord<u32, 20, 192>>>::new(spec, progress);
+    stage.add_ideal();
+    kill(&mut stage);
+    let died = stage.network.now();
+    look_up(&mut stage);
+    let counts = stage.network.counts();
+    let settled = stage.play_until_settled(died, Duration::from_secs(3_600));
+    Figures { settled_seconds: settled, ..stage.figures_of(&counts) }
+}
+
+fn kill<M: Make>(stage: &mut Stage<'_, M>) {
     let mut doomed: Vec<u32> = (0..stage.spec.nodes).collect();
     for place in 0..doomed.len() {
         let other = place + stage.random().below(doomed.len() - place);
@@ -31,10 +48,14 @@ pub(super) fn stale<M: Make>(mut stage: Stage<'_, M>) -> Figures {
     for address in &doomed[stage.spec.survivors() as usize..] {
         stage.network.crash(*address);
     }
-    measure(stage)
 }
 
 fn measure<M: Make>(mut stage: Stage<'_, M>) -> Figures {
+    look_up(&mut stage);
+    stage.figures()
+}
+
+fn look_up<M: Make>(stage: &mut Stage<'_, M>) {
     let longest = if stage.spec.scenario == Scenario::Stale { Duration::from_secs(10) } else { Duration::MAX };
     let time = pace(&stage.spec).min(longest);
     stage.network.count_from_now();
@@ -42,7 +63,6 @@ fn measure<M: Make>(mut stage: Stage<'_, M>) -> Figures {
     stage.look_up(stage.spec.lookups, time);
     stage.play(time);
     stage.play_until_judged();
-    stage.figures()
 }
 
 /// A static network whose links take datagrams of at most so many bytes: so many values that fit are put and got, each by any node.

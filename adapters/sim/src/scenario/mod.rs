@@ -14,7 +14,7 @@ mod stage;
 mod versions;
 
 pub use figures::{Figures, peak_memory_bytes};
-pub use lookups::small_links;
+pub use lookups::{halved_ring, small_links};
 pub use spec::{Geometry, Impossible, Lifetime, Mode, Scenario, Spec};
 pub use stage::Stage;
 pub use versions::versions;

@@ -42,8 +42,11 @@ pub enum Scenario {
 pub enum Mode {
     /// The asker asks everybody itself, alpha at a time.
     Iterative,
-    /// Each node passes the question on to the best that it knows.
+    /// Each node passes the question on to the best that it knows, and to another if that one doesn't acknowledge it.
     Recursive,
+    /// Each node forwards the question to the best that it knows, and nobody acknowledges it. kadlet has no such lookup: it is
+    /// computed from the tables, for contrast. Records are put and got iteratively.
+    Forwarded,
 }
 
 /// Which geometry the network has.
@@ -144,7 +147,7 @@ impl Spec {
             (part(self.dead), "dead", "the dead are a part of the nodes: from 0 to below 1"),
             (self.survivors() >= 2, "dead", "at least 2 nodes must survive"),
             (
-                self.lookup == Mode::Iterative || self.nodes <= MOST_WITH_RECORDS,
+                self.lookup != Mode::Recursive || self.nodes <= MOST_WITH_RECORDS,
                 "lookup",
                 "at most 200,000 nodes where questions are passed on",
             ),

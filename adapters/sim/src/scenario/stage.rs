@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use kadlet::{Instant, Key, Options, Record};
+use kadlet::{Id, Instant, Key, Options, Record};
 
 use super::figures::Tally;
-use super::{Figures, Spec};
+use super::{Figures, Mode, Spec};
 use crate::progress::Progress;
 use crate::{Counts, Ended, Ending, Latency, Links, Make, Network, Operation, Random};
 
@@ -52,8 +52,8 @@ impl<'a, M: Make> Stage<'a, M> {
             network.room = crate::Room::NONE;
         }
         network.lookup = match spec.lookup {
-            super::Mode::Iterative => kadlet::Mode::Iterative,
-            super::Mode::Recursive => kadlet::Mode::Recursive,
+            Mode::Iterative | Mode::Forwarded => kadlet::Mode::Iterative,
+            Mode::Recursive => kadlet::Mode::Recursive,
         };
         let now = network.now();
         Self {
@@ -164,7 +164,10 @@ impl<'a, M: Make> Stage<'a, M> {
     fn collect(&mut self) {
         while let Some(ended) = self.network.next_ended() {
             match ended.ending {
-                Ending::Found { right, .. } => self.tally.add(&ended.report, right),
+                Ending::Found { right, closest } => {
+                    let direct = closest.map(|closest| self.network.links.latency.round_trip(ended.address, closest));
+                    self.tally.add(&ended.report, right, direct);
+                }
                 // Whether it would have been right nobody knows.
                 Ending::Died => {}
                 _ => self.ended.push(ended),
@@ -176,24 +179,32 @@ impl<'a, M: Make> Stage<'a, M> {
         match act {
             Act::Lookup => {
                 let target = self.random().id();
-                let begun = (0..10).find_map(|_| {
-                    let asker = self.network.any_member()?;
-                    self.network.find_node(asker, target).ok()
-                });
-                if begun.is_none() {
+                let begun = (0..10).any(|_| self.network.any_member().is_some_and(|asker| self.find(asker, target)));
+                if !begun {
                     let later = self.network.now() + AGAIN;
                     self.at(later, Act::Lookup);
                 }
             }
             Act::LookupFrom(asker) => {
                 let target = self.random().id();
-                if self.network.find_node(asker, target).is_err() {
+                if !self.find(asker, target) {
                     let later = self.network.now() + AGAIN;
                     self.at(later, act);
                 }
             }
             Act::Replace { address, for_ever } => self.replace(address, for_ever),
         }
+    }
+
+    /// Begins a lookup; false if its asker has no room for it.
+    fn find(&mut self, asker: u32, target: Id) -> bool {
+        if self.spec.lookup != Mode::Forwarded {
+            return self.network.find_node(asker, target).is_ok();
+        }
+        let (end, report) = self.network.forward(asker, target);
+        let direct = end.map(|end| self.network.links.latency.round_trip(asker, end));
+        self.tally.add(&report, end.is_some() && end == self.network.responsible(&target, 1).first().copied(), direct);
+        true
     }
 
     fn replace(&mut self, address: u32, for_ever: bool) {
