@@ -322,7 +322,7 @@ fn forwarded(course: &Course, dead: f64) -> Sheet {
 
 /// With 20 successors, all of which are named (k = 20), of 1,000 nodes half die.
 fn chord_failures(course: &Course, lookup: Mode) -> Sheet {
-    let spec = Spec { dead: 0.5, k: 20, geometry: Geometry::Chord, lookup, ..course.spec(Scenario::Stale, 1_000, 10_000) };
+    let spec = Spec { dead: 0.5, k: 20, geometry: Geometry::Chord, lookup, ..course.spec(Scenario::Stale, 1_000, 1_000) };
     let figures = halved_ring(&spec, &mut Progress::silent());
     let mut sheet = Sheet::new(&spec, &figures);
     sheet.scenario.push_str(", 20 successors, k = 20");

@@ -349,7 +349,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
                 Some(last.map_or(Distance::MAX, |(_, entry)| G::rank(&self.target, &entry.contact.id)))
             }
         };
-        Newcomer { progress, group: contact.address.group(), near, beside, edge }
+        Newcomer { reach: self.reach(&contact.id), group: contact.address.group(), near, beside, edge }
     }
 
     /// Keeps to the limit on a group: unasked members beyond the k closest give way, the farthest first. `false` if that is the newcomer.
@@ -383,13 +383,24 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         !self.entries.is_full() || self.replace(self.farthest(newcomer, |_| true), newcomer)
     }
 
-    /// Who would give way to a newcomer: the farthest by progress of those that match, are not waited for, and are not among
-    /// the k closest that live.
+    /// Who would give way to a newcomer: the farthest of those that match, are not waited for, and are not among the k closest
+    /// that live.
     fn farthest(&self, newcomer: &Newcomer, matches: impl Fn(&Entry<A>) -> bool) -> Option<usize> {
-        self.entries.iter().rposition(|entry| {
+        let gives_way = |entry: &Entry<A>| {
             let stays = entry.is_live() && newcomer.edge.is_some_and(|edge| G::rank(&self.target, &entry.contact.id) <= edge);
             !stays && entry.state != State::Asked && matches(entry)
-        })
+        };
+        if G::ONE_ORDER {
+            return self.entries.iter().rposition(gives_way);
+        }
+        let matching = self.entries.iter().enumerate().filter(|(_, entry)| gives_way(entry));
+        matching.max_by_key(|(_, entry)| self.reach(&entry.contact.id)).map(|(index, _)| index)
+    }
+
+    /// How far a contact is: in that of the two orders in which it is nearer.
+    fn reach(&self, id: &Id) -> Distance {
+        let progress = G::progress(&self.target, id);
+        if G::ONE_ORDER { progress } else { progress.min(G::rank(&self.target, id)) }
     }
 
     /// Takes a contact out, unless it is nearer than the newcomer that it is to give way to.
@@ -398,7 +409,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
             return false;
         };
         let (progress, rank) = (G::progress(&self.target, &entry.contact.id), G::rank(&self.target, &entry.contact.id));
-        if !newcomer.near && newcomer.progress >= progress {
+        if !newcomer.near && newcomer.reach >= self.reach(&entry.contact.id) {
             return false;
         }
         if entry.state != State::Unasked {
@@ -442,7 +453,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
 /// What a contact that would join the shortlist meets there.
 struct Newcomer {
-    progress: Distance,
+    reach: Distance,
     group: Option<Group>,
     /// It would be among the k closest that live.
     near: bool,

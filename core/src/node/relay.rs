@@ -159,10 +159,15 @@ impl<
     /// What a question that is passed on says. It leaves the next node a round trip less than there is.
     pub(super) fn relay_request(&self, now: Instant, index: u8) -> Option<Request<'static>> {
         let relay = self.relays.get(index)?;
-        let trip = self.table.get(&relay.tried.last()?.id).and_then(|peer| peer.rtt).unwrap_or(self.config.timeout_min);
-        let left = relay.deadline.since(now).checked_sub(trip).filter(|left| left.as_millis() > 0)?;
+        let left = self.left_to(now, relay, &relay.tried.last()?.id)?;
         let time = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
         Some(Request::Relay { question: relay.question(), target: relay.target(), hops: relay.hops.checked_sub(1)?, time })
+    }
+
+    /// How long a next hop may take: a round trip less than there is. `None` if there is no point in asking it.
+    fn left_to(&self, now: Instant, relay: &Relay<R::Address>, next: &Id) -> Option<Duration> {
+        let trip = self.table.get(next).and_then(|peer| peer.rtt).unwrap_or(self.config.timeout_min);
+        relay.deadline.since(now).checked_sub(trip).filter(|left| left.as_millis() > 0)
     }
 
     /// The next hop answered: its acknowledgement, what the question came to, or a refusal. Says what to send to the previous one.
@@ -272,10 +277,11 @@ impl<
 
     /// Passes a question on to the best that is left; false if nobody is, or its time is over.
     fn pass_on(&mut self, now: Instant, index: u8) -> bool {
-        let Some(relay) = self.relays.get(index).filter(|relay| relay.deadline > now) else {
+        let Some(relay) = self.relays.get(index) else {
             return false;
         };
-        let Some(next) = self.next_hop(relay.target().id(), &relay.tried, relay.previous_id()) else {
+        let next = self.next_hop(relay.target().id(), &relay.tried, relay.previous_id());
+        let Some(next) = next.filter(|next| self.left_to(now, relay, &next.id).is_some()) else {
             return false;
         };
         if !self.ask(Owner::Relay { relay: index }, next.address, Some(next.id), Some(ATTEMPTS)) {
