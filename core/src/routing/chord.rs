@@ -159,7 +159,7 @@ impl Plan for Clockwise {
             let reach = view.own().clockwise(target);
             let closer = view.verified().rev().find(|(_, entry)| view.own().clockwise(&entry.contact.id) < reach);
             named.add_verified(closer.into_iter());
-            let end = view.edges().map_or(usize::MAX, |(ahead, _)| ahead);
+            let end = view.span().map_or(usize::MAX, |(ahead, _)| ahead);
             // Beyond the successor list there are gaps.
             let mut past = false;
             let followers = view.following(target).take_while(|(at, _)| !core::mem::replace(&mut past, *at == end));
@@ -177,7 +177,7 @@ impl Plan for Clockwise {
         }
         if view.covers(target) {
             // Beyond the successor list there are gaps.
-            let end = view.edges().map_or(usize::MAX, |(ahead, _)| ahead);
+            let end = view.span().map_or(usize::MAX, |(ahead, _)| ahead);
             let within = followers().next().is_some_and(|(first, _)| first <= end);
             named.add_verified(followers().take_while(|(at, _)| !within || *at <= end));
         }

@@ -1,6 +1,7 @@
 //! The array of contacts, sorted clockwise from the own identifier on, and the ways around it.
 
 use super::{Cell, Plan};
+use crate::routing::State;
 use crate::routing::entry::Entry;
 use crate::{Address, Contact, Id};
 
@@ -55,14 +56,24 @@ impl<'a, A: Address> View<'a, A> {
 
     /// The places of the farthest neighbours, clockwise and counter-clockwise; `None` if all verified contacts are neighbours.
     pub(in crate::routing) fn edges(self) -> Option<(usize, usize)> {
-        let (ahead, _) = self.verified().nth(self.ahead.checked_sub(1)?)?;
-        let (behind, _) = self.verified().nth_back(self.behind.checked_sub(1)?)?;
+        self.edges_among(Entry::is_verified)
+    }
+
+    /// The same, but where too few answer, those who did count too: what lies beyond the gaps that they left is no neighbourhood.
+    pub(in crate::routing) fn span(self) -> Option<(usize, usize)> {
+        self.edges().or_else(|| self.edges_among(|entry| entry.state() != State::Heard))
+    }
+
+    fn edges_among(self, counts: impl Fn(&Entry<A>) -> bool) -> Option<(usize, usize)> {
+        let mut neighbours = self.contacts.iter().enumerate().filter(|(_, entry)| counts(entry));
+        let (ahead, _) = neighbours.clone().nth(self.ahead.checked_sub(1)?)?;
+        let (behind, _) = neighbours.nth_back(self.behind.checked_sub(1)?)?;
         (ahead < behind).then_some((ahead, behind))
     }
 
     /// The farthest neighbours.
     pub(super) fn outermost(self) -> Option<(&'a Id, &'a Id)> {
-        let (ahead, behind) = self.edges()?;
+        let (ahead, behind) = self.span()?;
         Some((&self.contacts.get(ahead)?.contact.id, &self.contacts.get(behind)?.contact.id))
     }
 
