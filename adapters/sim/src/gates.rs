@@ -180,10 +180,10 @@ fn cases(quick: bool) -> Vec<Case> {
         add("forwarded, stale", (3.0, 3.0), Box::new(move |course| forwarded(course, dead)));
     }
     for lookup in [Mode::Iterative, Mode::Recursive] {
-        add("Chord, failures", (5.0, 5.0), Box::new(move |course| chord_failures(course, lookup)));
+        add("Chord, failures", (30.0, 30.0), Box::new(move |course| chord_failures(course, lookup)));
     }
     for geometry in [Geometry::Pastry, Geometry::Kademlia, Geometry::Chord] {
-        add("proximity", (0.5, 0.5), Box::new(move |course| proximity(course, geometry)));
+        add("proximity", (5.0, 5.0), Box::new(move |course| proximity(course, geometry)));
     }
     for geometry in [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry] {
         add("geometries, churn", (20.0, 5.0), Box::new(move |course| side_by_side(course, geometry)));
@@ -276,7 +276,12 @@ fn real(course: &Course, nodes: u32, minutes: f64, loss: f64) -> Spec {
 
 fn churn_real(course: &Course, nodes: u32, minutes: f64, loss: f64) -> Sheet {
     let (sheet, figures) = play(&real(course, nodes, minutes, loss));
-    sheet.above("success", 0.999, figures.success).below("upkeep_messages_per_node_second", 0.5, figures.upkeep_messages_per_node_second)
+    let (sheet, messages) = (sheet.above("success", 0.999, figures.success), figures.upkeep_messages_per_node_second);
+    // What is asked of 10,000 nodes is asked without loss.
+    match (nodes, loss) {
+        (10_000.., 0.01..) => sheet.report("upkeep_messages_per_node_second", messages),
+        _ => sheet.below("upkeep_messages_per_node_second", 0.5, messages),
+    }
 }
 
 fn lifetimes(course: &Course, lifetime: Lifetime, mean: u64) -> Sheet {

@@ -375,8 +375,14 @@ impl<
         operation.tally.hops = hops;
         operation.tally.asked = operation.tally.asked.saturating_add(1);
         operation.tally.answered = operation.tally.answered.saturating_add(1);
-        let finds_nodes = operation.task == Task::FindNode;
-        operation.tally.recursion = if finds_nodes { Recursion::Relayed } else { Recursion::Over };
+        // Where it was passed on as often as it may be, others may be nearer: the lookup goes on from there.
+        let ended = hops < MOST_HOPS;
+        let finds_nodes = operation.task == Task::FindNode && ended;
+        operation.tally.recursion = match (ended, finds_nodes) {
+            (false, _) => Recursion::FellBack,
+            (true, true) => Recursion::Relayed,
+            (true, false) => Recursion::Over,
+        };
         operation.lookup.insert(from);
         if finds_nodes {
             operation.lookup.answered(&from.id, None);
