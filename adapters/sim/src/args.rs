@@ -41,7 +41,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "S", default_value_t = 1)]
         seed: u64,
     },
-    /// Draw the curves as SVG and PNG: hops against size, success against dead nodes, cost against churn, load per node.
+    /// Draw the curves as SVG and PNG: hops and traffic against size, success against dead nodes, cost against churn, load per node.
     Plot {
         /// The directory they go to, which is made if it isn't there.
         #[arg(long, value_name = "DIR")]

@@ -1,4 +1,5 @@
-//! The curves: hops against size, success against dead nodes, cost against churn, load per node.
+//! The curves: hops and traffic against size, success against dead nodes, cost against churn, load per node. Each geometry has a colour;
+//! iterative lookups are drawn through, recursive ones dashed.
 
 use core::error::Error;
 use core::ops::Range;
@@ -10,11 +11,12 @@ use std::sync::Mutex;
 use epaint_default_fonts::UBUNTU_LIGHT;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 use crate::gates::grouped;
 use crate::progress::Progress;
-use crate::scenario::{self, Figures, Lifetime, Scenario, Spec};
+use crate::scenario::{self, Figures, Geometry, Lifetime, Mode, Scenario, Spec};
 
 /// One picture.
 struct Picture {
@@ -32,6 +34,8 @@ struct Picture {
 /// A figure of several histories.
 struct Curve {
     name: &'static str,
+    colour: RGBColor,
+    dashed: bool,
     /// What goes across, and the history.
     points: Vec<(f64, Spec)>,
     figure: fn(&Figures) -> f64,
@@ -39,7 +43,21 @@ struct Curve {
 
 /// Twice the size at which a README shows them, so that they are sharp there.
 const SIZE: (u32, u32) = (1_400, 840);
-const COLOURS: [RGBColor; 3] = [RGBColor(31, 119, 180), RGBColor(214, 96, 36), RGBColor(44, 140, 60)];
+/// Of a dashed line, and of a line in the legend.
+const DASH: u32 = 12;
+const LEGEND: u32 = 36;
+const BLUE: RGBColor = RGBColor(31, 119, 180);
+const ORANGE: RGBColor = RGBColor(214, 96, 36);
+const GREEN: RGBColor = RGBColor(44, 140, 60);
+/// Each kind of lookup: its name, geometry, mode and colour.
+const LOOKUPS: [(&str, Geometry, Mode, RGBColor); 6] = [
+    ("Kademlia, iterative", Geometry::Kademlia, Mode::Iterative, BLUE),
+    ("Kademlia, recursive", Geometry::Kademlia, Mode::Recursive, BLUE),
+    ("Chord, iterative", Geometry::Chord, Mode::Iterative, ORANGE),
+    ("Chord, recursive", Geometry::Chord, Mode::Recursive, ORANGE),
+    ("Pastry, iterative", Geometry::Pastry, Mode::Iterative, GREEN),
+    ("Pastry, recursive", Geometry::Pastry, Mode::Recursive, GREEN),
+];
 
 /// Draws all pictures into a directory, each as SVG and as PNG. The histories are played on so many threads.
 ///
@@ -49,7 +67,7 @@ const COLOURS: [RGBColor; 3] = [RGBColor(31, 119, 180), RGBColor(214, 96, 36), R
 pub fn draw(out: &Path, seed: u64, threads: usize, progress: Progress) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(out)?;
     plotters::style::register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "the font can't be read")?;
-    let pictures = [hops(), success(), cost(), load()];
+    let pictures = pictures();
     let figures = measure(&pictures, seed, threads, progress);
     let mut figures = figures.iter();
     for picture in pictures {
@@ -100,27 +118,47 @@ fn effort(spec: &Spec) -> f64 {
     nodes * (0.1 + upkeep) + f64::from(spec.lookups) * 0.15
 }
 
+fn pictures() -> [Picture; 6] {
+    [hops(), traffic(), success(), cost(), load(), join()]
+}
+
+/// A curve for each kind of lookup.
+fn of_lookups(points: &[u32], figure: fn(&Figures) -> f64, spec: impl Fn(u32) -> Spec) -> Vec<Curve> {
+    let curve = |(name, geometry, lookup, colour)| {
+        let point = |at: &u32| (f64::from(*at), Spec { geometry, lookup, ..spec(*at) });
+        Curve { name, colour, dashed: lookup == Mode::Recursive, points: points.iter().map(point).collect(), figure }
+    };
+    LOOKUPS.map(curve).into()
+}
+
+const SIZES: [u32; 8] = [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800];
+
 fn hops() -> Picture {
-    let points = || [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600];
-    let spec = |nodes| (f64::from(nodes), Spec { nodes, ..Spec::new(Scenario::Static) });
-    let curve = |name, figure| Curve { name, points: points().map(spec).into(), figure };
     Picture {
         file: "hops",
         title: "A lookup's length in ideal tables (k = 8, alpha = 3)",
         across: "nodes",
-        up: "mean of 1,000 lookups",
+        up: "steps to the closest, mean of 1,000 lookups",
         doubles: true,
-        range: 0.0..16.0,
-        curves: vec![curve("requests", |figures| figures.rpcs_mean), curve("hops: depth of the closest", |figures| figures.depth_mean)],
+        range: 0.0..9.0,
+        curves: of_lookups(&SIZES, |figures| figures.depth_mean, |nodes| Spec { nodes, ..Spec::new(Scenario::Static) }),
+    }
+}
+
+fn traffic() -> Picture {
+    Picture {
+        file: "traffic",
+        title: "What a lookup costs in ideal tables (k = 8, alpha = 3)",
+        across: "nodes",
+        up: "datagrams of all nodes, mean of 1,000 lookups",
+        doubles: true,
+        range: 0.0..60.0,
+        curves: of_lookups(&SIZES, |figures| figures.datagrams_mean, |nodes| Spec { nodes, ..Spec::new(Scenario::Static) }),
     }
 }
 
 fn success() -> Picture {
-    let spec = |dead: u32| {
-        let spec = Spec { nodes: 5_000, lookups: 2_000, dead: f64::from(dead) / 100.0, ..Spec::new(Scenario::Stale) };
-        (f64::from(dead), spec)
-    };
-    let points = [0, 10, 20, 30, 40, 50, 60, 70, 80].map(spec).into();
+    let spec = |dead: u32| Spec { nodes: 5_000, lookups: 1_000, dead: f64::from(dead) / 100.0, ..Spec::new(Scenario::Stale) };
     Picture {
         file: "success",
         title: "5,000 nodes, of which a part dies at once, nothing repaired yet",
@@ -128,18 +166,18 @@ fn success() -> Picture {
         up: "lookups that end at the right node, %",
         doubles: false,
         range: 0.0..105.0,
-        curves: vec![Curve { name: "iterative", points, figure: |figures| figures.success * 100.0 }],
+        curves: of_lookups(&[0, 10, 20, 30, 40, 50, 60, 70, 80], |figures| figures.success * 100.0, spec),
     }
 }
 
 fn cost() -> Picture {
-    let curve = |name, lifetime| {
+    let curve = |name, geometry, lifetime, colour| {
         let spec = |mean: u64| {
             let session = Spec::median(lifetime, Duration::from_secs(mean));
-            (mean as f64, Spec { session, lifetime, minutes: Some(10.0), nodes: 500, ..Spec::new(Scenario::Churn) })
+            (mean as f64, Spec { geometry, session, lifetime, minutes: Some(10.0), nodes: 500, ..Spec::new(Scenario::Churn) })
         };
         let points = [200, 400, 800, 1_600, 3_200, 6_400].map(spec).into();
-        Curve { name, points, figure: |figures| figures.upkeep_bytes_per_node_second }
+        Curve { name, colour, dashed: lifetime == Lifetime::Weibull, points, figure: |figures| figures.upkeep_bytes_per_node_second }
     };
     Picture {
         file: "cost",
@@ -148,27 +186,53 @@ fn cost() -> Picture {
         up: "bytes sent a second by each node",
         doubles: true,
         range: 0.0..600.0,
-        curves: vec![curve("exponential lifetimes", Lifetime::Exponential), curve("Weibull lifetimes", Lifetime::Weibull)],
+        curves: vec![
+            curve("Kademlia", Geometry::Kademlia, Lifetime::Exponential, BLUE),
+            curve("Kademlia, Weibull lifetimes", Geometry::Kademlia, Lifetime::Weibull, BLUE),
+            curve("Chord", Geometry::Chord, Lifetime::Exponential, ORANGE),
+            curve("Pastry", Geometry::Pastry, Lifetime::Exponential, GREEN),
+        ],
     }
 }
 
+/// The sizes at which nodes join.
+const SMALL: [u32; 5] = [125, 250, 500, 1_000, 2_000];
+
 fn load() -> Picture {
-    let curve = |name, scenario, burst| {
-        let spec = |nodes| (f64::from(nodes), Spec { nodes, burst, lookups: 5_000, ..Spec::new(scenario) });
-        let points = [125, 250, 500, 1_000, 2_000].map(spec).into();
-        Curve { name, points, figure: |figures| figures.load_max_over_mean }
-    };
     Picture {
         file: "load",
-        title: "The busiest node",
+        title: "The busiest node in ideal tables",
+        across: "nodes",
+        up: "requests it gets, over the mean of all nodes",
+        doubles: true,
+        range: 0.0..10.0,
+        curves: of_lookups(
+            &SMALL,
+            |figures| figures.load_max_over_mean,
+            |nodes| Spec { nodes, lookups: 5_000, ..Spec::new(Scenario::Static) },
+        ),
+    }
+}
+
+fn join() -> Picture {
+    let curve = |name, geometry, burst, colour| {
+        let spec = |nodes| (f64::from(nodes), Spec { nodes, geometry, burst, lookups: 5_000, ..Spec::new(Scenario::Join) });
+        Curve { name, colour, dashed: burst, points: SMALL.map(spec).into(), figure: |figures| figures.load_max_over_mean }
+    };
+    Picture {
+        file: "join",
+        title: "The busiest node of a network that joined through one",
         across: "nodes",
         up: "requests it gets, over the mean of all nodes",
         doubles: true,
         range: 0.0..25.0,
         curves: vec![
-            curve("joined through one, one after another", Scenario::Join, false),
-            curve("joined through one, in one burst", Scenario::Join, true),
-            curve("ideal tables", Scenario::Static, false),
+            curve("Kademlia, one after another", Geometry::Kademlia, false, BLUE),
+            curve("Kademlia, in one burst", Geometry::Kademlia, true, BLUE),
+            curve("Chord, one after another", Geometry::Chord, false, ORANGE),
+            curve("Chord, in one burst", Geometry::Chord, true, ORANGE),
+            curve("Pastry, one after another", Geometry::Pastry, false, GREEN),
+            curve("Pastry, in one burst", Geometry::Pastry, true, GREEN),
         ],
     }
 }
@@ -221,13 +285,19 @@ impl Picture {
             .x_label_formatter(&|x| grouped(x.round() as u64))
             .y_label_formatter(&|y| format!("{y:.0}"))
             .draw()?;
-        for ((curve, points), colour) in self.curves.iter().zip(curves).zip(COLOURS) {
-            let line = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(4)))?;
-            line.label(curve.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 36, y)], colour.stroke_width(4)));
-            chart.draw_series(points.iter().map(|point| Circle::new(*point, 7, colour.filled())))?;
+        for (curve, points) in self.curves.iter().zip(curves) {
+            let (colour, points) = (curve.colour, points.iter().copied());
+            let line = match curve.dashed {
+                true => chart.draw_series(DashedLineSeries::new(points.clone(), DASH, DASH, colour.stroke_width(4)))?,
+                false => chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(4)))?,
+            };
+            let (dash, gap) = if curve.dashed { (DASH, DASH) } else { (LEGEND, 0) };
+            line.label(curve.name)
+                .legend(move |(x, y)| DashedPathElement::new([(x, y), (x + LEGEND as i32, y)], dash, gap, colour.stroke_width(4)));
+            chart.draw_series(points.map(|point| Circle::new(point, 6, colour.filled())))?;
         }
         let mut legend = chart.configure_series_labels();
-        legend.background_style(WHITE.mix(0.9)).border_style(BLACK.mix(0.3)).label_font(text(28)).margin(16).legend_area_size(50);
+        legend.background_style(WHITE.mix(0.9)).border_style(BLACK.mix(0.3)).label_font(text(24)).margin(16).legend_area_size(50);
         legend.position(if self.doubles { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerLeft }).draw()?;
         Ok(())
     }
@@ -239,7 +309,7 @@ mod tests {
 
     #[test]
     fn every_history_is_possible() {
-        for picture in [hops(), success(), cost(), load()] {
+        for picture in pictures() {
             for (_, spec) in picture.curves.iter().flat_map(|curve| &curve.points) {
                 assert_eq!(spec.check(), Ok(()), "{}", picture.file);
             }

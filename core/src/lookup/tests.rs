@@ -346,6 +346,26 @@ fn with_two_orders_the_true_successors_are_found() {
     }
 }
 
+#[test]
+fn with_two_orders_failed_successors_do_not_keep_the_next_ones_out() {
+    let contact = |byte: u8| Contact::new(id(byte), Place(usize::from(byte), 0));
+    let mut lookup = Lookup::<Ring, Place, 8>::EMPTY;
+    lookup.start(id(100), limits(2, 1));
+    lookup.insert(contact(90));
+    assert_eq!(lookup.next(), Some(contact(90)));
+    // Three that follow the target are dead, and more that precede it fill the shortlist.
+    for byte in [101, 102, 103, 80, 70, 60, 50] {
+        lookup.named(&id(90), contact(byte));
+    }
+    lookup.answered(&id(90), None);
+    for byte in [101, 102, 103] {
+        assert_eq!(lookup.next(), Some(contact(byte)));
+        lookup.failed(&id(byte));
+        lookup.named(&id(90), contact(byte + 3));
+    }
+    assert_eq!(lookup.next(), Some(contact(104)));
+}
+
 /// A network of nodes that hold still: whom each would name, and who never answers.
 #[derive(Debug)]
 struct Network {

@@ -260,6 +260,18 @@ fn the_next_best_is_asked_and_in_the_end_the_node_answers_for_itself() {
 }
 
 #[test]
+fn who_has_no_time_left_to_ask_another_sends_the_question_elsewhere() {
+    let (mut node, _, asker, token) = relay();
+    let Request::Relay { question, target, hops, .. } = question(1) else { unreachable!() };
+    let refused = asker.ask(&mut *node, NOW, Request::Relay { question, target, hops, time: 1 }, Some(token));
+    assert!(matches!(answer_in(&refused), Answer::Error { code: ErrorCode::Busy, .. }), "others are nearer");
+    let last = asker.ask(&mut *node, NOW, Request::Relay { question, target, hops: 0, time: 1_000 }, Some(token));
+    assert!(matches!(answer_in(&last), Answer::Relayed { hops: 0, .. }), "it has been passed on often enough");
+    assert_eq!((node.stats().passed_on, node.stats().busy), (0, 1));
+    assert!(sent(&mut *node, NOW).is_empty());
+}
+
+#[test]
 fn questions_without_end_are_refused_but_for_as_many_as_there_is_room_for() {
     let (mut node, _, asker, token) = relay();
     let (mut accepted, mut now) = (0, NOW);
@@ -272,7 +284,7 @@ fn questions_without_end_are_refused_but_for_as_many_as_there_is_room_for() {
     }
     // Nothing was polled: a slot is kept for the node's own.
     assert_eq!((accepted, node.stats().passed_on, node.stats().busy), (3, 3, 19_997));
-    // By now their time is over: each ends here.
+    // By now their time is over: each is sent elsewhere.
     let out = sent(&mut *node, now);
     assert!(out.iter().all(|(to, _)| *to == asker.contact.address) && out.len() <= 3, "{out:?}");
 }
