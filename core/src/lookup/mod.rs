@@ -342,14 +342,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         };
         let near = before < self.width;
         let beside = if near { self.width.saturating_sub(1) } else { self.width };
-        let edge = match beside.checked_sub(1) {
-            None => None,
-            Some(last) => {
-                let last = self.by_rank(Entry::is_live).nth(last);
-                Some(last.map_or(Distance::MAX, |(_, entry)| G::rank(&self.target, &entry.contact.id)))
-            }
-        };
-        Newcomer { reach: self.reach(&contact.id), group: contact.address.group(), near, beside, edge }
+        Newcomer { reach: self.reach(&contact.id), group: contact.address.group(), near, beside }
     }
 
     /// Keeps to the limit on a group: unasked members beyond the k closest give way, the farthest first. `false` if that is the newcomer.
@@ -386,8 +379,10 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     /// Who would give way to a newcomer: the farthest of those that match, are not waited for, and are not among the k closest
     /// that live.
     fn farthest(&self, newcomer: &Newcomer, matches: impl Fn(&Entry<A>) -> bool) -> Option<usize> {
+        let last = newcomer.beside.checked_sub(1).map(|last| self.by_rank(Entry::is_live).nth(last));
+        let edge = last.map(|last| last.map_or(Distance::MAX, |(_, entry)| G::rank(&self.target, &entry.contact.id)));
         let gives_way = |entry: &Entry<A>| {
-            let stays = entry.is_live() && newcomer.edge.is_some_and(|edge| G::rank(&self.target, &entry.contact.id) <= edge);
+            let stays = entry.is_live() && edge.is_some_and(|edge| G::rank(&self.target, &entry.contact.id) <= edge);
             !stays && entry.state != State::Asked && matches(entry)
         };
         if G::ONE_ORDER {
@@ -459,6 +454,4 @@ struct Newcomer {
     near: bool,
     /// How many stay among these beside it.
     beside: usize,
-    /// The rank of the last of them.
-    edge: Option<Distance>,
 }
