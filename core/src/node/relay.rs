@@ -132,7 +132,9 @@ impl<
         // What is left must do for an iterative lookup.
         let deadline = now + TIME.min(operation.deadline.since(now) / 3);
         let passing = Passing { question: Question(self.random.next().to_be_bytes()), target, hops: MOST_HOPS, deadline };
-        let recursion = if self.next_hop(target.id(), &[], None).is_none() {
+        let recursion = if RELAYS == 0 {
+            Recursion::FellBack
+        } else if self.next_hop(target.id(), &[], None).is_none() {
             Recursion::Over
         } else if let Some(index) = self.relays.keep(&passing, Previous::Own { slot }) {
             let asked = self.pass_on(now, index);
