@@ -9,12 +9,30 @@ use kadlet::{Address, Geometry, Id, Instant, Routing};
 
 use super::{CONTACTS, K, Known, LIMITS, OWN, Who, contact};
 
+/// Whether a question about a target may be passed on to this one of all that answer.
+type MayPass = fn(target: &Id, hop: &Who, verified: &[Who]) -> bool;
+
+/// Chord: to one before the target, or to the first of those that follow it, but never past that one.
+pub fn follows(target: &Id, hop: &Who, verified: &[Who]) -> bool {
+    let first = verified.iter().min_by_key(|contact| target.clockwise(&contact.id));
+    OWN.clockwise(&hop.id) < OWN.clockwise(target) || first == Some(hop)
+}
+
+/// Pastry, with digits of two bits: to one that shares more digits with the target, or as many and is numerically closer; or, among
+/// the leaves, that is closer.
+pub fn shares(target: &Id, hop: &Who, verified: &[Who]) -> bool {
+    let shared = |id: &Id| id.common_prefix_len(target) / 2;
+    let closer = hop.id.ring(target) < OWN.ring(target);
+    let closest = verified.iter().all(|other| hop.id.ring(target) <= other.id.ring(target));
+    shared(&hop.id) > shared(&OWN) || closer && (shared(&hop.id) == shared(&OWN) || closest)
+}
+
 /// Runs the calls that `data` spells against a table that keeps so many neighbours on either side.
 ///
 /// # Panics
 ///
 /// When a rule is broken.
-pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(data: &[u8], ahead: usize, behind: usize) {
+pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(data: &[u8], ahead: usize, behind: usize, may_pass: MayPass) {
     let mut bytes = data.iter().copied();
     let mut table = R::EMPTY;
     let mut model = BTreeMap::<Id, Known>::new();
@@ -62,7 +80,7 @@ pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(data: &[u8], ahead: usize
             upkeep(&mut table, now);
         }
         check(&table, &model, ahead, behind);
-        check_orders(&table, &who.id);
+        check_orders(&table, &who.id, may_pass);
     }
 }
 
@@ -130,7 +148,7 @@ fn check<R: Routing<Address = SocketAddrV4>>(table: &R, model: &BTreeMap<Id, Kno
     assert_eq!(table.expected_reach(), ranks.get(K - 1).map(|peer| R::Geometry::rank(&OWN, &peer.contact.id)));
 }
 
-fn check_orders<R: Routing<Address = SocketAddrV4>>(table: &R, target: &Id) {
+fn check_orders<R: Routing<Address = SocketAddrV4>>(table: &R, target: &Id, may_pass: MayPass) {
     let verified: Vec<Who> = table.peers().filter(|peer| peer.state == State::Verified).map(|peer| peer.contact).collect();
     for room in [0, 4, 30] {
         for name in [R::closest, R::toward] {
@@ -148,4 +166,5 @@ fn check_orders<R: Routing<Address = SocketAddrV4>>(table: &R, target: &Id) {
     let mut hop = [Who::EMPTY; 1];
     let hops = table.toward(target, &mut hop);
     assert_eq!(hops == 0, nearer == 0, "a question ends where nobody nearer is known, and only there");
+    assert!(hops == 0 || may_pass(target, &hop[0], &verified), "{target:?} passed on to {:?}", hop[0]);
 }

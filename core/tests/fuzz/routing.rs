@@ -36,8 +36,8 @@ struct Known {
 /// When a rule is broken.
 pub fn run(data: &[u8]) {
     match data.get(1).map_or(0, |byte| byte % 4) {
-        2 => rings::run::<Chord<SocketAddrV4, 4, CONTACTS>>(data, 4, K),
-        3 => rings::run::<Pastry<SocketAddrV4, 6, 2, CONTACTS>>(data, 3, 3),
+        2 => rings::run::<Chord<SocketAddrV4, 4, CONTACTS>>(data, 4, K, rings::follows),
+        3 => rings::run::<Pastry<SocketAddrV4, 6, 2, CONTACTS>>(data, 3, 3, rings::shares),
         _ => kademlia(data),
     }
 }
@@ -208,6 +208,9 @@ fn check_orders(table: &Table, target: &Id) {
     let rank = verified.iter().filter(|contact| contact.id.xor(target) < OWN.xor(target)).count();
     assert_eq!(table.rank_of_own(target, CONTACTS), rank);
     assert_eq!(table.rank_of_own(target, 2), rank.min(2));
+    let mut hops = [Who::EMPTY; 30];
+    let count = table.toward(target, &mut hops);
+    assert_eq!(hops[..count], verified[..rank], "passed on to all that are nearer, nearest first");
     let others = [in_state(State::Failing), in_state(State::Heard)].concat();
     let few = K.saturating_sub(verified.len());
     let seeds = [verified, others.into_iter().take(few).collect()].concat();

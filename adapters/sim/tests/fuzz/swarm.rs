@@ -1,5 +1,6 @@
-//! Four nodes that put and get through a network that drops, repeats, reorders, delays and spoils what they send, and in which they
-//! crash and a stranger meddles, against a model of what may be read back.
+//! Four nodes of some geometry that put and get, iteratively or recursively,
+//! through a network that drops, repeats, reorders, delays and spoils what they send, and in which they crash and a stranger
+//! meddles, against a model of what may be read back.
 
 #[path = "../../../../core/tests/fuzz/input.rs"]
 mod input;
@@ -11,11 +12,14 @@ use core::time::Duration;
 use input::Input;
 use kadlet::record::{Proof, Version};
 use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, Message, Request, Token, Transaction};
-use kadlet::{Config, Contact, GetError, HashStore, Id, Instant, Kademlia, Key, Kind, Node, Options, PutError, Record};
-use kadlet_sim::{Ending, Latency, Links, Network, Operation, Room};
+use kadlet::{
+    Chord, Config, Contact, Geometry, GetError, HashStore, Id, Instant, Kademlia, Key, Kind, Mode, Node, Options, Pastry, PutError, Record,
+    Routing,
+};
+use kadlet_sim::{Ending, Latency, Links, Network, Operation, Overlay, Room};
 use record::{Parts, VERIFY};
 
-type Mote = Node<Kademlia<u32, 8>, HashStore, LOOKUPS, 12, VALUES>;
+type Mote<R> = Node<R, HashStore, LOOKUPS, 12, VALUES, 16, 16, 4, 2>;
 
 const LOOKUPS: usize = 3;
 const VALUES: usize = 2;
@@ -38,7 +42,17 @@ const QUICK: Latency = Latency::Constant(Duration::from_millis(5));
 ///
 /// If something is read back that may not be, or one of the network's own checks is violated.
 pub fn run(data: &[u8]) {
-    let mut swarm = Swarm::new(data);
+    let choice = data.first().map_or(0, |seed| seed >> 5);
+    let lookup = if matches!(choice, 3 | 5 | 7) { Mode::Recursive } else { Mode::Iterative };
+    match choice {
+        4 | 5 => run_on::<Chord<u32, 3, 8>>(data, lookup),
+        6 | 7 => run_on::<Pastry<u32, 4, 2, 8>>(data, lookup),
+        _ => run_on::<Kademlia<u32, 8>>(data, lookup),
+    }
+}
+
+fn run_on<R: Overlay>(data: &[u8], lookup: Mode) {
+    let mut swarm = Swarm::<R>::new(data, lookup);
     swarm.join();
     for _ in 0..STEPS {
         if swarm.input.is_empty() {
@@ -58,9 +72,9 @@ pub fn run(data: &[u8]) {
     }
 }
 
-struct Swarm<'a> {
+struct Swarm<'a, R: Overlay> {
     input: Input<'a>,
-    network: Network<Mote>,
+    network: Network<Mote<R>>,
     began: Instant,
     stranger: u32,
     running: Vec<Running>,
@@ -100,12 +114,13 @@ struct Put {
     stored: bool,
 }
 
-impl<'a> Swarm<'a> {
-    fn new(data: &'a [u8]) -> Self {
+impl<'a, R: Overlay> Swarm<'a, R> {
+    fn new(data: &'a [u8], lookup: Mode) -> Self {
         let mut input = Input::new(data);
         let config = Config { plain: true, verify: Some(VERIFY), ..Config::DEFAULT };
         let mut network = Network::new(u64::from(input.byte()), Links::new(QUICK), config);
         network.room = ROOM;
+        network.lookup = lookup;
         Self {
             input,
             began: network.now(),
@@ -211,7 +226,7 @@ impl<'a> Swarm<'a> {
             Kind::Immutable => Record::immutable(&fixed),
             Kind::Signed => signed.record(),
         };
-        let options = Options { publish: choice & 0x20 != 0, ..Options::DEFAULT };
+        let options = Options { publish: choice & 0x20 != 0, mode: self.network.lookup, ..Options::DEFAULT };
         let newest = self.puts.iter().all(|put| put.key != key || put.version.number < sequence);
         match self.network.put(node, &record, &options) {
             Ok(operation) => {
@@ -284,8 +299,13 @@ impl<'a> Swarm<'a> {
             2 => ask(Some(Token(*b"a guess.")), stores),
             _ => Body::Answer { token: Token::default(), answer: Answer::Nodes { contacts: Contacts::new(&contacts) } },
         };
-        let header =
-            Header { geometry: 1, network: 0, transaction: Transaction::default(), sender: Id::from_bytes([9; 20]), features: Features(1) };
+        let header = Header {
+            geometry: <R as Routing>::Geometry::TAG,
+            network: 0,
+            transaction: Transaction::default(),
+            sender: Id::from_bytes([9; 20]),
+            features: Features(1),
+        };
         self.trusted &= record.kind() != Kind::Plain;
         let mut buf = [0; wire::MAX_DATAGRAM];
         if let Ok(len) = wire::encode::<u32>(&Message { header, body }, &mut buf) {
@@ -307,7 +327,8 @@ impl<'a> Swarm<'a> {
             match self.running.remove(at).what {
                 What::Put(number) => self.puts[number].stored = ended.ending.is_success(),
                 What::Get { key, quiet } if ended.ending != Ending::Died => {
-                    let rules = Rules { intact: self.intact, trusted: self.trusted, prompt: self.prompt, quiet };
+                    let rules =
+                        Rules { intact: self.intact, trusted: self.trusted, prompt: self.prompt, quiet, relayed: ended.report.relayed };
                     rules.check(key, &ended.ending, &self.puts);
                 }
                 What::Get { .. } => {}
@@ -330,6 +351,8 @@ struct Rules {
     trusted: bool,
     prompt: bool,
     quiet: bool,
+    /// It came by way of others, who may know an older version.
+    relayed: bool,
 }
 
 impl Rules {
@@ -352,7 +375,7 @@ impl Rules {
         let mut same = puts.iter().rev().filter(|put| put.key == key && put.value == *value);
         let found = same.find(|put| key.kind == Kind::Plain || put.version == *version);
         let found = found.unwrap_or_else(|| panic!("{value:?} was never put"));
-        if !(self.quiet && self.intact) {
+        if !(self.quiet && self.intact) || self.relayed {
             return;
         }
         for put in stored() {
