@@ -14,6 +14,9 @@ use crate::{Address, Instant};
 /// The first pause before bootstrap addresses are tried again, and the last of those that each take twice as long.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(15 * 60));
 
+/// One that answered is asked again so long after: all who joined through it do.
+const VISIT: Duration = Duration::from_secs(30 * 60);
+
 /// A holder looks after a record so much later for each node that is more responsible for it.
 const TURN: Duration = Duration::from_secs(3);
 
@@ -56,7 +59,7 @@ impl<A: Address, const N: usize> Bootstraps<A, N> {
     pub(super) fn verified(&mut self, now: Instant, address: A) {
         if self.addresses.contains(&address) {
             self.pause = PAUSE.1;
-            self.due = now + self.pause;
+            self.due = now + VISIT;
         }
     }
 
