@@ -367,6 +367,7 @@ fn replaced(course: &Course, geometry: Geometry) -> Sheet {
 fn traffic(course: &Course, geometry: Geometry, lookup: Mode) -> Sheet {
     let (sheet, figures) = play(&Spec { geometry, lookup, ..course.spec(Scenario::Static, 1_000, 10_000) });
     sheet
+        .at_least("success", 1.0, figures.success)
         .report("rpcs_mean", figures.rpcs_mean)
         .report("datagrams_mean", figures.datagrams_mean)
         .report("bytes_mean", figures.bytes_mean)

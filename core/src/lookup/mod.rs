@@ -342,7 +342,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         };
         let near = before < self.width;
         let beside = if near { self.width.saturating_sub(1) } else { self.width };
-        Newcomer { reach: self.reach(&contact.id), group: contact.address.group(), near, beside }
+        Newcomer { progress, group: contact.address.group(), near, beside }
     }
 
     /// Keeps to the limit on a group: unasked members beyond the k closest give way, the farthest first. `false` if that is the newcomer.
@@ -376,26 +376,20 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         !self.entries.is_full() || self.replace(self.farthest(newcomer, |_| true), newcomer)
     }
 
-    /// Who would give way to a newcomer: the farthest of those that match, are not waited for, and are not among the k closest
-    /// that live.
+    /// Who would give way to a newcomer: the farthest by progress of those that match, are not waited for, and are not among
+    /// the k closest that live. With two orders, those nearer than the k-th that have failed stay too while others can go: the
+    /// next ones, which are farther by progress, would be kept out with them.
     fn farthest(&self, newcomer: &Newcomer, matches: impl Fn(&Entry<A>) -> bool) -> Option<usize> {
         let last = newcomer.beside.checked_sub(1).map(|last| self.by_rank(Entry::is_live).nth(last));
         let edge = last.map(|last| last.map_or(Distance::MAX, |(_, entry)| G::rank(&self.target, &entry.contact.id)));
-        let gives_way = |entry: &Entry<A>| {
-            let stays = entry.is_live() && edge.is_some_and(|edge| G::rank(&self.target, &entry.contact.id) <= edge);
-            !stays && entry.state != State::Asked && matches(entry)
-        };
-        if G::ONE_ORDER {
-            return self.entries.iter().rposition(gives_way);
+        let near = |entry: &Entry<A>| edge.is_some_and(|edge| G::rank(&self.target, &entry.contact.id) <= edge);
+        let may_go = |entry: &Entry<A>| entry.state != State::Asked && matches(entry);
+        if !G::ONE_ORDER
+            && let Some(index) = self.entries.iter().rposition(|entry| may_go(entry) && !near(entry))
+        {
+            return Some(index);
         }
-        let matching = self.entries.iter().enumerate().filter(|(_, entry)| gives_way(entry));
-        matching.max_by_key(|(_, entry)| self.reach(&entry.contact.id)).map(|(index, _)| index)
-    }
-
-    /// How far a contact is: in that of the two orders in which it is nearer.
-    fn reach(&self, id: &Id) -> Distance {
-        let progress = G::progress(&self.target, id);
-        if G::ONE_ORDER { progress } else { progress.min(G::rank(&self.target, id)) }
+        self.entries.iter().rposition(|entry| may_go(entry) && !(entry.is_live() && near(entry)))
     }
 
     /// Takes a contact out, unless it is nearer than the newcomer that it is to give way to.
@@ -404,7 +398,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
             return false;
         };
         let (progress, rank) = (G::progress(&self.target, &entry.contact.id), G::rank(&self.target, &entry.contact.id));
-        if !newcomer.near && newcomer.reach >= self.reach(&entry.contact.id) {
+        if !newcomer.near && newcomer.progress >= progress {
             return false;
         }
         if entry.state != State::Unasked {
@@ -448,7 +442,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
 /// What a contact that would join the shortlist meets there.
 struct Newcomer {
-    reach: Distance,
+    progress: Distance,
     group: Option<Group>,
     /// It would be among the k closest that live.
     near: bool,
