@@ -507,7 +507,7 @@ impl Loss {
 }
 
 fn micros(duration: Duration) -> u32 {
-    u32::try_from(time::micros(duration)).unwrap_or(u32::MAX)
+    u32::try_from(time::Micros::of(duration).0).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for Full {

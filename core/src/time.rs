@@ -59,14 +59,19 @@ impl Instant {
     /// The time passed since `earlier`, or zero if `earlier` is in fact later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        self.micros_since(earlier).duration()
+    }
+
+    /// The same for the core's own reckoning.
+    #[must_use]
+    pub(crate) const fn micros_since(self, earlier: Self) -> Micros {
+        Micros(self.0.saturating_sub(earlier.0))
     }
 
     /// Whole seconds since the origin in 32 bits, saturating after 136 years: the form in which tables keep time stamps.
     #[must_use]
     pub(crate) const fn stamp(self) -> u32 {
-        let secs = self.0 / 1_000_000;
-        if secs > u32::MAX as u64 { u32::MAX } else { secs as u32 }
+        Micros(self.0).secs()
     }
 }
 
@@ -74,13 +79,51 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(micros(wait)))
+        self + Micros::of(wait)
     }
 }
 
-/// Whole microseconds, saturating after 585,000 years: `Duration` itself counts them in 128 bits, which a microcontroller pays for.
-pub(crate) const fn micros(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros() as u64)
+impl Add<Micros> for Instant {
+    type Output = Self;
+
+    fn add(self, wait: Micros) -> Self {
+        Self(self.0.saturating_add(wait.0))
+    }
+}
+
+/// A span of whole microseconds, in which the core reckons: `Duration` keeps seconds and nanoseconds apart, and a microcontroller pays
+/// for that with long multiplications and divisions. It saturates after 585,000 years.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Micros(pub(crate) u64);
+
+impl Micros {
+    pub(crate) const ZERO: Self = Self(0);
+
+    pub(crate) const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    pub(crate) const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000))
+    }
+
+    /// What a `Duration` is, less what is below a microsecond.
+    #[inline(never)]
+    pub(crate) const fn of(duration: Duration) -> Self {
+        Self(duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros() as u64))
+    }
+
+    #[inline(never)]
+    pub(crate) const fn duration(self) -> Duration {
+        Duration::from_micros(self.0)
+    }
+
+    /// Whole seconds, up to what 32 bits hold.
+    #[inline(never)]
+    pub(crate) const fn secs(self) -> u32 {
+        let secs = self.0 / 1_000_000;
+        if secs > u32::MAX as u64 { u32::MAX } else { secs as u32 }
+    }
 }
 
 /// A smoothed round trip and its variation, by RFC 6298, in four bytes: tenths of a millisecond, up to 6.5 s.
@@ -107,7 +150,7 @@ impl RoundTrip {
 
     /// Takes a measured round trip in. Those of repeated questions must be left out (Karn's rule).
     pub fn sample(&mut self, rtt: Duration) {
-        let rtt = u32::try_from(micros(rtt)).unwrap_or(u32::MAX) / 100;
+        let rtt = u32::try_from(Micros::of(rtt).0).unwrap_or(u32::MAX) / 100;
         let rtt = u16::try_from(rtt).unwrap_or(u16::MAX).max(1);
         if self.smoothed == 0 {
             *self = Self { smoothed: rtt, variation: rtt / 2 };

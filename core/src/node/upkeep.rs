@@ -8,7 +8,6 @@ use super::{Node, Options};
 use crate::record::Key;
 use crate::routing::{self, Routing, Upkeep};
 use crate::store::{Held, Store};
-use crate::time::micros;
 use crate::{Address, Instant};
 
 /// The first pause before bootstrap addresses are tried again, and the last of those that each take twice as long.
@@ -340,7 +339,7 @@ impl<
 /// When a record is to be published again: at once if it was not yet, as after a restart, otherwise after a third of its lifetime, or
 /// after `republish` if that is sooner.
 fn publish_at(held: &Held<'_>, republish: Duration) -> Instant {
-    let third = Duration::from_micros(micros(held.notes.expires.since(held.stored_at)) / 3);
+    let third = Duration::from_micros(held.notes.expires.micros_since(held.stored_at).0 / 3);
     match held.notes.tended {
         Instant::ZERO => Instant::ZERO,
         tended => tended + republish.min(third).max(Duration::from_secs(1)),
