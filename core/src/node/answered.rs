@@ -1,7 +1,6 @@
 //! Answers to our questions, and questions that nobody answered.
 
 use core::cmp::Ordering;
-use core::time::Duration;
 
 use super::operation::{Ending, Task};
 use super::question::Owner;
@@ -11,6 +10,7 @@ use crate::record::{Kind, Record, Version};
 use crate::routing::{Heard, Routing};
 use crate::rpc::{Accepted, Due};
 use crate::store::{Notes, Store};
+use crate::time::Micros;
 use crate::wire::{Answer, Contacts, ErrorCode, Features, Header, Token};
 use crate::{Address, Contact, Id, Instant};
 
@@ -106,7 +106,7 @@ impl<
                 let slot = owner.slot().map(usize::from);
                 if let Some((operation, id)) = slot.and_then(|slot| self.operations.get_mut(slot)).zip(expect) {
                     operation.lookup.slow(&id);
-                    operation.fetching = operation.fetching.filter(|fetched| *fetched != id);
+                    operation.fetched(&id);
                 }
             }
             Due::Failed { owner, expect, to, acknowledged } => {
@@ -133,7 +133,7 @@ impl<
             }
             return;
         }
-        let Some((slot, operation)) = owner.slot().and_then(|slot| Some((slot, self.operations.get_mut(usize::from(slot))?))) else {
+        let Some((slot, operation)) = owner.slot().and_then(|slot| Some((slot, self.operation(slot)?))) else {
             return;
         };
         operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
@@ -150,7 +150,7 @@ impl<
 
     /// A node that an operation asked will not answer.
     fn lookup_failed(&mut self, slot: u8, id: &Id) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         if operation.storing {
@@ -158,16 +158,17 @@ impl<
         } else {
             operation.lookup.failed(id);
         }
-        operation.fetching = operation.fetching.filter(|fetched| fetched != id);
+        operation.fetched(id);
     }
 
     fn search_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
+        let largest = self.config.largest_message();
         self.take_named(slot, from, answer);
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         let asked_with_token = operation.lookup.token(&from.id).is_some();
-        operation.fetching = operation.fetching.filter(|fetched| *fetched != from.id);
+        operation.fetched(&from.id);
         match *answer {
             Answer::Error { code: ErrorCode::Token, .. } if !asked_with_token => {
                 operation.lookup.set_token(&from.id, token);
@@ -185,7 +186,7 @@ impl<
                 match best.map_or(Ordering::Greater, |best| operation.key.kind.contest(best, version).offered) {
                     Ordering::Less => {}
                     Ordering::Equal => operation.lookup.holds_newest(&from.id),
-                    Ordering::Greater if usize::from(size) > self.config.largest_message() => operation.tally.too_large = size,
+                    Ordering::Greater if usize::from(size) > largest => operation.tally.too_large = size,
                     Ordering::Greater if asked_with_token => {}
                     Ordering::Greater => return self.fetch(slot, from, token),
                 }
@@ -195,7 +196,7 @@ impl<
             }
             _ => {}
         }
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        if let Some(operation) = self.operation(slot) {
             operation.tally.answered = operation.tally.answered.saturating_add(1);
             operation.lookup.answered(&from.id, Some(token));
         }
@@ -204,7 +205,7 @@ impl<
     /// Asks a holder again, with its token, for a record too large to answer a stranger with. One holder at a time: the others are
     /// asked again once the record is here, and needn't send it.
     fn fetch(&mut self, slot: u8, from: Contact<R::Address>, token: Token) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         operation.lookup.set_token(&from.id, token);
@@ -214,15 +215,16 @@ impl<
                 return;
             }
         }
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
-            operation.fetching = operation.fetching.filter(|fetched| *fetched != from.id);
+        if let Some(operation) = self.operation(slot) {
+            operation.fetched(&from.id);
             operation.lookup.unasked(&from.id);
         }
     }
 
     /// A record came in: it counts if it is the one asked for, holds, and is newer than what is known.
     pub(super) fn value_found(&mut self, now: Instant, slot: u8, from: &Id, record: &Record<'_>, lifetime: u32) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let (verify, max_lifetime) = (self.config.verify, Micros::of(self.config.max_lifetime));
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         if record.key() != operation.key || record.check().is_err() {
@@ -234,14 +236,15 @@ impl<
             Ordering::Equal => return operation.lookup.holds_newest(from),
             Ordering::Greater => {}
         }
-        if self.config.verify.is_some_and(|verify| !record.verify(verify)) {
+        if verify.is_some_and(|verify| !record.verify(verify)) {
             return operation.tally.refuse(ErrorCode::Invalid, 0);
         }
         operation.set_best(now, version);
         operation.lookup.newest(from);
-        let lifetime = lifetime.min(u32::try_from(self.config.max_lifetime.as_secs()).unwrap_or(u32::MAX));
-        if operation.task == Task::Get {
-            if let Some(buffer) = operation.buffer.and_then(|index| self.buffers.get_mut(usize::from(index))) {
+        let (task, buffer) = (operation.task, operation.buffer);
+        let lifetime = lifetime.min(max_lifetime.secs());
+        if task == Task::Get {
+            if let Some(buffer) = buffer.and_then(|index| self.buffers.get_mut(usize::from(index))) {
                 buffer.fill(now, record, version, lifetime);
             }
         } else {
@@ -253,9 +256,9 @@ impl<
     /// holders' clocks were slower.
     fn keep_newer(&mut self, now: Instant, slot: u8, record: &Record<'_>, version: Version, lifetime: u32) {
         let key = record.key();
-        let own = self.store.find(&key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.pinned);
+        let own = self.stored(&key).filter(|held| held.notes.pinned);
         let same = own.filter(|own| key.kind == Kind::Plain && own.stored_version.digest == version.digest).map(|own| *own.notes);
-        let expires = now + Duration::from_secs(u64::from(lifetime));
+        let expires = now + Micros::from_secs(u64::from(lifetime));
         let others = Notes { expires, source: None, pinned: false, tended: Instant::ZERO };
         // Where the own store is too full for it, the co-holders that lag get what is held here, and others hold the newer one.
         let _ = self.keep(now, record, same.unwrap_or(others));
@@ -265,7 +268,7 @@ impl<
     }
 
     fn store_answered(&mut self, slot: u8, from: &Id, token: Token, answer: &Answer<'_, R::Address>) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         match *answer {
@@ -287,7 +290,7 @@ impl<
     }
 
     fn bootstrap_answered(&mut self, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
@@ -308,7 +311,7 @@ impl<
     }
 
     fn ping_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>) {
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        if let Some(operation) = self.operation(slot) {
             operation.lookup.insert(from);
             operation.lookup.answered(&from.id, None);
             operation.tally.answered = 1;
@@ -322,7 +325,7 @@ impl<
             if !self.is_acceptable(from.address, &named) {
                 continue;
             }
-            if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            if let Some(operation) = self.operation(slot) {
                 operation.lookup.named(&from.id, named);
             }
         }

@@ -31,17 +31,17 @@ impl<
 > Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     pub(super) fn end_store(&mut self, now: Instant, slot: u8) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let k = usize::from(self.config.table.k);
+        let Some(operation) = self.operation(slot) else {
             return;
         };
-        let asked = operation.lookup.closest().len();
-        let stored = operation.lookup.stored_at().len();
         if !operation.is_running() {
             return;
         }
-        let ending = ending_of_store(operation, usize::from(self.config.table.k));
+        let ending = ending_of_store(operation, k);
         // A record is tended when every co-holder has it; otherwise the next check tries again.
-        let all = stored + operation.lookup.holders().len() >= asked;
+        let lookup = &operation.lookup;
+        let all = lookup.stored_at().len() + lookup.holders().len() >= lookup.closest().len();
         let (task, key) = (operation.task, operation.key);
         if task == Task::Republish || (task == Task::Tend && all) {
             self.note_tended(now, &key);
@@ -51,21 +51,18 @@ impl<
 
     pub(super) fn end(&mut self, now: Instant, slot: u8, ending: Ending) {
         self.release(slot);
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         let target = operation.lookup.target();
         operation.end(now, ending);
         let (task, key, publish) = (operation.task, operation.key, operation.publish);
-        if task.is_upkeep() {
-            free_buffer(&mut self.buffers, operation.buffer.take());
-        }
         let failed = ending == Ending::Conflict || (operation.compare.is_some() && ending != Ending::Stored);
+        let unused = if task.is_upkeep() { operation.buffer.take() } else { None };
+        free_buffer(&mut self.buffers, unused);
         match task {
             Task::Ping => return,
-            Task::Put if failed => self.withdraw(&key),
-            Task::Put if !publish => self.unpin(&key),
-            Task::Put => self.publish_later(&key),
+            Task::Put => self.end_put(&key, failed, publish),
             Task::Republish if ending == Ending::Conflict => self.supersede(key),
             Task::Neighbourhood => self.chores.begin_tending(now),
             Task::Bootstrap | Task::Rejoin => self.table.disturbed(now),
@@ -108,19 +105,27 @@ impl<
     /// Frees a running operation's slot without an event.
     pub(super) fn abandon(&mut self, slot: u8) {
         self.release(slot);
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         let put = operation.is_running() && operation.task == Task::Put;
         operation.phase = Phase::Idle;
-        free_buffer(&mut self.buffers, operation.buffer.take());
         let (key, publish, compares) = (operation.key, operation.publish, operation.compare.is_some());
-        if put && compares {
-            self.withdraw(&key);
-        } else if put && !publish {
-            self.unpin(&key);
-        } else if put {
-            self.publish_later(&key);
+        let unused = operation.buffer.take();
+        free_buffer(&mut self.buffers, unused);
+        if put {
+            self.end_put(&key, compares, publish);
+        }
+    }
+
+    /// What becomes of a record here that was put elsewhere.
+    fn end_put(&mut self, key: &Key, failed: bool, publish: bool) {
+        if failed {
+            self.withdraw(key);
+        } else if publish {
+            self.publish_later(key);
+        } else {
+            self.unpin(key);
         }
     }
 

@@ -34,7 +34,7 @@ use crate::random::Random;
 use crate::record::{Key, Kind};
 use crate::routing::Routing;
 use crate::rpc::{self, Requests};
-use crate::store::{Held, Store};
+use crate::store::{Held, Notes, Store};
 use crate::token::Tokens;
 use crate::{Contact, Geometry, Id, Instant};
 
@@ -268,13 +268,12 @@ impl<
             return false;
         }
         let limits = self.lookup_limits();
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
-            return false;
-        };
-        operation.begin(now, task, timeout);
-        operation.lookup.start(target, limits);
-        for contact in first {
-            operation.lookup.insert(*contact);
+        if let Some(operation) = self.operation(slot) {
+            operation.begin(now, task, timeout);
+            operation.lookup.start(target, limits);
+            for contact in first {
+                operation.lookup.insert(*contact);
+            }
         }
         !first.is_empty()
     }
@@ -285,7 +284,20 @@ impl<
 
     /// The record held under a key, unless its time is over.
     fn held(&self, now: Instant, key: &Key) -> Option<Held<'_>> {
-        self.store.find(key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.expires > now)
+        self.stored(key).filter(|held| held.notes.expires > now)
+    }
+
+    /// The record in the store, its time over or not.
+    fn stored(&self, key: &Key) -> Option<Held<'_>> {
+        self.store.get(self.store.find(key)?)
+    }
+
+    fn notes_mut(&mut self, key: &Key) -> Option<&mut Notes> {
+        self.store.notes_mut(self.store.find(key)?)
+    }
+
+    fn operation(&mut self, slot: u8) -> Option<&mut Operation<R::Geometry, R::Address, SHORTLIST>> {
+        self.operations.get_mut(usize::from(slot))
     }
 
     /// A datagram of so many bytes was written, to be sent.
@@ -322,11 +334,6 @@ impl<
             report: operation.report(),
         })
     }
-}
-
-/// Whole seconds, as they travel.
-fn seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn free_buffer(buffers: &mut [Buffer], index: Option<u8>) {

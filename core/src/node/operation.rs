@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Mode;
 use super::buffer::Buffer;
 use super::event::{Failure, Outcome, Progress, Query, Report};
-use crate::lookup::Lookup;
+use crate::lookup::{Entry, Lookup};
 use crate::record::{Key, Kind, Version};
 use crate::wire::ErrorCode;
 use crate::{Address, Geometry, Id, Instant};
@@ -281,12 +281,19 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.best.map(|(version, at)| self.key.kind.aged(version, now.since(at)))
     }
 
+    /// Whether the newest version comes or not, it is not waited for from this node any more.
+    pub(super) fn fetched(&mut self, from: &Id) {
+        if self.fetching.as_ref() == Some(from) {
+            self.fetching = None;
+        }
+    }
+
     pub(super) const fn set_best(&mut self, now: Instant, version: Version) {
         self.best = Some((version, now));
     }
 
     pub(super) fn report(&self) -> Report {
-        let best = self.lookup.closest().iter().next();
+        let best = self.lookup.best();
         Report {
             asked: self.tally.asked,
             answered: self.tally.answered,
@@ -294,8 +301,8 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
             refused: self.tally.refused,
             stored: self.tally.stored,
             refusal: self.tally.refusal().map(|(code, _)| code),
-            depth: best.map_or(0, |contact| self.lookup.depth_of(&contact.id)),
-            closest: best.map(|contact| G::rank(&self.lookup.target(), &contact.id)),
+            depth: best.map_or(0, Entry::depth),
+            closest: best.map(|entry| G::rank(&self.lookup.target(), &entry.contact().id)),
             hops: self.tally.hops,
             relayed: self.tally.recursion == Recursion::Relayed,
             fell_back: self.tally.recursion == Recursion::FellBack,
@@ -310,8 +317,8 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
 
     pub(super) fn outcome<'a>(&'a self, buffers: &'a [Buffer]) -> Outcome<'a, A> {
         match self.ending {
-            Ending::Pong => match self.lookup.closest().iter().next() {
-                Some(contact) => Outcome::Pong { contact, rtt: self.ended.since(self.began) },
+            Ending::Pong => match self.lookup.best() {
+                Some(entry) => Outcome::Pong { contact: entry.contact(), rtt: self.ended.since(self.began) },
                 None => Outcome::Failed(Failure::NoAnswer),
             },
             Ending::Joined => Outcome::Joined { neighbours: self.lookup.closest() },

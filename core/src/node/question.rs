@@ -1,12 +1,11 @@
 //! Questions of ours: who asked them, and what they say when they are polled.
 
-use core::time::Duration;
-
 use super::operation::Task;
 use super::{Node, Transmit};
 use crate::record::Record;
 use crate::routing::Routing;
 use crate::store::Store;
+use crate::time::Micros;
 use crate::wire::{self, Body, Features, Header, Message, Request, Token, Transaction};
 use crate::{Address, Geometry, Id, Instant};
 
@@ -135,19 +134,19 @@ impl<
     /// The record that an operation stores at others, and the seconds left to it: the user's get has it in its buffer, the rest in the own store.
     fn record_of(&self, now: Instant, task: Task, key: crate::Key, buffer: Option<u8>) -> Option<(Record<'_>, u32)> {
         let (record, left) = match task {
-            Task::Get | Task::WriteBack => self.buffers.get(usize::from(buffer?))?.record(now)?,
+            Task::Get | Task::WriteBack => {
+                let (record, left) = self.buffers.get(usize::from(buffer?))?.record(now)?;
+                (record, Micros::of(left))
+            }
             _ => {
-                let held = self.store.get(self.store.find(&key)?)?;
-                let left = held.notes.expires.since(now);
+                let held = self.stored(&key)?;
+                let left = held.notes.expires.micros_since(now);
                 // Its own publisher has it held no shorter than asked for, though the search took time; others hold it no longer.
-                let started = matches!(task, Task::Put | Task::Republish) && left.subsec_nanos() > 0;
-                (held.record(now), left + Duration::from_secs(u64::from(started)))
+                let rounded = if matches!(task, Task::Put | Task::Republish) { 999_999 } else { 0 };
+                (held.record(now), Micros(left.0.saturating_add(rounded)))
             }
         };
-        match u32::try_from(left.as_secs()).unwrap_or(u32::MAX) {
-            0 => None,
-            lifetime => Some((record, lifetime)),
-        }
+        Some((record, left.secs())).filter(|(_, lifetime)| *lifetime != 0)
     }
 
     /// How long a request must be so that three times its length hold the `nodes` answer asked for, and, where this node wants to be

@@ -20,25 +20,24 @@
 //! [`TIME`]. Questions under way have a fixed table and take at most half of the request slots; more are answered by `Busy`. A question that comes
 //! again from the same previous node is acknowledged again, from another it has gone in a circle.
 
-use core::time::Duration;
-
 use heapless::Vec;
 
 use super::operation::{Recursion, Task};
 use super::question::Owner;
 use super::relays::{Hop, Passing, Previous, Relay, Said, TRIES, Tried};
 use super::serve::Asked;
-use super::{MAX_NAMED, Node, Transmit, seconds};
+use super::{MAX_NAMED, Node, Transmit};
 use crate::record::Record;
 use crate::routing::Routing;
 use crate::store::Store;
+use crate::time::Micros;
 use crate::wire::{self, Answer, Body, Contacts, ErrorCode, Message, Question, Request, Target, Token};
 use crate::{Address, Contact, Geometry, Id, Instant, array};
 
 /// How many nodes a question is passed on by at most.
 const MOST_HOPS: u8 = 32;
 /// How long a question may take at most, with all that come after it.
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Micros = Micros::from_secs(10);
 /// How often each next hop is asked.
 const ATTEMPTS: u8 = 2;
 
@@ -121,7 +120,7 @@ impl<
 
     /// Asks a lookup's question recursively, if it is to and hasn't yet.
     pub(super) fn begin_recursion(&mut self, now: Instant, slot: u8) {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.tally.recursion == Recursion::Wanted)
+        let Some(operation) = self.operation(slot).filter(|operation| operation.tally.recursion == Recursion::Wanted)
         else {
             return;
         };
@@ -130,7 +129,7 @@ impl<
             _ => Target::Nodes(operation.lookup.target()),
         };
         // What is left must do for an iterative lookup.
-        let deadline = now + TIME.min(operation.deadline.since(now) / 3);
+        let deadline = now + TIME.min(Micros(operation.deadline.micros_since(now).0 / 3));
         let passing = Passing { question: Question(self.random.next().to_be_bytes()), target, hops: MOST_HOPS, deadline };
         let recursion = if RELAYS == 0 {
             Recursion::FellBack
@@ -145,7 +144,7 @@ impl<
         } else {
             Recursion::FellBack
         };
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        if let Some(operation) = self.operation(slot) {
             operation.tally.recursion = recursion;
         }
     }
@@ -161,15 +160,15 @@ impl<
     /// What a question that is passed on says. It leaves the next node a round trip less than there is.
     pub(super) fn relay_request(&self, now: Instant, index: u8) -> Option<Request<'static>> {
         let relay = self.relays.get(index)?;
-        let left = self.left_to(now, relay, &relay.tried.last()?.id)?;
-        let time = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
+        let time = self.left_to(now, relay, &relay.tried.last()?.id)?;
         Some(Request::Relay { question: relay.question(), target: relay.target(), hops: relay.hops.checked_sub(1)?, time })
     }
 
-    /// How long a next hop may take: a round trip less than there is. `None` if there is no point in asking it.
-    fn left_to(&self, now: Instant, relay: &Relay<R::Address>, next: &Id) -> Option<Duration> {
+    /// How many milliseconds a next hop may take: a round trip less than there are. `None` if there is no point in asking it.
+    fn left_to(&self, now: Instant, relay: &Relay<R::Address>, next: &Id) -> Option<u16> {
         let trip = self.table.get(next).and_then(|peer| peer.rtt).unwrap_or(self.config.timeout_min);
-        relay.deadline.since(now).checked_sub(trip).filter(|left| left.as_millis() > 0)
+        let millis = relay.deadline.micros_since(now + trip).0 / 1_000;
+        Some(u16::try_from(millis).unwrap_or(u16::MAX)).filter(|millis| *millis != 0)
     }
 
     /// The next hop answered: its acknowledgement, what the question came to, or a refusal. Says what to send to the previous one.
@@ -228,7 +227,7 @@ impl<
             Previous::Hop(_) => relay.end(),
             Previous::Own { slot } => {
                 self.relays.free(index);
-                if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+                if let Some(operation) = self.operation(slot) {
                     operation.tally.recursion = Recursion::FellBack;
                 }
                 self.requests_freed = true;
@@ -310,7 +309,7 @@ impl<
             Target::Value(key) => self.held(now, &key),
             Target::Nodes(_) => None,
         };
-        let record = held.map(|held| (held.record(now), seconds(held.notes.expires.since(now))));
+        let record = held.map(|held| (held.record(now), held.notes.expires.micros_since(now).secs()));
         let mut named = const { [Contact::EMPTY; MAX_NAMED] };
         let count = self.table.closest(target.id(), &mut named);
         let named = named.get(..count)?.iter().filter(|contact| contact.id != hop.contact.id && !silent.contains(&contact.id));
@@ -371,7 +370,7 @@ impl<
     /// otherwise those named are asked themselves.
     fn recursed(&mut self, now: Instant, slot: u8, came: &Came<'_, R::Address>) {
         let (from, hops) = (came.from, came.hops);
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return;
         };
         operation.tally.hops = hops;
@@ -393,7 +392,7 @@ impl<
             if !self.is_acceptable(from.address, &named) {
                 continue;
             }
-            if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            if let Some(operation) = self.operation(slot) {
                 operation.lookup.relayed(named, hops);
                 if finds_nodes {
                     operation.lookup.answered(&named.id, None);
@@ -410,7 +409,7 @@ impl<
         let before = self.operations.get(usize::from(slot)).and_then(|operation| operation.best(now));
         let nobody = self.table.own();
         self.value_found(now, slot, &nobody, record, lifetime);
-        let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.task == Task::Get) else {
+        let Some(operation) = self.operation(slot).filter(|operation| operation.task == Task::Get) else {
             return;
         };
         if operation.best(now).map(|best| best.digest) != before.map(|best| best.digest) {

@@ -1,14 +1,14 @@
 //! Requests of others: each is answered at once or dropped, and nothing is kept but the record it stores.
 
 use core::cmp::Ordering;
-use core::time::Duration;
 
 use super::question::Owner;
 use super::relays::Passing;
-use super::{MAX_NAMED, Node, Transmit, seconds};
+use super::{MAX_NAMED, Node, Transmit};
 use crate::record::{Key, Record, Version};
 use crate::routing::{Heard, Routing, State};
 use crate::store::{Held, Notes, Put, Store, StoreError};
+use crate::time::Micros;
 use crate::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token};
 use crate::{Address, Contact, Id, Instant};
 
@@ -93,7 +93,7 @@ impl<
                 self.reply(asked, token, answer, buf)
             }
             (true, Request::Relay { question, target, hops, time }) => {
-                let deadline = now + Duration::from_millis(u64::from(*time));
+                let deadline = now + Micros::from_millis(u64::from(*time));
                 let passing = Passing { question: *question, target: *target, hops: *hops, deadline };
                 self.answer_relay(asked, proved, token, &passing, buf)
             }
@@ -140,7 +140,7 @@ impl<
         let Some(held) = held else {
             return self.answer_nodes(asked, token, &key.id, buf);
         };
-        let (version, lifetime) = (held.version(now), seconds(held.notes.expires.since(now)));
+        let (version, lifetime) = (held.version(now), held.notes.expires.micros_since(now).secs());
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let answer_len = wire::value_len(&held.stored);
         let mut named = const { [Contact::EMPTY; MAX_NAMED] };
@@ -179,16 +179,14 @@ impl<
         let k = usize::from(self.config.table.k);
         let count = named.get_mut(..=k).map_or(0, |named| self.table.closest(target, named));
         let named = named.get_mut(..count).unwrap_or_default();
-        if let Some(asker) = named.iter().position(|contact| contact.id == asked.header.sender) {
-            named.get_mut(asker..).unwrap_or_default().rotate_left(1);
-        }
-        let others = named.iter().filter(|contact| contact.id != asked.header.sender).count().min(k);
+        let others = to_front(named, |contact| contact.id != asked.header.sender).min(k);
         let named = named.get_mut(..others).unwrap_or_default();
         let room = (room + 1).saturating_sub(other);
         if Contacts::fitting(named, room).count() == named.len() {
             return Contacts::new(named);
         }
-        own_family_first(named, asked.from);
+        let family = asked.from.encode().family;
+        to_front(named, |contact| contact.address.encode().family == family);
         Contacts::fitting(named, room)
     }
 
@@ -213,8 +211,8 @@ impl<
         if excess > 0 {
             return Err((ErrorCode::TooLarge, record.value.len().saturating_sub(excess) as u64));
         }
-        let lifetime = Duration::from_secs(u64::from(offer.lifetime)).min(self.config.max_lifetime);
-        if lifetime.is_zero() {
+        let lifetime = Micros::from_secs(u64::from(offer.lifetime)).min(Micros::of(self.config.max_lifetime));
+        if lifetime == Micros::ZERO {
             return Err((ErrorCode::Invalid, 0));
         }
         let source = asked.from.group().filter(|_| !(offer.handover && self.is_co_holder(asked)));
@@ -253,7 +251,7 @@ impl<
             Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
         }
         self.stats.stored += 1;
-        Ok(u32::try_from(expires.since(now).as_secs()).unwrap_or(u32::MAX))
+        Ok(expires.micros_since(now).secs())
     }
 
     /// Whether what is offered may take the place of what is held.
@@ -270,7 +268,7 @@ impl<
 
     /// Puts another's record into the own store. Where it takes the place of one that is published here, publishing stops.
     pub(super) fn keep(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
-        let published = self.store.find(&record.key()).and_then(|slot| self.store.get(slot)).is_some_and(|held| held.notes.pinned);
+        let published = self.stored(&record.key()).is_some_and(|held| held.notes.pinned);
         let put = self.store.put(now, record, notes)?;
         self.chores.stored(notes.expires);
         if published && !notes.pinned && put == Put::Replaced {
@@ -316,17 +314,19 @@ struct Offer<'a> {
     handover: bool,
 }
 
-/// Moves the contacts whose address is of the asker's family to the front; otherwise the order stays.
-fn own_family_first<A: Address>(contacts: &mut [Contact<A>], asker: A) {
-    let family = asker.encode().family;
+/// Moves the contacts that match to the front, each kind in its order, and says how many they are.
+fn to_front<A>(contacts: &mut [Contact<A>], matches: impl Fn(&Contact<A>) -> bool) -> usize {
     let mut front = 0;
     for index in 0..contacts.len() {
-        let Some(window) = contacts.get_mut(front..=index) else {
-            return;
-        };
-        if window.last().is_some_and(|contact| contact.address.encode().family == family) {
-            window.rotate_right(1);
-            front += 1;
+        if !contacts.get(index).is_some_and(&matches) {
+            continue;
         }
+        for at in (front..index).rev() {
+            if let Some([before, after]) = contacts.get_mut(at..at + 2) {
+                core::mem::swap(before, after);
+            }
+        }
+        front += 1;
     }
+    front
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::operation::{Operation, Phase, Task};
 use super::serve::Asked;
 use super::{
-    Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, RestoreError, Stats, Transmit, Wake, seconds,
+    Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, RestoreError, Stats, Transmit, Wake,
 };
 use crate::record::{Key, Record};
 use crate::routing::{Heard, Routing};
@@ -59,7 +59,7 @@ impl<
         let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
         let own = self.table.own();
         let limits = self.lookup_limits();
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        if let Some(operation) = self.operation(slot) {
             operation.begin(now, Task::Ping, Options::DEFAULT.timeout);
             operation.lookup.start(own, limits);
             // Whose id it has is what the answer will tell.
@@ -76,7 +76,7 @@ impl<
         }
         let slot = self.free_slot(now).ok_or(FindError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::FindNode, target, options.timeout);
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        if let Some(operation) = self.operation(slot) {
             operation.tally.recursion = options.mode.into();
         }
         self.drive(now);
@@ -88,9 +88,7 @@ impl<
         if !self.supports(key.kind) {
             return Err(GetError::Unsupported(key.kind));
         }
-        let alive = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.expires > now);
-        let held = self.store.find(&key).filter(alive);
-        if self.knows_nobody() && held.is_none() {
+        if self.knows_nobody() && self.held(now, &key).is_none() {
             return Err(GetError::NoContacts);
         }
         let buffer = self.free_buffer(now).ok_or(GetError::NoBuffer(VALUES))?;
@@ -104,9 +102,11 @@ impl<
         operation.buffer = Some(buffer);
         operation.tally.recursion = options.mode.into();
         filled.take();
-        if let Some(held) = held.and_then(|held| self.store.get(held)) {
+        // As `held`, which would borrow the whole node.
+        let held = self.store.find(&key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.expires > now);
+        if let Some(held) = held {
             operation.set_best(now, held.version(now));
-            filled.fill(now, &held.record(now), held.version(now), seconds(held.notes.expires.since(now)));
+            filled.fill(now, &held.record(now), held.version(now), held.notes.expires.micros_since(now).secs());
         }
         self.drive(now);
         self.query_in(slot).ok_or(GetError::Busy(LOOKUPS))
@@ -135,7 +135,7 @@ impl<
             return Err(PutError::Busy(LOOKUPS));
         }
         let key = record.key();
-        let held = self.store.find(&key).and_then(|slot| self.store.get(slot)).map(|held| held.version(now));
+        let held = self.stored(&key).map(|held| held.version(now));
         if let Some((held, compare)) = held.zip(options.compare)
             && held.number != compare
         {
@@ -147,7 +147,7 @@ impl<
         self.replace_stores(now, &key);
         let slot = self.free_slot(now).ok_or(PutError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::Put, key.id, options.timeout);
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        if let Some(operation) = self.operation(slot) {
             operation.key = key;
             operation.publish = options.publish;
             operation.tally.recursion = options.mode.into();
@@ -160,10 +160,7 @@ impl<
 
     fn unpublish(&mut self, _now: Instant, key: &Key) -> bool {
         self.reclaim();
-        let Some(notes) = self.store.find(key).and_then(|slot| self.store.notes_mut(slot)) else {
-            return false;
-        };
-        core::mem::replace(&mut notes.pinned, false)
+        self.notes_mut(key).is_some_and(|notes| core::mem::replace(&mut notes.pinned, false))
     }
 
     fn cancel(&mut self, query: Query) {
@@ -268,18 +265,20 @@ impl<
             return Some((Instant::ZERO, Wake::Operation));
         }
         let operation = self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
-        let room = self.can_begin_upkeep();
-        [
-            (self.requests.deadline(), Wake::Request),
-            (operation.unwrap_or(Instant::NEVER), Wake::Operation),
-            (self.chores.expiry(), Wake::Record),
-            (if room { self.next_table_upkeep() } else { Instant::NEVER }, Wake::Upkeep),
-            (if room { self.chores.due() } else { Instant::NEVER }, Wake::Record),
-            (if room { self.bootstraps.due() } else { Instant::NEVER }, Wake::Bootstrap),
-        ]
-        .into_iter()
-        .min_by_key(|(at, _)| *at)
-        .filter(|(at, _)| *at != Instant::NEVER)
+        let mut next = (self.requests.deadline(), Wake::Request);
+        let mut or = |at, wake| {
+            if at < next.0 {
+                next = (at, wake);
+            }
+        };
+        or(operation.unwrap_or(Instant::NEVER), Wake::Operation);
+        or(self.chores.expiry(), Wake::Record);
+        if self.can_begin_upkeep() {
+            or(self.next_table_upkeep(), Wake::Upkeep);
+            or(self.chores.due(), Wake::Record);
+            or(self.bootstraps.due(), Wake::Bootstrap);
+        }
+        Some(next).filter(|(at, _)| *at != Instant::NEVER)
     }
 
     fn restore_contact(&mut self, now: Instant, contact: Contact<R::Address>) {

@@ -1,23 +1,22 @@
 //! What a node does without being asked: it joins again, refreshes its table, publishes its records, and looks after others'.
 
-use core::time::Duration;
-
 use super::operation::{Operation, Phase, Task};
 use super::question::Owner;
 use super::{Node, Options};
 use crate::record::Key;
 use crate::routing::{self, Routing, Upkeep};
 use crate::store::{Held, Store};
+use crate::time::Micros;
 use crate::{Address, Instant};
 
 /// The first pause before bootstrap addresses are tried again, and the last of those that each take twice as long.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(15 * 60));
+const PAUSE: (Micros, Micros) = (Micros::from_secs(5), Micros::from_secs(15 * 60));
 
 /// One that answered is asked again so long after: all who joined through it do.
-const VISIT: Duration = Duration::from_secs(30 * 60);
+const VISIT: Micros = Micros::from_secs(30 * 60);
 
 /// A holder looks after a record so much later for each node that is more responsible for it.
-const TURN: Duration = Duration::from_secs(3);
+const TURN: Micros = Micros::from_secs(3);
 
 /// How many records are looked at in one call, so that a call's work is bounded.
 const STRIDE: usize = 64;
@@ -26,17 +25,18 @@ const STRIDE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Bootstraps<A, const N: usize> {
     addresses: heapless::Vec<A, N>,
-    /// Means nothing while there are none.
+    /// Never, while there are none.
     due: Instant,
-    pause: Duration,
+    pause: Micros,
     next: u8,
 }
 
 impl<A: Address, const N: usize> Bootstraps<A, N> {
-    pub(super) const EMPTY: Self = Self { addresses: heapless::Vec::new(), due: Instant::ZERO, pause: Duration::ZERO, next: 0 };
+    pub(super) const EMPTY: Self = Self { addresses: heapless::Vec::new(), due: Instant::ZERO, pause: Micros::ZERO, next: 0 };
 
     pub(super) fn clear(&mut self) {
         self.addresses.clear();
+        self.due = Instant::NEVER;
     }
 
     pub(super) fn remember(&mut self, now: Instant, addresses: &[A]) {
@@ -62,13 +62,13 @@ impl<A: Address, const N: usize> Bootstraps<A, N> {
         }
     }
 
-    pub(super) fn due(&self) -> Instant {
-        if self.addresses.is_empty() { Instant::NEVER } else { self.due }
+    pub(super) const fn due(&self) -> Instant {
+        self.due
     }
 
     /// The next address to try; the pause until the one after it is longer.
     fn next(&mut self, now: Instant) -> Option<A> {
-        self.pause = self.pause.saturating_add(self.pause).max(PAUSE.0).min(PAUSE.1);
+        self.pause = Micros(2 * self.pause.0).max(PAUSE.0).min(PAUSE.1);
         self.due = now + self.pause;
         self.next = self.next.wrapping_add(1);
         self.addresses.get(usize::from(self.next).checked_rem(self.addresses.len())?).copied()
@@ -79,16 +79,16 @@ impl<A: Address, const N: usize> Bootstraps<A, N> {
 #[derive(Debug)]
 pub(super) struct Chores {
     /// No record ends before this.
-    expiry: Option<Instant>,
+    expiry: Instant,
     /// No own record is to be published before this.
-    publish: Option<Instant>,
-    tending: Option<Tending>,
+    publish: Instant,
+    tending: Tending,
 }
 
 /// A pass over the store: each record's turn comes once for each rank its holder may have, the most responsible one's first.
 #[derive(Clone, Copy, Debug)]
 struct Tending {
-    /// When the turn of this rank is.
+    /// When the turn of this rank is; never, between passes.
     due: Instant,
     rank: usize,
     /// Slots still to be seen in this turn.
@@ -96,33 +96,34 @@ struct Tending {
 }
 
 impl Chores {
-    pub(super) const EMPTY: Self = Self { expiry: None, publish: None, tending: None };
+    /// Zeros, to be cleared before it is used.
+    pub(super) const EMPTY: Self =
+        Self { expiry: Instant::ZERO, publish: Instant::ZERO, tending: Tending { due: Instant::ZERO, rank: 0, slot: 0 } };
 
     pub(super) const fn clear(&mut self) {
-        *self = Self::EMPTY;
+        (self.expiry, self.publish, self.tending.due) = (Instant::NEVER, Instant::NEVER, Instant::NEVER);
     }
 
     pub(super) fn stored(&mut self, expires: Instant) {
-        self.expiry = Some(self.expiry().min(expires));
+        self.expiry = self.expiry.min(expires);
     }
 
-    pub(super) fn expiry(&self) -> Instant {
-        self.expiry.unwrap_or(Instant::NEVER)
+    pub(super) const fn expiry(&self) -> Instant {
+        self.expiry
     }
 
     pub(super) fn publish_by(&mut self, at: Instant) {
-        self.publish = Some(self.publish.unwrap_or(Instant::NEVER).min(at));
+        self.publish = self.publish.min(at);
     }
 
     /// The neighbourhood was checked: see that its records are where they belong.
-    pub(super) fn begin_tending(&mut self, now: Instant) {
-        self.tending = Some(Tending { due: now, rank: 0, slot: usize::MAX });
+    pub(super) const fn begin_tending(&mut self, now: Instant) {
+        self.tending = Tending { due: now, rank: 0, slot: usize::MAX };
     }
 
     /// When the next own record is to be published or a held one looked after.
     pub(super) fn due(&self) -> Instant {
-        let tending = self.tending.map_or(Instant::NEVER, |tending| tending.due);
-        self.publish.unwrap_or(Instant::NEVER).min(tending)
+        self.publish.min(self.tending.due)
     }
 }
 
@@ -139,9 +140,8 @@ impl<
 > Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     pub(super) fn expire_records(&mut self, now: Instant) {
-        if self.chores.expiry() <= now {
-            let next = self.store.expire(now);
-            self.chores.expiry = Some(next).filter(|next| *next != Instant::NEVER);
+        if self.chores.expiry <= now {
+            self.chores.expiry = self.store.expire(now);
         }
     }
 
@@ -199,7 +199,7 @@ impl<
                 return;
             };
             let asked = self.ask(Owner::Bootstrap { slot }, address, None, None);
-            if let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|_| asked) {
+            if let Some(operation) = self.operation(slot).filter(|_| asked) {
                 operation.bootstraps_asked += 1;
                 operation.tally.asked += 1;
             }
@@ -234,102 +234,93 @@ impl<
 
     /// A record was put to be published: does so again when its time comes.
     pub(super) fn publish_later(&mut self, key: &Key) {
-        let held = self.store.find(key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.pinned);
-        if let Some(held) = held {
-            self.chores.publish_by(publish_at(&held, self.config.republish));
+        if let Some(held) = self.stored(key).filter(|held| held.notes.pinned) {
+            self.chores.publish_by(publish_at(&held, Micros::of(self.config.republish)));
         }
     }
 
     /// Begins to publish the own record that waits longest, if one's time has come.
     fn publish_next(&mut self, now: Instant, slot: u8) -> bool {
-        if self.chores.publish.is_none_or(|at| at > now) {
+        if self.chores.publish > now {
             return false;
         }
-        let republish = self.config.republish;
-        let held = (0..self.store.len()).filter_map(|slot| self.store.get(slot));
-        let waiting = held.filter(|held| held.notes.pinned).map(|held| (publish_at(&held, republish), held.key));
-        let (mut first, mut second) = (None, None);
-        for (at, key) in waiting {
-            if first.is_none_or(|(earliest, _)| at < earliest) {
-                second = first;
-                first = Some((at, key));
-            } else if second.is_none_or(|(earliest, _)| at < earliest) {
-                second = Some((at, key));
+        let republish = Micros::of(self.config.republish);
+        let mut first = (Instant::NEVER, 0);
+        for at in 0..self.store.len() {
+            let due = self.store.get(at).filter(|held| held.notes.pinned).map(|held| publish_at(&held, republish));
+            if let Some(due) = due.filter(|due| *due < first.0) {
+                first = (due, at);
             }
         }
-        let Some((at, key)) = first else {
-            self.chores.publish = None;
+        self.chores.publish = first.0;
+        let Some(held) = self.store.get(first.1).filter(|_| first.0 <= now) else {
             return false;
         };
-        if at > now {
-            self.chores.publish = Some(at);
-            return false;
-        }
+        let (key, version) = (held.key, held.version(now));
         if !self.begin(now, slot, Task::Republish, key.id, Options::DEFAULT.timeout) {
             // Nobody is known to store anything at: all that waits, waits on.
-            self.chores.publish = Some(now + Duration::from_secs(1));
+            self.chores.publish = now + Micros::from_secs(1);
             return false;
         }
-        self.chores.publish = second.map(|(at, _)| at);
-        let version = self.store.find(&key).and_then(|slot| self.store.get(slot)).map(|held| held.version(now));
-        if let Some((operation, version)) = self.operations.get_mut(usize::from(slot)).zip(version) {
+        if let Some(operation) = self.operation(slot) {
             operation.key = key;
             operation.set_best(now, version);
         }
         // Noted at once, so that another record's turn comes even if this one can't be stored anywhere.
         self.note_tended(now, &key);
-        self.publish_later(&key);
         true
     }
 
     /// Goes on with the pass over the store: begins to look after the next record whose turn it is, if it is ours to do.
     fn tend_next(&mut self, now: Instant, slot: u8) -> bool {
-        let Some(mut pass) = self.chores.tending.filter(|pass| pass.due <= now) else {
+        let mut pass = self.chores.tending;
+        if pass.due > now {
             return false;
-        };
+        }
         let k = usize::from(self.config.table.k);
+        let republish = Micros::of(self.config.republish);
         for _ in 0..STRIDE {
             // From the last slot down: what is removed meanwhile has its place taken by one that was seen.
             pass.slot = pass.slot.min(self.store.len());
             let Some(held) = pass.slot.checked_sub(1).and_then(|slot| self.store.get(slot)) else {
-                pass = Tending { rank: pass.rank + 1, slot: usize::MAX, due: now + TURN };
+                let due = if pass.rank < k { now + TURN } else { Instant::NEVER };
+                pass = Tending { rank: pass.rank + 1, slot: usize::MAX, due };
                 break;
             };
             pass.slot -= 1;
             let (key, version, pinned) = (held.key, held.version(now), held.notes.pinned);
-            let changed = held.notes.tended < self.table.changed() || now.since(held.notes.tended) >= self.config.republish;
+            let changed = held.notes.tended < self.table.changed() || now.micros_since(held.notes.tended) >= republish;
             let ours = !pinned && changed && self.supports(key.kind) && self.table.rank_of_own(&key.id, k) <= pass.rank;
             if ours && self.begin(now, slot, Task::Tend, key.id, Options::DEFAULT.timeout) {
-                if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+                if let Some(operation) = self.operation(slot) {
                     operation.key = key;
                     operation.set_best(now, version);
                 }
-                self.chores.tending = Some(pass);
+                self.chores.tending = pass;
                 return true;
             }
         }
-        self.chores.tending = Some(pass).filter(|pass| pass.rank <= k);
+        self.chores.tending = pass;
         false
     }
 
     pub(super) fn note_tended(&mut self, now: Instant, key: &Key) {
-        if let Some(notes) = self.store.find(key).and_then(|slot| self.store.notes_mut(slot)) {
+        if let Some(notes) = self.notes_mut(key) {
             notes.tended = now.max(Instant::from_micros(1));
         }
     }
 
     /// Publishing gave way to a user's command: it is done soon.
     pub(super) fn publish_soon(&mut self, now: Instant, key: &Key) {
-        if let Some(notes) = self.store.find(key).and_then(|slot| self.store.notes_mut(slot)) {
+        if let Some(notes) = self.notes_mut(key) {
             notes.tended = Instant::ZERO;
         }
-        self.chores.publish_by(now + Duration::from_secs(1));
+        self.chores.publish_by(now + Micros::from_secs(1));
     }
 
     /// A newer record than the published one is out there: publishing stops.
     pub(super) fn supersede(&mut self, key: Key) {
-        let notes = self.store.find(&key).and_then(|slot| self.store.notes_mut(slot));
-        if let Some(notes) = notes.filter(|notes| notes.pinned) {
+        if let Some(notes) = self.notes_mut(&key).filter(|notes| notes.pinned) {
             notes.pinned = false;
             self.superseded = [key].into();
         }
@@ -338,10 +329,10 @@ impl<
 
 /// When a record is to be published again: at once if it was not yet, as after a restart, otherwise after a third of its lifetime, or
 /// after `republish` if that is sooner.
-fn publish_at(held: &Held<'_>, republish: Duration) -> Instant {
-    let third = Duration::from_micros(held.notes.expires.micros_since(held.stored_at).0 / 3);
+fn publish_at(held: &Held<'_>, republish: Micros) -> Instant {
+    let third = Micros(held.notes.expires.micros_since(held.stored_at).0 / 3);
     match held.notes.tended {
         Instant::ZERO => Instant::ZERO,
-        tended => tended + republish.min(third).max(Duration::from_secs(1)),
+        tended => tended + republish.min(third).max(Micros::from_secs(1)),
     }
 }
