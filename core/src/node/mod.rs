@@ -78,6 +78,7 @@ const MAX_NAMED: usize = 33;
 /// node.start(Instant::ZERO, Config::default(), Id::from_bytes([7; 20]), [42; 32]);
 /// assert!(node.poll_event().is_none());
 /// ```
+#[repr(C)]
 pub struct Node<
     R: Routing,
     S,
@@ -89,19 +90,6 @@ pub struct Node<
     const BOOTSTRAPS: usize = 4,
     const RELAYS: usize = 0,
 > {
-    config: Config,
-    table: R,
-    store: S,
-    tokens: Tokens,
-    random: Random,
-    budget: Budget<SOURCES>,
-    requests: Requests<R::Address, Owner, REQUESTS>,
-    operations: [Operation<R::Geometry, R::Address, SHORTLIST>; LOOKUPS],
-    buffers: [Buffer; VALUES],
-    bootstraps: Bootstraps<R::Address, BOOTSTRAPS>,
-    relays: Relays<R::Address, RELAYS>,
-    chores: Chores,
-    stats: Stats,
     started: bool,
     /// Whether an operation's end is lent to the caller, to be freed at the next call.
     lent: bool,
@@ -109,9 +97,22 @@ pub struct Node<
     requests_freed: bool,
     /// Whether the user is to be told of `own_id_seen`.
     own_id_news: bool,
+    config: Config,
+    stats: Stats,
+    chores: Chores,
+    tokens: Tokens,
+    random: Random,
     // At most one each. In an `Option`, none of these is not zeros, and the whole node would lie in flash.
     own_id_seen: heapless::Vec<R::Address, 1, u8>,
     superseded: heapless::Vec<Key, 1, u8>,
+    bootstraps: Bootstraps<R::Address, BOOTSTRAPS>,
+    budget: Budget<SOURCES>,
+    requests: Requests<R::Address, Owner, REQUESTS>,
+    buffers: [Buffer; VALUES],
+    operations: [Operation<R::Geometry, R::Address, SHORTLIST>; LOOKUPS],
+    relays: Relays<R::Address, RELAYS>,
+    table: R,
+    store: S,
 }
 
 impl<
