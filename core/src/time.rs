@@ -64,6 +64,7 @@ impl Instant {
 
     /// The same for the core's own reckoning.
     #[must_use]
+    #[inline(never)]
     pub(crate) const fn micros_since(self, earlier: Self) -> Micros {
         Micros(self.0.saturating_sub(earlier.0))
     }
@@ -86,6 +87,7 @@ impl Add<Duration> for Instant {
 impl Add<Micros> for Instant {
     type Output = Self;
 
+    #[inline(never)]
     fn add(self, wait: Micros) -> Self {
         Self(self.0.saturating_add(wait.0))
     }

@@ -11,34 +11,35 @@ use crate::wire::ErrorCode;
 use crate::{Address, Geometry, Id, Instant};
 
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Operation<G, A, const N: usize> {
     pub(super) phase: Phase,
     pub(super) task: Task,
-    generation: u32,
-    pub(super) lookup: Lookup<G, A, N>,
-    /// What is got, put or tended.
-    pub(super) key: Key,
-    /// The newest version seen of it, and when.
-    best: Option<(Version, Instant)>,
-    /// Whom the newest version is being fetched from; nobody else is asked meanwhile, so that one value travels once.
-    pub(super) fetching: Option<Id>,
-    /// The buffer that is filled.
-    pub(super) buffer: Option<u8>,
-    /// Bootstrap addresses asked that have not answered yet.
-    pub(super) bootstraps_asked: u8,
+    ending: Ending,
     /// Whether the nodes are found and the record is being stored at them.
     pub(super) storing: bool,
     /// Whether the search was widened past the k closest.
     pub(super) widened: bool,
     pub(super) publish: bool,
-    pub(super) compare: Option<u64>,
-    pub(super) deadline: Instant,
-    pub(super) tally: Tally,
-    ending: Ending,
+    /// The buffer that is filled.
+    pub(super) buffer: Option<u8>,
+    /// Bootstrap addresses asked that have not answered yet.
+    pub(super) bootstraps_asked: u8,
     /// How many nodes could have stored the record.
     pub(super) wanted: u8,
+    generation: u32,
+    pub(super) deadline: Instant,
     began: Instant,
     ended: Instant,
+    pub(super) tally: Tally,
+    pub(super) compare: Option<u64>,
+    /// The newest version seen of what is looked for, and when.
+    best: Option<(Version, Instant)>,
+    /// What is got, put or tended.
+    pub(super) key: Key,
+    /// Whom the newest version is being fetched from; nobody else is asked meanwhile, so that one value travels once.
+    pub(super) fetching: Option<Id>,
+    pub(super) lookup: Lookup<G, A, N>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -120,8 +120,7 @@ impl<
 
     /// Asks a lookup's question recursively, if it is to and hasn't yet.
     pub(super) fn begin_recursion(&mut self, now: Instant, slot: u8) {
-        let Some(operation) = self.operation(slot).filter(|operation| operation.tally.recursion == Recursion::Wanted)
-        else {
+        let Some(operation) = self.operation(slot).filter(|operation| operation.tally.recursion == Recursion::Wanted) else {
             return;
         };
         let target = match operation.task {

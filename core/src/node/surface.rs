@@ -4,9 +4,7 @@ use core::time::Duration;
 
 use super::operation::{Operation, Phase, Task};
 use super::serve::Asked;
-use super::{
-    Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, RestoreError, Stats, Transmit, Wake,
-};
+use super::{Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, RestoreError, Stats, Transmit, Wake};
 use crate::record::{Key, Record};
 use crate::routing::{Heard, Routing};
 use crate::store::{Notes, Store, StoreError};
