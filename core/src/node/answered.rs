@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use super::operation::{Ending, Task};
 use super::question::Owner;
 use super::relays::Said;
+use super::stats::count;
 use super::{Node, Transmit};
 use crate::record::{Kind, Record, Version};
 use crate::routing::{Heard, Routing};
@@ -48,7 +49,7 @@ impl<
         let (owner, rtt) = match accepted {
             Accepted::Answer { owner, rtt } => (owner, rtt),
             Accepted::WrongId { owner, expected } => {
-                self.stats.spoofed += 1;
+                count(&mut self.stats.spoofed);
                 if self.knows_at(&expected, from) {
                     self.table.evict(now, &expected);
                 }
@@ -58,15 +59,15 @@ impl<
                 return None;
             }
             Accepted::WrongAddress => {
-                self.stats.spoofed += 1;
+                count(&mut self.stats.spoofed);
                 return None;
             }
             Accepted::Unknown => {
-                self.stats.unsolicited += 1;
+                count(&mut self.stats.unsolicited);
                 return None;
             }
         };
-        self.stats.answers += 1;
+        count(&mut self.stats.answers);
         if header.sender == self.table.own() {
             self.meet_own_id(from);
             if let Some(owner) = owner {
@@ -110,7 +111,7 @@ impl<
                 }
             }
             Due::Failed { owner, expect, to, acknowledged } => {
-                self.stats.timeouts += 1;
+                count(&mut self.stats.timeouts);
                 if let Some(id) = expect.filter(|id| !acknowledged && self.knows_at(id, to)) {
                     match owner {
                         // It was asked but twice.
@@ -338,7 +339,7 @@ impl<
         }
         let acceptable = named.address.scope() >= by.scope() && self.may_be_known(named);
         if !acceptable {
-            self.stats.bad_contacts += 1;
+            count(&mut self.stats.bad_contacts);
         }
         acceptable
     }

@@ -42,6 +42,7 @@ use buffer::Buffer;
 use operation::{Operation, Phase, Task};
 use question::Owner;
 use relays::Relays;
+use stats::count;
 use upkeep::{Bootstraps, Chores};
 
 pub use config::{Config, Mode, Options};
@@ -303,7 +304,7 @@ impl<
 
     /// A datagram of so many bytes was written, to be sent.
     fn count_sent(&mut self, to: R::Address, len: usize) -> Transmit<R::Address> {
-        self.stats.sent += 1;
+        count(&mut self.stats.sent);
         self.stats.sent_bytes += len as u64;
         Transmit { to, len }
     }

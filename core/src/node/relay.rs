@@ -26,6 +26,7 @@ use super::operation::{Recursion, Task};
 use super::question::Owner;
 use super::relays::{Hop, Passing, Previous, Relay, Said, TRIES, Tried};
 use super::serve::Asked;
+use super::stats::count;
 use super::{MAX_NAMED, Node, Transmit};
 use crate::record::Record;
 use crate::routing::Routing;
@@ -96,7 +97,7 @@ impl<
                 *previous = hop;
                 return Ok(true);
             }
-            self.stats.busy += 1;
+            count(&mut self.stats.busy);
             return Err(ErrorCode::Busy);
         }
         let holds = matches!(passing.target, Target::Value(key) if self.held(asked.now, &key).is_some());
@@ -106,15 +107,15 @@ impl<
         let passing = Passing { hops: passing.hops.min(MOST_HOPS), deadline: passing.deadline.min(asked.now + TIME), ..*passing };
         let room = self.requests.free() > REQUESTS / 2;
         let Some(index) = room.then(|| self.relays.keep(&passing, Previous::Hop(hop))).flatten() else {
-            self.stats.busy += 1;
+            count(&mut self.stats.busy);
             return Err(ErrorCode::Busy);
         };
         if !self.pass_on(asked.now, index) {
             self.relays.free(index);
-            self.stats.busy += 1;
+            count(&mut self.stats.busy);
             return Err(ErrorCode::Busy);
         }
-        self.stats.passed_on += 1;
+        count(&mut self.stats.passed_on);
         Ok(true)
     }
 
@@ -238,7 +239,7 @@ impl<
     pub(super) fn answer_relayed(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         while let Some(index) = self.relays.last() {
             if buf.len() < wire::MIN_DATAGRAM {
-                self.stats.small_buffers += 1;
+                count(&mut self.stats.small_buffers);
                 return None;
             }
             let relay = self.relays.get(index)?;

@@ -4,6 +4,7 @@ use core::cmp::Ordering;
 
 use super::question::Owner;
 use super::relays::Passing;
+use super::stats::count;
 use super::{MAX_NAMED, Node, Transmit};
 use crate::record::{Key, Record, Version};
 use crate::routing::{Heard, Routing, State};
@@ -50,7 +51,7 @@ impl<
     /// Answers a request into `buf`.
     pub(super) fn serve(&mut self, asked: &Asked<'_, R::Address>, request: &Request<'_>, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         if !self.config.serve {
-            self.stats.not_serving += 1;
+            count(&mut self.stats.not_serving);
             return None;
         }
         if asked.header.sender == self.table.own() {
@@ -60,11 +61,11 @@ impl<
         let Asked { now, from, header, .. } = *asked;
         let (proved, token) = self.tokens.renew(now, &from, &header.sender, asked.token);
         if asked.token.is_some() && !proved {
-            self.stats.bad_tokens += 1;
+            count(&mut self.stats.bad_tokens);
         }
         let within = self.budget.take(now, from.group(), proved);
         if !within {
-            self.stats.over_budget += 1;
+            count(&mut self.stats.over_budget);
             if proved {
                 return None;
             }
@@ -72,7 +73,7 @@ impl<
         let unproved = if proved { usize::MAX } else { AMPLIFICATION.saturating_mul(asked.len) };
         let room = usize::from(asked.largest).min(self.config.largest_message()).min(buf.len());
         if room < wire::ERROR_LEN {
-            self.stats.small_buffers += 1;
+            count(&mut self.stats.small_buffers);
             return None;
         }
         let buf = buf.get_mut(..room.min(unproved))?;
@@ -86,7 +87,7 @@ impl<
                 let answer = match self.take_record(asked, proved, &offer) {
                     Ok(lifetime) => Answer::Stored { lifetime },
                     Err((code, detail)) => {
-                        self.stats.refused_stores += 1;
+                        count(&mut self.stats.refused_stores);
                         Answer::Error { code, detail }
                     }
                 };
@@ -99,7 +100,7 @@ impl<
             }
             (true, Request::Unknown { .. }) => self.reply(asked, token, Answer::Error { code: ErrorCode::Unsupported, detail: 0 }, buf),
         }?;
-        self.stats.answered += 1;
+        count(&mut self.stats.answered);
         let transmit = self.count_sent(from, len);
         if within && header.features.contains(Features::SERVES) {
             self.introduce(now, Contact::new(header.sender, from), unproved - len);
@@ -250,7 +251,7 @@ impl<
             Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
             Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
         }
-        self.stats.stored += 1;
+        count(&mut self.stats.stored);
         Ok(expires.micros_since(now).secs())
     }
 
