@@ -374,7 +374,11 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
             Some(_) => entry.state == State::Unasked && entry.contact.address.group() == group,
             None => entry.state != State::Asked,
         };
-        let may_go = self.entries.iter().enumerate().filter(|(place, entry)| matches(entry) && (*place >= edge || !entry.is_live()));
+        let mut may_go = self.entries.iter().enumerate().filter(|(place, entry)| matches(entry) && (*place >= edge || !entry.is_live()));
+        if G::ONE_ORDER {
+            // The shortlist's own.
+            return may_go.next_back();
+        }
         may_go.max_by_key(|(place, entry)| (*place >= edge, self.progress(entry)))
     }
 
