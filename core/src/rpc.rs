@@ -144,7 +144,11 @@ pub struct Requests<A, O, const N: usize> {
     ready: usize,
     /// The least due time of those in flight.
     deadline: Option<Instant>,
-    limits: Limits,
+    /// The limits, in microseconds.
+    min: u32,
+    initial: u32,
+    max: u32,
+    attempts: u8,
     /// Of all nodes together.
     trip: RoundTrip,
     loss: Loss,
@@ -187,7 +191,10 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         slots: Vec::new(),
         ready: 0,
         deadline: None,
-        limits: Limits { min: Duration::ZERO, initial: Duration::ZERO, max: Duration::ZERO, attempts: 0 },
+        min: 0,
+        initial: 0,
+        max: 0,
+        attempts: 0,
         trip: RoundTrip::UNKNOWN,
         loss: Loss::NONE,
     };
@@ -197,7 +204,10 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         self.slots.clear();
         self.ready = 0;
         self.deadline = None;
-        self.limits = limits;
+        self.min = micros(limits.min);
+        self.initial = micros(limits.initial);
+        self.max = micros(limits.max);
+        self.attempts = limits.attempts;
         self.trip = RoundTrip::UNKNOWN;
         self.loss = Loss::NONE;
     }
@@ -228,7 +238,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             expect,
             transaction,
             sent: Instant::ZERO,
-            timeout: micros(timeout.map_or_else(|| self.timeout(), |timeout| self.clamp(timeout))),
+            timeout: self.first_timeout(timeout),
             wait: 0,
             timeouts: 0,
             attempts: attempts.map_or(0, |attempts| attempts.max(1)),
@@ -245,7 +255,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     /// How long a node of which nothing is known is waited for at first.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.clamp(self.trip.timeout().unwrap_or(self.limits.initial))
+        time::Micros(self.first_timeout(None).into()).duration()
     }
 
     /// Whether any request is to be sent.
@@ -267,17 +277,14 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
 
     /// The request that was [`ready`](Requests::ready) goes out: its clock starts. An index that isn't ready is ignored.
     pub fn sent(&mut self, now: Instant, index: usize) {
-        let max = micros(self.limits.max);
         let Some(request) = self.slots.get_mut(index).filter(|request| request.state == State::Ready) else {
             return;
         };
         request.state = State::InFlight;
         request.sent = now;
-        request.wait = request.wait_of_attempt(max);
+        request.wait = request.wait_of_attempt(self.max);
         request.repeated = request.timeouts != 0;
-        let due = request.due();
-        self.ready -= 1;
-        self.deadline = Some(self.deadline.map_or(due, |deadline| deadline.min(due)));
+        self.settle();
     }
 
     /// The request that was [`ready`](Requests::ready) can't be sent, and is forgotten without a word to its owner.
@@ -298,33 +305,37 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     /// Whose a request in flight is; `None` if none has this transaction, or its owner is gone.
     #[must_use]
     pub fn owner(&self, transaction: Transaction) -> Option<O> {
-        self.slots.iter().find(|request| request.transaction == transaction).and_then(Request::owner)
+        self.slots.get(self.place(transaction)?)?.owner()
     }
 
     fn take(&mut self, now: Instant, from: A, sender: &Id, transaction: Transaction, until: Option<Instant>) -> Accepted<O> {
-        let asked = |request: &Request<A, O>| request.transaction == transaction && request.was_sent();
-        let Some((index, request)) = self.slots.iter().enumerate().find(|(_, request)| asked(request)) else {
+        let place = self.place(transaction);
+        let Some((index, request)) = place.and_then(|index| Some((index, self.slots.get_mut(index)?))) else {
             return Accepted::Unknown;
         };
         if request.to.canonical() != from.canonical() {
             return Accepted::WrongAddress;
         }
-        let request = *request;
-        let owner = request.owner();
-        let stranger = request.expect.filter(|expected| expected != sender);
-        match until.filter(|_| stranger.is_none()) {
-            Some(until) => self.keep(index, until),
-            None => self.remove(index),
-        }
         if !request.acknowledged {
             self.loss.answered(request.timeouts);
         }
-        if let Some(expected) = stranger {
+        let owner = request.owner();
+        if let Some(expected) = request.expect.filter(|expected| expected != sender) {
+            self.remove(index);
             return Accepted::WrongId { owner, expected };
         }
         let rtt = (!request.repeated && !request.acknowledged).then(|| now.since(request.sent));
         if let Some(rtt) = rtt {
             self.trip.sample(rtt);
+        }
+        if let Some(until) = until {
+            request.state = State::InFlight;
+            request.acknowledged = true;
+            request.attempts = 1;
+            request.wait = micros_since(until, request.sent);
+            self.settle();
+        } else {
+            self.remove(index);
         }
         Accepted::Answer { owner, rtt }
     }
@@ -333,23 +344,19 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     pub fn unreachable(&mut self, now: Instant, to: A) {
         for request in &mut self.slots {
             if request.state == State::InFlight && request.to.canonical() == to.canonical() {
-                request.wait = request.wait.min(micros(now.since(request.sent)));
+                request.wait = request.wait.min(micros_since(now, request.sent));
             }
         }
-        self.find_deadline();
+        self.settle();
     }
 
     /// What is due by now: to be called until `None`. Repeats become [`ready`](Requests::ready) by themselves.
     pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
-        let (max, attempts) = (micros(self.limits.max), self.loss.attempts(self.limits.attempts));
         while self.deadline.is_some_and(|deadline| deadline <= now) {
             let late = |request: &Request<A, O>| request.state == State::InFlight && request.due() <= now;
-            let Some((index, request)) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request)) else {
-                self.find_deadline();
-                return None;
-            };
+            let (index, request) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request))?;
             request.timeouts = request.timeouts.saturating_add(1);
-            let most = if request.attempts == 0 { attempts } else { request.attempts };
+            let most = if request.attempts == 0 { self.loss.attempts(self.attempts) } else { request.attempts };
             if request.timeouts >= most {
                 let (owner, expect, to, acknowledged) = (request.owner(), request.expect, request.to, request.acknowledged);
                 self.remove(index);
@@ -357,16 +364,14 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             }
             if request.released {
                 // Nobody asks again, but an answer may come as long as it might have if somebody had.
-                request.wait = request.wait.saturating_add(request.wait_of_attempt(max));
-                self.find_deadline();
-                continue;
+                request.wait = request.wait.saturating_add(request.wait_of_attempt(self.max));
+            } else {
+                request.state = State::Ready;
             }
-            request.state = State::Ready;
             let slow = Due::Slow { owner: request.owner, expect: request.expect };
-            let first = request.timeouts == 1;
-            self.ready += 1;
-            self.find_deadline();
-            if first {
+            let told = request.released || request.timeouts > 1;
+            self.settle();
+            if !told {
                 return Some(slow);
             }
         }
@@ -376,20 +381,18 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     /// The owners that match are gone. What they never sent is forgotten; what they sent waits for its answer, so that it is known
     /// who answers, but is not repeated, and gives way when the table is full.
     pub fn release(&mut self, matches: impl Fn(&O) -> bool) {
-        let max = micros(self.limits.max);
-        for request in &mut self.slots {
+        self.slots.retain_mut(|request| {
             if request.released || !matches(&request.owner) {
-                continue;
+                return true;
             }
             request.released = true;
             if request.state == State::Ready && request.was_sent() {
                 request.state = State::InFlight;
-                request.wait = request.wait.saturating_add(request.wait_of_attempt(max));
+                request.wait = request.wait.saturating_add(request.wait_of_attempt(self.max));
             }
-        }
-        self.slots.retain(|request| !request.released || request.was_sent());
-        self.ready = self.slots.iter().filter(|request| request.state == State::Ready).count();
-        self.find_deadline();
+            request.was_sent()
+        });
+        self.settle();
     }
 
     /// When [`due`](Requests::due) has something to tell next; [`Instant::NEVER`] while nothing is in flight. Costs constant time.
@@ -416,36 +419,32 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         self.slots.is_empty()
     }
 
+    /// The request that was sent with this transaction.
+    fn place(&self, transaction: Transaction) -> Option<usize> {
+        self.slots.iter().position(|request| request.transaction == transaction && request.was_sent())
+    }
+
     fn remove(&mut self, index: usize) {
-        if index >= self.slots.len() {
-            return;
-        }
-        let request = self.slots.remove(index);
-        match request.state {
-            State::Ready => self.ready -= 1,
-            State::InFlight => self.find_deadline(),
+        if index < self.slots.len() {
+            self.slots.remove(index);
+            self.settle();
         }
     }
 
-    /// A request was acknowledged: it fails if the rest of its answer isn't there by then.
-    fn keep(&mut self, index: usize, until: Instant) {
-        if let Some(request) = self.slots.get_mut(index) {
-            self.ready -= usize::from(request.state == State::Ready);
-            request.state = State::InFlight;
-            request.acknowledged = true;
-            request.attempts = 1;
-            request.wait = micros(until.since(request.sent));
+    /// What is to be sent, and what is due first, once any of them changed.
+    fn settle(&mut self) {
+        (self.ready, self.deadline) = (0, None);
+        for request in &self.slots {
+            match request.state {
+                State::Ready => self.ready += 1,
+                State::InFlight => self.deadline = Some(self.deadline().min(request.due())),
+            }
         }
-        self.find_deadline();
     }
 
-    fn find_deadline(&mut self) {
-        let in_flight = self.slots.iter().filter(|request| request.state == State::InFlight);
-        self.deadline = in_flight.map(Request::due).min();
-    }
-
-    fn clamp(&self, timeout: Duration) -> Duration {
-        timeout.max(self.limits.min).min(self.limits.max)
+    /// The first timeout of a node whose own is `known` or not, in microseconds.
+    fn first_timeout(&self, known: Option<Duration>) -> u32 {
+        known.or_else(|| self.trip.timeout()).map_or(self.initial, micros).max(self.min).min(self.max)
     }
 }
 
@@ -459,13 +458,12 @@ impl<A, O: Copy> Request<A, O> {
     }
 
     fn due(&self) -> Instant {
-        self.sent + Duration::from_micros(u64::from(self.wait))
+        self.sent + time::Micros(self.wait.into())
     }
 
     /// How long the attempt after so many timeouts is waited for, in microseconds.
     fn wait_of_attempt(&self, max: u32) -> u32 {
-        let doubled = u64::from(self.timeout) << self.timeouts.min(DOUBLINGS);
-        u32::try_from(doubled).unwrap_or(u32::MAX).min(max)
+        self.timeout.saturating_mul(1 << self.timeouts.min(DOUBLINGS)).min(max)
     }
 }
 
@@ -496,10 +494,10 @@ impl Loss {
     fn attempts(self, least: u8) -> u8 {
         let least = least.max(1);
         // As a part of 2^16.
-        let lost = (u64::from(self.lost) << 16).checked_div(u64::from(self.answered.saturating_add(self.lost))).unwrap_or(0);
+        let lost = (u32::from(self.lost) << 16).checked_div(self.answered.saturating_add(self.lost).into()).unwrap_or(0);
         let (mut attempts, mut all) = (0_u8, 1_u64 << 32);
         while attempts < least || (all > 1 << (32 - Self::RARE) && attempts < least.saturating_mul(3)) {
-            all = (all * lost) >> 16;
+            all = (all * u64::from(lost)) >> 16;
             attempts += 1;
         }
         attempts
@@ -507,7 +505,15 @@ impl Loss {
 }
 
 fn micros(duration: Duration) -> u32 {
-    u32::try_from(time::Micros::of(duration).0).unwrap_or(u32::MAX)
+    saturated(time::Micros::of(duration))
+}
+
+fn micros_since(now: Instant, earlier: Instant) -> u32 {
+    saturated(now.micros_since(earlier))
+}
+
+fn saturated(span: time::Micros) -> u32 {
+    u32::try_from(span.0).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for Full {

@@ -4,10 +4,7 @@ use core::mem::size_of;
 use core::net::SocketAddrV4;
 
 use crate::wire::Token;
-use crate::{Address, Contact, Distance, Id};
-
-/// A geometry's `rank`.
-pub(super) type Rank = fn(target: &Id, id: &Id) -> Distance;
+use crate::{Address, Contact};
 
 // A shortlist is most of a lookup's memory.
 const _: () = assert!(size_of::<Entry<SocketAddrV4>>() <= 38);
@@ -72,8 +69,6 @@ impl<A: Address> Entry<A> {
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a, A> {
     entries: &'a [Entry<A>],
-    target: Id,
-    rank: Option<Rank>,
     which: Which,
     limit: usize,
 }
@@ -88,20 +83,20 @@ pub(super) enum Which {
 }
 
 impl<'a, A: Address> Found<'a, A> {
-    pub(super) const fn new(entries: &'a [Entry<A>], target: Id, rank: Option<Rank>, which: Which, limit: usize) -> Self {
-        Self { entries, target, rank, which, limit }
+    pub(super) const fn new(entries: &'a [Entry<A>], which: Which, limit: usize) -> Self {
+        Self { entries, which, limit }
     }
 
     /// They, best first.
     pub fn iter(&self) -> impl Iterator<Item = Contact<A>> + use<'a, A> {
         let which = self.which;
-        by_rank(self.entries, self.target, self.rank, move |entry| which.shows(entry)).take(self.limit).map(|(_, entry)| entry.contact)
+        self.entries.iter().filter(move |entry| which.shows(entry)).take(self.limit).map(|entry| entry.contact)
     }
 
     /// How many they are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.iter().filter(|entry| self.which.shows(entry)).count().min(self.limit)
+        self.iter().count()
     }
 
     /// Whether there is none.
@@ -120,31 +115,4 @@ impl Which {
             Self::Live => entry.is_live(),
         }
     }
-}
-
-/// The entries that match, by rank and then by place, each with its place. Without a `rank`, their order is that of rank already.
-pub(super) fn by_rank<A: Address>(
-    entries: &[Entry<A>],
-    target: Id,
-    rank: Option<Rank>,
-    matches: impl Fn(&Entry<A>) -> bool,
-) -> impl Iterator<Item = (usize, &Entry<A>)> {
-    let mut last: Option<(Distance, usize)> = None;
-    core::iter::from_fn(move || {
-        let passed = match (rank, last) {
-            (None, Some((_, place))) => place + 1,
-            _ => 0,
-        };
-        let mut candidates = entries.iter().enumerate().skip(passed).filter(|(_, entry)| matches(entry));
-        let (distance, place) = match rank {
-            None => (Distance::ZERO, candidates.next()?.0),
-            // A shortlist is short, so the least that is greater than the last costs less than a sorted copy.
-            Some(rank) => candidates
-                .map(|(place, entry)| (rank(&target, &entry.contact.id), place))
-                .filter(|at| last.is_none_or(|last| *at > last))
-                .min()?,
-        };
-        last = Some((distance, place));
-        Some((place, entries.get(place)?))
-    })
 }

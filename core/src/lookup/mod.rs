@@ -44,6 +44,7 @@ mod found;
 mod tests;
 
 use core::marker::PhantomData;
+use core::ops::RangeInclusive;
 
 use heapless::Vec;
 
@@ -51,8 +52,7 @@ use crate::wire::Token;
 use crate::{Address, Contact, Distance, Geometry, Group, Id, array};
 
 pub use found::{Entry, Found};
-use found::{Rank, State};
-use found::{Which, by_rank};
+use found::{State, Which};
 
 /// How a lookup behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub struct Lookup<G, A, const N: usize> {
     width: usize,
     /// Whoever is neither of less progress nor of less rank than these may have been asked and given way: it stays out.
     horizon: Option<(Distance, Distance)>,
-    /// By progress.
+    /// By rank.
     entries: Vec<Entry<A>, N>,
     geometry: PhantomData<fn() -> G>,
 }
@@ -92,9 +92,6 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         entries: Vec::new(),
         geometry: PhantomData,
     };
-
-    /// `None` where the shortlist is in the order of rank anyway.
-    const RANK: Option<Rank> = if G::ONE_ORDER { None } else { Some(G::rank) };
 
     /// Forgets everything and begins to search for `target`. Limits out of range are clamped to it.
     pub fn start(&mut self, target: Id, limits: Limits) {
@@ -138,55 +135,40 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         if waited_for >= usize::from(self.limits.alpha) {
             return None;
         }
-        let index = self.worth_asking()?;
-        let entry = self.entries.get_mut(index)?;
+        let entry = self.worth_asking()?;
         entry.state = State::Asked;
         Some(entry.contact)
     }
 
     /// The question could not be sent: [`next`](Lookup::next) may name the contact again.
     pub fn unasked(&mut self, id: &Id) {
-        self.change(id, |entry| {
-            if matches!(entry.state, State::Asked | State::Slow) {
-                entry.state = State::Unasked;
-            }
-        });
+        self.turn(id, State::Asked..=State::Slow, State::Unasked);
     }
 
     /// The contact has not answered within a short time: another may be asked in its stead, though it may answer yet.
     pub fn slow(&mut self, id: &Id) {
-        self.change(id, |entry| {
-            if entry.state == State::Asked {
-                entry.state = State::Slow;
-            }
-        });
+        self.turn(id, State::Asked..=State::Asked, State::Slow);
     }
 
     /// The contact answered, with a token if the answer had one. Whom it named goes in by [`named`](Lookup::named), before or after.
     pub fn answered(&mut self, id: &Id, token: Option<Token>) {
-        self.change(id, |entry| {
-            entry.token = token.or(entry.token);
-            if !entry.has_answered() {
-                entry.state = State::Answered;
-            }
-        });
+        self.turn(id, State::Unasked..=State::Failed, State::Answered);
+        if let Some(token) = token {
+            self.set_token(id, token);
+        }
     }
 
     /// The contact did not answer within a long time, or answered what is of no use.
     pub fn failed(&mut self, id: &Id) {
-        self.change(id, |entry| {
-            if !entry.has_answered() {
-                entry.state = State::Failed;
-            }
-        });
+        self.turn(id, State::Unasked..=State::Failed, State::Failed);
     }
 
     /// Whether the search is over: the k closest that have not failed have answered (and with two orders, whoever may precede
     /// the target more closely than all that answered has failed). A lookup that knows nobody alive is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let converged = G::ONE_ORDER || self.ahead().all(|entry| entry.state == State::Failed);
-        converged && self.by_rank(Entry::is_live).take(self.width).all(|(_, entry)| entry.has_answered())
+        let converged = G::ONE_ORDER || self.ahead().all(|(_, entry)| entry.state == State::Failed);
+        converged && self.entries.iter().filter(|entry| entry.is_live()).take(self.width).all(Entry::has_answered)
     }
 
     /// Goes on until so many of the closest have answered: at least k, at most the shortlist's bound.
@@ -204,7 +186,9 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
     /// The contact holds the same record as the one that [`newest`](Lookup::newest) told of.
     pub fn holds_newest(&mut self, id: &Id) {
-        self.change(id, |entry| entry.newest = true);
+        if let Some(entry) = self.entry_mut(id) {
+            entry.newest = true;
+        }
     }
 
     /// Begins to store at the closest that answered; with `lagging_only`, at those of them that don't hold the newest record.
@@ -212,11 +196,8 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         for entry in &mut self.entries {
             entry.state = entry.state.min(State::Answered);
         }
-        for nth in 0..self.width {
-            let Some((index, _)) = self.by_rank(Entry::has_answered).nth(nth) else {
-                return;
-            };
-            if let Some(entry) = self.entries.get_mut(index).filter(|entry| !(lagging_only && entry.newest)) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.has_answered()).take(self.width) {
+            if !(lagging_only && entry.newest) {
                 entry.state = State::Wanted;
             }
         }
@@ -224,25 +205,24 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
     /// Whom to store at next, and its token; it then counts as being asked to. Alpha is no limit here.
     pub fn next_store(&mut self) -> Option<(Contact<A>, Option<Token>)> {
-        let (index, _) = self.by_rank(|entry| entry.state == State::Wanted).next()?;
-        let entry = self.entries.get_mut(index)?;
+        let entry = self.entries.iter_mut().find(|entry| entry.state == State::Wanted)?;
         entry.state = State::Sent;
         Some((entry.contact, entry.token))
     }
 
     /// The record could not be sent, or is to be sent again with a fresh token: [`next_store`](Lookup::next_store) names the contact again.
     pub fn unstored(&mut self, id: &Id) {
-        self.end_store(id, State::Wanted);
+        self.turn(id, State::Answered..=State::Refused, State::Wanted);
     }
 
     /// The contact holds the record now.
     pub fn stored(&mut self, id: &Id) {
-        self.end_store(id, State::Stored);
+        self.turn(id, State::Answered..=State::Refused, State::Stored);
     }
 
     /// The contact does not take the record, or did not answer.
     pub fn refused(&mut self, id: &Id) {
-        self.end_store(id, State::Refused);
+        self.turn(id, State::Answered..=State::Refused, State::Refused);
     }
 
     /// Whether all stores have been answered or given up.
@@ -259,7 +239,9 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
     /// The contact gave a fresh token.
     pub fn set_token(&mut self, id: &Id, token: Token) {
-        self.change(id, |entry| entry.token = Some(token));
+        if let Some(entry) = self.entry_mut(id) {
+            entry.token = Some(token);
+        }
     }
 
     /// Those who answered, best first: k of them, or what the lookup was widened to.
@@ -289,7 +271,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     /// The closest that answered.
     #[must_use]
     pub fn best(&self) -> Option<&Entry<A>> {
-        Some(self.by_rank(Entry::has_answered).next()?.1)
+        self.entries.iter().find(|entry| entry.has_answered())
     }
 
     /// How many steps from the own table a contact is: 0 if it is not in the shortlist.
@@ -298,145 +280,148 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         self.entry(id).map_or(0, |entry| entry.depth)
     }
 
-    fn worth_asking(&self) -> Option<usize> {
+    fn worth_asking(&mut self) -> Option<&mut Entry<A>> {
         if !G::ONE_ORDER {
-            if let Some(index) = self.ahead().position(|entry| entry.state == State::Unasked) {
-                return Some(index);
+            let unasked = self.ahead().filter(|(_, entry)| entry.state == State::Unasked);
+            if let Some((place, _)) = unasked.min_by_key(|(_, entry)| self.progress(entry)) {
+                return self.entries.get_mut(place);
             }
-            if self.ahead().any(|entry| entry.state == State::Asked) {
+            if self.ahead().any(|(_, entry)| entry.state == State::Asked) {
                 return None;
             }
         }
-        let awake = |entry: &Entry<A>| entry.is_live() && entry.state != State::Slow;
-        let (index, _) = self.by_rank(awake).take(self.width).find(|(_, entry)| entry.state == State::Unasked)?;
-        Some(index)
+        let awake = self.entries.iter_mut().filter(|entry| entry.is_live() && entry.state != State::Slow);
+        awake.take(self.width).find(|entry| entry.state == State::Unasked)
     }
 
-    /// Those who come before all that answered, by progress.
-    fn ahead(&self) -> impl Iterator<Item = &Entry<A>> {
-        self.entries.iter().take_while(|entry| !entry.has_answered())
+    /// Those who come before all that answered by progress, each with its place.
+    fn ahead(&self) -> impl Iterator<Item = (usize, &Entry<A>)> {
+        let answered = self.entries.iter().filter(|entry| entry.has_answered()).map(|entry| self.progress(entry)).min();
+        let is_ahead = move |entry: &Entry<A>| answered.is_none_or(|answered| self.progress(entry) < answered);
+        self.entries.iter().enumerate().filter(move |(_, entry)| is_ahead(entry))
     }
 
     fn add(&mut self, contact: Contact<A>, depth: u8) -> bool {
-        if self.width == 0 || self.entry(&contact.id).is_some() {
+        if self.width == 0 || self.place(&contact.id).is_some() {
             return false;
         }
         let (progress, rank) = (G::progress(&self.target, &contact.id), G::rank(&self.target, &contact.id));
         if self.horizon.is_some_and(|(asked, ranked)| progress >= asked && rank >= ranked) {
             return false;
         }
-        let newcomer = self.newcomer(&contact, progress, rank);
+        let before = self.entries.iter().take(self.place_of_rank(&rank)).filter(|entry| entry.is_live()).count();
+        let near = before < self.width;
+        let newcomer = Newcomer { progress, group: contact.address.group(), near, beside: self.width - usize::from(near) };
         if !self.make_room_in_group(&newcomer) || !self.make_room(&newcomer) {
             return false;
         }
-        let index = self.entries.partition_point(|entry| G::progress(&self.target, &entry.contact.id) <= progress);
-        array::insert(&mut self.entries, index, Entry::new(contact, depth))
-    }
-
-    fn newcomer(&self, contact: &Contact<A>, progress: Distance, rank: Distance) -> Newcomer {
-        let before = if G::ONE_ORDER {
-            let nearer = self.entries.partition_point(|entry| G::progress(&self.target, &entry.contact.id) <= progress);
-            self.entries.iter().take(nearer).filter(|entry| entry.is_live()).count()
-        } else {
-            self.entries.iter().filter(|entry| entry.is_live() && G::rank(&self.target, &entry.contact.id) <= rank).count()
-        };
-        let near = before < self.width;
-        let beside = if near { self.width.saturating_sub(1) } else { self.width };
-        Newcomer { progress, group: contact.address.group(), near, beside }
+        let place = self.place_of_rank(&rank);
+        array::insert(&mut self.entries, place, Entry::new(contact, depth))
     }
 
     /// Keeps to the limit on a group: unasked members beyond the k closest give way, the farthest first. `false` if that is the newcomer.
     fn make_room_in_group(&mut self, newcomer: &Newcomer) -> bool {
-        if let Some(group) = newcomer.group
-            && self.members(group) >= usize::from(self.limits.group)
+        if newcomer.group.is_some_and(|group| self.members(group) >= usize::from(self.limits.group))
+            && !self.give_way(newcomer, newcomer.group)
+            && !newcomer.near
         {
-            let farthest = self.farthest(newcomer, |entry| entry.state == State::Unasked && entry.contact.address.group() == Some(group));
-            if !self.replace(farthest, newcomer) && !newcomer.near {
-                return false;
-            }
+            return false;
         }
         // Whom a newcomer pushes out of the k closest loses the exemption.
         if !newcomer.near {
             return true;
         }
-        let Some((index, pushed)) = self.by_rank(Entry::is_live).nth(newcomer.beside) else {
+        let Some((place, pushed)) = self.live(newcomer.beside) else {
             return true;
         };
         if let Some(group) = pushed.contact.address.group()
             && pushed.state == State::Unasked
             && self.members(group) + usize::from(newcomer.group == Some(group)) > usize::from(self.limits.group)
         {
-            array::remove(&mut self.entries, index);
+            array::remove(&mut self.entries, place);
         }
         true
     }
 
     /// Makes room where the shortlist is full: the farthest gives way. `false` if that is the newcomer.
     fn make_room(&mut self, newcomer: &Newcomer) -> bool {
-        !self.entries.is_full() || self.replace(self.farthest(newcomer, |_| true), newcomer)
+        !self.entries.is_full() || self.give_way(newcomer, None)
     }
 
-    /// Who would give way to a newcomer: the farthest by progress of those that match, are not waited for, and are not among
-    /// the k closest that live. With two orders, those nearer than the k-th that have failed stay too while others can go: the
-    /// next ones, which are farther by progress, would be kept out with them.
-    fn farthest(&self, newcomer: &Newcomer, matches: impl Fn(&Entry<A>) -> bool) -> Option<usize> {
-        let last = newcomer.beside.checked_sub(1).map(|last| self.by_rank(Entry::is_live).nth(last));
-        let edge = last.map(|last| last.map_or(Distance::MAX, |(_, entry)| G::rank(&self.target, &entry.contact.id)));
-        let near = |entry: &Entry<A>| edge.is_some_and(|edge| G::rank(&self.target, &entry.contact.id) <= edge);
-        let may_go = |entry: &Entry<A>| entry.state != State::Asked && matches(entry);
-        if !G::ONE_ORDER
-            && let Some(index) = self.entries.iter().rposition(|entry| may_go(entry) && !near(entry))
-        {
-            return Some(index);
-        }
-        self.entries.iter().rposition(|entry| may_go(entry) && !(entry.is_live() && near(entry)))
-    }
-
-    /// Takes a contact out, unless it is nearer than the newcomer that it is to give way to.
-    fn replace(&mut self, farthest: Option<usize>, newcomer: &Newcomer) -> bool {
-        let Some((index, entry)) = farthest.and_then(|index| Some((index, self.entries.get(index)?))) else {
+    /// Takes out who is to give way to a newcomer, unless it is nearer. With a group, that is one of its members that were not asked.
+    fn give_way(&mut self, newcomer: &Newcomer, group: Option<Group>) -> bool {
+        let Some((place, entry)) = self.farthest(newcomer, group) else {
             return false;
         };
-        let (progress, rank) = (G::progress(&self.target, &entry.contact.id), G::rank(&self.target, &entry.contact.id));
+        let (progress, rank) = (self.progress(entry), G::rank(&self.target, &entry.contact.id));
         if !newcomer.near && newcomer.progress >= progress {
             return false;
         }
         if entry.state != State::Unasked {
-            let (asked, ranked) = self.horizon.unwrap_or((Distance::MAX, Distance::MAX));
-            self.horizon = Some((asked.min(progress), ranked.min(rank)));
+            let (asked, ranked) = self.horizon.get_or_insert((progress, rank));
+            (*asked, *ranked) = (progress.min(*asked), rank.min(*ranked));
         }
-        array::remove(&mut self.entries, index);
+        array::remove(&mut self.entries, place);
         true
+    }
+
+    /// Who would give way to a newcomer: the farthest by progress of those that match, are not waited for, and are not among
+    /// the k closest that live. Those nearer than the k-th that have failed stay too while others can go: with two orders, the
+    /// next ones, which are farther by progress, would be kept out with them.
+    fn farthest(&self, newcomer: &Newcomer, group: Option<Group>) -> Option<(usize, &Entry<A>)> {
+        let edge = newcomer.beside.checked_sub(1).map_or(0, |last| self.live(last).map_or(N, |(place, _)| place + 1));
+        let matches = |entry: &Entry<A>| match group {
+            Some(_) => entry.state == State::Unasked && entry.contact.address.group() == group,
+            None => entry.state != State::Asked,
+        };
+        let mut may_go = self.entries.iter().enumerate().filter(|(place, entry)| matches(entry) && (*place >= edge || !entry.is_live()));
+        if G::ONE_ORDER {
+            // The shortlist's own.
+            return may_go.next_back();
+        }
+        may_go.max_by_key(|(place, entry)| (*place >= edge, self.progress(entry)))
     }
 
     fn members(&self, group: Group) -> usize {
         self.entries.iter().filter(|entry| entry.contact.address.group() == Some(group)).count()
     }
 
-    fn end_store(&mut self, id: &Id, state: State) {
-        self.change(id, |entry| {
-            if entry.has_answered() {
-                entry.state = state;
-            }
-        });
+    /// The closest but so many of those that have not failed, with its place.
+    fn live(&self, nth: usize) -> Option<(usize, &Entry<A>)> {
+        self.entries.iter().enumerate().filter(|(_, entry)| entry.is_live()).nth(nth)
+    }
+
+    fn progress(&self, entry: &Entry<A>) -> Distance {
+        G::progress(&self.target, &entry.contact.id)
+    }
+
+    /// Where a newcomer of this rank stands.
+    fn place_of_rank(&self, rank: &Distance) -> usize {
+        self.entries.partition_point(|entry| G::rank(&self.target, &entry.contact.id) <= *rank)
+    }
+
+    fn place(&self, id: &Id) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.contact.id == *id)
     }
 
     fn entry(&self, id: &Id) -> Option<&Entry<A>> {
-        self.entries.iter().find(|entry| entry.contact.id == *id)
+        self.entries.get(self.place(id)?)
     }
 
-    fn change(&mut self, id: &Id, change: impl FnOnce(&mut Entry<A>)) {
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.contact.id == *id) {
-            change(entry);
+    fn entry_mut(&mut self, id: &Id) -> Option<&mut Entry<A>> {
+        let place = self.place(id)?;
+        self.entries.get_mut(place)
+    }
+
+    /// A contact comes to another state, if it is in one of those.
+    fn turn(&mut self, id: &Id, from: RangeInclusive<State>, to: State) {
+        if let Some(entry) = self.entry_mut(id).filter(|entry| from.contains(&entry.state)) {
+            entry.state = to;
         }
     }
 
-    fn by_rank(&self, matches: impl Fn(&Entry<A>) -> bool) -> impl Iterator<Item = (usize, &Entry<A>)> {
-        by_rank(&self.entries, self.target, Self::RANK, matches)
-    }
-
     fn found(&self, which: Which, limit: usize) -> Found<'_, A> {
-        Found::new(&self.entries, self.target, Self::RANK, which, limit)
+        Found::new(&self.entries, which, limit)
     }
 }
 

@@ -498,14 +498,13 @@ fn run<G: Geometry>(network: &Network, dice: &mut Dice, limits: Limits, rumours:
 }
 
 fn check_bounds<G: Geometry>(lookup: &Lookup<G, Place, BOUND>, limits: Limits, network: &Network) {
-    let progress: Vec<_> = lookup.entries.iter().map(|entry| G::progress(&lookup.target, &entry.contact.id)).collect();
-    assert!(progress.is_sorted());
+    assert!(lookup.entries.iter().map(|entry| G::rank(&lookup.target, &entry.contact.id)).is_sorted());
     let found = numbers(lookup.closest());
     assert!(found.len() <= usize::from(limits.k));
     assert!(found.iter().all(|place| !network.dead[*place]));
     assert!(found.iter().map(|place| G::rank(&lookup.target, &network.nodes[*place].id)).is_sorted());
     assert_eq!(lookup.best().map(|best| best.contact().address.0), found.first().copied());
-    let beyond = lookup.by_rank(Entry::is_live).skip(lookup.width).map(|(_, entry)| entry);
+    let beyond = lookup.entries.iter().filter(|entry| entry.is_live()).skip(lookup.width);
     for entry in beyond.filter(|entry| entry.state == State::Unasked) {
         let members = entry.contact.address.group().map_or(0, |group| lookup.members(group));
         assert!(members <= usize::from(limits.group), "{members} of a group");
