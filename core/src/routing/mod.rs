@@ -216,18 +216,14 @@ impl Limits {
     /// The largest k, which bounds a bucket.
     pub(super) const MAX_K: usize = 32;
 
-    /// What was configured, clamped: no wait is below a second.
-    pub(super) fn clamped(&self) -> Self {
-        let second = Duration::from_secs(1);
-        Self {
-            k: self.k.clamp(1, Self::MAX_K as u8),
-            neighbourhood_min: self.neighbourhood_min.max(second),
-            neighbourhood_max: self.neighbourhood_max.max(self.neighbourhood_min).max(second),
-            refresh: self.refresh.max(second),
-            quiet: self.quiet.max(second),
-            group_in_bucket: self.group_in_bucket.max(1),
-            group_in_table: self.group_in_table.max(1),
-        }
+    /// What was configured for k, clamped, where there is room for so many contacts.
+    pub(super) fn replicas(&self, contacts: usize) -> usize {
+        usize::from(self.k).clamp(1, Self::MAX_K).min(contacts)
+    }
+
+    /// How many contacts of one address group are taken in a bucket and in the table.
+    pub(super) fn of_a_group(&self) -> (usize, usize) {
+        (usize::from(self.group_in_bucket.max(1)), usize::from(self.group_in_table.max(1)))
     }
 }
 

@@ -1,74 +1,70 @@
 //! The array of contacts, sorted by distance to the own identifier, and the k-buckets as ranges of it.
+//!
+//! A contact's *depth* is the length of the prefix it shares with the own identifier, and a bucket is all contacts of one depth; the
+//! deepest come first.
 
 use core::cmp::Ordering;
 use core::ops::Range;
 
 use heapless::Vec;
 
-use super::State;
+use super::{Kademlia, State};
 use crate::routing::Limits;
 use crate::routing::entry::Entry;
 use crate::{Address, Contact, Id};
 
-/// The sorted array, to be read. A contact's *depth* is the length of the prefix it shares with the own identifier, and a
-/// bucket is all contacts of one depth; the deepest come first.
-#[derive(Debug)]
-pub(super) struct Buckets<'a, A> {
-    pub(super) own: &'a Id,
-    pub(super) contacts: &'a [Entry<A>],
-}
-
-impl<A> Clone for Buckets<'_, A> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<A> Copy for Buckets<'_, A> {}
-
-impl<'a, A: Address> Buckets<'a, A> {
+impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACTS, SPARES> {
     /// Where the contact is, or where it would be.
-    pub(super) fn find(self, id: &Id) -> Result<usize, usize> {
-        self.contacts.binary_search_by(|entry| compare(self.own, &entry.contact.id, id))
+    pub(super) fn find(&self, id: &Id) -> Result<usize, usize> {
+        self.contacts.binary_search_by(|entry| compare(&self.own, &entry.contact.id, id))
+    }
+
+    /// The length of the prefix that it shares with the own identifier, which is nearly always settled by the first 64 bits.
+    pub(super) fn depth(&self, id: &Id) -> usize {
+        let depth = match leading(&self.own) ^ leading(id) {
+            0 => self.own.common_prefix_len(id),
+            differs => differs.leading_zeros(),
+        };
+        depth as usize
     }
 
     /// The range of all contacts of this depth.
-    pub(super) fn bucket(self, depth: u32) -> Range<usize> {
-        let start = self.contacts.partition_point(|entry| self.depth(entry) > depth);
-        self.bucket_around(start, depth)
+    pub(super) fn bucket(&self, depth: usize) -> Range<usize> {
+        self.down_to(depth + 1)..self.down_to(depth)
     }
 
-    /// The same, where `at` is known to be the place of one of them, or where one would be.
-    pub(super) fn bucket_around(self, at: usize, depth: u32) -> Range<usize> {
-        let same = |entry: &&Entry<A>| self.depth(entry) == depth;
-        let (before, after) = self.contacts.split_at_checked(at).unwrap_or((self.contacts, &[]));
-        let start = at.saturating_sub(before.iter().rev().take_while(same).count());
-        start..at.saturating_add(after.iter().take_while(same).count())
+    /// How many contacts are of this depth or deeper.
+    fn down_to(&self, depth: usize) -> usize {
+        self.contacts.partition_point(|entry| self.depth(&entry.contact.id) >= depth)
     }
 
-    /// The contacts in `range`, with their places.
-    pub(super) fn within(self, range: Range<usize>) -> impl Iterator<Item = (usize, &'a Entry<A>)> {
-        range.clone().zip(self.contacts.get(range).unwrap_or(&[]))
-    }
-
-    /// The place after the `count` closest verified contacts, and after all others between them; the end if there are fewer.
-    pub(super) fn after_verified(self, count: usize) -> usize {
+    /// The place after the `count` closest verified contacts, and after all others between them; if there are fewer, one that is
+    /// beyond the end.
+    pub(super) fn after_verified(&self, count: usize) -> usize {
         let Some(last) = count.checked_sub(1) else {
             return 0;
         };
         let mut verified = self.contacts.iter().enumerate().filter(|(_, entry)| entry.is_verified());
-        verified.nth(last).map_or(self.contacts.len(), |(at, _)| at.saturating_add(1))
+        verified.nth(last).map_or(usize::MAX, |(at, _)| at + 1)
     }
 
-    /// The `count`-th closest verified contact.
-    pub(super) fn neighbour(self, count: usize) -> Option<&'a Entry<A>> {
-        self.contacts.iter().filter(|entry| entry.is_verified()).nth(count.checked_sub(1)?)
+    /// The k-th closest verified contact.
+    pub(super) fn neighbour(&self) -> Option<&Entry<A>> {
+        self.contacts.get(self.after_verified(self.k).checked_sub(1)?)
+    }
+
+    /// Whether a contact is nearer to `target` than the own identifier.
+    ///
+    /// One of some depth differs from the own identifier first in the bit of that number. Where `target` differs there too, the contact
+    /// is the nearer of the two. So all of a bucket are, or none is.
+    pub(super) fn is_nearer(&self, entry: &Entry<A>, target: &Id) -> bool {
+        compare(target, &entry.contact.id, &self.own).is_lt()
     }
 
     /// Writes the contacts in `state` that are closest to `target` into `out`, best first, and says how many.
-    pub(super) fn closest(self, target: &Id, state: State, out: &mut [Contact<A>]) -> usize {
+    pub(super) fn closest_in(&self, state: State, target: &Id, out: &mut [Contact<A>]) -> usize {
         let mut count = 0;
-        let mut buckets = self.toward(target).chain(self.away_from(target));
+        let mut buckets = self.buckets_around(target);
         while count < out.len()
             && let Some(bucket) = buckets.next()
         {
@@ -98,55 +94,25 @@ impl<'a, A: Address> Buckets<'a, A> {
         count
     }
 
-    /// How many verified contacts are nearer to `key` than the own identifier; counts no further than `limit`.
-    pub(super) fn rank_of_own(self, key: &Id, limit: usize) -> usize {
-        self.toward(key).flatten().filter(|entry| entry.is_verified()).take(limit).count()
-    }
-
-    /// The buckets whose contacts are nearer to `target` than the own identifier, nearest first.
-    ///
-    /// A contact of some depth differs from the own identifier first in the bit of that number. Where `target` differs there
-    /// too, the contact is the nearer of the two, and the more so the higher the bit: that is, the shallower the bucket.
-    fn toward(self, target: &Id) -> impl Iterator<Item = &'a [Entry<A>]> {
-        let differs = difference(self.own, target);
-        let depth = depth(self.own, target);
-        let end = self.contacts.partition_point(|entry| self.depth(entry) >= depth);
-        let mut rest = self.contacts.get(..end).unwrap_or(&[]);
-        let buckets = core::iter::from_fn(move || {
-            let depth = self.depth(rest.last()?);
-            let len = rest.iter().rev().take_while(|entry| self.depth(entry) == depth).count();
-            let (deeper, bucket) = rest.split_at_checked(rest.len().saturating_sub(len))?;
-            rest = deeper;
-            Some((depth, bucket))
-        });
-        buckets.filter(move |(depth, _)| differs.bit(*depth)).map(|(_, bucket)| bucket)
-    }
-
-    /// The buckets whose contacts are farther from `target` than the own identifier, nearest first: by the same reasoning, the
-    /// deepest first.
-    fn away_from(self, target: &Id) -> impl Iterator<Item = &'a [Entry<A>]> {
-        let differs = difference(self.own, target);
-        let mut rest = self.contacts;
-        let buckets = core::iter::from_fn(move || {
-            let depth = self.depth(rest.first()?);
-            let len = rest.iter().take_while(|entry| self.depth(entry) == depth).count();
-            let (bucket, shallower) = rest.split_at_checked(len)?;
-            rest = shallower;
-            Some((depth, bucket))
-        });
-        buckets.filter(move |(depth, _)| !differs.bit(*depth)).map(|(_, bucket)| bucket)
-    }
-
-    fn depth(self, entry: &Entry<A>) -> u32 {
-        depth(self.own, &entry.contact.id)
-    }
-}
-
-/// The length of the prefix that two identifiers share, which is nearly always settled by the first 64 bits.
-pub(super) fn depth(own: &Id, id: &Id) -> u32 {
-    match leading(own) ^ leading(id) {
-        0 => own.common_prefix_len(id),
-        differs => differs.leading_zeros(),
+    /// The buckets, nearest to `target` first: of those nearer than the own identifier the shallowest, for the higher the bit in which
+    /// they differ the more they gain by it; of the others, by the same reasoning, the deepest.
+    fn buckets_around(&self, target: &Id) -> impl Iterator<Item = &[Entry<A>]> {
+        let (mut deeper, mut shallower) = (self.down_to(self.depth(target)), 0);
+        core::iter::from_fn(move || {
+            loop {
+                let nearer = deeper > 0;
+                let entry = self.contacts.get(if nearer { deeper - 1 } else { shallower })?;
+                let bucket = self.bucket(self.depth(&entry.contact.id));
+                if nearer {
+                    deeper = bucket.start;
+                } else {
+                    shallower = bucket.end;
+                }
+                if self.is_nearer(entry, &target) == nearer {
+                    return self.contacts.get(bucket);
+                }
+            }
+        })
     }
 }
 
@@ -165,8 +131,4 @@ fn compare_rest(target: &Id, a: &Id, b: &Id) -> Ordering {
 
 fn leading(id: &Id) -> u64 {
     id.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
-}
-
-fn difference(a: &Id, b: &Id) -> Id {
-    Id::from_bytes(*a.xor(b).as_bytes())
 }

@@ -29,13 +29,13 @@ mod upkeep;
 
 use core::time::Duration;
 
-use heapless::{Vec, VecView};
+use heapless::Vec;
 
-use super::clock::Clock;
+use super::clock::{Clock, reached};
 use super::entry::Entry;
 use super::{Heard, Limits, Peer, Routing, State, Upkeep};
-use crate::{Address, Contact, Distance, Geometry, Id, Instant};
-use buckets::Buckets;
+use crate::{Address, Contact, Distance, Geometry, Id, Instant, array};
+use places::Place;
 
 /// Kademlia's XOR metric: one order for converging and for responsibility.
 ///
@@ -93,60 +93,41 @@ impl Geometry for Xor {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Kademlia<A, const CONTACTS: usize, const SPARES: usize = 16> {
-    rules: Rules,
-    clock: Clock,
-    contacts: Vec<Entry<A>, CONTACTS>,
-    spares: Vec<Entry<A>, SPARES>,
-}
-
-/// What holds from start to start.
-#[derive(Clone, Copy, Debug)]
-struct Rules {
     own: Id,
-    /// Zero until the table is started.
+    /// Zero until the table is started; no more than there is room for.
     k: usize,
-    limits: Limits,
-}
-
-/// A table whatever its bounds, to be changed.
-struct Table<'a, A> {
-    rules: &'a Rules,
-    clock: &'a mut Clock,
-    contacts: &'a mut VecView<Entry<A>>,
-    spares: &'a mut VecView<Entry<A>>,
-}
-
-impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACTS, SPARES> {
-    fn table(&mut self) -> Table<'_, A> {
-        Table { rules: &self.rules, clock: &mut self.clock, contacts: &mut self.contacts, spares: &mut self.spares }
-    }
-
-    fn buckets(&self) -> Buckets<'_, A> {
-        Buckets { own: &self.rules.own, contacts: &self.contacts }
-    }
+    /// Contacts of one address group in a bucket, and in the table.
+    of_a_group: (usize, usize),
+    clock: Clock,
+    /// Sorted by distance to the own identifier.
+    contacts: Vec<Entry<A>, CONTACTS>,
+    /// Those that answer, the most recent first, then those that are lost.
+    spares: Vec<Entry<A>, SPARES>,
 }
 
 impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademlia<A, CONTACTS, SPARES> {
     type Address = A;
     type Geometry = Xor;
 
-    const EMPTY: Self = Self { rules: Rules::EMPTY, clock: Clock::EMPTY, contacts: Vec::new(), spares: Vec::new() };
+    const EMPTY: Self = Self { own: Id::ZERO, k: 0, of_a_group: (0, 0), clock: Clock::EMPTY, contacts: Vec::new(), spares: Vec::new() };
 
     fn start(&mut self, _: Instant, own: Id, limits: &Limits, random: u64) {
-        self.rules = Rules::new(own, limits, CONTACTS);
-        self.clock.start(self.rules.limits.neighbourhood_min, random);
+        self.own = own;
+        self.k = limits.replicas(CONTACTS);
+        self.of_a_group = limits.of_a_group();
+        self.clock.start(limits, random);
         self.contacts.clear();
         self.spares.clear();
     }
 
     fn own(&self) -> Id {
-        self.rules.own
+        self.own
     }
 
     /// A spare is known too, and says so.
     fn get(&self, id: &Id) -> Option<Peer<A>> {
-        let contact = self.buckets().find(id).ok().and_then(|at| self.contacts.get(at));
-        contact.or_else(|| self.spares.iter().find(|spare| spare.contact.id == *id)).map(Entry::peer)
+        let contact = self.find(id).ok().and_then(|at| self.contacts.get(at));
+        contact.or_else(|| self.spares.get(self.spare(id)?)).map(Entry::peer)
     }
 
     /// Nearest to the own identifier first; no spares.
@@ -155,45 +136,130 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
     }
 
     fn heard(&mut self, now: Instant, contact: Contact<A>, how: Heard) -> bool {
-        self.table().heard(now, contact, how)
+        if !self.takes(&contact.id) {
+            return false;
+        }
+        let at = match self.find(&contact.id) {
+            Ok(at) => return self.contacts.get(at).is_some_and(|entry| !entry.is_verified()),
+            Err(at) => at,
+        };
+        match self.place(now, &contact, at) {
+            Place::Free if how != Heard::Asked && self.spare(&contact.id).is_none() => {}
+            Place::Free | Place::InsteadOf(_) => return true,
+            Place::Spare | Place::Refused => return false,
+        }
+        if self.group_has_room(&contact) {
+            let due = self.clock.after_heard(now);
+            self.insert(now, Entry::heard(contact, due));
+            self.schedule();
+        }
+        true
     }
 
     fn answered(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
-        self.table().answered(now, contact, rtt);
+        if !self.takes(&contact.id) {
+            return;
+        }
+        let place = self.find(&contact.id);
+        if let Ok(at) = place
+            && let Some(entry) = self.contacts.get_mut(at)
+        {
+            let (state, was) = (entry.state(), entry.due);
+            if entry.contact.address == contact.address && state != State::Heard {
+                self.clock.answered(now, entry, rtt);
+                let due = entry.due;
+                if state == State::Verified {
+                    if self.clock.moved(was, due) {
+                        return;
+                    }
+                } else if self.is_near(at) {
+                    self.neighbour_came(now);
+                }
+                return self.schedule();
+            }
+            // In the table, only one that stopped answering can have moved.
+            if state == State::Verified {
+                return;
+            }
+            array::remove(&mut self.contacts, at);
+        }
+        let spare = self.take_spare(&contact.id).filter(|spare| spare.contact.address == contact.address);
+        let mut entry = spare.unwrap_or_else(|| Entry::new(now, contact));
+        self.clock.answered(now, &mut entry, rtt);
+        self.admit(now, entry);
+        self.schedule();
     }
 
     fn failed(&mut self, now: Instant, id: &Id) {
-        self.table().failed(now, id);
+        if let Ok(at) = self.find(id)
+            && let Some(state) = self.contacts.get(at).map(Entry::state)
+        {
+            if state != State::Failing {
+                self.clock.alarm(now, &mut self.contacts);
+            }
+            if state == State::Verified && self.is_near(at) {
+                self.clock.neighbourhood_changed(now);
+            }
+            match self.contacts.get_mut(at) {
+                Some(entry) if state != State::Heard => {
+                    entry.fail(now);
+                    entry.due = self.clock.after_failure(now, entry.failures);
+                }
+                _ => _ = array::remove(&mut self.contacts, at),
+            }
+        } else if let Some(mut spare) = self.take_spare(id)
+            && !spare.is_verified()
+        {
+            spare.fail(now);
+            self.keep(now, spare);
+        }
+        self.call_spare(now, id);
+        self.schedule();
     }
 
     fn evict(&mut self, now: Instant, id: &Id) {
-        self.table().evict(now, id);
+        if let Ok(at) = self.find(id) {
+            let near = self.is_near(at);
+            if array::remove(&mut self.contacts, at).is_some_and(|entry| entry.is_verified()) && near {
+                self.clock.neighbourhood_changed(now);
+            }
+        }
+        self.take_spare(id);
+        self.call_spare(now, id);
+        self.schedule();
     }
 
     fn closest(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
-        self.buckets().closest(target, State::Verified, out)
+        self.closest_in(State::Verified, target, out)
     }
 
     fn first_asked(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
-        let mut count = self.closest(target, out);
-        for state in [State::Failing, State::Heard] {
-            let few = self.rules.k.min(out.len());
-            count += out.get_mut(count..few).map_or(0, |rest| self.buckets().closest(target, state, rest));
+        let (mut count, mut room) = (0, out.len());
+        for state in [State::Verified, State::Failing, State::Heard] {
+            count += out.get_mut(count..room).map_or(0, |rest| self.closest_in(state, target, rest));
+            room = room.min(self.k);
         }
         count
     }
 
     fn rank_of_own(&self, key: &Id, limit: usize) -> usize {
-        self.buckets().rank_of_own(key, limit)
+        self.contacts.iter().filter(|entry| entry.is_verified() && self.is_nearer(entry, key)).take(limit).count()
     }
 
     /// The distance from the own identifier to its k-th closest verified neighbour.
     fn expected_reach(&self) -> Option<Distance> {
-        self.buckets().neighbour(self.rules.k).map(|neighbour| neighbour.contact.id.xor(&self.rules.own))
+        self.neighbour().map(|neighbour| neighbour.contact.id.xor(&self.own))
     }
 
     fn looked_up(&mut self, now: Instant, target: &Id) {
-        self.table().looked_up(now, target);
+        if self.k == 0 {
+            return;
+        }
+        self.refreshed(now, self.depth(target));
+        if *target == self.own {
+            self.clock.looked_up_own(now);
+        }
+        self.schedule();
     }
 
     fn changed(&self) -> Instant {
@@ -201,24 +267,22 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
     }
 
     fn disturbed(&mut self, now: Instant) {
-        self.table().disturbed(now);
+        if !self.contacts.is_empty() {
+            self.clock.check_soon(now);
+            self.schedule();
+        }
     }
 
     fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        self.table().upkeep(now)
+        if self.k == 0 || !reached(self.clock.next, now) {
+            return None;
+        }
+        let question = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
+        self.schedule();
+        question
     }
 
     fn next_upkeep(&self) -> Instant {
-        if self.rules.k == 0 { Instant::NEVER } else { self.clock.next }
-    }
-}
-
-impl Rules {
-    const EMPTY: Self = Self { own: Id::ZERO, k: 0, limits: Limits::ZERO };
-
-    /// k is no more than there is room for.
-    fn new(own: Id, limits: &Limits, contacts: usize) -> Self {
-        let limits = limits.clamped();
-        Self { own, k: usize::from(limits.k).min(contacts), limits }
+        if self.k == 0 { Instant::NEVER } else { self.clock.next }
     }
 }

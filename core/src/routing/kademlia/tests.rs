@@ -19,7 +19,7 @@ fn start<R: Routing>() -> R {
 /// As after an hour without churn.
 fn calm<const CONTACTS: usize, const SPARES: usize>(mut table: Kademlia<u16, CONTACTS, SPARES>) -> Kademlia<u16, CONTACTS, SPARES> {
     for _ in 0..60 {
-        table.clock.reassured(T0, 0, &LIMITS);
+        table.clock.reassured(T0, 0);
     }
     table
 }
@@ -62,7 +62,7 @@ fn after_an_answer_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
             table.answered(now, who, None)
         }
         let next = table.next_upkeep();
-        table.table().schedule();
+        table.schedule();
         assert_eq!(table.next_upkeep(), next, "step {step}");
         table.upkeep(now);
     }

@@ -13,88 +13,63 @@
 //! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the 30 minutes shrink to a 32nd, the
 //! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
 
-use super::Table;
-use super::buckets::depth;
+use super::Kademlia;
 use crate::routing::Upkeep;
-use crate::routing::clock::{DEPTHS, at, reached};
+use crate::routing::clock::{DEPTHS, NEVER, at, reached};
 use crate::routing::entry::Entry;
 use crate::{Address, Id, Instant};
 
-impl<A: Address> Table<'_, A> {
-    pub(super) fn looked_up(&mut self, now: Instant, target: &Id) {
-        if self.rules.k == 0 {
-            return;
-        }
-        let touched = usize::try_from(depth(&self.rules.own, target)).unwrap_or(DEPTHS);
-        let due = self.clock.after(now, self.clock.refresh_pause(&self.rules.limits));
-        if let Some(refresh) = self.clock.refresh.get_mut(touched) {
-            *refresh = due;
-        }
-        if *target == self.rules.own {
-            self.clock.looked_up_own(now);
-        }
-        self.schedule();
-    }
-
-    pub(super) fn disturbed(&mut self, now: Instant) {
-        if self.contacts.is_empty() {
-            return;
-        }
-        self.clock.check_soon(now, &self.rules.limits);
-        self.schedule();
-    }
-
-    pub(super) fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        if self.rules.k == 0 || !reached(self.clock.next, now) {
-            return None;
-        }
-        let question = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
-        self.schedule();
-        question
-    }
-
+impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACTS, SPARES> {
     /// Finds out when the next question is due.
     pub(super) fn schedule(&mut self) {
-        let refresh = self.refreshed().iter().min();
-        let ask = self.contacts.iter().chain(self.spares.iter()).map(|entry| entry.due).min();
-        let ask = ask.map_or(Instant::NEVER, at).max(self.clock.rest);
-        self.clock.next = self.clock.check.min(refresh.map_or(Instant::NEVER, |due| at(*due))).min(ask);
+        let refresh = self.refreshes().iter().min().map_or(NEVER, |due| *due);
+        let ask = next_asked(&mut self.contacts, &mut self.spares).map_or(NEVER, |entry| entry.due);
+        self.clock.schedule(refresh, ask);
     }
 
-    fn check(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        self.clock.takes_check(now, &self.rules.limits, self.contacts.is_empty()).then_some(Upkeep::Neighbourhood)
+    pub(super) fn check(&mut self, now: Instant) -> Option<Upkeep<A>> {
+        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Upkeep::Neighbourhood)
     }
 
-    fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        let depth = self.refreshed().iter().position(|due| reached(at(*due), now))?;
-        let due = self.clock.after(now, self.clock.refresh_pause(&self.rules.limits));
+    pub(super) fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
+        let depth = self.refreshes().iter().position(|due| reached(at(*due), now))?;
+        self.refreshed(now, depth);
+        // It shares exactly so many bits with the own identifier.
+        let prefix = flipped(&self.own, depth);
+        Some(Upkeep::Lookup { target: self.clock.random_id(&prefix, depth + 1) })
+    }
+
+    /// A bucket of this depth is looked up.
+    pub(super) fn refreshed(&mut self, now: Instant, depth: usize) {
+        let due = self.clock.after_refresh(now);
         if let Some(refresh) = self.clock.refresh.get_mut(depth) {
             *refresh = due;
         }
-        // It shares exactly so many bits with the own identifier.
-        let prefix = flipped(&self.rules.own, depth);
-        Some(Upkeep::Lookup { target: self.clock.random_id(&prefix, depth.saturating_add(1)) })
     }
 
-    fn ask(&mut self, now: Instant) -> Option<Upkeep<A>> {
+    pub(super) fn ask(&mut self, now: Instant) -> Option<Upkeep<A>> {
         if !reached(self.clock.rest, now) {
             return None;
         }
-        let entries = self.contacts.iter_mut().chain(self.spares.iter_mut());
-        let entry: &mut Entry<A> = entries.min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
-        entry.due = self.clock.asks(now, &self.rules.limits);
+        let entry = next_asked(&mut self.contacts, &mut self.spares).filter(|entry| reached(at(entry.due), now))?;
+        entry.due = self.clock.asks(now);
         Some(Upkeep::Ask(entry.contact))
     }
 
     /// When the buckets are due, from the farthest to the one where the k closest end; the neighbourhood's check covers what
     /// is deeper. None before the own identifier was looked up; the farthest alone while all there is are neighbours.
-    fn refreshed(&self) -> &[u32] {
-        let edge = match self.buckets().neighbour(self.rules.k) {
-            _ if !self.clock.joined || self.contacts.is_empty() => return &[],
-            edge => edge.map_or(0, |edge| usize::try_from(self.depth(edge)).unwrap_or(DEPTHS)),
-        };
-        self.clock.refresh.get(..edge.saturating_add(1).min(DEPTHS)).unwrap_or(&[])
+    fn refreshes(&self) -> &[u32] {
+        if !self.clock.joined || self.contacts.is_empty() {
+            return &[];
+        }
+        let edge = self.neighbour().map_or(0, |edge| self.depth(&edge.contact.id));
+        self.clock.refresh.get(..(edge + 1).min(DEPTHS)).unwrap_or(&[])
     }
+}
+
+/// Whoever is to be asked next.
+fn next_asked<'a, A>(contacts: &'a mut [Entry<A>], spares: &'a mut [Entry<A>]) -> Option<&'a mut Entry<A>> {
+    contacts.iter_mut().chain(spares).min_by_key(|entry| entry.due)
 }
 
 /// The identifier with one bit, counted from the most significant, the other way.

@@ -100,7 +100,8 @@ struct Rules {
     /// How many neighbours are kept on either side; together fewer than there is room for.
     ahead: usize,
     behind: usize,
-    limits: Limits,
+    /// Contacts of one address group in a cell, and in the table.
+    of_a_group: (usize, usize),
 }
 
 /// A table whatever its bounds, to be changed.
@@ -135,7 +136,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
     type Geometry = P;
 
     const EMPTY: Self = Self {
-        rules: Rules { own: Id::ZERO, k: 0, ahead: 0, behind: 0, limits: Limits::ZERO },
+        rules: Rules { own: Id::ZERO, k: 0, ahead: 0, behind: 0, of_a_group: (0, 0) },
         clock: Clock::EMPTY,
         columns: [0; DEPTHS],
         met: Id::ZERO,
@@ -144,13 +145,13 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
     };
 
     fn start(&mut self, _: Instant, own: Id, limits: &Limits, random: u64) {
-        let limits = limits.clamped();
-        let k = usize::from(limits.k).min(CONTACTS);
+        let k = limits.replicas(CONTACTS);
         let (ahead, behind) = P::sides(NEAR, k);
         let room = CONTACTS.saturating_sub(1);
         let ahead = ahead.min(room.div_ceil(2));
-        self.rules = Rules { own, k, ahead, behind: behind.min(room.saturating_sub(ahead)), limits };
-        self.clock.start(self.rules.limits.neighbourhood_min, random);
+        let behind = behind.min(room.saturating_sub(ahead));
+        self.rules = Rules { own, k, ahead, behind, of_a_group: limits.of_a_group() };
+        self.clock.start(limits, random);
         self.columns = [0; DEPTHS];
         self.met = own;
         self.contacts.clear();

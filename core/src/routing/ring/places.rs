@@ -70,7 +70,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let recovered = !entry.is_verified();
         entry.answer(now, rtt);
         if known.is_some_and(|old| old.is_verified()) {
-            self.clock.reassured(now, entry.due, &self.rules.limits);
+            self.clock.reassured(now, entry.due);
         }
         match self.view().find(&contact.id) {
             Ok(at) if same.is_some() => {
@@ -99,15 +99,15 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         };
         let near = self.view().is_near(at);
         if self.contacts.get(at).is_some_and(|entry| entry.state() != State::Failing) {
-            self.clock.alarm(now, &self.rules.limits, self.contacts);
+            self.clock.alarm(now, self.contacts);
         }
         match self.contacts.get_mut(at) {
             Some(entry) if entry.state() != State::Heard => {
                 if entry.is_verified() && near {
-                    self.clock.neighbourhood_changed(now, &self.rules.limits);
+                    self.clock.neighbourhood_changed(now);
                 }
                 entry.fail(now);
-                entry.due = self.clock.after_failure(now, entry.failures, &self.rules.limits);
+                entry.due = self.clock.after_failure(now, entry.failures);
                 self.settle(now);
             }
             _ => self.forget(id),
@@ -118,7 +118,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     pub(super) fn evict(&mut self, now: Instant, id: &Id) {
         if let Ok(at) = self.view().find(id) {
             if self.view().is_near(at) && self.contacts.get(at).is_some_and(Entry::is_verified) {
-                self.clock.neighbourhood_changed(now, &self.rules.limits);
+                self.clock.neighbourhood_changed(now);
             }
             self.contacts.remove(at);
         }
@@ -164,7 +164,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     /// The contact at this place has begun to answer.
     fn came(&mut self, now: Instant, at: usize) {
         if self.view().is_near(at) {
-            self.clock.neighbourhood_changed(now, &self.rules.limits);
+            self.clock.neighbourhood_changed(now);
         }
         self.settle(now);
     }
@@ -247,7 +247,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let same = || self.contacts.iter().filter(|other| other.is_of(group));
         let in_cell = same().filter(|other| self.cell(other) == cell).count().saturating_add(more);
         let in_table = same().count().saturating_add(more);
-        in_cell <= usize::from(self.rules.limits.group_in_bucket) && in_table <= usize::from(self.rules.limits.group_in_table)
+        in_cell <= self.rules.of_a_group.0 && in_table <= self.rules.of_a_group.1
     }
 
     /// Somebody's role changed: lets go whom that left without a place.

@@ -12,15 +12,14 @@
 //! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the 30 minutes shrink to a 32nd, the
 //! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
 
-use core::time::Duration;
-
 use super::{Plan, Table};
 use crate::routing::Upkeep;
-use crate::routing::clock::{DEPTHS, at, reached};
+use crate::routing::clock::{DEPTHS, NEVER, at, reached};
+use crate::time::Micros;
 use crate::{Address, Id, Instant};
 
 /// Between two lookups for empty cells of a row.
-const FILL_PAUSE: Duration = Duration::from_secs(5);
+const FILL_PAUSE: Micros = Micros::from_secs(5);
 
 impl<P: Plan, A: Address> Table<'_, P, A> {
     pub(super) fn looked_up(&mut self, now: Instant, target: &Id) {
@@ -34,7 +33,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         if self.contacts.is_empty() {
             return;
         }
-        self.clock.check_soon(now, &self.rules.limits);
+        self.clock.check_soon(now);
         self.schedule();
     }
 
@@ -44,10 +43,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let first = |&(place, _): &(usize, _)| place == at;
         let next = self.view().verified().next().is_some_and(|entry| first(&entry))
             || self.view().verified().next_back().is_some_and(|entry| first(&entry));
-        let limits = &self.rules.limits;
-        let quiet = self.clock.quiet(limits);
-        let wait = if next { quiet.min(limits.neighbourhood_min.saturating_mul(2)) } else { quiet };
-        let due = self.clock.after(now, wait);
+        let due = if next { self.clock.after_answer_of_next(now) } else { self.clock.after_answer(now) };
         self.contacts.get_mut(at)?.due = due;
         Some(due)
     }
@@ -65,12 +61,11 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     pub(super) fn schedule(&mut self) {
         let refresh = self.clock.refresh.iter().take(self.rows()).min();
         let ask = self.contacts.iter().map(|entry| entry.due).min();
-        let ask = ask.map_or(Instant::NEVER, at).max(self.clock.rest);
-        self.clock.next = self.clock.check.min(refresh.map_or(Instant::NEVER, |due| at(*due))).min(ask);
+        self.clock.schedule(refresh.map_or(NEVER, |due| *due), ask.unwrap_or(NEVER));
     }
 
     fn check(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        self.clock.takes_check(now, &self.rules.limits, self.contacts.is_empty()).then_some(Upkeep::Neighbourhood)
+        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Upkeep::Neighbourhood)
     }
 
     /// Looks up what belongs into each empty cell of a row, and where there is none, something of the row.
@@ -81,8 +76,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             }
             let begun = self.columns.get(row).copied().unwrap_or(0);
             let empty = (begun..P::COLUMNS).find(|column| self.is_empty(index, *column));
-            let wait = if empty.is_some() { FILL_PAUSE } else { self.clock.refresh_pause(&self.rules.limits) };
-            let due = self.clock.after(now, wait);
+            let due = if empty.is_some() { self.clock.after(now, FILL_PAUSE) } else { self.clock.after_refresh(now) };
             if let Some((refresh, next)) = self.clock.refresh.get_mut(row).zip(self.columns.get_mut(row)) {
                 (*refresh, *next) = (due, empty.map_or(0, |column| column.saturating_add(1)));
             }
@@ -107,7 +101,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             return None;
         }
         let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
-        entry.due = self.clock.asks(now, &self.rules.limits);
+        entry.due = self.clock.asks(now);
         Some(Upkeep::Ask(entry.contact))
     }
 
