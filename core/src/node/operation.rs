@@ -255,6 +255,16 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         matches!(self.phase, Phase::Ended | Phase::Lent) && self.storing && !self.lookup.stores_done()
     }
 
+    /// Whether there is something to do for it.
+    pub(super) fn works(&self) -> bool {
+        self.is_running() || self.is_writing_back()
+    }
+
+    /// Whether what it does now is upkeep.
+    pub(super) fn is_upkeep(&self) -> bool {
+        self.task.is_upkeep() || !self.is_running()
+    }
+
     /// Whether a user's command may begin here: idle, or at upkeep, which gives way.
     pub(super) fn is_free(&self) -> bool {
         self.phase == Phase::Idle || (self.is_running() && self.task.is_upkeep())

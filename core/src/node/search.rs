@@ -30,13 +30,9 @@ impl<
         for _ in 0..=LOOKUPS {
             self.requests_freed = false;
             for upkeep in [false, true] {
-                for slot in 0..LOOKUPS {
-                    let wanted = |operation: &&mut Operation<_, _, SHORTLIST>| match upkeep {
-                        false => operation.is_running() && !operation.task.is_upkeep(),
-                        true => operation.is_writing_back() || (operation.is_running() && operation.task.is_upkeep()),
-                    };
-                    if self.operations.get_mut(slot).filter(wanted).is_some() {
-                        self.step(now, slot as u8);
+                for slot in 0..LOOKUPS as u8 {
+                    if self.operation(slot).is_some_and(|operation| operation.works() && operation.is_upkeep() == upkeep) {
+                        self.step(now, slot);
                     }
                 }
             }
@@ -49,8 +45,7 @@ impl<
 
     /// Lets one operation go as far as it can.
     pub(super) fn step(&mut self, now: Instant, slot: u8) {
-        let works = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() || operation.is_writing_back();
-        while let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(works) {
+        while let Some(operation) = self.operation(slot).filter(|operation| operation.works()) {
             let done = match operation.task {
                 Task::Ping => self.ask_one(slot),
                 _ if operation.storing => self.ask_to_store(slot),
@@ -64,18 +59,15 @@ impl<
 
     /// Asks the address of a ping, once there is a free question. False: its answer, or that there is none, ends it.
     fn ask_one(&mut self, slot: u8) -> bool {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(contact) = self.operation(slot).and_then(|operation| operation.lookup.next()) else {
             return false;
         };
-        let Some(contact) = operation.lookup.next() else {
-            return false;
-        };
-        operation.tally.asked = 1;
-        if !self.ask(Owner::Ping { slot }, contact.address, None, None)
-            && let Some(operation) = self.operations.get_mut(usize::from(slot))
-        {
-            operation.tally.asked = 0;
-            operation.lookup.unasked(&contact.id);
+        let asked = self.ask(Owner::Ping { slot }, contact.address, None, None);
+        if let Some(operation) = self.operation(slot) {
+            operation.tally.asked = u16::from(asked);
+            if !asked {
+                operation.lookup.unasked(&contact.id);
+            }
         }
         false
     }
@@ -83,7 +75,7 @@ impl<
     /// Asks those whom the lookup names next. True when the search is over.
     fn ask_around(&mut self, now: Instant, slot: u8) -> bool {
         self.begin_recursion(now, slot);
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return false;
         };
         let suffices = operation.key.kind == Kind::Immutable || operation.tally.recursion == Recursion::Relayed;
@@ -95,38 +87,38 @@ impl<
             Recursion::Relayed => return true,
             _ => {}
         }
-        while operation.fetching.is_none() {
-            let Some(contact) = operation.lookup.next() else {
-                break;
+        let next = |operation: &mut Operation<_, _, SHORTLIST>| if operation.fetching.is_none() { operation.lookup.next() } else { None };
+        while let Some(contact) = self.operation(slot).and_then(next) {
+            let asked = self.ask(Owner::Search { slot }, contact.address, Some(contact.id), None);
+            let Some(operation) = self.operation(slot) else {
+                return false;
             };
-            let timeout = self.table.get(&contact.id).and_then(|peer| peer.timeout);
-            let transaction = Transaction(self.random.next().to_be_bytes());
-            if self.requests.begin(Owner::Search { slot }, contact.address, Some(contact.id), transaction, timeout, None).is_err() {
+            if !asked {
                 operation.lookup.unasked(&contact.id);
                 break;
             }
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
-        operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none()
+        let done = |operation: &mut Operation<_, _, SHORTLIST>| {
+            operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none()
+        };
+        self.operation(slot).is_some_and(done)
     }
 
     /// Asks those who are to store next. True when all have been asked and have answered or failed.
     fn ask_to_store(&mut self, slot: u8) -> bool {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
-            return false;
-        };
-        while let Some((contact, _)) = operation.lookup.next_store() {
-            let timeout = self.table.get(&contact.id).and_then(|peer| peer.timeout);
-            let transaction = Transaction(self.random.next().to_be_bytes());
-            if self.requests.begin(Owner::Store { slot }, contact.address, Some(contact.id), transaction, timeout, None).is_err() {
-                operation.lookup.unstored(&contact.id);
+        while let Some((contact, _)) = self.operation(slot).and_then(|operation| operation.lookup.next_store()) {
+            if !self.ask(Owner::Store { slot }, contact.address, Some(contact.id), None) {
+                if let Some(operation) = self.operation(slot) {
+                    operation.lookup.unstored(&contact.id);
+                }
                 break;
             }
         }
-        operation.lookup.stores_done()
+        self.operation(slot).is_some_and(|operation| operation.lookup.stores_done())
     }
 
-    /// Begins a question outside of any lookup; false if all request slots are taken.
+    /// Begins a question; false if all request slots are taken.
     pub(super) fn ask(&mut self, owner: Owner, to: R::Address, expect: Option<Id>, attempts: Option<u8>) -> bool {
         let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
         let transaction = Transaction(self.random.next().to_be_bytes());
@@ -136,7 +128,8 @@ impl<
     /// The search or the storing is over: goes on to what comes next, true, or ends the operation, false.
     fn go_on(&mut self, now: Instant, slot: u8) -> bool {
         let reach = self.table.expected_reach();
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let k = usize::from(self.config.table.k);
+        let Some(operation) = self.operation(slot) else {
             return false;
         };
         if operation.storing {
@@ -150,11 +143,11 @@ impl<
                 && operation.best(now).is_some()
                 && operation.tally.recursion != Recursion::Relayed);
         let looks_in_vain = operation.task == Task::Get && operation.best(now).is_none();
-        let full = found.len() >= usize::from(self.config.table.k);
+        let full = found.len() >= k;
         let farthest = found.iter().last().map(|contact| R::Geometry::rank(&operation.lookup.target(), &contact.id));
         if (stores || looks_in_vain) && !operation.widened && full && crowded(farthest, reach) {
             operation.widened = true;
-            operation.lookup.widen(2 * usize::from(self.config.table.k));
+            operation.lookup.widen(2 * k);
             return true;
         }
         if stores && !found.is_empty() {
@@ -170,7 +163,7 @@ impl<
         if joins && self.present(slot) {
             return false;
         }
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+        let Some(operation) = self.operation(slot) else {
             return false;
         };
         let ending = match operation.task {
@@ -190,14 +183,14 @@ impl<
         let Some(contact) = self.table.awaited().filter(|_| self.config.serve) else {
             return false;
         };
-        if !self.operations.get_mut(usize::from(slot)).is_some_and(|operation| operation.tally.may_present()) {
+        if !self.operation(slot).is_some_and(|operation| operation.tally.may_present()) {
             return false;
         }
         // With the token that it gave, so that it may well ask back.
         if !self.ask(Owner::Bootstrap { slot }, contact.address, Some(contact.id), None) {
             return false;
         }
-        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+        if let Some(operation) = self.operation(slot) {
             operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
