@@ -52,7 +52,11 @@ impl<
         let works = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() || operation.is_writing_back();
         while let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(works) {
             let done = match operation.task {
-                Task::Ping => self.ask_one(slot),
+                // Its answer ends it, or that there is none.
+                Task::Ping => {
+                    self.ask_next(slot);
+                    false
+                }
                 _ if operation.storing => self.ask_to_store(slot),
                 _ => self.ask_around(now, slot),
             };
@@ -62,22 +66,27 @@ impl<
         }
     }
 
-    /// Asks the address of a ping, once there is a free question. False: its answer, or that there is none, ends it.
-    fn ask_one(&mut self, slot: u8) -> bool {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
+    /// Asks whom the lookup names next, once there is a free question; false if that is nobody.
+    fn ask_next(&mut self, slot: u8) -> bool {
+        let Some(operation) = self.operations.get_mut(usize::from(slot)).filter(|operation| operation.fetching.is_none()) else {
             return false;
         };
         let Some(contact) = operation.lookup.next() else {
             return false;
         };
-        operation.tally.asked = 1;
-        if !self.ask(Owner::Ping { slot }, contact.address, None, None)
-            && let Some(operation) = self.operations.get_mut(usize::from(slot))
-        {
-            operation.tally.asked = 0;
-            operation.lookup.unasked(&contact.id);
+        let (owner, expect) = match operation.task {
+            Task::Ping => (Owner::Ping { slot }, None),
+            _ => (Owner::Search { slot }, Some(contact.id)),
+        };
+        let asked = self.ask(owner, contact.address, expect, None);
+        if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            if asked {
+                operation.tally.asked = operation.tally.asked.saturating_add(1);
+            } else {
+                operation.lookup.unasked(&contact.id);
+            }
         }
-        false
+        asked
     }
 
     /// Asks those whom the lookup names next. True when the search is over.
@@ -95,38 +104,29 @@ impl<
             Recursion::Relayed => return true,
             _ => {}
         }
-        while operation.fetching.is_none() {
-            let Some(contact) = operation.lookup.next() else {
-                break;
-            };
-            let timeout = self.table.get(&contact.id).and_then(|peer| peer.timeout);
-            let transaction = Transaction(self.random.next().to_be_bytes());
-            if self.requests.begin(Owner::Search { slot }, contact.address, Some(contact.id), transaction, timeout, None).is_err() {
-                operation.lookup.unasked(&contact.id);
-                break;
-            }
-            operation.tally.asked = operation.tally.asked.saturating_add(1);
-        }
-        operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none()
+        while self.ask_next(slot) {}
+        self.operations
+            .get(usize::from(slot))
+            .is_some_and(|operation| operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none())
     }
 
     /// Asks those who are to store next. True when all have been asked and have answered or failed.
     fn ask_to_store(&mut self, slot: u8) -> bool {
-        let Some(operation) = self.operations.get_mut(usize::from(slot)) else {
-            return false;
-        };
-        while let Some((contact, _)) = operation.lookup.next_store() {
-            let timeout = self.table.get(&contact.id).and_then(|peer| peer.timeout);
-            let transaction = Transaction(self.random.next().to_be_bytes());
-            if self.requests.begin(Owner::Store { slot }, contact.address, Some(contact.id), transaction, timeout, None).is_err() {
-                operation.lookup.unstored(&contact.id);
+        while let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+            let Some((contact, _)) = operation.lookup.next_store() else {
+                return operation.lookup.stores_done();
+            };
+            if !self.ask(Owner::Store { slot }, contact.address, Some(contact.id), None) {
+                if let Some(operation) = self.operations.get_mut(usize::from(slot)) {
+                    operation.lookup.unstored(&contact.id);
+                }
                 break;
             }
         }
-        operation.lookup.stores_done()
+        false
     }
 
-    /// Begins a question outside of any lookup; false if all request slots are taken.
+    /// Begins a question; false if all request slots are taken.
     pub(super) fn ask(&mut self, owner: Owner, to: R::Address, expect: Option<Id>, attempts: Option<u8>) -> bool {
         let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
         let transaction = Transaction(self.random.next().to_be_bytes());
