@@ -75,8 +75,8 @@ impl<A: Address> Entry<A> {
     }
 
     /// Who goes first: one only heard of, then the one that failed most often, then the newest.
-    pub(super) fn dispensability(&self, epoch: u8) -> (u8, u8) {
-        (self.failures, OLD.saturating_sub(self.age(epoch)))
+    pub(super) fn dispensability(&self, epoch: u8) -> u16 {
+        u16::from_be_bytes([self.failures, OLD.saturating_sub(self.age(epoch))])
     }
 
     pub(super) fn is_of(&self, group: Group) -> bool {

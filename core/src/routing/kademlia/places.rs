@@ -77,14 +77,12 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         // The newcomer may be one of the k closest itself.
         let protected = self.after_verified(self.k - usize::from(near));
         let epoch = epoch(now);
-        let dispensable = |range: Range<usize>, protected: usize| {
-            let others = self.within(range).filter(|(at, entry)| *at >= protected || !entry.is_verified());
-            others.max_by_key(|(_, entry)| entry.dispensability(epoch))
-        };
+        let dispensability = |entry: &Entry<A>| Some(entry.dispensability(epoch));
+        let dispensable = |range, protected| self.worst(range, protected, &dispensability);
         if full {
-            return dispensable(bucket, protected).map_or(Place::Refused, |(at, _)| Place::InsteadOf(at));
+            return dispensable(bucket, protected).map_or(Place::Refused, Place::InsteadOf);
         }
-        if let Some((at, _)) = dispensable(0..CONTACTS, CONTACTS) {
+        if let Some(at) = dispensable(0..CONTACTS, CONTACTS) {
             return Place::InsteadOf(at);
         }
         // The largest bucket gives way; of several, the deepest, for it serves the fewest targets.
@@ -95,7 +93,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
             let len = range.len();
             start = range.end;
             if largest.is_none_or(|(size, _)| len > size)
-                && let Some((at, _)) = dispensable(range, protected)
+                && let Some(at) = dispensable(range, protected)
             {
                 largest = Some((len, at));
             }
@@ -110,8 +108,8 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     /// A place for a newcomer whose address group is at a limit: that of one of the same group that doesn't answer.
     fn place_in_group(&self, contact: &Contact<A>, range: Range<usize>) -> Place {
         let group = contact.address.group();
-        let silent = self.within(range).filter(|(_, entry)| !entry.is_verified() && entry.contact.address.group() == group);
-        silent.max_by_key(|(_, entry)| entry.failures).map_or(Place::Refused, |(at, _)| Place::InsteadOf(at))
+        let silent = self.worst(range, CONTACTS, &|entry| (entry.contact.address.group() == group).then_some(u16::from(entry.failures)));
+        silent.map_or(Place::Refused, Place::InsteadOf)
     }
 
     /// How many of its address group there are in its bucket, and in the table, compared with the limits.
@@ -133,17 +131,24 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         let start = self.after_verified(self.k);
         let mut end = self.after_verified(self.k + 1);
         loop {
-            let crowded = self.within(start..end).filter(|(_, entry)| {
+            let crowded = self.worst(start..end, start, &|entry| {
                 let bucket = self.bucket(self.depth(&entry.contact.id));
                 let (in_bucket, in_table) = self.crowding(&entry.contact, &bucket);
-                in_bucket.max(in_table).is_gt()
+                in_bucket.max(in_table).is_gt().then_some(u16::from(entry.failures))
             });
-            let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.failures) else {
+            let Some(at) = crowded else {
                 return;
             };
             self.turn_out(now, at);
             end = end.saturating_sub(1);
         }
+    }
+
+    /// Of those in `range` that have a score, the last with the highest; no verified one whose place is before `protected`.
+    fn worst(&self, range: Range<usize>, protected: usize, score: &dyn Fn(&Entry<A>) -> Option<u16>) -> Option<usize> {
+        let others = self.within(range).filter(|(at, entry)| *at >= protected || !entry.is_verified());
+        let scores = others.filter_map(|(at, entry)| Some((score(entry)?, at)));
+        scores.max().map(|(_, at)| at)
     }
 
     /// The contacts in `range`, with their places.
