@@ -186,18 +186,18 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// Keeps a contact that has no place, as the most recent of the spares if it answers, as lost if it fails.
     pub(super) fn keep(&mut self, now: Instant, mut entry: Entry<A>) {
-        match entry.state() {
-            State::Heard => {}
+        let at = match entry.state() {
             State::Verified if self.makes_room_for_spare(&entry) => {
                 entry.due = NEVER;
-                array::insert(&mut self.spares, 0, entry);
+                0
             }
             State::Failing if self.makes_room_for_lost(now, &entry) => {
                 entry.due = self.clock.after_loss(now);
-                let _ = self.spares.push(entry);
+                self.spares.len()
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        array::insert(&mut self.spares, at, entry);
     }
 
     /// The oldest of the spares that answer gives way: of its bucket, if that has a quarter of them already.
@@ -226,13 +226,13 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// Of those that are lost, the one that was known for the shortest time gives way.
     fn makes_room_for_lost(&mut self, now: Instant, entry: &Entry<A>) -> bool {
+        let epoch = epoch(now);
         let lost = || self.spares.iter().enumerate().filter(|(_, spare)| !spare.is_verified());
         if lost().count() < Self::LOST {
             return true;
         }
-        let epoch = epoch(now);
-        match lost().min_by_key(|(_, spare)| spare.age(epoch)) {
-            Some((at, youngest)) if youngest.age(epoch) <= entry.age(epoch) => array::remove(&mut self.spares, at).is_some(),
+        match lost().map(|(at, spare)| (spare.age(epoch), at)).min() {
+            Some((age, at)) if age <= entry.age(epoch) => array::remove(&mut self.spares, at).is_some(),
             _ => false,
         }
     }
