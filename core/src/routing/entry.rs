@@ -56,7 +56,7 @@ impl<A: Address> Entry<A> {
     /// It answered, after such a round trip if one was measured.
     pub(super) fn answer(&mut self, now: Instant, rtt: Option<core::time::Duration>) {
         self.failures = 0;
-        self.set_age(now, self.age(now));
+        self.set_age(now, self.age(epoch(now)));
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt);
         }
@@ -65,18 +65,18 @@ impl<A: Address> Entry<A> {
     /// A failure costs half of what its age is worth.
     pub(super) fn fail(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1).min(HEARD - 1);
-        self.set_age(now, self.age(now) / 2);
+        self.set_age(now, self.age(epoch(now)) / 2);
     }
 
     /// How long it has been known to answer, in units of 256 s up to [`OLD`]. True as long as the contact is asked every four
     /// hours; after a longer silence it is a guess.
-    pub(super) fn age(&self, now: Instant) -> u8 {
-        epoch(now).wrapping_sub(self.since).min(OLD)
+    pub(super) fn age(&self, epoch: u8) -> u8 {
+        epoch.wrapping_sub(self.since).min(OLD)
     }
 
     /// Who goes first: one only heard of, then the one that failed most often, then the newest.
-    pub(super) fn dispensability(&self, now: Instant) -> (u8, u8) {
-        (self.failures, OLD.saturating_sub(self.age(now)))
+    pub(super) fn dispensability(&self, epoch: u8) -> u16 {
+        u16::from_be_bytes([self.failures, OLD.saturating_sub(self.age(epoch))])
     }
 
     pub(super) fn is_of(&self, group: Group) -> bool {
@@ -88,6 +88,7 @@ impl<A: Address> Entry<A> {
     }
 }
 
-fn epoch(now: Instant) -> u8 {
+/// The time in units of 256 s, which wrap.
+pub(super) fn epoch(now: Instant) -> u8 {
     (now.stamp() >> 8).to_le_bytes()[0]
 }

@@ -19,9 +19,10 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         self.contacts.binary_search_by(|entry| compare(&self.own, &entry.contact.id, id))
     }
 
-    /// The length of the prefix that it shares with the own identifier, which is nearly always settled by the first 64 bits.
+    /// The length of the prefix that it shares with the own identifier, which is nearly always settled by the first 32 bits.
     pub(super) fn depth(&self, id: &Id) -> usize {
-        let depth = match leading(&self.own) ^ leading(id) {
+        let first = |id: &Id| id.as_bytes().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        let depth = match first(&self.own) ^ first(id) {
             0 => self.own.common_prefix_len(id),
             differs => differs.leading_zeros(),
         };
@@ -34,7 +35,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     }
 
     /// How many contacts are of this depth or deeper.
-    fn down_to(&self, depth: usize) -> usize {
+    pub(super) fn down_to(&self, depth: usize) -> usize {
         self.contacts.partition_point(|entry| self.depth(&entry.contact.id) >= depth)
     }
 
@@ -96,19 +97,17 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// The buckets, nearest to `target` first: of those nearer than the own identifier the shallowest, for the higher the bit in which
     /// they differ the more they gain by it; of the others, by the same reasoning, the deepest.
-    fn buckets_around(&self, target: &Id) -> impl Iterator<Item = &[Entry<A>]> {
-        let (mut deeper, mut shallower) = (self.down_to(self.depth(target)), 0);
+    fn buckets_around<'a>(&'a self, target: &'a Id) -> impl Iterator<Item = &'a [Entry<A>]> {
+        // Down to `rest` those nearer than the own identifier are still to come; then all the others, from the first on.
+        let (mut nearer, mut rest) = (true, self.down_to(self.depth(target)));
         core::iter::from_fn(move || {
             loop {
-                let nearer = deeper > 0;
-                let entry = self.contacts.get(if nearer { deeper - 1 } else { shallower })?;
-                let bucket = self.bucket(self.depth(&entry.contact.id));
-                if nearer {
-                    deeper = bucket.start;
-                } else {
-                    shallower = bucket.end;
-                }
-                if self.is_nearer(entry, &target) == nearer {
+                nearer = nearer && rest > 0;
+                let entry = self.contacts.get(rest - usize::from(nearer))?;
+                let edge = self.down_to(self.depth(&entry.contact.id) + usize::from(nearer));
+                let bucket = rest.min(edge)..rest.max(edge);
+                rest = edge;
+                if self.is_nearer(entry, target) == nearer {
                     return self.contacts.get(bucket);
                 }
             }

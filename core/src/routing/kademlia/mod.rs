@@ -148,7 +148,10 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
             Place::Free | Place::InsteadOf(_) => return true,
             Place::Spare | Place::Refused => return false,
         }
-        if self.group_has_room(&contact) {
+        // One of the k closest would be exempt, but isn't one of them yet.
+        let bucket = self.bucket(self.depth(&contact.id));
+        let (in_bucket, in_table) = self.crowding(&contact, &bucket);
+        if in_bucket.max(in_table).is_lt() {
             let due = self.clock.after_heard(now);
             self.insert(now, Entry::heard(contact, due));
             self.schedule();

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::{Kademlia, State};
 use crate::routing::clock::NEVER;
-use crate::routing::entry::Entry;
+use crate::routing::entry::{Entry, epoch};
 use crate::{Address, Contact, Id, Instant, array};
 
 /// What a newcomer that has answered may get.
@@ -59,35 +59,41 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         if full && !near && self.all_answer(bucket.clone()) {
             return Place::Spare;
         }
-        if !near && !self.group_has_room(contact) {
-            return self.place_in_group(contact, bucket);
+        if !near {
+            let (in_bucket, in_table) = self.crowding(contact, &bucket);
+            match in_bucket.max(in_table) {
+                Ordering::Less => {}
+                Ordering::Equal => {
+                    // It must make room in all that is full.
+                    let tight = full || in_bucket.is_eq();
+                    return self.place_in_group(contact, if tight { bucket } else { 0..CONTACTS });
+                }
+                Ordering::Greater => return Place::Refused,
+            }
         }
         if !full && !self.contacts.is_full() {
             return Place::Free;
         }
         // The newcomer may be one of the k closest itself.
         let protected = self.after_verified(self.k - usize::from(near));
-        let dispensable = |range: Range<usize>| {
-            let others = self.within(range).filter(|(at, entry)| *at >= protected || !entry.is_verified());
-            others.max_by_key(|(_, entry)| entry.dispensability(now))
-        };
+        let epoch = epoch(now);
+        let dispensability = |entry: &Entry<A>| Some(entry.dispensability(epoch));
+        let dispensable = |range, protected| self.worst(range, protected, &dispensability);
         if full {
-            return dispensable(bucket).map_or(Place::Refused, |(at, _)| Place::InsteadOf(at));
+            return dispensable(bucket, protected).map_or(Place::Refused, Place::InsteadOf);
         }
-        if let Some((at, entry)) = dispensable(0..CONTACTS)
-            && !entry.is_verified()
-        {
+        if let Some(at) = dispensable(0..CONTACTS, CONTACTS) {
             return Place::InsteadOf(at);
         }
         // The largest bucket gives way; of several, the deepest, for it serves the fewest targets.
         let mut largest = None;
         let mut start = 0;
         while let Some(first) = self.contacts.get(start) {
-            let range = self.bucket(self.depth(&first.contact.id));
+            let range = start..self.down_to(self.depth(&first.contact.id));
             let len = range.len();
             start = range.end;
             if largest.is_none_or(|(size, _)| len > size)
-                && let Some((at, _)) = dispensable(range)
+                && let Some(at) = dispensable(range, protected)
             {
                 largest = Some((len, at));
             }
@@ -100,33 +106,19 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     }
 
     /// A place for a newcomer whose address group is at a limit: that of one of the same group that doesn't answer.
-    fn place_in_group(&self, contact: &Contact<A>, bucket: Range<usize>) -> Place {
-        let (in_bucket, in_table) = self.crowding(contact);
-        if in_bucket.max(in_table).is_gt() {
-            return Place::Refused;
-        }
-        // It must make room in all that is full.
-        let tight = in_bucket.is_eq() || bucket.len() >= self.k;
-        let range = if tight { bucket } else { 0..CONTACTS };
+    fn place_in_group(&self, contact: &Contact<A>, range: Range<usize>) -> Place {
         let group = contact.address.group();
-        let silent = self.within(range).filter(|(_, entry)| !entry.is_verified() && entry.contact.address.group() == group);
-        silent.max_by_key(|(_, entry)| entry.failures).map_or(Place::Refused, |(at, _)| Place::InsteadOf(at))
-    }
-
-    /// Whether one more of its group is within the limits.
-    pub(super) fn group_has_room(&self, contact: &Contact<A>) -> bool {
-        let (in_bucket, in_table) = self.crowding(contact);
-        in_bucket.max(in_table).is_lt()
+        let silent = self.worst(range, CONTACTS, &|entry| (entry.contact.address.group() == group).then_some(u16::from(entry.failures)));
+        silent.map_or(Place::Refused, Place::InsteadOf)
     }
 
     /// How many of its address group there are in its bucket, and in the table, compared with the limits.
-    fn crowding(&self, contact: &Contact<A>) -> (Ordering, Ordering) {
+    pub(super) fn crowding(&self, contact: &Contact<A>, bucket: &Range<usize>) -> (Ordering, Ordering) {
         let Some(group) = contact.address.group() else {
             return (Ordering::Less, Ordering::Less);
         };
-        let bucket = self.bucket(self.depth(&contact.id));
         let (mut in_bucket, mut in_table) = (0, 0);
-        for (at, _) in self.within(0..CONTACTS).filter(|(_, entry)| entry.is_of(group)) {
+        for (at, _) in self.contacts.iter().enumerate().filter(|(_, entry)| entry.is_of(group)) {
             in_table += 1;
             in_bucket += usize::from(bucket.contains(&at));
         }
@@ -139,11 +131,12 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         let start = self.after_verified(self.k);
         let mut end = self.after_verified(self.k + 1);
         loop {
-            let crowded = self.within(start..end).filter(|(_, entry)| {
-                let (in_bucket, in_table) = self.crowding(&entry.contact);
-                in_bucket.max(in_table).is_gt()
+            let crowded = self.worst(start..end, start, &|entry| {
+                let bucket = self.bucket(self.depth(&entry.contact.id));
+                let (in_bucket, in_table) = self.crowding(&entry.contact, &bucket);
+                in_bucket.max(in_table).is_gt().then_some(u16::from(entry.failures))
             });
-            let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.failures) else {
+            let Some(at) = crowded else {
                 return;
             };
             self.turn_out(now, at);
@@ -151,9 +144,17 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         }
     }
 
+    /// Of those in `range` that have a score, the last with the highest; no verified one whose place is before `protected`.
+    fn worst(&self, range: Range<usize>, protected: usize, score: &dyn Fn(&Entry<A>) -> Option<u16>) -> Option<usize> {
+        let others = self.within(range).filter(|(at, entry)| *at >= protected || !entry.is_verified());
+        let scores = others.filter_map(|(at, entry)| Some((score(entry)?, at)));
+        scores.max().map(|(_, at)| at)
+    }
+
     /// The contacts in `range`, with their places.
     fn within(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Entry<A>)> {
-        self.contacts.iter().enumerate().take(range.end).skip(range.start)
+        let end = range.end.min(self.contacts.len());
+        self.contacts.get(range.start..end).unwrap_or(&[]).iter().zip(range.start..).map(|(entry, at)| (at, entry))
     }
 
     fn all_answer(&self, range: Range<usize>) -> bool {
@@ -185,18 +186,18 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// Keeps a contact that has no place, as the most recent of the spares if it answers, as lost if it fails.
     pub(super) fn keep(&mut self, now: Instant, mut entry: Entry<A>) {
-        match entry.state() {
-            State::Heard => {}
+        let at = match entry.state() {
             State::Verified if self.makes_room_for_spare(&entry) => {
                 entry.due = NEVER;
-                array::insert(&mut self.spares, 0, entry);
+                0
             }
             State::Failing if self.makes_room_for_lost(now, &entry) => {
                 entry.due = self.clock.after_loss(now);
-                let _ = self.spares.push(entry);
+                self.spares.len()
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        array::insert(&mut self.spares, at, entry);
     }
 
     /// The oldest of the spares that answer gives way: of its bucket, if that has a quarter of them already.
@@ -225,12 +226,13 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// Of those that are lost, the one that was known for the shortest time gives way.
     fn makes_room_for_lost(&mut self, now: Instant, entry: &Entry<A>) -> bool {
+        let epoch = epoch(now);
         let lost = || self.spares.iter().enumerate().filter(|(_, spare)| !spare.is_verified());
         if lost().count() < Self::LOST {
             return true;
         }
-        match lost().min_by_key(|(_, spare)| spare.age(now)) {
-            Some((at, youngest)) if youngest.age(now) <= entry.age(now) => array::remove(&mut self.spares, at).is_some(),
+        match lost().map(|(at, spare)| (spare.age(epoch), at)).min() {
+            Some((age, at)) if age <= entry.age(epoch) => array::remove(&mut self.spares, at).is_some(),
             _ => false,
         }
     }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Cell, Plan, Table, View};
-use crate::routing::entry::Entry;
+use crate::routing::entry::{Entry, epoch};
 use crate::routing::{Heard, State};
 use crate::{Address, Contact, Id, Instant};
 
@@ -227,7 +227,8 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
 
     /// The contact that is needed least; of several, the newest.
     fn least(&self, now: Instant) -> Option<(usize, Role)> {
-        let roles = self.contacts.iter().enumerate().map(|(at, entry)| (self.role(at, entry), entry.age(now), at));
+        let epoch = epoch(now);
+        let roles = self.contacts.iter().enumerate().map(|(at, entry)| (self.role(at, entry), entry.age(epoch), at));
         roles.min().map(|(role, _, at)| (at, role))
     }
 
@@ -259,17 +260,18 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
 
     fn superfluous(&self, now: Instant) -> Option<usize> {
         let view = self.view();
+        let epoch = epoch(now);
         // Whoever isn't near any more is no longer exempt.
         let crowded = self.contacts.iter().enumerate().filter(|(at, entry)| {
             entry.contact.address.group().is_some() && !view.is_near(*at) && !self.is_within_limits(entry, self.cell(entry), 0)
         });
-        if let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.dispensability(now)) {
+        if let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.dispensability(epoch)) {
             return Some(at);
         }
         let failing = || self.contacts.iter().enumerate().filter(|(_, entry)| entry.state() == State::Failing);
         let lost = || failing().filter(|(at, entry)| self.role(*at, entry) == Role::Lost);
         if lost().count() > self.contacts.capacity() / SHARE {
-            return lost().min_by_key(|(_, entry)| entry.age(now)).map(|(at, _)| at);
+            return lost().min_by_key(|(_, entry)| entry.age(epoch)).map(|(at, _)| at);
         }
         self.worst_of_many_spares()
     }
