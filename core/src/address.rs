@@ -96,7 +96,7 @@ pub enum Scope {
 pub struct EncodedAddress {
     /// 4 and 6 are IP's; 16 and 32 are integers of so many bits; 128 to 255 are private.
     pub family: u8,
-    len: u8,
+    pub(crate) len: u8,
     bytes: [u8; MAX_ADDRESS],
 }
 

@@ -167,12 +167,10 @@ impl<
         wanted: usize,
     ) -> Option<usize> {
         let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);
-        let request =
-            |padding| Message::<R::Address> { header: self.header(transaction), body: Body::Request { largest, token, request, padding } };
+        let body = Body::Request { largest, token, request, padding: 0 };
         let room = buf.len().min(self.config.largest_message());
-        let padding = wanted.min(room).saturating_sub(wire::encoded_len(&request(0)));
         let buf = buf.get_mut(..room)?;
-        wire::encode(&request(u16::try_from(padding).unwrap_or(0)), buf).ok()
+        wire::encode_padded(&Message::<R::Address> { header: self.header(transaction), body }, wanted.min(room), buf).ok()
     }
 
     pub(super) fn header(&self, transaction: Transaction) -> Header {

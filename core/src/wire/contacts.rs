@@ -1,7 +1,7 @@
 //! Contacts and addresses inside messages. Those that arrived keep their bytes: a node that knows only IPv4 carries and skips the others.
 
-use core::fmt;
 use core::marker::PhantomData;
+use core::{fmt, iter, slice};
 
 use super::decode::{DecodeError, Reader};
 use crate::{Address, Contact, EncodedAddress, Id};
@@ -58,32 +58,41 @@ impl<'a, A: Address> Contacts<'a, A> {
 
     /// The contacts, less those that arrived with an address of a family that `A` lacks or to which no datagram may be sent.
     pub fn iter(&self) -> impl Iterator<Item = Contact<A>> + use<'a, A> {
-        let (own, arrived) = match self.0 {
-            Source::Own(contacts) => (contacts, Reader::EMPTY),
-            Source::Arrived { bytes, .. } => ([].as_slice(), Reader::new(bytes)),
-        };
-        own.iter().copied().chain(Arrived(arrived).filter_map(|(id, family, bytes)| Some(Contact::new(id, A::decode(family, bytes)?))))
+        let (mut own, mut arrived) = self.parts();
+        iter::from_fn(move || match own.next() {
+            Some(contact) => Some(*contact),
+            None => arrived.find_map(|(id, family, bytes)| Some(Contact::new(id, A::decode(family, bytes)?))),
+        })
     }
 
     /// Each as it travels.
     fn encoded(&self) -> impl Iterator<Item = (Id, EncodedAddress)> + use<'a, A> {
-        let (own, arrived) = match self.0 {
-            Source::Own(contacts) => (contacts, Reader::EMPTY),
-            Source::Arrived { bytes, .. } => ([].as_slice(), Reader::new(bytes)),
-        };
-        let own = own.iter().map(|contact| (contact.id, contact.address.encode()));
-        own.chain(Arrived(arrived).map(|(id, family, bytes)| (id, EncodedAddress::new(family, bytes))))
+        let (own, arrived) = self.parts();
+        let own = own.map(|contact| (contact.id, contact.address.encode()));
+        own.chain(arrived.map(|(id, family, bytes)| (id, EncodedAddress::new(family, bytes))))
+    }
+
+    /// The sender's own and what arrived: one of them is empty.
+    fn parts(&self) -> (slice::Iter<'a, Contact<A>>, Arrived<'a>) {
+        match self.0 {
+            Source::Own(contacts) => (contacts.iter(), Arrived(Reader::new(&[]))),
+            Source::Arrived { bytes, .. } => ([].iter(), Arrived(Reader::new(bytes))),
+        }
     }
 
     /// Takes a count and so many contacts from a message.
-    pub(super) fn read(from: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let count = from.byte()?;
-        let before = from.rest();
+    pub(super) fn read(from: &mut Reader<'a>) -> Self {
+        let count = from.byte();
+        let before = from.rest;
         for _ in 0..count {
-            read_contact(from)?;
+            from.bytes(Id::LEN);
+            read_address(from);
+            if from.error.is_some() {
+                break;
+            }
         }
-        let bytes = before.get(..before.len().saturating_sub(from.rest().len())).unwrap_or(before);
-        Ok(Self(Source::Arrived { count, bytes }))
+        let bytes = before.get(..before.len().saturating_sub(from.rest.len())).unwrap_or(before);
+        Self(Source::Arrived { count, bytes })
     }
 }
 
@@ -93,22 +102,21 @@ impl<'a> Iterator for Arrived<'a> {
     type Item = (Id, u8, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        read_contact(&mut self.0).ok()
+        if self.0.rest.is_empty() {
+            return None;
+        }
+        let id = self.0.id();
+        let (family, address) = read_address(&mut self.0);
+        Some((id, family, address))
     }
 }
 
-fn read_contact<'a>(from: &mut Reader<'a>) -> Result<(Id, u8, &'a [u8]), DecodeError> {
-    let id = Id::from_bytes(*from.array()?);
-    let (family, address) = read_address(from)?;
-    Ok((id, family, address))
-}
-
-fn read_address<'a>(from: &mut Reader<'a>) -> Result<(u8, &'a [u8]), DecodeError> {
-    let [family, len] = *from.array()?;
+fn read_address<'a>(from: &mut Reader<'a>) -> (u8, &'a [u8]) {
+    let [family, len] = *from.array();
     if usize::from(len) > crate::MAX_ADDRESS {
-        return Err(DecodeError::AddressTooLong);
+        from.fail(DecodeError::AddressTooLong);
     }
-    Ok((family, from.bytes(usize::from(len))?))
+    (family, from.bytes(usize::from(len)))
 }
 
 impl<A: Address> PartialEq for Contacts<'_, A> {
@@ -145,9 +153,9 @@ impl<A: Address> Observed<A> {
         A::decode(self.encoded.family, self.encoded.as_bytes())
     }
 
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (family, address) = read_address(from)?;
-        Ok(Self::from_encoded(EncodedAddress::new(family, address)))
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (family, address) = read_address(from);
+        Self::from_encoded(EncodedAddress::new(family, address))
     }
 
     const fn from_encoded(encoded: EncodedAddress) -> Self {

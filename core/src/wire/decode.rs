@@ -2,14 +2,14 @@
 
 use core::fmt;
 
+use postcard::Deserializer;
+use postcard::de_flavors::Flavor;
 use serde::Deserialize;
 
-use super::fixed::{Answering, Asking, Head, Length, Number, Passed, Passing, Refusal, Seconds, Terms, Which};
-use super::{
-    Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, NODES, Observed, Question, Request, Target, Token,
-};
+use super::fixed::Head;
+use super::{Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, Question, Request, Target, Token};
 use super::{Transaction, VERSION, can_be, is_unknown, kind, record_kind};
-use crate::record::{Key, Kind, Proof, Record, RecordError};
+use crate::record::{Key, Kind, Proof, Record, RecordError, Version};
 use crate::{Address, Id};
 
 /// Why a datagram is no message.
@@ -52,163 +52,216 @@ pub fn decode<A: Address>(datagram: &[u8]) -> Result<Message<'_, A>, DecodeError
         None => return Err(DecodeError::Truncated),
     }
     let mut from = Reader::new(datagram);
-    let head: Head = from.fixed()?;
-    let sender = Id::from_bytes(*from.array()?);
-    let (features, body) = if head.kind < kind::ANSWERS { read_request(head.kind, &mut from)? } else { read_answer(head.kind, &mut from)? };
-    let transaction = Transaction(head.transaction);
-    let header = Header { geometry: head.geometry, network: head.network, transaction, sender, features: Features(features) };
-    Ok(Message { header, body })
+    let message = read(&mut from);
+    match from.error {
+        None => Ok(message),
+        Some(error) => Err(error),
+    }
 }
 
-fn read_request<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Result<(u16, Body<'a, A>), DecodeError> {
-    let Asking { features, largest, token } = from.fixed()?;
+fn read<'a, A: Address>(from: &mut Reader<'a>) -> Message<'a, A> {
+    let Head { geometry, network, .. } = from.fixed();
+    let transaction = Transaction(*from.array());
+    let kind = from.byte();
+    let sender = from.id();
+    let features = Features(from.u16());
+    let header = Header { geometry, network, transaction, sender, features };
+    Message { header, body: if kind < kind::ANSWERS { read_request(kind, from) } else { read_answer(kind, from) } }
+}
+
+fn read_request<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A> {
+    let largest = from.u16();
+    let token = from.flag().then(|| Token(*from.array()));
     let request =
-        if is_unknown(kind, from.rest()) { Request::Unknown { kind, payload: from.take_rest() } } else { read_known_request(kind, from)? };
+        if is_unknown(kind, from.rest) { Request::Unknown { kind, payload: from.take_rest() } } else { read_known_request(kind, from) };
     let padding = from.take_rest();
     // No early exit: the compiler makes wide words of it.
     if padding.iter().fold(0, |any, byte| any | byte) != 0 {
-        return Err(DecodeError::Padding);
+        from.fail(DecodeError::Padding);
     }
-    let padding = u16::try_from(padding.len()).map_err(|_| DecodeError::TooLong)?;
-    Ok((features, Body::Request { largest, token: token.map(Token), request, padding }))
+    let padding = u16::try_from(padding.len()).unwrap_or(u16::MAX);
+    Body::Request { largest, token, request, padding }
 }
 
-fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
+fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Request<'a> {
     match kind {
-        kind::FIND_NODE => Ok(Request::FindNode { target: Id::from_bytes(*from.array()?) }),
+        kind::FIND_NODE => Request::FindNode { target: from.id() },
         kind::FIND_VALUE => {
-            let kind = read_kind(from)?;
-            let key = Key { kind, id: Id::from_bytes(*from.array()?) };
-            let have = from.fixed::<Option<Which>>()?.map(Into::into);
-            if have.is_some_and(|version| !can_be(kind, version)) {
-                return Err(DecodeError::ImmutableNumber);
+            let key = Key { kind: read_kind(from), id: from.id() };
+            let have = from.flag().then(|| read_version(from));
+            if have.is_some_and(|version| !can_be(key.kind, version)) {
+                from.fail(DecodeError::ImmutableNumber);
             }
-            Ok(Request::FindValue { key, have })
+            Request::FindValue { key, have }
         }
         kind::STORE => {
-            let record = read_record(from)?;
-            let Terms { lifetime, compare, handover } = from.fixed()?;
-            Ok(Request::Store { record, lifetime, compare: compare.map(|number| number.0), handover })
+            let record = read_record(from);
+            let lifetime = from.u32();
+            let compare = from.flag().then(|| from.u64());
+            Request::Store { record, lifetime, compare, handover: from.flag() }
         }
         kind::RELAY => {
-            let kind = match from.byte()? {
-                NODES => None,
-                tag => Some(record_kind(tag).ok_or(DecodeError::UnknownRecord(tag))?),
-            };
-            let id = Id::from_bytes(*from.array()?);
-            let Passing { question, hops, time } = from.fixed()?;
+            // `None` stands for nodes: any other tag would have been an unknown request's.
+            let kind = record_kind(from.byte());
+            let id = from.id();
+            let question = Question(*from.array());
             let target = kind.map_or(Target::Nodes(id), |kind| Target::Value(Key { kind, id }));
-            Ok(Request::Relay { question: Question(question), target, hops, time })
+            Request::Relay { question, target, hops: from.byte(), time: from.u16() }
         }
-        _ => Ok(Request::Ping),
+        _ => Request::Ping,
     }
 }
 
-fn read_answer<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Result<(u16, Body<'a, A>), DecodeError> {
-    let Answering { features, token } = from.fixed()?;
+fn read_answer<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A> {
+    let token = Token(*from.array());
     let answer = match kind {
-        kind::PONG => Answer::Pong { observed: Observed::read(from)? },
-        kind::NODES => Answer::Nodes { contacts: Contacts::read(from)? },
-        kind::VALUE => {
-            let record = read_record(from)?;
-            let Seconds(lifetime) = from.fixed()?;
-            Answer::Value { record, lifetime, contacts: Contacts::read(from)? }
-        }
-        kind::HELD => {
-            let version = from.fixed::<Which>()?.into();
-            let Length(size) = from.fixed()?;
-            Answer::Held { version, size, contacts: Contacts::read(from)? }
-        }
-        kind::STORED => Answer::Stored { lifetime: from.fixed::<Seconds>()?.0 },
-        kind::ACCEPTED => Answer::Accepted,
+        kind::PONG => Answer::Pong { observed: Observed::read(from) },
+        kind::NODES => Answer::Nodes { contacts: Contacts::read(from) },
+        kind::VALUE => Answer::Value { record: read_record(from), lifetime: from.u32(), contacts: Contacts::read(from) },
+        kind::HELD => Answer::Held { version: read_version(from), size: from.u16(), contacts: Contacts::read(from) },
+        kind::STORED => Answer::Stored { lifetime: from.u32() },
         kind::RELAYED => {
-            let Passed { hops, found } = from.fixed()?;
-            let found = if found { Some((read_record(from)?, from.fixed::<Seconds>()?.0)) } else { None };
-            Answer::Relayed { hops, found, contacts: Contacts::read(from)? }
+            let hops = from.byte();
+            let found = from.flag().then(|| (read_record(from), from.u32()));
+            Answer::Relayed { hops, found, contacts: Contacts::read(from) }
         }
-        kind::ERROR => {
-            let Refusal { code, detail } = from.fixed()?;
-            Answer::Error { code: ErrorCode::from_tag(code), detail }
+        kind::ERROR => Answer::Error { code: ErrorCode::from_tag(from.byte()), detail: from.u64() },
+        _ => {
+            if kind != kind::ACCEPTED {
+                from.fail(DecodeError::UnknownAnswer(kind));
+            }
+            Answer::Accepted
         }
-        _ => return Err(DecodeError::UnknownAnswer(kind)),
     };
-    if !from.rest().is_empty() {
-        return Err(DecodeError::Trailing);
+    if !from.rest.is_empty() {
+        from.fail(DecodeError::Trailing);
     }
-    Ok((features, Body::Answer { token: Token(token), answer }))
+    Body::Answer { token, answer }
 }
 
-fn read_record<'a>(from: &mut Reader<'a>) -> Result<Record<'a>, DecodeError> {
-    let proof = match read_kind(from)? {
-        Kind::Plain => {
-            let id = Id::from_bytes(*from.array()?);
-            let Number(age) = from.fixed()?;
-            Proof::Plain { id, age }
-        }
+fn read_record<'a>(from: &mut Reader<'a>) -> Record<'a> {
+    let proof = match read_kind(from) {
+        Kind::Plain => Proof::Plain { id: from.id(), age: from.u64() },
         Kind::Immutable => Proof::Immutable,
         Kind::Signed => {
-            let public_key = from.array()?;
-            let Number(sequence) = from.fixed()?;
-            let signature = from.array()?;
-            let salt_len = from.byte()?;
-            Proof::Signed { public_key, salt: from.bytes(usize::from(salt_len))?, sequence, signature }
+            let public_key = from.array();
+            let sequence = from.u64();
+            let signature = from.array();
+            let salt_len = from.byte();
+            Proof::Signed { public_key, salt: from.bytes(usize::from(salt_len)), sequence, signature }
         }
     };
-    let Length(value_len) = from.fixed()?;
-    let record = Record { value: from.bytes(usize::from(value_len))?, proof };
-    record.check().map_err(DecodeError::Record)?;
-    Ok(record)
+    let value_len = from.u16();
+    let record = Record { value: from.bytes(usize::from(value_len)), proof };
+    if let Err(error) = record.check() {
+        from.fail(DecodeError::Record(error));
+    }
+    record
 }
 
-fn read_kind(from: &mut Reader<'_>) -> Result<Kind, DecodeError> {
-    let tag = from.byte()?;
-    record_kind(tag).ok_or(DecodeError::UnknownRecord(tag))
+fn read_version(from: &mut Reader<'_>) -> Version {
+    Version { number: from.u64(), digest: from.u64() }
 }
 
-/// What is left of a datagram.
+fn read_kind(from: &mut Reader<'_>) -> Kind {
+    let tag = from.byte();
+    record_kind(tag).unwrap_or_else(|| {
+        from.fail(DecodeError::UnknownRecord(tag));
+        Kind::Plain
+    })
+}
+
+/// What is left of a datagram, up to the first error: after that nothing is left, and whatever is read is zeros. So messages are
+/// put together without a look at each part, and at the end the error tells. What is called from everywhere isn't inlined: flash.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a> {
+    pub(super) rest: &'a [u8],
+    pub(super) error: Option<DecodeError>,
+}
 
 impl<'a> Reader<'a> {
-    pub(super) const EMPTY: Self = Self(&[]);
-
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+    pub(super) const fn new(rest: &'a [u8]) -> Self {
+        Self { rest, error: None }
     }
 
-    pub(super) const fn rest(&self) -> &'a [u8] {
-        self.0
+    #[inline(never)]
+    pub(super) fn fail(&mut self, error: DecodeError) {
+        self.error.get_or_insert(error);
+        self.rest = &[];
     }
 
     fn take_rest(&mut self) -> &'a [u8] {
-        core::mem::take(&mut self.0)
+        core::mem::take(&mut self.rest)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, DecodeError> {
-        let (first, rest) = self.0.split_first().ok_or(DecodeError::Truncated)?;
-        self.0 = rest;
-        Ok(*first)
+    #[inline(never)]
+    pub(super) fn byte(&mut self) -> u8 {
+        let [byte] = *self.array();
+        byte
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
-        let (array, rest) = self.0.split_first_chunk().ok_or(DecodeError::Truncated)?;
-        self.0 = rest;
-        Ok(array)
+    #[inline(never)]
+    pub(super) fn id(&mut self) -> Id {
+        Id::from_bytes(*self.array())
     }
 
-    pub(super) fn bytes(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
-        let (bytes, rest) = self.0.split_at_checked(len).ok_or(DecodeError::Truncated)?;
-        self.0 = rest;
-        Ok(bytes)
+    pub(super) fn array<const N: usize>(&mut self) -> &'a [u8; N] {
+        self.bytes(N).first_chunk().unwrap_or(const { &[0; N] })
     }
 
-    fn fixed<T: Deserialize<'a>>(&mut self) -> Result<T, DecodeError> {
-        let (value, rest) = postcard::take_from_bytes(self.0).map_err(|error| match error {
-            postcard::Error::DeserializeUnexpectedEnd => DecodeError::Truncated,
-            _ => DecodeError::Flag,
-        })?;
-        self.0 = rest;
-        Ok(value)
+    pub(super) fn bytes(&mut self, len: usize) -> &'a [u8] {
+        let Some((bytes, rest)) = self.rest.split_at_checked(len) else {
+            self.fail(DecodeError::Truncated);
+            return &[];
+        };
+        self.rest = rest;
+        bytes
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_be_bytes(*self.array())
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_be_bytes(*self.array())
+    }
+
+    fn u64(&mut self) -> u64 {
+        u64::from_be_bytes(*self.array())
+    }
+
+    fn flag(&mut self) -> bool {
+        self.fixed()
+    }
+
+    fn fixed<T: Deserialize<'a> + Default>(&mut self) -> T {
+        let mut from = Deserializer::from_flavor(*self);
+        let value = T::deserialize(&mut from);
+        if let Ok(after) = from.finalize() {
+            *self = after;
+        }
+        value.unwrap_or_else(|_| {
+            self.fail(DecodeError::Flag);
+            T::default()
+        })
+    }
+}
+
+impl<'a> Flavor<'a> for Reader<'a> {
+    type Remainder = Self;
+    type Source = &'a [u8];
+
+    #[inline]
+    fn pop(&mut self) -> postcard::Result<u8> {
+        Ok(self.byte())
+    }
+
+    fn try_take_n(&mut self, len: usize) -> postcard::Result<&'a [u8]> {
+        Ok(self.bytes(len))
+    }
+
+    fn finalize(self) -> postcard::Result<Self> {
+        Ok(self)
     }
 }
 

@@ -3,13 +3,14 @@
 use core::fmt;
 
 use postcard::Serializer;
-use postcard::ser_flavors::{Flavor, Size, Slice};
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
 use super::contacts::Source;
-use super::fixed::{Answering, Asking, Head, Length, Number, Passed, Passing, Refusal, Seconds, Terms, Which};
-use super::{Answer, Body, Contacts, ErrorCode, MAX_DATAGRAM, Message, NODES, Request, Target, VERSION, can_be, is_unknown, kind};
-use crate::record::{Proof, Record, RecordError};
+use super::fixed::Head;
+use super::{Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, NODES, Request, Target, VERSION, can_be};
+use super::{is_unknown, kind};
+use crate::record::{Proof, Record, RecordError, Version};
 use crate::{Address, EncodedAddress};
 
 /// Why a message can't be encoded. What the buffer holds then is unspecified.
@@ -38,65 +39,63 @@ pub enum EncodeError {
 /// [`EncodeError`]: the buffer is too small, or no datagram may hold the message. A buffer of [`MAX_DATAGRAM`] always
 /// suffices for messages that may be.
 pub fn encode<A: Address>(message: &Message<'_, A>, buf: &mut [u8]) -> Result<usize, EncodeError> {
-    let full = if buf.len() < MAX_DATAGRAM { EncodeError::Buffer } else { EncodeError::TooLarge };
-    let within = buf.len().min(MAX_DATAGRAM);
-    let mut to = Serializer { output: Slice::new(buf.get_mut(..within).unwrap_or_default()) };
-    check(message)?;
-    write(message, &mut to).map_err(|_| full)?;
-    Ok(to.output.finalize().map_err(|_| full)?.len())
+    let room = buf.len();
+    let mut to = Writer { buf, len: 0, error: None };
+    write(message, &mut to);
+    match to.error {
+        Some(error) => Err(error),
+        None if to.len <= room.min(MAX_DATAGRAM) => Ok(to.len),
+        None if room < MAX_DATAGRAM => Err(EncodeError::Buffer),
+        None => Err(EncodeError::TooLarge),
+    }
+}
+
+/// [`encode`], and then zeros until the request is `wanted` bytes long, if it is shorter and the buffer isn't.
+pub(crate) fn encode_padded<A: Address>(request: &Message<'_, A>, wanted: usize, buf: &mut [u8]) -> Result<usize, EncodeError> {
+    let len = encode(request, buf)?;
+    match buf.get_mut(len..wanted) {
+        Some(padding) => {
+            padding.fill(0);
+            Ok(wanted)
+        }
+        None => Ok(len),
+    }
 }
 
 /// How many bytes a message takes, even if that is too many for any datagram; [`usize::MAX`] if a length in it exceeds its field.
 #[must_use]
 pub fn encoded_len<A: Address>(message: &Message<'_, A>) -> usize {
-    let mut to = Serializer { output: Size::default() };
-    match write(message, &mut to).and_then(|()| to.output.finalize()) {
-        Ok(len) => len,
-        Err(_) => usize::MAX,
-    }
+    let mut to = Writer { buf: &mut [], len: 0, error: None };
+    write(message, &mut to);
+    to.len
 }
 
-/// Whether it is a message that [`decode`](super::decode) could return.
-fn check<A: Address>(message: &Message<'_, A>) -> Result<(), EncodeError> {
-    let record = match &message.body {
-        Body::Request { request: Request::Store { record, .. }, .. }
-        | Body::Answer { answer: Answer::Value { record, .. } | Answer::Relayed { found: Some((record, _)), .. }, .. } => record,
-        Body::Request { request: Request::Unknown { kind, payload }, .. } if !is_unknown(*kind, payload) => {
-            return Err(EncodeError::KnownKind(*kind));
-        }
-        Body::Request { request: Request::Unknown { .. }, padding: 1.., .. } => return Err(EncodeError::Padding),
-        Body::Request { request: Request::FindValue { key, have: Some(version) }, .. } if !can_be(key.kind, *version) => {
-            return Err(EncodeError::ImmutableNumber);
-        }
-        Body::Answer { answer: Answer::Error { code: ErrorCode::Other(code), .. }, .. }
-            if ErrorCode::from_tag(*code) != ErrorCode::Other(*code) =>
-        {
-            return Err(EncodeError::KnownCode(*code));
-        }
-        _ => return Ok(()),
-    };
-    record.check().map_err(EncodeError::Record)
-}
-
-fn write<A: Address, F: Flavor>(message: &Message<'_, A>, to: &mut Serializer<F>) -> postcard::Result<()> {
-    let header = &message.header;
-    let kind = match &message.body {
+fn write<A: Address>(message: &Message<'_, A>, to: &mut Writer<'_>) {
+    let Header { geometry, network, transaction, sender, features: Features(features) } = message.header;
+    to.fixed(&Head { version: VERSION, geometry, network });
+    to.bytes(&transaction.0);
+    to.byte(match &message.body {
         Body::Request { request, .. } => request_kind(request),
         Body::Answer { answer, .. } => answer_kind(answer),
-    };
-    let head = Head { version: VERSION, geometry: header.geometry, network: header.network, transaction: header.transaction.0, kind };
-    head.serialize(&mut *to)?;
-    to.output.try_extend(header.sender.as_bytes())?;
-    let features = header.features.0;
+    });
+    to.bytes(sender.as_bytes());
+    to.u16(features);
     match &message.body {
         Body::Request { largest, token, request, padding } => {
-            Asking { features, largest: *largest, token: token.map(|token| token.0) }.serialize(&mut *to)?;
-            write_request(request, to)?;
-            write_zeros(usize::from(*padding), to)
+            to.u16(*largest);
+            to.fixed(&token.is_some());
+            if let Some(token) = token {
+                to.bytes(&token.0);
+            }
+            write_request(request, to);
+            if matches!(request, Request::Unknown { .. }) && *padding > 0 {
+                to.fail(EncodeError::Padding);
+            }
+            to.zeros(usize::from(*padding));
         }
         Body::Answer { token, answer } => {
-            Answering { features, token: token.0 }.serialize(&mut *to)?;
-            write_answer(answer, to)
+            to.bytes(&token.0);
+            write_answer(answer, to);
         }
     }
 }
@@ -125,115 +124,219 @@ const fn answer_kind<A: Address>(answer: &Answer<'_, A>) -> u8 {
     }
 }
 
-fn write_request<F: Flavor>(request: &Request<'_>, to: &mut Serializer<F>) -> postcard::Result<()> {
+fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
     match request {
-        Request::Ping => Ok(()),
-        Request::FindNode { target } => to.output.try_extend(target.as_bytes()),
+        Request::Ping => {}
+        Request::FindNode { target } => to.bytes(target.as_bytes()),
         Request::FindValue { key, have } => {
-            to.output.try_push(key.kind as u8)?;
-            to.output.try_extend(key.id.as_bytes())?;
-            have.map(Which::from).serialize(to)
+            if have.is_some_and(|version| !can_be(key.kind, version)) {
+                to.fail(EncodeError::ImmutableNumber);
+            }
+            to.byte(key.kind as u8);
+            to.bytes(key.id.as_bytes());
+            to.fixed(&have.is_some());
+            if let Some(version) = have {
+                write_version(version, to);
+            }
         }
         Request::Store { record, lifetime, compare, handover } => {
-            write_record(record, to)?;
-            Terms { lifetime: *lifetime, compare: compare.map(Number), handover: *handover }.serialize(to)
+            write_record(record, to);
+            to.u32(*lifetime);
+            to.fixed(&compare.is_some());
+            if let Some(number) = compare {
+                to.u64(*number);
+            }
+            to.fixed(handover);
         }
         Request::Relay { question, target, hops, time } => {
-            to.output.try_push(match target {
+            to.byte(match target {
                 Target::Nodes(_) => NODES,
                 Target::Value(key) => key.kind as u8,
-            })?;
-            to.output.try_extend(target.id().as_bytes())?;
-            Passing { question: question.0, hops: *hops, time: *time }.serialize(to)
+            });
+            to.bytes(target.id().as_bytes());
+            to.bytes(&question.0);
+            to.byte(*hops);
+            to.u16(*time);
         }
-        Request::Unknown { payload, .. } => to.output.try_extend(payload),
+        Request::Unknown { kind, payload } => {
+            if !is_unknown(*kind, payload) {
+                to.fail(EncodeError::KnownKind(*kind));
+            }
+            to.bytes(payload);
+        }
     }
 }
 
-fn write_zeros<F: Flavor>(mut count: usize, to: &mut Serializer<F>) -> postcard::Result<()> {
-    let zeros = [0; 32];
-    while let Some(left) = count.checked_sub(zeros.len()) {
-        to.output.try_extend(&zeros)?;
-        count = left;
-    }
-    to.output.try_extend(zeros.get(..count).unwrap_or_default())
-}
-
-fn write_answer<A: Address, F: Flavor>(answer: &Answer<'_, A>, to: &mut Serializer<F>) -> postcard::Result<()> {
+fn write_answer<A: Address>(answer: &Answer<'_, A>, to: &mut Writer<'_>) {
     match answer {
         Answer::Pong { observed } => write_address(&observed.encoded, to),
         Answer::Nodes { contacts } => write_contacts(contacts, to),
         Answer::Value { record, lifetime, contacts } => {
-            write_record(record, to)?;
-            Seconds(*lifetime).serialize(&mut *to)?;
-            write_contacts(contacts, to)
+            write_record(record, to);
+            to.u32(*lifetime);
+            write_contacts(contacts, to);
         }
         Answer::Held { version, size, contacts } => {
-            Which::from(*version).serialize(&mut *to)?;
-            Length(*size).serialize(&mut *to)?;
-            write_contacts(contacts, to)
+            write_version(version, to);
+            to.u16(*size);
+            write_contacts(contacts, to);
         }
-        Answer::Stored { lifetime } => Seconds(*lifetime).serialize(to),
-        Answer::Accepted => Ok(()),
+        Answer::Stored { lifetime } => to.u32(*lifetime),
+        Answer::Accepted => {}
         Answer::Relayed { hops, found, contacts } => {
-            Passed { hops: *hops, found: found.is_some() }.serialize(&mut *to)?;
+            to.byte(*hops);
+            to.fixed(&found.is_some());
             if let Some((record, lifetime)) = found {
-                write_record(record, to)?;
-                Seconds(*lifetime).serialize(&mut *to)?;
+                write_record(record, to);
+                to.u32(*lifetime);
             }
-            write_contacts(contacts, to)
+            write_contacts(contacts, to);
         }
-        Answer::Error { code, detail } => Refusal { code: code.tag(), detail: *detail }.serialize(to),
+        Answer::Error { code, detail } => {
+            if let ErrorCode::Other(code) = *code
+                && ErrorCode::from_tag(code) != ErrorCode::Other(code)
+            {
+                to.fail(EncodeError::KnownCode(code));
+            }
+            to.byte(code.tag());
+            to.u64(*detail);
+        }
     }
 }
 
-fn write_contacts<A: Address, F: Flavor>(contacts: &Contacts<'_, A>, to: &mut Serializer<F>) -> postcard::Result<()> {
+fn write_contacts<A: Address>(contacts: &Contacts<'_, A>, to: &mut Writer<'_>) {
+    to.count(contacts.count());
     match contacts.0 {
         Source::Own(contacts) => {
-            to.output.try_push(count(contacts.len())?)?;
             for contact in contacts {
-                to.output.try_extend(contact.id.as_bytes())?;
-                write_address(&contact.address.encode(), to)?;
+                to.bytes(contact.id.as_bytes());
+                write_address(&contact.address.encode(), to);
             }
-            Ok(())
         }
-        Source::Arrived { count, bytes } => {
-            to.output.try_push(count)?;
-            to.output.try_extend(bytes)
-        }
+        Source::Arrived { bytes, .. } => to.bytes(bytes),
     }
 }
 
-fn write_address<F: Flavor>(address: &EncodedAddress, to: &mut Serializer<F>) -> postcard::Result<()> {
-    let bytes = address.as_bytes();
-    to.output.try_extend(&[address.family, count(bytes.len())?])?;
-    to.output.try_extend(bytes)
+fn write_address(address: &EncodedAddress, to: &mut Writer<'_>) {
+    to.byte(address.family);
+    to.byte(address.len);
+    to.bytes(address.as_bytes());
 }
 
-fn write_record<F: Flavor>(record: &Record<'_>, to: &mut Serializer<F>) -> postcard::Result<()> {
-    to.output.try_push(record.kind() as u8)?;
+fn write_version(version: &Version, to: &mut Writer<'_>) {
+    to.u64(version.number);
+    to.u64(version.digest);
+}
+
+fn write_record(record: &Record<'_>, to: &mut Writer<'_>) {
+    if let Err(error) = record.check() {
+        to.fail(EncodeError::Record(error));
+    }
+    to.byte(record.kind() as u8);
     match record.proof {
         Proof::Plain { id, age } => {
-            to.output.try_extend(id.as_bytes())?;
-            Number(age).serialize(&mut *to)?;
+            to.bytes(id.as_bytes());
+            to.u64(age);
         }
         Proof::Immutable => {}
         Proof::Signed { public_key, salt, sequence, signature } => {
-            to.output.try_extend(public_key)?;
-            Number(sequence).serialize(&mut *to)?;
-            to.output.try_extend(signature)?;
-            to.output.try_push(count(salt.len())?)?;
-            to.output.try_extend(salt)?;
+            to.bytes(public_key);
+            to.u64(sequence);
+            to.bytes(signature);
+            to.count(salt.len());
+            to.bytes(salt);
         }
     }
-    let len = u16::try_from(record.value.len()).map_err(|_| postcard::Error::SerializeBufferFull)?;
-    Length(len).serialize(&mut *to)?;
-    to.output.try_extend(record.value)
+    match u16::try_from(record.value.len()) {
+        Ok(len) => to.u16(len),
+        Err(_) => to.len = usize::MAX,
+    }
+    to.bytes(record.value);
 }
 
-/// A count in its one byte. More would fit no datagram.
-fn count(count: usize) -> postcard::Result<u8> {
-    u8::try_from(count).map_err(|_| postcard::Error::SerializeBufferFull)
+/// How long a message is so far, as much of it as fits into a buffer, and the first reason why it can't be. What is called from
+/// everywhere isn't inlined: flash.
+struct Writer<'b> {
+    buf: &'b mut [u8],
+    len: usize,
+    error: Option<EncodeError>,
+}
+
+impl Writer<'_> {
+    #[inline(never)]
+    fn fail(&mut self, error: EncodeError) {
+        self.error.get_or_insert(error);
+    }
+
+    #[inline(never)]
+    fn byte(&mut self, byte: u8) {
+        if let Some(to) = self.buf.get_mut(self.len) {
+            *to = byte;
+        }
+        self.len = self.len.saturating_add(1);
+    }
+
+    /// A count in its one byte. More would fit no datagram.
+    fn count(&mut self, count: usize) {
+        match u8::try_from(count) {
+            Ok(count) => self.byte(count),
+            Err(_) => self.len = usize::MAX,
+        }
+    }
+
+    #[inline(never)]
+    fn bytes(&mut self, bytes: &[u8]) {
+        let end = self.len.checked_add(bytes.len());
+        if let Some(to) = end.and_then(|end| self.buf.get_mut(self.len..end)) {
+            to.copy_from_slice(bytes);
+        }
+        self.len = end.unwrap_or(usize::MAX);
+    }
+
+    fn u16(&mut self, number: u16) {
+        self.bytes(&number.to_be_bytes());
+    }
+
+    fn u32(&mut self, number: u32) {
+        self.bytes(&number.to_be_bytes());
+    }
+
+    fn u64(&mut self, number: u64) {
+        self.bytes(&number.to_be_bytes());
+    }
+
+    fn zeros(&mut self, count: usize) {
+        let end = self.len.saturating_add(count);
+        if let Some(to) = self.buf.get_mut(self.len..end) {
+            to.fill(0);
+        }
+        self.len = end;
+    }
+
+    fn fixed(&mut self, part: &impl Serialize) {
+        // It can't fail: the writer takes everything, and what is written has a length.
+        let _ = part.serialize(&mut Serializer { output: self });
+    }
+}
+
+impl Flavor for &mut Writer<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.byte(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.bytes(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 impl fmt::Display for EncodeError {

@@ -4,10 +4,10 @@
 //! name; [`encode`] writes into the caller's buffer. Two different datagrams never decode to the same message, and what
 //! decodes encodes to the same bytes.
 //!
-//! All numbers have a fixed width. postcard reads and writes what has a shape of its own: numbers, flags, and values that may be
-//! absent (`fixed`, with serde's derive). Identifiers, keys, values and whatever else is only bytes are borrowed and copied as
-//! they are: serde would take them one by one. Of postcard's variable parts (varints, its own strings and enums) the format
-//! uses none, so that there is one way to write each message.
+//! All numbers have a fixed width. postcard reads and writes how every message begins (`fixed`, with serde's derive) and all
+//! flags. Identifiers, keys, values, a body's numbers and whatever else is only bytes are borrowed and copied as they are: serde
+//! would take them one by one. Of postcard's variable parts (varints, its own strings and enums) the format uses none, so that
+//! there is one way to write each message.
 //!
 //! ```
 //! use core::net::SocketAddrV4;
@@ -39,6 +39,7 @@ use crate::{Address, Id, MAX_ADDRESS};
 
 pub use contacts::{Contacts, Observed};
 pub use decode::{DecodeError, decode};
+pub(crate) use encode::encode_padded;
 pub use encode::{EncodeError, encode, encoded_len};
 
 /// The version of the format.
