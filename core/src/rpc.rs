@@ -363,8 +363,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
                 return Some(Due::Failed { owner, expect, to, acknowledged });
             }
             if request.released {
-                // Nobody asks again, but an answer may come as long as it might have if somebody had.
-                request.wait = request.wait.saturating_add(request.wait_of_attempt(self.max));
+                request.linger(self.max);
             } else {
                 request.state = State::Ready;
             }
@@ -387,8 +386,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             }
             request.released = true;
             if request.state == State::Ready && request.was_sent() {
-                request.state = State::InFlight;
-                request.wait = request.wait.saturating_add(request.wait_of_attempt(self.max));
+                request.linger(self.max);
             }
             request.was_sent()
         });
@@ -459,6 +457,12 @@ impl<A, O: Copy> Request<A, O> {
 
     fn due(&self) -> Instant {
         self.sent + time::Micros(self.wait.into())
+    }
+
+    /// Nobody asks again, but an answer may come as long as it might have if somebody had.
+    fn linger(&mut self, max: u32) {
+        self.state = State::InFlight;
+        self.wait = self.wait.saturating_add(self.wait_of_attempt(max));
     }
 
     /// How long the attempt after so many timeouts is waited for, in microseconds.

@@ -96,7 +96,7 @@ impl<'a, A: Address> Found<'a, A> {
     /// How many they are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.entries.iter().filter(|entry| self.which.shows(entry)).count().min(self.limit)
     }
 
     /// Whether there is none.
