@@ -21,8 +21,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// The length of the prefix that it shares with the own identifier, which is nearly always settled by the first 32 bits.
     pub(super) fn depth(&self, id: &Id) -> usize {
-        let first = |id: &Id| id.as_bytes().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-        let depth = match first(&self.own) ^ first(id) {
+        let depth = match leading(&self.own) ^ leading(id) {
             0 => self.own.common_prefix_len(id),
             differs => differs.leading_zeros(),
         };
@@ -70,27 +69,24 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
             && let Some(bucket) = buckets.next()
         {
             // A bucket is small enough to be sorted by insertion, and no more of it than there is room for.
-            let mut sorted = Vec::<(u64, &Entry<A>), { Limits::MAX_K }>::new();
+            let room = out.len() - count;
+            let mut sorted = Vec::<(u32, &Entry<A>), { Limits::MAX_K }>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
                 let mut next = (leading(target) ^ leading(&entry.contact.id), entry);
-                let full = sorted.len() >= out.len().saturating_sub(count);
-                if full && sorted.last().is_some_and(|last| last.0 < next.0) {
-                    continue;
-                }
                 for other in &mut sorted {
                     let nearer = next.0 < other.0 || next.0 == other.0 && compare(target, &next.1.contact.id, &other.1.contact.id).is_lt();
                     if nearer {
                         core::mem::swap(other, &mut next);
                     }
                 }
-                if !full {
+                if sorted.len() < room {
                     let _ = sorted.push(next);
                 }
             }
             for ((_, entry), place) in sorted.iter().zip(out.iter_mut().skip(count)) {
                 *place = entry.contact;
             }
-            count = count.saturating_add(sorted.len()).min(out.len());
+            count += sorted.len();
         }
         count
     }
@@ -121,13 +117,13 @@ fn compare(target: &Id, a: &Id, b: &Id) -> Ordering {
     (leading(a) ^ from).cmp(&(leading(b) ^ from)).then_with(|| compare_rest(target, a, b))
 }
 
-/// For identifiers that begin alike, as only the same or forged ones do.
+/// For identifiers that begin alike, as only the same, very near or forged ones do.
 #[cold]
 #[inline(never)]
 fn compare_rest(target: &Id, a: &Id, b: &Id) -> Ordering {
     a.xor(target).cmp(&b.xor(target))
 }
 
-fn leading(id: &Id) -> u64 {
-    id.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+fn leading(id: &Id) -> u32 {
+    id.as_bytes().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }
