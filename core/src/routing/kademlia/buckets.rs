@@ -41,11 +41,14 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     /// The place after the `count` closest verified contacts, and after all others between them; if there are fewer, one that is
     /// beyond the end.
     pub(super) fn after_verified(&self, count: usize) -> usize {
-        let Some(last) = count.checked_sub(1) else {
-            return 0;
-        };
-        let mut verified = self.contacts.iter().enumerate().filter(|(_, entry)| entry.is_verified());
-        verified.nth(last).map_or(usize::MAX, |(at, _)| at + 1)
+        let mut left = count;
+        for (at, entry) in self.contacts.iter().enumerate() {
+            if left == 0 {
+                return at;
+            }
+            left -= usize::from(entry.is_verified());
+        }
+        if left == 0 { self.contacts.len() } else { usize::MAX }
     }
 
     /// The k-th closest verified contact.

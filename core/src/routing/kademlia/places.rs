@@ -24,7 +24,7 @@ pub(super) enum Place {
 impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACTS, SPARES> {
     /// Spares that are lost, at most.
     const LOST: usize = SPARES / 4;
-    /// Spares that answer, at most, and of one bucket.
+    /// Spares that answer, at most.
     const WAITING: usize = SPARES - Self::LOST;
 
     pub(super) fn takes(&self, id: &Id) -> bool {
@@ -146,9 +146,13 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// Of those in `range` that have a score, the last with the highest; no verified one whose place is before `protected`.
     fn worst(&self, range: Range<usize>, protected: usize, score: &dyn Fn(&Entry<A>) -> Option<u16>) -> Option<usize> {
-        let others = self.within(range).filter(|(at, entry)| *at >= protected || !entry.is_verified());
-        let scores = others.filter_map(|(at, entry)| Some((score(entry)?, at)));
-        scores.max().map(|(_, at)| at)
+        let mut worst = None;
+        for (at, entry) in self.within(range) {
+            if at >= protected || !entry.is_verified() {
+                worst = worst.max(score(entry).map(|score| (score, at)));
+            }
+        }
+        worst.map(|(_, at)| at)
     }
 
     /// The contacts in `range`, with their places.
@@ -227,14 +231,16 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     /// Of those that are lost, the one that was known for the shortest time gives way.
     fn makes_room_for_lost(&mut self, now: Instant, entry: &Entry<A>) -> bool {
         let epoch = epoch(now);
-        let lost = || self.spares.iter().enumerate().filter(|(_, spare)| !spare.is_verified());
-        if lost().count() < Self::LOST {
-            return true;
+        let (mut lost, mut youngest) = (0, (u8::MAX, 0));
+        for (at, spare) in self.spares.iter().enumerate().filter(|(_, spare)| !spare.is_verified()) {
+            (lost, youngest) = (lost + 1, youngest.min((spare.age(epoch), at)));
         }
-        match lost().map(|(at, spare)| (spare.age(epoch), at)).min() {
-            Some((age, at)) if age <= entry.age(epoch) => array::remove(&mut self.spares, at).is_some(),
-            _ => false,
+        let (age, at) = youngest;
+        let room = lost < Self::LOST;
+        if !room && age <= entry.age(epoch) {
+            return array::remove(&mut self.spares, at).is_some();
         }
+        room
     }
 
     /// Has the most recent spare of the bucket of `id` asked, if there is a place for it. It gets that when it answers.
