@@ -100,6 +100,7 @@ mod random;
 pub mod record;
 pub mod routing;
 pub mod rpc;
+mod sip;
 pub mod store;
 mod time;
 pub mod token;
