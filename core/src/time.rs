@@ -1,5 +1,6 @@
 //! Time, as the caller tells it.
 
+use core::num::NonZero;
 use core::ops::Add;
 use core::time::Duration;
 
@@ -64,6 +65,7 @@ impl Instant {
 
     /// The same for the core's own reckoning.
     #[must_use]
+    #[inline(never)]
     pub(crate) const fn micros_since(self, earlier: Self) -> Micros {
         Micros(self.0.saturating_sub(earlier.0))
     }
@@ -78,6 +80,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
+    #[inline(never)]
     fn add(self, wait: Duration) -> Self {
         self + Micros::of(wait)
     }
@@ -86,6 +89,7 @@ impl Add<Duration> for Instant {
 impl Add<Micros> for Instant {
     type Output = Self;
 
+    #[inline(never)]
     fn add(self, wait: Micros) -> Self {
         Self(self.0.saturating_add(wait.0))
     }
@@ -115,14 +119,49 @@ impl Micros {
 
     #[inline(never)]
     pub(crate) const fn duration(self) -> Duration {
-        Duration::from_micros(self.0)
+        let secs = self.whole_secs();
+        let rest = self.0.wrapping_sub(secs.wrapping_mul(1_000_000)) as u32;
+        Duration::new(secs, rest % 1_000_000 * 1_000)
+    }
+
+    pub(crate) const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// Whole milliseconds.
+    pub(crate) const fn millis(self) -> u64 {
+        const THOUSAND: NonZero<u16> = NonZero::new(1_000).unwrap();
+        self.over(THOUSAND).0
     }
 
     /// Whole seconds, up to what 32 bits hold.
     #[inline(never)]
     pub(crate) const fn secs(self) -> u32 {
-        let secs = self.0 / 1_000_000;
+        let secs = self.whole_secs();
         if secs > u32::MAX as u64 { u32::MAX } else { secs as u32 }
+    }
+
+    const fn whole_secs(self) -> u64 {
+        // A million is 64 times this.
+        const REST: NonZero<u16> = NonZero::new(15_625).unwrap();
+        Self(self.0 >> 6).over(REST).0
+    }
+
+    /// One of so many parts: long division as on paper, in four digits of sixteen bits. A microcontroller has an instruction for each
+    /// step, where dividing 64 bits at once takes half a kilobyte of library.
+    #[inline(never)]
+    pub(crate) const fn over(self, parts: NonZero<u16>) -> Self {
+        let parts = parts.get() as u32;
+        // Each turn takes the topmost sixteen bits out and puts sixteen of the quotient in below.
+        let (mut micros, mut rest, mut turn) = (self.0, 0, 0);
+        while turn < 4 {
+            micros = micros.rotate_left(16);
+            let digits = rest << 16 | micros as u32 & 0xFFFF;
+            micros = micros & !0xFFFF | (digits / parts) as u64;
+            rest = digits % parts;
+            turn += 1;
+        }
+        Self(micros)
     }
 }
 
@@ -175,5 +214,22 @@ impl RoundTrip {
     pub fn timeout(&self) -> Option<Duration> {
         let tenths = u64::from(self.smoothed) + 4 * u64::from(self.variation);
         (self.smoothed != 0).then(|| Duration::from_micros(tenths * 100))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn division_is_division(micros in prop_oneof![any::<u64>(), 0..10_000_000_u64], parts: NonZero<u16>) {
+            let span = Micros(micros);
+            prop_assert_eq!(span.over(parts).0, micros / u64::from(parts.get()));
+            prop_assert_eq!(span.millis(), micros / 1_000);
+            prop_assert_eq!(u64::from(span.secs()), (micros / 1_000_000).min(u64::from(u32::MAX)));
+            prop_assert_eq!(span.duration(), Duration::from_micros(micros));
+        }
     }
 }
