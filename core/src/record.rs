@@ -4,9 +4,10 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::time::Duration;
 
+use heapless::VecView;
 use sha2::{Digest, Sha256};
 
-use crate::Id;
+use crate::{Id, Instant};
 
 /// The most bytes of value and salt together.
 pub const MAX_VALUE: usize = 1_000;
@@ -204,16 +205,51 @@ impl<'a> Record<'a> {
     ///
     /// [`RecordError`] names the bound that is exceeded.
     pub fn check(&self) -> Result<(), RecordError> {
-        let salt = match self.proof {
-            Proof::Signed { salt, .. } => salt.len(),
-            _ => 0,
-        };
+        let salt = self.salt_len();
         if salt > MAX_SALT {
             return Err(RecordError::SaltTooLong(salt));
         }
         match self.value.len().saturating_add(salt) {
             length if length > MAX_VALUE => Err(RecordError::TooLong(length)),
             _ => Ok(()),
+        }
+    }
+
+    /// Its bytes, in the order in which they are kept.
+    pub(crate) fn parts(&self) -> [&'a [u8]; 4] {
+        match self.proof {
+            Proof::Signed { public_key, salt, signature, .. } => [public_key, signature, salt, self.value],
+            Proof::Plain { .. } | Proof::Immutable => [&[], &[], &[], self.value],
+        }
+    }
+
+    /// Puts its parts behind what is kept, if there is room.
+    pub(crate) fn keep(&self, kept: &mut VecView<u8>) -> Option<()> {
+        self.parts().iter().try_for_each(|part| kept.extend_from_slice(part).ok())
+    }
+
+    /// The record under `key`, of its version's number and of its parts as they are kept.
+    pub(crate) fn of_parts(key: &Key, number: u64, salt_len: u8, parts: &'a [u8]) -> Option<Self> {
+        let mut value = parts;
+        let proof = match key.kind {
+            Kind::Plain => Proof::Plain { id: key.id, age: number },
+            Kind::Immutable => Proof::Immutable,
+            Kind::Signed => {
+                let (public_key, rest) = parts.split_first_chunk()?;
+                let (signature, rest) = rest.split_first_chunk()?;
+                let salt;
+                (salt, value) = rest.split_at_checked(usize::from(salt_len))?;
+                Proof::Signed { public_key, salt, sequence: number, signature }
+            }
+        };
+        Some(Self { value, proof })
+    }
+
+    /// The length of its salt, which it has if it is signed.
+    pub(crate) fn salt_len(&self) -> usize {
+        match self.proof {
+            Proof::Signed { salt, .. } => salt.len(),
+            Proof::Plain { .. } | Proof::Immutable => 0,
         }
     }
 
@@ -252,30 +288,31 @@ impl Kind {
     #[must_use]
     pub fn contest(self, held: Version, offered: Version) -> Verdict {
         let same = Verdict { offered: Ordering::Equal, reason: Reason::Same };
-        let by_hash = |held: Version, offered: Version| match offered.digest.cmp(&held.digest) {
-            Ordering::Equal => same,
-            unequal => Verdict { offered: unequal, reason: Reason::Hash },
+        let higher = offered.number.cmp(&held.number);
+        let (by_number, reason) = match self {
+            Self::Immutable => return same,
+            Self::Plain if held.digest == offered.digest && held.number.abs_diff(offered.number) < AGE_SLACK => return same,
+            Self::Plain => (higher.reverse(), Reason::Age),
+            Self::Signed => (higher, Reason::Sequence),
         };
-        match self {
-            Self::Immutable => same,
-            Self::Plain if held.digest == offered.digest && held.number.abs_diff(offered.number) < AGE_SLACK => same,
-            Self::Plain => match held.number.cmp(&offered.number) {
-                Ordering::Equal => by_hash(held, offered),
-                unequal => Verdict { offered: unequal, reason: Reason::Age },
-            },
-            Self::Signed => match offered.number.cmp(&held.number) {
-                Ordering::Equal => by_hash(held, offered),
-                unequal => Verdict { offered: unequal, reason: Reason::Sequence },
-            },
+        match (by_number, offered.digest.cmp(&held.digest)) {
+            (Ordering::Equal, Ordering::Equal) => same,
+            (Ordering::Equal, by_hash) => Verdict { offered: by_hash, reason: Reason::Hash },
+            (by_number, _) => Verdict { offered: by_number, reason },
         }
     }
 
     /// The version a given time later: plain records age, others don't.
     #[must_use]
     pub fn aged(self, version: Version, by: Duration) -> Version {
-        let by = by.as_secs().saturating_mul(1_000).saturating_add(u64::from(by.subsec_millis()));
+        self.as_of(Instant::ZERO + by, version, Instant::ZERO)
+    }
+
+    /// The same as of `now`, for what the version was `then`.
+    #[inline(never)]
+    pub(crate) fn as_of(self, now: Instant, version: Version, then: Instant) -> Version {
         match self {
-            Self::Plain => Version { number: version.number.saturating_add(by), ..version },
+            Self::Plain => Version { number: version.number.saturating_add(now.micros_since(then).millis()), ..version },
             Self::Immutable | Self::Signed => version,
         }
     }

@@ -242,7 +242,7 @@ impl<
         let lifetime = lifetime.min(u32::try_from(self.config.max_lifetime.as_secs()).unwrap_or(u32::MAX));
         if operation.task == Task::Get {
             if let Some(buffer) = operation.buffer.and_then(|index| self.buffers.get_mut(usize::from(index))) {
-                buffer.fill(now, record, version, lifetime);
+                buffer.fill(now, operation.key, record, version, lifetime);
             }
         } else {
             self.keep_newer(now, slot, record, version, lifetime);

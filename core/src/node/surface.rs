@@ -106,7 +106,7 @@ impl<
         filled.take();
         if let Some(held) = held.and_then(|held| self.store.get(held)) {
             operation.set_best(now, held.version(now));
-            filled.fill(now, &held.record(now), held.version(now), seconds(held.notes.expires.since(now)));
+            filled.fill(now, key, &held.record(now), held.version(now), seconds(held.notes.expires.since(now)));
         }
         self.drive(now);
         self.query_in(slot).ok_or(GetError::Busy(LOOKUPS))
