@@ -128,29 +128,34 @@ impl Key {
     /// The key of plain records under `name`.
     #[must_use]
     pub fn plain(name: &[u8]) -> Self {
-        Self::of(Kind::Plain, &[name])
+        Self::of(Kind::Plain, name, &[])
     }
 
     /// The key of the immutable record of `value`.
     #[must_use]
     pub fn immutable(value: &[u8]) -> Self {
-        Self::of(Kind::Immutable, &[value])
+        Self::of(Kind::Immutable, value, &[])
     }
 
     /// The key of signed records by the owner of `public_key`, one for each `salt`.
     #[must_use]
     pub fn signed(public_key: &[u8; 32], salt: &[u8]) -> Self {
-        Self::of(Kind::Signed, &[public_key, salt])
+        Self::of(Kind::Signed, public_key, salt)
     }
 
-    fn of(kind: Kind, named: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new_with_prefix([kind as u8]);
-        named.iter().for_each(|part| hash.update(part));
-        let digest: [u8; 32] = hash.finalize().into();
+    fn of(kind: Kind, named: &[u8], salt: &[u8]) -> Self {
+        let digest = sha256(&[&[kind as u8], named, salt]);
         let mut id = [0; Id::LEN];
         id.copy_from_slice(&digest[..Id::LEN]);
         Self { kind, id: Id::from_bytes(id) }
     }
+}
+
+/// The hash of some bytes, one part after the other.
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().into()
 }
 
 impl<'a> Record<'a> {
@@ -194,8 +199,7 @@ impl<'a> Record<'a> {
             Proof::Immutable => 0,
             Proof::Signed { sequence, .. } => sequence,
         };
-        let digest: [u8; 32] = Sha256::digest(self.value).into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
+        let [a, b, c, d, e, f, g, h, ..] = sha256(&[self.value]);
         Version { number, digest: u64::from_be_bytes([a, b, c, d, e, f, g, h]) }
     }
 
@@ -258,13 +262,7 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn signed_digest(salt: &[u8], sequence: u64, value: &[u8]) -> [u8; 32] {
         let length = u8::try_from(salt.len()).unwrap_or(u8::MAX);
-        Sha256::new_with_prefix(b"kadlet record 1")
-            .chain_update([length])
-            .chain_update(salt)
-            .chain_update(sequence.to_be_bytes())
-            .chain_update(value)
-            .finalize()
-            .into()
+        sha256(&[b"kadlet record 1", &[length], salt, &sequence.to_be_bytes(), value])
     }
 
     /// Whether its signature holds; true for the kinds that have none.
