@@ -4,8 +4,7 @@
 //! those that didn't. Whoever forges sources can exhaust only the second. Each lane is a leaky bucket, kept as the one instant at
 //! which it would be empty (the generic cell rate algorithm of ITU-T I.371).
 
-use core::time::Duration;
-
+use crate::time::Micros;
 use crate::{Group, Instant};
 
 /// Budgets for `SOURCES` prefixes in each lane; where more are active, the least active one's debt is forgotten.
@@ -26,8 +25,8 @@ use crate::{Group, Instant};
 /// ```
 #[derive(Debug)]
 pub struct Budget<const SOURCES: usize> {
-    /// What one request costs, in microseconds of a bucket's time.
-    cost: u64,
+    /// What one request costs of a bucket's time.
+    cost: Micros,
     unproved: [Bucket; SOURCES],
     proved: [Bucket; SOURCES],
 }
@@ -39,15 +38,15 @@ struct Bucket {
 }
 
 /// A burst is so many seconds' worth of requests.
-const BURST: Duration = Duration::from_secs(2);
+const BURST: Micros = Micros::from_secs(2);
 
 impl<const SOURCES: usize> Budget<SOURCES> {
     /// All zeros: takes everything until it is started.
-    pub const EMPTY: Self = Self { cost: 0, unproved: [Bucket::EMPTY; SOURCES], proved: [Bucket::EMPTY; SOURCES] };
+    pub const EMPTY: Self = Self { cost: Micros::ZERO, unproved: [Bucket::EMPTY; SOURCES], proved: [Bucket::EMPTY; SOURCES] };
 
     /// Begins with `rate` requests a second for each prefix (at least 1) in each lane, and bursts of twice as many.
     pub fn start(&mut self, rate: u16) {
-        self.cost = 1_000_000 / u64::from(rate.max(1));
+        self.cost = Micros(u64::from(1_000_000 / u32::from(rate.max(1))));
         self.unproved.fill(Bucket::EMPTY);
         self.proved.fill(Bucket::EMPTY);
     }
@@ -69,19 +68,20 @@ impl<const SOURCES: usize> Budget<SOURCES> {
         if bucket.group != group {
             *bucket = Bucket { group, empty_at: now };
         }
-        bucket.take(now, Duration::from_micros(self.cost))
+        bucket.take(now, self.cost)
     }
 }
 
 impl Bucket {
     const EMPTY: Self = Self { group: 0, empty_at: Instant::ZERO };
 
-    fn take(&mut self, now: Instant, cost: Duration) -> bool {
+    fn take(&mut self, now: Instant, cost: Micros) -> bool {
         // A clock that was set back must not lock anybody out.
         let from = if self.empty_at > now + BURST { now } else { self.empty_at.max(now) };
-        let within = (from + cost).since(now) <= BURST;
+        let until = from + cost;
+        let within = until.micros_since(now) <= BURST;
         if within {
-            self.empty_at = from + cost;
+            self.empty_at = until;
         }
         within
     }

@@ -1,7 +1,5 @@
 //! Randomness from the caller's seed: SipHash-2-4, keyed, over a counter.
 
-use core::hash::Hasher;
-
 use siphasher::sip::SipHasher24;
 
 /// A stream that nobody predicts who doesn't know the seed, and that is the same for the same seed.
@@ -20,9 +18,7 @@ impl Random {
 
     pub(crate) fn next(&mut self) -> u64 {
         self.counter = self.counter.wrapping_add(1);
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write_u64(self.counter.to_le());
-        hasher.finish()
+        SipHasher24::new_with_key(&self.key).hash(&self.counter.to_le_bytes())
     }
 
     pub(crate) fn key(&mut self) -> [u8; 16] {

@@ -4,9 +4,10 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::time::Duration;
 
+use heapless::VecView;
 use sha2::{Digest, Sha256};
 
-use crate::Id;
+use crate::{Id, Instant};
 
 /// The most bytes of value and salt together.
 pub const MAX_VALUE: usize = 1_000;
@@ -127,29 +128,34 @@ impl Key {
     /// The key of plain records under `name`.
     #[must_use]
     pub fn plain(name: &[u8]) -> Self {
-        Self::of(Kind::Plain, &[name])
+        Self::of(Kind::Plain, name, &[])
     }
 
     /// The key of the immutable record of `value`.
     #[must_use]
     pub fn immutable(value: &[u8]) -> Self {
-        Self::of(Kind::Immutable, &[value])
+        Self::of(Kind::Immutable, value, &[])
     }
 
     /// The key of signed records by the owner of `public_key`, one for each `salt`.
     #[must_use]
     pub fn signed(public_key: &[u8; 32], salt: &[u8]) -> Self {
-        Self::of(Kind::Signed, &[public_key, salt])
+        Self::of(Kind::Signed, public_key, salt)
     }
 
-    fn of(kind: Kind, named: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new_with_prefix([kind as u8]);
-        named.iter().for_each(|part| hash.update(part));
-        let digest: [u8; 32] = hash.finalize().into();
+    fn of(kind: Kind, named: &[u8], salt: &[u8]) -> Self {
+        let digest = sha256(&[&[kind as u8], named, salt]);
         let mut id = [0; Id::LEN];
         id.copy_from_slice(&digest[..Id::LEN]);
         Self { kind, id: Id::from_bytes(id) }
     }
+}
+
+/// The hash of some bytes, one part after the other.
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().into()
 }
 
 impl<'a> Record<'a> {
@@ -193,8 +199,7 @@ impl<'a> Record<'a> {
             Proof::Immutable => 0,
             Proof::Signed { sequence, .. } => sequence,
         };
-        let digest: [u8; 32] = Sha256::digest(self.value).into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
+        let [a, b, c, d, e, f, g, h, ..] = sha256(&[self.value]);
         Version { number, digest: u64::from_be_bytes([a, b, c, d, e, f, g, h]) }
     }
 
@@ -204,10 +209,7 @@ impl<'a> Record<'a> {
     ///
     /// [`RecordError`] names the bound that is exceeded.
     pub fn check(&self) -> Result<(), RecordError> {
-        let salt = match self.proof {
-            Proof::Signed { salt, .. } => salt.len(),
-            _ => 0,
-        };
+        let salt = self.salt_len();
         if salt > MAX_SALT {
             return Err(RecordError::SaltTooLong(salt));
         }
@@ -217,18 +219,50 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Its bytes, in the order in which they are kept.
+    pub(crate) fn parts(&self) -> [&'a [u8]; 4] {
+        match self.proof {
+            Proof::Signed { public_key, salt, signature, .. } => [public_key, signature, salt, self.value],
+            Proof::Plain { .. } | Proof::Immutable => [&[], &[], &[], self.value],
+        }
+    }
+
+    /// Puts its parts behind what is kept, if there is room.
+    pub(crate) fn keep(&self, kept: &mut VecView<u8>) -> Option<()> {
+        self.parts().iter().try_for_each(|part| kept.extend_from_slice(part).ok())
+    }
+
+    /// The record under `key`, of its version's number and of its parts as they are kept.
+    pub(crate) fn of_parts(key: &Key, number: u64, salt_len: u8, parts: &'a [u8]) -> Option<Self> {
+        let mut value = parts;
+        let proof = match key.kind {
+            Kind::Plain => Proof::Plain { id: key.id, age: number },
+            Kind::Immutable => Proof::Immutable,
+            Kind::Signed => {
+                let (public_key, rest) = parts.split_first_chunk()?;
+                let (signature, rest) = rest.split_first_chunk()?;
+                let salt;
+                (salt, value) = rest.split_at_checked(usize::from(salt_len))?;
+                Proof::Signed { public_key, salt, sequence: number, signature }
+            }
+        };
+        Some(Self { value, proof })
+    }
+
+    /// The length of its salt, which it has if it is signed.
+    pub(crate) fn salt_len(&self) -> usize {
+        match self.proof {
+            Proof::Signed { salt, .. } => salt.len(),
+            Proof::Plain { .. } | Proof::Immutable => 0,
+        }
+    }
+
     /// What a signature signs: SHA-256 of `kadlet record 1`, the salt's length in one byte, the salt, the sequence number in
     /// eight bytes, most significant first, and the value. The public key itself is covered by the key.
     #[must_use]
     pub fn signed_digest(salt: &[u8], sequence: u64, value: &[u8]) -> [u8; 32] {
         let length = u8::try_from(salt.len()).unwrap_or(u8::MAX);
-        Sha256::new_with_prefix(b"kadlet record 1")
-            .chain_update([length])
-            .chain_update(salt)
-            .chain_update(sequence.to_be_bytes())
-            .chain_update(value)
-            .finalize()
-            .into()
+        sha256(&[b"kadlet record 1", &[length], salt, &sequence.to_be_bytes(), value])
     }
 
     /// Whether its signature holds; true for the kinds that have none.
@@ -252,30 +286,31 @@ impl Kind {
     #[must_use]
     pub fn contest(self, held: Version, offered: Version) -> Verdict {
         let same = Verdict { offered: Ordering::Equal, reason: Reason::Same };
-        let by_hash = |held: Version, offered: Version| match offered.digest.cmp(&held.digest) {
-            Ordering::Equal => same,
-            unequal => Verdict { offered: unequal, reason: Reason::Hash },
+        let higher = offered.number.cmp(&held.number);
+        let (by_number, reason) = match self {
+            Self::Immutable => return same,
+            Self::Plain if held.digest == offered.digest && held.number.abs_diff(offered.number) < AGE_SLACK => return same,
+            Self::Plain => (higher.reverse(), Reason::Age),
+            Self::Signed => (higher, Reason::Sequence),
         };
-        match self {
-            Self::Immutable => same,
-            Self::Plain if held.digest == offered.digest && held.number.abs_diff(offered.number) < AGE_SLACK => same,
-            Self::Plain => match held.number.cmp(&offered.number) {
-                Ordering::Equal => by_hash(held, offered),
-                unequal => Verdict { offered: unequal, reason: Reason::Age },
-            },
-            Self::Signed => match offered.number.cmp(&held.number) {
-                Ordering::Equal => by_hash(held, offered),
-                unequal => Verdict { offered: unequal, reason: Reason::Sequence },
-            },
+        match (by_number, offered.digest.cmp(&held.digest)) {
+            (Ordering::Equal, Ordering::Equal) => same,
+            (Ordering::Equal, by_hash) => Verdict { offered: by_hash, reason: Reason::Hash },
+            (by_number, _) => Verdict { offered: by_number, reason },
         }
     }
 
     /// The version a given time later: plain records age, others don't.
     #[must_use]
     pub fn aged(self, version: Version, by: Duration) -> Version {
-        let by = by.as_secs().saturating_mul(1_000).saturating_add(u64::from(by.subsec_millis()));
+        self.as_of(Instant::ZERO + by, version, Instant::ZERO)
+    }
+
+    /// The same as of `now`, for what the version was `then`.
+    #[inline(never)]
+    pub(crate) fn as_of(self, now: Instant, version: Version, then: Instant) -> Version {
         match self {
-            Self::Plain => Version { number: version.number.saturating_add(by), ..version },
+            Self::Plain => Version { number: version.number.saturating_add(now.micros_since(then).millis()), ..version },
             Self::Immutable | Self::Signed => version,
         }
     }

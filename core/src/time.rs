@@ -79,6 +79,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
+    #[inline(never)]
     fn add(self, wait: Duration) -> Self {
         self + Micros::of(wait)
     }
@@ -118,6 +119,15 @@ impl Micros {
     #[inline(never)]
     pub(crate) const fn duration(self) -> Duration {
         Duration::from_micros(self.0)
+    }
+
+    pub(crate) const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// Whole milliseconds.
+    pub(crate) const fn millis(self) -> u64 {
+        self.0 / 1_000
     }
 
     /// Whole seconds, up to what 32 bits hold.

@@ -242,11 +242,11 @@ impl<
         }
         operation.set_best(now, version);
         operation.lookup.newest(from);
-        let (task, buffer) = (operation.task, operation.buffer);
+        let (task, key, buffer) = (operation.task, operation.key, operation.buffer);
         let lifetime = lifetime.min(max_lifetime.secs());
         if task == Task::Get {
             if let Some(buffer) = buffer.and_then(|index| self.buffers.get_mut(usize::from(index))) {
-                buffer.fill(now, record, version, lifetime);
+                buffer.fill(now, key, record, version, lifetime);
             }
         } else {
             self.keep_newer(now, slot, record, version, lifetime);

@@ -2,41 +2,38 @@
 
 use core::time::Duration;
 
-use crate::record::{Kind, MAX_VALUE, Proof, Record, Version};
-use crate::{Id, Instant};
+use heapless::Vec;
+
+use crate::record::{Key, MAX_VALUE, Record, Version};
+use crate::time::Micros;
+use crate::{Id, Instant, Kind};
+
+/// The most bytes of a record's parts: public key, signature, and what is bounded together.
+const MAX_PARTS: usize = 32 + 64 + MAX_VALUE;
 
 /// One record on its way to the user. Zeros when empty.
 #[derive(Debug)]
 pub(super) struct Buffer {
     pub(super) taken: bool,
     filled: bool,
-    kind: Kind,
-    id: Id,
-    version: Version,
-    public_key: [u8; 32],
-    signature: [u8; 64],
+    salt_len: u8,
+    key: Key,
     lifetime: u32,
+    version: Version,
     at: Instant,
-    value_len: u16,
-    salt_len: u16,
-    /// The value, then the salt.
-    bytes: [u8; MAX_VALUE],
+    parts: Vec<u8, MAX_PARTS>,
 }
 
 impl Buffer {
     pub(super) const EMPTY: Self = Self {
         taken: false,
         filled: false,
-        kind: Kind::Plain,
-        id: Id::ZERO,
-        version: Version { number: 0, digest: 0 },
-        public_key: [0; 32],
-        signature: [0; 64],
-        lifetime: 0,
-        at: Instant::ZERO,
-        value_len: 0,
         salt_len: 0,
-        bytes: [0; MAX_VALUE],
+        key: Key { kind: Kind::Plain, id: Id::ZERO },
+        lifetime: 0,
+        version: Version { number: 0, digest: 0 },
+        at: Instant::ZERO,
+        parts: Vec::new(),
     };
 
     pub(super) const fn take(&mut self) {
@@ -50,51 +47,21 @@ impl Buffer {
     }
 
     /// Keeps a record whose parts are within bounds, in place of what was kept before.
-    pub(super) fn fill(&mut self, now: Instant, record: &Record<'_>, version: Version, lifetime: u32) {
-        self.kind = record.kind();
-        self.version = version;
-        self.lifetime = lifetime;
-        self.at = now;
-        let mut salt: &[u8] = &[];
-        match record.proof {
-            Proof::Plain { id, .. } => self.id = id,
-            Proof::Immutable => {}
-            Proof::Signed { public_key, salt: named, signature, .. } => {
-                self.public_key = *public_key;
-                self.signature = *signature;
-                salt = named;
-            }
-        }
-        let (Ok(value_len), Ok(salt_len)) = (u16::try_from(record.value.len()), u16::try_from(salt.len())) else {
-            return;
-        };
-        let Some((value, rest)) = self.bytes.split_at_mut_checked(record.value.len()) else {
-            return;
-        };
-        let Some(room) = rest.get_mut(..salt.len()) else {
-            return;
-        };
-        // They are as long as what comes in, but a compiler that doesn't see it would have `copy_from_slice` panic.
-        value.iter_mut().zip(record.value).for_each(|(to, from)| *to = *from);
-        room.iter_mut().zip(salt).for_each(|(to, from)| *to = *from);
-        (self.value_len, self.salt_len) = (value_len, salt_len);
-        self.filled = true;
+    pub(super) fn fill(&mut self, now: Instant, key: Key, record: &Record<'_>, version: Version, lifetime: u32) {
+        (self.key, self.version, self.lifetime, self.at) = (key, version, lifetime, now);
+        self.salt_len = u8::try_from(record.salt_len()).unwrap_or(u8::MAX);
+        self.parts.clear();
+        self.filled = record.keep(&mut self.parts).is_some();
     }
 
     /// The record kept, with its age as of `now`, and what is left of its time.
     pub(super) fn record(&self, now: Instant) -> Option<(Record<'_>, Duration)> {
-        let passed = now.since(self.at);
-        let (value, rest) = self.bytes.split_at_checked(usize::from(self.value_len)).filter(|_| self.filled)?;
-        let proof = match self.kind {
-            Kind::Plain => Proof::Plain { id: self.id, age: Kind::Plain.aged(self.version, passed).number },
-            Kind::Immutable => Proof::Immutable,
-            Kind::Signed => Proof::Signed {
-                public_key: &self.public_key,
-                salt: rest.get(..usize::from(self.salt_len))?,
-                sequence: self.version.number,
-                signature: &self.signature,
-            },
-        };
-        Some((Record { value, proof }, Duration::from_secs(u64::from(self.lifetime)).saturating_sub(passed)))
+        if !self.filled {
+            return None;
+        }
+        let version = self.key.kind.as_of(now, self.version, self.at);
+        let record = Record::of_parts(&self.key, version.number, self.salt_len, &self.parts)?;
+        let left = Micros::from_secs(u64::from(self.lifetime)).saturating_sub(now.micros_since(self.at));
+        Some((record, left.duration()))
     }
 }

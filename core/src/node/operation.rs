@@ -289,7 +289,7 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
 
     /// The newest version seen, as of `now`.
     pub(super) fn best(&self, now: Instant) -> Option<Version> {
-        self.best.map(|(version, at)| self.key.kind.aged(version, now.since(at)))
+        self.best.map(|(version, then)| self.key.kind.as_of(now, version, then))
     }
 
     /// Whether the newest version comes or not, it is not waited for from this node any more.

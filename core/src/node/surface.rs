@@ -105,7 +105,7 @@ impl<
         let held = self.store.find(&key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.expires > now);
         if let Some(held) = held {
             operation.set_best(now, held.version(now));
-            filled.fill(now, &held.record(now), held.version(now), held.notes.expires.micros_since(now).secs());
+            filled.fill(now, key, &held.record(now), held.version(now), held.notes.expires.micros_since(now).secs());
         }
         self.drive(now);
         self.query_in(slot).ok_or(GetError::Busy(LOOKUPS))

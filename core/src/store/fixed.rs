@@ -2,8 +2,8 @@
 
 use heapless::{Vec, VecView};
 
-use super::room::{Bounds, Load, Recounted, decide};
-use super::slot::{Offer, Slot, parts};
+use super::room::{Load, Owner, Recounted, decide};
+use super::slot::{Slot, len_within};
 use super::{Held, Notes, Put, Rank, Store, StoreError};
 use crate::record::{Key, Record};
 use crate::{Id, Instant};
@@ -40,20 +40,19 @@ pub struct FixedStore<const RECORDS: usize, const BYTES: usize> {
     slots: Vec<Slot<u32>, RECORDS>,
     /// No gaps: each slot's `place` is where its bytes begin.
     arena: Vec<u8, BYTES>,
-    own: Id,
-    rank: Option<Rank>,
+    owner: Owner,
 }
 
 impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYTES> {
     const EMPTY: Self = {
         assert!(BYTES as u64 <= u32::MAX as u64, "a FixedStore holds less than 2^32 bytes");
-        Self { slots: Vec::new(), arena: Vec::new(), own: Id::ZERO, rank: None }
+        Self { slots: Vec::new(), arena: Vec::new(), owner: Owner { id: Id::ZERO, rank: None } }
     };
 
     fn start(&mut self, own: Id, rank: Rank, _random: [u8; 16]) {
         self.slots.clear();
         self.arena.clear();
-        (self.own, self.rank) = (own, Some(rank));
+        self.owner = Owner { id: own, rank: Some(rank) };
     }
 
     fn len(&self) -> usize {
@@ -75,8 +74,7 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
     }
 
     fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
-        let bounds = Bounds { most: Load { bytes: BYTES, records: RECORDS }, own: self.own, rank: self.rank };
-        put(&mut self.slots, &mut self.arena, &bounds, now, record, notes)
+        put(&mut self.slots, &mut self.arena, &self.owner, now, record, notes)
     }
 
     fn remove(&mut self, slot: usize) {
@@ -99,15 +97,17 @@ fn find(slots: &[Slot<u32>], key: &Key) -> Option<usize> {
 fn put(
     slots: &mut VecView<Slot<u32>>,
     arena: &mut VecView<u8>,
-    bounds: &Bounds,
+    owner: &Owner,
     now: Instant,
     record: &Record<'_>,
     notes: Notes,
 ) -> Result<Put, StoreError> {
-    let offer = Offer::new(record, notes, bounds.most.bytes)?;
+    let most = Load { bytes: arena.capacity(), records: slots.capacity() };
+    let len = len_within(most.bytes, record)?;
+    let mut offer = Slot::new(now, record, len, notes, 0);
     let held = find(slots, &offer.key);
     let load = Load { bytes: arena.len(), records: slots.len() };
-    let put = decide::<_, Recounted>(now, slots, held, load, bounds, &offer)?;
+    let put = decide::<_, Recounted>(now, slots, held, load, most, owner, &offer)?;
     if put == Put::Renewed {
         return Ok(put);
     }
@@ -116,27 +116,24 @@ fn put(
             remove(slots, arena, slot);
         }
     }
-    let start = arena.len();
-    for part in parts(record) {
-        arena.extend_from_slice(part).map_err(|_| StoreError::Full)?;
-    }
-    let place = u32::try_from(start).map_err(|_| StoreError::Full)?;
-    slots.push(offer.slot(now, place)).map_err(|_| StoreError::Full)?;
+    offer.place = u32::try_from(arena.len()).map_err(|_| StoreError::Full)?;
+    record.keep(arena).ok_or(StoreError::Full)?;
+    slots.push(offer).map_err(|_| StoreError::Full)?;
     Ok(put)
 }
 
 fn remove(slots: &mut VecView<Slot<u32>>, arena: &mut VecView<u8>, slot: usize) {
-    if slot >= slots.len() {
+    let Some((place, len)) = slots.get(slot).map(|gone| (gone.place, gone.len)) else {
         return;
-    }
-    let gone = slots.swap_remove(slot);
-    let (start, size) = (gone.place as usize, gone.size());
+    };
+    slots.swap_remove(slot);
+    let (start, size) = (place as usize, usize::from(len));
     let end = start.saturating_add(size);
     if end <= arena.len() {
         arena.copy_within(end.., start);
         arena.truncate(arena.len().saturating_sub(size));
     }
-    for slot in slots.iter_mut().filter(|slot| slot.place > gone.place) {
-        slot.place = slot.place.saturating_sub(u32::from(gone.len));
+    for slot in slots.iter_mut().filter(|slot| slot.place > place) {
+        slot.place = slot.place.saturating_sub(u32::from(len));
     }
 }

@@ -7,8 +7,8 @@ use core::hash::BuildHasher;
 use hashbrown::HashMap;
 use siphasher::sip::SipHasher13;
 
-use super::room::{Bounds, Counted, Load, decide};
-use super::slot::{Offer, Slot, parts};
+use super::room::{Counted, Load, Owner, decide};
+use super::slot::{Slot, len_within};
 use super::{Held, Notes, Put, Rank, Store, StoreError};
 use crate::record::{Key, Record};
 use crate::{Id, Instant};
@@ -39,8 +39,7 @@ pub struct HashStore {
     index: HashMap<Key, usize, Seed>,
     bytes: usize,
     most: Load,
-    own: Id,
-    rank: Option<Rank>,
+    owner: Owner,
 }
 
 impl HashStore {
@@ -53,8 +52,7 @@ impl HashStore {
             index: HashMap::with_hasher(Seed([0; 16])),
             bytes: 0,
             most: Load { bytes: max_bytes, records: max_records },
-            own: Id::ZERO,
-            rank: None,
+            owner: Owner { id: Id::ZERO, rank: None },
         }
     }
 }
@@ -67,7 +65,7 @@ impl Store for HashStore {
         self.slots.clear();
         self.index = HashMap::with_hasher(Seed(random));
         self.bytes = 0;
-        (self.own, self.rank) = (own, Some(rank));
+        self.owner = Owner { id: own, rank: Some(rank) };
     }
 
     fn len(&self) -> usize {
@@ -87,11 +85,11 @@ impl Store for HashStore {
     }
 
     fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
-        let offer = Offer::new(record, notes, self.most.bytes)?;
+        let len = len_within(self.most.bytes, record)?;
+        let mut offer = Slot::new(now, record, len, notes, Box::default());
         let held = self.find(&offer.key);
         let load = Load { bytes: self.bytes, records: self.slots.len() };
-        let bounds = Bounds { most: self.most, own: self.own, rank: self.rank };
-        let put = decide::<_, Counted>(now, &mut self.slots, held, load, &bounds, &offer)?;
+        let put = decide::<_, Counted>(now, &mut self.slots, held, load, self.most, &self.owner, &offer)?;
         if put == Put::Renewed {
             return Ok(put);
         }
@@ -100,10 +98,10 @@ impl Store for HashStore {
                 self.remove(slot);
             }
         }
-        let place = parts(record).concat().into_boxed_slice();
-        self.bytes = self.bytes.saturating_add(place.len());
+        offer.place = record.parts().concat().into_boxed_slice();
+        self.bytes = self.bytes.saturating_add(offer.size());
         self.index.insert(offer.key, self.slots.len());
-        self.slots.push(offer.slot(now, place));
+        self.slots.push(offer);
         Ok(put)
     }
 

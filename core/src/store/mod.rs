@@ -112,7 +112,7 @@ impl<'a> Held<'a> {
     /// Its version as of `now`.
     #[must_use]
     pub fn version(&self, now: Instant) -> Version {
-        self.key.kind.aged(self.stored_version, now.since(self.stored_at))
+        self.key.kind.as_of(now, self.stored_version, self.stored_at)
     }
 
     /// The record as of `now`: a plain one with the age it has come to.

@@ -1,16 +1,16 @@
 //! Who wins under a key, and who gives way in a full store: the rules that all stores share.
 
 use core::cmp::Ordering;
+use core::slice;
 
-use super::slot::{Offer, Slot};
+use super::slot::Slot;
 use super::{Put, Rank, StoreError};
-use crate::{Distance, Group, Id, Instant};
+use crate::{Group, Id, Instant};
 
-/// What a store can hold, and whose it is.
+/// Whose a store is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) most: Load,
-    pub(super) own: Id,
+pub(super) struct Owner {
+    pub(super) id: Id,
     /// `None` until the store is started.
     pub(super) rank: Option<Rank>,
 }
@@ -22,17 +22,17 @@ pub(super) struct Load {
     pub(super) records: usize,
 }
 
-/// How much of a store each source holds, without what is pinned or leaving.
+/// How much of a store each source holds, the newcomer counted, without what is pinned or leaving.
 pub(super) trait Shares<P> {
-    fn count(slots: &[Slot<P>]) -> Self;
+    fn count(slots: &[Slot<P>], newcomer: &Slot<P>) -> Self;
 
-    fn of(&self, slots: &[Slot<P>], source: Option<Group>) -> Load;
+    fn of(&self, slots: &[Slot<P>], newcomer: &Slot<P>, source: Option<Group>) -> Load;
 
     /// A slot that was counted is leaving.
     fn leave(&mut self, slot: &Slot<P>);
 }
 
-/// Decides on an offer. `held` is the slot of the record under its key, `load` the room taken now.
+/// Decides on an offer. `held` is the slot of the record under its key, `load` the room taken now, `most` what there is.
 ///
 /// [`Put::Renewed`] is done with that. Otherwise the caller takes the slots out that are marked as leaving, the one that is
 /// replaced among them, and the offer has room. After an error, nothing has changed.
@@ -41,10 +41,11 @@ pub(super) fn decide<P, S: Shares<P>>(
     slots: &mut [Slot<P>],
     held: Option<usize>,
     load: Load,
-    bounds: &Bounds,
-    offer: &Offer<'_>,
+    most: Load,
+    owner: &Owner,
+    offer: &Slot<P>,
 ) -> Result<Put, StoreError> {
-    let rank = bounds.rank.ok_or(StoreError::Full)?;
+    let rank = owner.rank.ok_or(StoreError::Full)?;
     let mut load = load.plus(offer.load());
     let mut put = Put::New;
     if let Some(held) = held.and_then(|slot| slots.get_mut(slot)) {
@@ -54,7 +55,7 @@ pub(super) fn decide<P, S: Shares<P>>(
             match offer.key.kind.contest(version, offer.version).offered {
                 Ordering::Less => return Err(StoreError::Outdated(version)),
                 Ordering::Equal => {
-                    held.renew(now, offer);
+                    held.renew(version, offer);
                     return Ok(Put::Renewed);
                 }
                 Ordering::Greater => put = Put::Replaced,
@@ -63,17 +64,27 @@ pub(super) fn decide<P, S: Shares<P>>(
         held.leaving = true;
         load = load.minus(held.load());
     }
-    if load.fits(bounds.most) {
+    if load.fits(most) {
         return Ok(put);
     }
     for slot in slots.iter_mut().filter(|slot| !slot.leaving && slot.notes.expires <= now) {
         slot.leaving = true;
         load = load.minus(slot.load());
     }
-    let mut shares = S::count(slots);
-    while !load.fits(bounds.most) {
-        let by_records = load.records > bounds.most.records;
-        let Some(loser) = loser(slots, &shares, by_records, offer, |id| rank(id, &bounds.own)).and_then(|slot| slots.get_mut(slot)) else {
+    let mut shares = S::count(slots, offer);
+    while !load.fits(most) {
+        let by_records = load.records > most.records;
+        // Of the source with the largest share, the farthest. On a tie the newcomer loses, then the lower slot.
+        let weight = |slot: &Slot<P>| (shares.of(slots, offer, slot.notes.source).order(by_records), rank(&slot.key.id, &owner.id));
+        let mut heaviest = if offer.may_leave() { weight(offer) } else { Default::default() };
+        let mut loser = None;
+        for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.may_leave()) {
+            let weight = weight(slot);
+            if weight > heaviest {
+                (heaviest, loser) = (weight, Some(index));
+            }
+        }
+        let Some(loser) = loser.and_then(|index| slots.get_mut(index)) else {
             slots.iter_mut().for_each(|slot| slot.leaving = false);
             return Err(StoreError::Full);
         };
@@ -82,40 +93,6 @@ pub(super) fn decide<P, S: Shares<P>>(
         shares.leave(loser);
     }
     Ok(put)
-}
-
-/// The slot that gives way next: of the source with the largest share, the farthest. `None` if it is the newcomer that loses,
-/// or all are pinned.
-fn loser<P, S: Shares<P>>(
-    slots: &[Slot<P>],
-    shares: &S,
-    by_records: bool,
-    offer: &Offer<'_>,
-    distance: impl Fn(&Id) -> Distance,
-) -> Option<usize> {
-    let newcomer = if offer.notes.pinned { Load::default() } else { offer.load() };
-    let share = |source| match shares.of(slots, source) {
-        share if source == offer.notes.source => share.plus(newcomer).order(by_records),
-        share => share.order(by_records),
-    };
-    // Source, share, distance and slot of the worst so far. On a tie the newcomer loses, then the lower slot.
-    let mut worst = (!offer.notes.pinned).then(|| (offer.notes.source, share(offer.notes.source), distance(&offer.key.id), None));
-    for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.may_leave()) {
-        let source = slot.notes.source;
-        let share = match &worst {
-            Some((of, share, ..)) if *of == source => *share,
-            _ => share(source),
-        };
-        let far = || distance(&slot.key.id);
-        let loses = match &worst {
-            None => true,
-            Some((_, most, farthest, _)) => share > *most || (share == *most && far() > *farthest),
-        };
-        if loses {
-            worst = Some((source, share, far(), Some(index)));
-        }
-    }
-    worst.and_then(|(.., slot)| slot)
 }
 
 impl Load {
@@ -137,12 +114,6 @@ impl Load {
     }
 }
 
-impl Offer<'_> {
-    fn load(&self) -> Load {
-        Load { bytes: usize::from(self.size), records: 1 }
-    }
-}
-
 impl<P> Slot<P> {
     fn load(&self) -> Load {
         Load { bytes: self.size(), records: 1 }
@@ -157,13 +128,18 @@ impl<P> Slot<P> {
 pub(super) struct Recounted;
 
 impl<P> Shares<P> for Recounted {
-    fn count(_: &[Slot<P>]) -> Self {
+    fn count(_: &[Slot<P>], _: &Slot<P>) -> Self {
         Self
     }
 
-    fn of(&self, slots: &[Slot<P>], source: Option<Group>) -> Load {
-        let of_source = slots.iter().filter(|slot| slot.notes.source == source && slot.may_leave());
-        of_source.fold(Load::default(), |share, slot| share.plus(slot.load()))
+    fn of(&self, slots: &[Slot<P>], newcomer: &Slot<P>, source: Option<Group>) -> Load {
+        let mut share = Load::default();
+        for slot in slots.iter().chain(slice::from_ref(newcomer)) {
+            if slot.notes.source == source && slot.may_leave() {
+                share = share.plus(slot.load());
+            }
+        }
+        share
     }
 
     fn leave(&mut self, _: &Slot<P>) {}
@@ -175,16 +151,16 @@ pub(super) struct Counted(alloc::collections::BTreeMap<Option<Group>, Load>);
 
 #[cfg(feature = "alloc")]
 impl<P> Shares<P> for Counted {
-    fn count(slots: &[Slot<P>]) -> Self {
+    fn count(slots: &[Slot<P>], newcomer: &Slot<P>) -> Self {
         let mut shares = alloc::collections::BTreeMap::<_, Load>::new();
-        for slot in slots.iter().filter(|slot| slot.may_leave()) {
+        for slot in slots.iter().chain([newcomer]).filter(|slot| slot.may_leave()) {
             let share = shares.entry(slot.notes.source).or_default();
             *share = share.plus(slot.load());
         }
         Self(shares)
     }
 
-    fn of(&self, _: &[Slot<P>], source: Option<Group>) -> Load {
+    fn of(&self, _: &[Slot<P>], _: &Slot<P>, source: Option<Group>) -> Load {
         self.0.get(&source).copied().unwrap_or_default()
     }
 
