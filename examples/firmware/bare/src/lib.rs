@@ -23,7 +23,8 @@ use static_cell::ConstStaticCell;
 use ethernet::Ethernet;
 use sensor::Sensor;
 
-type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+/// The usual bounds, but for the last: it passes on two questions at once, its own among them.
+type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, 2>;
 
 /// Frames taken in between two looks at everything else: a flood of them doesn't keep the node from its timers.
 const FRAMES: usize = 8;
