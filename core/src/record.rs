@@ -191,16 +191,21 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Its version. Costs a SHA-256 of the value.
+    /// Its version's number. Plain: the age in milliseconds. Immutable: 0. Signed: the sequence number.
     #[must_use]
-    pub fn version(&self) -> Version {
-        let number = match self.proof {
+    pub const fn number(&self) -> u64 {
+        match self.proof {
             Proof::Plain { age, .. } => age,
             Proof::Immutable => 0,
             Proof::Signed { sequence, .. } => sequence,
-        };
+        }
+    }
+
+    /// Its version. Costs a SHA-256 of the value.
+    #[must_use]
+    pub fn version(&self) -> Version {
         let [a, b, c, d, e, f, g, h, ..] = sha256(&[self.value]);
-        Version { number, digest: u64::from_be_bytes([a, b, c, d, e, f, g, h]) }
+        Version { number: self.number(), digest: u64::from_be_bytes([a, b, c, d, e, f, g, h]) }
     }
 
     /// Whether its parts are within bounds.

@@ -43,7 +43,8 @@ need() {
     [[ -c /dev/net/tun ]] || { echo "missing: /dev/net/tun; load it with: modprobe tun" >&2; exit 2; }
 }
 
-declare -A image pid
+# By board: its image, its process, and, for those that look things up recursively, the name of a value that they hold no copy of.
+declare -A image pid afar
 failed=0
 
 inside() {
@@ -59,6 +60,7 @@ inside() {
         "$kadlet" node --listen "10.77.0.$n:4000" $( ((n == 1)) || echo --bootstrap 10.77.0.1:4000) >"$work/node-$n" 2>&1 &
         await "$work/node-$n" '^listening' 5
     done
+    for n in 12 14; do afar[$n]=$(far_name "$n"); done
     for n in "${boards[@]}"; do
         ip tuntap add dev "t$n" mode tap
         ip addr add "10.77.$n.1/24" dev "t$n"
@@ -74,6 +76,11 @@ inside() {
     done
     for n in "${boards[@]}"; do
         check "the host reads what board $n published" reads "board-$n" "^board-$n boot 0 sample "
+    done
+
+    for n in 12 14; do
+        check "the host puts a value far from board $n" put "${afar[$n]}" "far from $n"
+        check "board $n reads it by a recursive lookup" await "$work/board-$n" "^got ${afar[$n]} = far from $n from .*, relayed" 25
     done
 
     for salt in one two three four; do put_signed "$salt" || true; done
@@ -112,7 +119,7 @@ board() {
     : >"$work/board-$n"
     qemu-system-arm -M "$machine" -kernel "$images/$kind" -display none -serial none -monitor none \
         -semihosting-config enable=on,target=native \
-        -append "boot=$2 bootstrap=10.77.0.1:4000,10.77.0.2:4000 get=hello,board-$(next "$n") every=5 quiet=$((85 - SECONDS))" \
+        -append "boot=$2 bootstrap=10.77.0.1:4000,10.77.0.2:4000 get=hello,board-$(next "$n")${afar[$n]:+,${afar[$n]} lookup=recursive} every=5 quiet=$((85 - SECONDS))" \
         -nic "tap,ifname=t$n,script=no,downscript=no,model=$model,mac=$(mac "$n")" </dev/null >"$work/board-$n" 2>"$work/board-$n.err" &
     pid[$n]=$!
     disown
@@ -120,6 +127,19 @@ board() {
 
 mac() { printf '02:00:00:00:01:%02x' "$1"; }
 next() { echo $((($1 - 10) % 6 + 11)); }
+
+# A name from whose key board `$1` is the farthest of all ten nodes, of which eight hold the value: it gets that from others.
+far_name() {
+    python3 - "$(mac "$1")" "$(for n in "${boards[@]}"; do mac "$n"; echo; done)" "$(grep -ohP '^listening.* id \K\w+' "$work"/node-*)" <<'PYTHON'
+import hashlib, itertools, sys
+def hashed(*parts):
+    return int.from_bytes(hashlib.sha256(b"".join(parts)).digest()[:20], "big")
+own, *boards = (hashed(b"kadlet board id", bytes.fromhex(mac.replace(":", ""))) for mac in (sys.argv[1] + " " + sys.argv[2]).split())
+nodes = [*boards, *(int(text, 16) for text in sys.argv[3].split())]
+names = (f"afar-{n}" for n in itertools.count())
+print(next(name for name in names if max(nodes, key=lambda node: node ^ hashed(b"\0", name.encode())) == own))
+PYTHON
+}
 
 await() {
     local since=$SECONDS

@@ -4,10 +4,10 @@ use core::cell::{RefCell, RefMut};
 use core::future::poll_fn;
 use core::task::Poll;
 
-use kadlet::record::Proof;
-use kadlet::{Contact, Done, Id, Instant, Key, Machine, Options, Outcome, Query, Record, Stats};
+use embassy_sync::waitqueue::WakerRegistration;
+use kadlet::{Contact, Done, Event, Id, Instant, Key, Machine, Options, Outcome, Query, Record, Stats};
 
-use crate::shared::{Call, Shared, now};
+use crate::resources::{Call, Shared, now};
 use crate::{Error, Got, Losses, News, Stored};
 
 /// Calls into a node; copy it into each task that wants one.
@@ -66,12 +66,7 @@ impl<'d, M: Machine> Handle<'d, M> {
             };
             let len = record.value.len();
             value.get_mut(..len).ok_or(Error::Buffer(len))?.copy_from_slice(record.value);
-            let number = match record.proof {
-                Proof::Plain { age, .. } => age,
-                Proof::Immutable => 0,
-                Proof::Signed { sequence, .. } => sequence,
-            };
-            Ok(Got { len, number, lifetime, holders: holders.len(), report: done.report })
+            Ok(Got { len, number: record.number(), lifetime, holders: holders.len(), report: done.report })
         })
         .await?
     }
@@ -105,16 +100,12 @@ impl<'d, M: Machine> Handle<'d, M> {
         let awaited = self.begin(begin)?;
         let mut read = Some(read);
         let ended = poll_fn(|cx| {
-            let mut shared = self.shared();
-            if let Some(done) = shared.node.take(awaited.query)
-                && let Some(read) = read.take()
-            {
-                return Poll::Ready(read(done));
-            }
-            if let Some(call) = shared.calls.get_mut(awaited.place) {
+            let Shared { node, calls, .. } = &mut *self.shared();
+            if let Some(call) = calls.iter_mut().find(|call| call.query == awaited.query) {
                 call.waker.register(cx.waker());
             }
-            Poll::Pending
+            let ended = node.take(awaited.query).and_then(|done| Some(read.take()?(done)));
+            ended.map_or(Poll::Pending, Poll::Ready)
         });
         Ok(ended.await)
     }
@@ -145,30 +136,33 @@ impl<'d, M: Machine> Handle<'d, M> {
         self.shared().losses
     }
 
-    /// Waits for what happens to the node without a call. One task at a time may wait; of news that nobody waits for, a few are kept.
+    /// Waits for what happens to the node without a call. One task at a time may wait, and looks whenever the runner has done
+    /// something; of news that nobody waits for, a few are kept.
     pub async fn news(&self) -> News<M::Address> {
         poll_fn(|cx| {
-            let mut shared = self.shared();
-            let Some(news) = shared.news.pop() else {
-                shared.listener.register(cx.waker());
-                return Poll::Pending;
-            };
-            // More may wait in the node.
-            shared.runner.wake();
-            Poll::Ready(news)
+            let Shared { node, listener, calls, .. } = &mut *self.shared();
+            listener.register(cx.waker());
+            // Of an operation that ended, `poll_event` would take the result away from its call.
+            let all_run = calls.iter().all(|call| node.progress(call.query).is_some());
+            match all_run.then(|| node.poll_event()).flatten() {
+                Some(Event::OwnIdSeen { address }) => Poll::Ready(News::OwnIdSeen { address }),
+                Some(Event::Superseded { key }) => Poll::Ready(News::Superseded { key }),
+                Some(Event::Done(_) | Event::PassedOn { .. }) | None => Poll::Pending,
+            }
         })
         .await
     }
 
     fn begin<E: Into<Error>>(&self, begin: impl FnOnce(&mut M, Instant) -> Result<Query, E>) -> Result<Awaited<'d, M>, Error> {
         let shared = &mut *self.shared();
-        let places = shared.calls.len();
-        let free = shared.calls.iter_mut().enumerate().find(|(_, call)| call.query.is_none());
-        let (place, call) = free.ok_or(Error::Calls(places))?;
+        if shared.calls.is_full() {
+            return Err(Error::Calls(shared.calls.capacity()));
+        }
         let query = begin(&mut shared.node, now()).map_err(Into::into)?;
-        call.query = Some(query);
+        // There is room.
+        let _ = shared.calls.push(Call { query, waker: WakerRegistration::new() });
         shared.runner.wake();
-        Ok(Awaited { handle: *self, place, query })
+        Ok(Awaited { handle: *self, query })
     }
 
     // The one place that can panic: see the type's docs.
@@ -181,7 +175,6 @@ impl<'d, M: Machine> Handle<'d, M> {
 /// An operation under way, which ends with this.
 struct Awaited<'d, M: Machine> {
     handle: Handle<'d, M>,
-    place: usize,
     query: Query,
 }
 
@@ -190,9 +183,7 @@ impl<M: Machine> Drop for Awaited<'_, M> {
         let mut shared = self.handle.shared();
         // If it was taken, this frees its slot now.
         shared.node.cancel(self.query);
-        if let Some(call) = shared.calls.get_mut(self.place) {
-            *call = Call::FREE;
-        }
+        shared.calls.retain(|call| call.query != self.query);
         // Upkeep may have waited for the slot.
         shared.runner.wake();
     }

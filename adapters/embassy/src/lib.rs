@@ -74,9 +74,8 @@ mod handle;
 mod outcome;
 mod resources;
 mod runner;
-mod shared;
 
 pub use handle::Handle;
 pub use outcome::{Error, Got, Losses, News, Stored};
-pub use resources::{Resources, new};
-pub use runner::{PATIENCE, Runner, SHUNNED};
+pub use resources::Resources;
+pub use runner::{PATIENCE, Runner, SHUNNED, new};

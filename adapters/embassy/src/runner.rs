@@ -7,14 +7,14 @@ use core::net::{IpAddr, SocketAddr};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 
-use embassy_net::IpEndpoint;
-use embassy_net::udp::{SendError, UdpMetadata, UdpSocket};
+use embassy_net::udp::{PacketMetadata, SendError, UdpMetadata, UdpSocket};
+use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Instant, Timer};
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{Address, Machine, Wake};
 
-use crate::Handle;
-use crate::shared::now;
+use crate::resources::{DATAGRAMS, Resources, Shared, now};
+use crate::{Handle, Losses};
 
 /// A transmit queue that was not seen empty for so long is emptied: 2.9 s.
 ///
@@ -31,16 +31,49 @@ pub struct Runner<'d, M: Machine> {
     answers: Outlet<'d>,
     questions: Outlet<'d>,
     buffer: &'d mut [u8; MAX_DATAGRAM],
-    /// Whom the question in the queue is for.
-    asked: Option<M::Address>,
+    /// Whom the last question was for: the one in the queue, if there is one.
+    asked: M::Address,
     /// Whose question was given up, and until when it counts: whatever comes from there, which may be forged.
-    shunned: Option<(M::Address, Instant)>,
+    shunned: (M::Address, Instant),
 }
 
-/// A socket, and since when its transmit queue has not been seen empty.
+/// A socket, and when its transmit queue is emptied unless it was seen empty before.
 struct Outlet<'d> {
     socket: UdpSocket<'d>,
-    busy: Option<Instant>,
+    limit: Option<Instant>,
+}
+
+/// A node on a port of the stack's (0: the stack chooses one), with two of its sockets. Nothing happens until the runner runs.
+///
+/// `start` starts the node in place, and may remind it of contacts and records of an earlier run
+/// ([`restore_contact`](Machine::restore_contact), [`restore_record`](Machine::restore_record)):
+/// `|node, now| node.start(now, config, id, seed)`. The seed is 32 random bytes, never used before: where the chip has no source of
+/// randomness, hash what is unique to the board with a counter of boots.
+///
+/// # Panics
+///
+/// embassy-net's, if its `StackResources` have no room for two more sockets.
+pub fn new<'d, M: Machine, const CALLS: usize, const BUFFER: usize>(
+    resources: &'d mut Resources<M, CALLS, BUFFER>,
+    stack: Stack<'d>,
+    port: u16,
+    start: impl FnOnce(&mut M, kadlet::Instant),
+) -> (Handle<'d, M>, Runner<'d, M>) {
+    start(&mut resources.shared.get_mut().node, now());
+    // It always fits: the length is the capacity.
+    let _ = resources.metadata.resize(3 * DATAGRAMS, PacketMetadata::EMPTY);
+    let (taken, sent) = resources.metadata.split_at_mut(DATAGRAMS);
+    let (answered, asked) = sent.split_at_mut(DATAGRAMS);
+    let [received, answers, questions] = &mut resources.buffers;
+    // Of two sockets on a port, smoltcp gives all datagrams to the one that was added first, so the other needs no memory for any.
+    let mut answers = UdpSocket::new(stack, taken, received, answered, answers);
+    let mut questions = UdpSocket::new(stack, &mut [], &mut [], asked, questions);
+    // Neither fails: the sockets are new, and port 0 has become another by the time of the second.
+    let _ = answers.bind(port);
+    let _ = questions.bind(answers.endpoint().port);
+    let [answers, questions] = [answers, questions].map(|socket| Outlet { socket, limit: None });
+    let (handle, buffer, nobody) = (Handle { shared: &resources.shared }, &mut resources.datagram, M::Address::EMPTY);
+    (handle, Runner { handle, answers, questions, buffer, asked: nobody, shunned: (nobody, Instant::MIN) })
 }
 
 impl<'d, M: Machine<Address: Into<SocketAddr>>> Runner<'d, M> {
@@ -50,103 +83,83 @@ impl<'d, M: Machine<Address: Into<SocketAddr>>> Runner<'d, M> {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
-        self.handle.shared().runner.register(cx.waker());
-        if self.answers.is_stuck(cx) {
-            self.handle.shared().losses.unsent += 1;
-        }
+        let Shared { node, losses, runner, listener, calls } = &mut *self.handle.shared();
+        runner.register(cx.waker());
+        losses.unsent += u32::from(self.answers.is_stuck(cx));
         // One, so that what answers it leaves before the next is answered.
-        let more = self.receive(cx);
-        let due = self.handle.shared().node.poll_timeout().is_some_and(|(at, _)| at <= now());
-        if due {
-            self.handle.shared().node.handle_timeout(now());
+        let received = self.receive(node, losses, cx);
+        if node.poll_timeout().is_some_and(|(at, _)| at <= now()) {
+            node.handle_timeout(now());
         }
-        self.ask(cx);
-        self.handle.shared().tell();
-        if more {
+        if let Some(unreachable) = self.ask(node, cx) {
+            losses.failed += 1;
+            node.handle_unreachable(now(), unreachable);
+        }
+        for call in calls.iter_mut().filter(|call| node.progress(call.query).is_none()) {
+            call.waker.wake();
+        }
+        listener.wake();
+        if received.is_ready() {
             cx.waker().wake_by_ref();
-        } else if let Some(at) = self.deadline() {
+        } else if let Some(at) = self.deadline(node) {
             // That it was polled is what wakes us; the timer itself needn't live.
             let _ = Pin::new(&mut Timer::at(at)).poll(cx);
         }
         Poll::Pending
     }
 
-    /// Takes a datagram in, and answers it if the answer finds room. Says whether there was one.
-    fn receive(&mut self, cx: &mut Context<'_>) -> bool {
-        let Self { handle, answers, buffer, .. } = self;
-        let answer = pin!(answers.socket.recv_from_with(|datagram, from| {
-            let peer = address::<M::Address>(from.endpoint)?;
-            let answer = handle.shared().node.handle_datagram(now(), peer, datagram, *buffer)?;
+    /// Takes a datagram in, and answers it if the answer finds room.
+    fn receive(&mut self, node: &mut M, losses: &mut Losses, cx: &mut Context<'_>) -> Poll<()> {
+        let answer = pin!(self.answers.socket.recv_from_with(|datagram, from| {
+            // By the way it travels: `None` if it is of a family that the node lacks.
+            let peer = SocketAddr::from(from.endpoint).canonical().encode();
+            let peer = M::Address::decode(peer.family, peer.as_bytes())?;
+            let answer = node.handle_datagram(now(), peer, datagram, self.buffer)?;
             // Back the way it came, but never from an address of many: a node of several addresses answers from the one asked.
-            let local_address = from.local_address.filter(|address| matches!(IpAddr::from(*address), IpAddr::V6(ip) if !ip.is_multicast()));
-            match answer.to == peer {
-                true => Some((answer.len, UdpMetadata { local_address, ..from })),
-                false => Some((answer.len, endpoint(answer.to.into())?.into())),
-            }
+            let is_own = |ip| answer.to == peer && matches!(ip, IpAddr::V6(ip) if !ip.is_multicast());
+            let local_address = from.local_address.filter(|address| is_own((*address).into()));
+            Some((answer.len, UdpMetadata { endpoint: endpoint(answer.to.into())?, local_address, ..from }))
         }))
         .poll(cx);
-        let Poll::Ready(answer) = answer else {
-            return false;
-        };
-        match answer.map(|(len, to)| answers.send(buffer.get(..len).unwrap_or(&[]), to, cx)) {
+        match ready!(answer).map(|(len, to)| self.answers.send(self.buffer, len, to, cx)) {
             None | Some(Poll::Ready(Ok(()))) => {}
-            Some(Poll::Ready(Err(_))) => handle.shared().losses.failed += 1,
-            Some(Poll::Pending) => handle.shared().losses.unsent += 1,
+            Some(Poll::Ready(Err(_))) => losses.failed += 1,
+            Some(Poll::Pending) => losses.unsent += 1,
         }
-        true
+        Poll::Ready(())
     }
 
-    /// Sends a question if the one before has left: none waits for another's neighbour once its clock runs.
-    fn ask(&mut self, cx: &mut Context<'_>) {
-        if let Some(to) = self.asked.take_if(|_| self.questions.is_stuck(cx)) {
-            self.shunned = Some((to, Instant::now() + SHUNNED));
-            self.fail(to);
+    /// Sends a question if the one before has left: none waits for another's neighbour once its clock runs. Says who is unreachable.
+    fn ask(&mut self, node: &mut M, cx: &mut Context<'_>) -> Option<M::Address> {
+        if self.questions.is_stuck(cx) {
+            self.shunned = (self.asked, Instant::now() + SHUNNED);
+            return Some(self.asked);
         }
-        if self.questions.busy.is_some() {
-            return;
+        if self.questions.limit.is_some() {
+            return None;
         }
-        let Some(question) = self.handle.shared().node.poll_transmit(now(), self.buffer) else {
-            return;
-        };
-        let shunned = self.shunned.is_some_and(|(to, until)| to == question.to && Instant::now() < until);
-        let datagram = self.buffer.get(..question.len).unwrap_or(&[]);
-        match endpoint(question.to.into()).filter(|_| !shunned).map(|to| self.questions.send(datagram, to.into(), cx)) {
-            Some(Poll::Ready(Ok(()))) => self.asked = Some(question.to),
-            _ => self.fail(question.to),
-        }
-    }
-
-    fn fail(&self, to: M::Address) {
-        let mut shared = self.handle.shared();
-        shared.losses.failed += 1;
-        shared.node.handle_unreachable(now(), to);
+        let question = node.poll_transmit(now(), self.buffer)?;
+        self.asked = question.to;
+        let shunned = self.shunned.0 == question.to && Instant::now() < self.shunned.1;
+        let mut send = |to: IpEndpoint| self.questions.send(self.buffer, question.len, to.into(), cx);
+        let sent = endpoint(question.to.into()).is_some_and(|to| !shunned && send(to) == Poll::Ready(Ok(())));
+        (!sent).then_some(question.to)
     }
 
     /// When to look again if nothing comes in.
-    fn deadline(&self) -> Option<Instant> {
-        let due = match self.handle.shared().node.poll_timeout() {
-            // The socket says when it is free, or is stuck.
-            Some((_, Wake::Transmit)) if self.questions.busy.is_some() => None,
-            // Rounded up: early by less than a tick, the node would have nothing to do yet, and again and again.
-            Some((at, _)) => Duration::try_from_micros(at.as_micros()).map(|since| Instant::from_ticks(since.as_ticks())),
-            None => None,
-        };
-        let stuck = [self.answers.busy, self.questions.busy].into_iter().flatten().map(|since| since + PATIENCE);
-        stuck.chain(due).min()
-    }
-}
-
-impl<'d, M: Machine> Runner<'d, M> {
-    pub(crate) fn new(handle: Handle<'d, M>, sockets: [UdpSocket<'d>; 2], buffer: &'d mut [u8; MAX_DATAGRAM]) -> Self {
-        let [answers, questions] = sockets.map(|socket| Outlet { socket, busy: None });
-        Self { handle, answers, questions, buffer, asked: None, shunned: None }
+    fn deadline(&self, node: &M) -> Option<Instant> {
+        // The questions' socket says when it is free, or is stuck.
+        let due = node.poll_timeout().filter(|(_, wake)| *wake != Wake::Transmit || self.questions.limit.is_none());
+        // Rounded up: early by less than a tick, the node would have nothing to do yet, and again and again.
+        let due = due.and_then(|(at, _)| Duration::try_from_micros(at.as_micros())).map(|since| Instant::from_ticks(since.as_ticks()));
+        [self.answers.limit, self.questions.limit, due].into_iter().flatten().min()
     }
 }
 
 impl Outlet<'_> {
-    fn send(&mut self, datagram: &[u8], to: UdpMetadata, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let sent = ready!(self.socket.poll_send_to(datagram, to, cx));
-        self.busy.get_or_insert_with(Instant::now);
+    fn send(&mut self, buffer: &[u8], len: usize, to: UdpMetadata, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let sent = ready!(self.socket.poll_send_to(buffer.get(..len).unwrap_or(&[]), to, cx));
+        self.limit.get_or_insert_with(|| Instant::now() + PATIENCE);
         // So that we are woken when it has left.
         let _ = pin!(self.socket.flush()).poll(cx);
         Poll::Ready(sent)
@@ -155,14 +168,9 @@ impl Outlet<'_> {
     /// Whether the queue stood for too long, for a neighbour that isn't there. Then it is emptied: smoltcp has no other way than to
     /// close the socket, which forgets what was received too.
     fn is_stuck(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(since) = self.busy else {
-            return false;
-        };
-        let stuck = pin!(self.socket.flush()).poll(cx).is_pending();
-        if stuck && Instant::now() < since + PATIENCE {
-            return false;
-        }
-        self.busy = None;
+        let stands = pin!(self.socket.flush()).poll(cx).is_pending();
+        let stuck = stands && self.limit.is_some_and(|limit| limit <= Instant::now());
+        self.limit = self.limit.filter(|_| stands && !stuck);
         if stuck {
             let port = self.socket.endpoint().port;
             self.socket.close();
@@ -171,12 +179,6 @@ impl Outlet<'_> {
         }
         stuck
     }
-}
-
-/// The stack's address as a node's, by the way it travels; `None` if it is of a family that the node lacks.
-fn address<A: Address>(endpoint: IpEndpoint) -> Option<A> {
-    let encoded = SocketAddr::from(endpoint).canonical().encode();
-    A::decode(encoded.family, encoded.as_bytes())
 }
 
 /// The node's address as the stack's; `None` if it is of a family that the stack lacks.

@@ -310,10 +310,12 @@ impl<
             Target::Nodes(_) => None,
         };
         let record = held.map(|held| (held.record(now), held.notes.expires.micros_since(now).secs()));
-        let mut named = const { [Contact::EMPTY; MAX_NAMED] };
-        let count = self.table.closest(target.id(), &mut named);
-        let named = named.get(..count)?.iter().filter(|contact| contact.id != hop.contact.id && !silent.contains(&contact.id));
-        let contacts: Vec<_, MAX_NAMED> = named.take(usize::from(self.config.table.k)).copied().collect();
+        let mut contacts = Vec::<Contact<R::Address>, MAX_NAMED>::new();
+        contacts.resize(MAX_NAMED, Contact::EMPTY).ok()?;
+        let count = self.table.closest(target.id(), &mut contacts);
+        contacts.truncate(count);
+        contacts.retain(|contact| contact.id != hop.contact.id && !silent.contains(&contact.id));
+        contacts.truncate(usize::from(self.config.table.k));
         self.encode_relayed(now, hop, 0, record, &contacts, buf)
     }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use board::host::line;
 use board::identity::{Arguments, MAX_LISTED, Number};
 use heapless::{String, Vec};
-use kadlet::{Event, Instant, Key, Machine, Options, Outcome, Query, Record};
+use kadlet::{Event, Instant, Key, Machine, Mode, Options, Outcome, Query, Record};
 
 /// What is under way.
 #[derive(Clone, Copy)]
@@ -19,6 +19,7 @@ enum Turn<'a> {
 pub(crate) struct Sensor<'a> {
     number: Number,
     arguments: &'a Arguments<'a>,
+    options: Options,
     /// The name that it publishes under.
     name: String<16>,
     running: Option<(Query, Turn<'a>)>,
@@ -34,7 +35,9 @@ impl<'a> Sensor<'a> {
     pub(crate) fn new(number: Number, arguments: &'a Arguments<'a>) -> Self {
         let mut name = String::new();
         let _ = write!(name, "board-{}", number.0);
-        Self { number, arguments, name, running: None, left: Vec::new(), next: 0, joined: false, samples: 0 }
+        let mode = if arguments.recursive { Mode::Recursive } else { Mode::Iterative };
+        let options = Options { lifetime: Duration::from_secs(3_600), mode, ..Options::DEFAULT };
+        Self { number, arguments, options, name, running: None, left: Vec::new(), next: 0, joined: false, samples: 0 }
     }
 
     /// Begins what is to be done now, one thing after another, and tells when there is more.
@@ -64,12 +67,11 @@ impl<'a> Sensor<'a> {
                 let mut value = String::<64>::new();
                 self.samples += 1;
                 let _ = write!(value, "{} boot {} sample {}", self.name, self.arguments.boot, self.samples);
-                let options = Options { lifetime: Duration::from_secs(3_600), ..Options::DEFAULT };
                 let record = Record::plain(self.name.as_bytes(), value.as_bytes());
-                node.put(time, &record, &options).map_err(|error| line!("not published: {}", error))
+                node.put(time, &record, &self.options).map_err(|error| line!("not published: {}", error))
             }
             Turn::Get(name) => {
-                node.get(time, Key::plain(name.as_bytes()), &Options::DEFAULT).map_err(|error| line!("missed {}: {}", name, error))
+                node.get(time, Key::plain(name.as_bytes()), &self.options).map_err(|error| line!("missed {}: {}", name, error))
             }
         };
         self.running = query.ok().map(|query| (query, turn));
@@ -92,7 +94,8 @@ impl<'a> Sensor<'a> {
                     line!("published {} sample {} at {} of {}", self.name, self.samples, holders.len(), wanted);
                 }
                 (Turn::Get(name), Outcome::Value { record, holders, .. }) => {
-                    line!("got {} = {} from {}", name, core::str::from_utf8(record.value).unwrap_or("(bytes)"), holders.len());
+                    let value = core::str::from_utf8(record.value).unwrap_or("(bytes)");
+                    line!("got {} = {} from {}{}", name, value, holders.len(), if done.report.relayed { ", relayed" } else { "" });
                 }
                 (Turn::Get(name), Outcome::NotFound { .. }) => line!("missed {}: nobody has it", name),
                 (_, Outcome::Failed(failure)) => line!("failed: {}", failure),

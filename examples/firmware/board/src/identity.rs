@@ -35,7 +35,7 @@ impl Number {
     }
 }
 
-/// What the board is told when it starts, as `boot=2 bootstrap=10.77.0.1:4000 get=hello,board-12 every=5 quiet=60`.
+/// What the board is told when it starts, as `boot=2 bootstrap=10.77.0.1:4000 get=hello,board-12 every=5 quiet=60 lookup=recursive`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arguments<'a> {
     /// How often it has been started before; the emulator keeps no count of its own.
@@ -48,6 +48,8 @@ pub struct Arguments<'a> {
     pub every: u32,
     /// After so many seconds the sensor rests, and the board only serves; 0: never.
     pub quiet: u32,
+    /// Whether it finds nodes by having each pass the question on (`lookup=recursive`), not by asking one after another.
+    pub recursive: bool,
 }
 
 /// At most [`MAX_LISTED`] things that were separated by commas.
@@ -74,6 +76,7 @@ impl<'a> Arguments<'a> {
             get: collect(list("get")),
             every: number("every").unwrap_or(10),
             quiet: number("quiet").unwrap_or(0),
+            recursive: value("lookup").is_some_and(|(_, how)| how == "recursive"),
         }
     }
 }
@@ -128,17 +131,18 @@ mod tests {
 
     #[test]
     fn arguments_come_in_any_order_after_a_name() {
-        let read = Arguments::parse("fw every=5 quiet=60 get=hello,board-12 bootstrap=10.77.0.1:4000,10.77.0.2:4001 boot=3");
-        assert_eq!((read.boot, read.every, read.quiet), (3, 5, 60));
+        let read =
+            Arguments::parse("fw every=5 quiet=60 lookup=recursive get=hello,board-12 bootstrap=10.77.0.1:4000,10.77.0.2:4001 boot=3");
+        assert_eq!((read.boot, read.every, read.quiet, read.recursive), (3, 5, 60, true));
         assert!(read.get.iter().eq(["hello", "board-12"]));
         assert!(read.bootstrap.iter().eq(["10.77.0.1:4000", "10.77.0.2:4001"].map(|address| address.parse().unwrap())));
     }
 
     #[test]
     fn what_is_missing_or_not_understood_is_left_out() {
-        for line in ["", "boot=3", "fw", "fw boot= boot=x bootstrap=here,10.0.0.1 get=, every=-1 more"] {
+        for line in ["", "boot=3", "fw", "fw boot= boot=x bootstrap=here,10.0.0.1 get=, every=-1 lookup=fast more"] {
             let read = Arguments::parse(line);
-            assert_eq!((read.boot, read.every), (0, 10), "{line}");
+            assert_eq!((read.boot, read.every, read.recursive), (0, 10, false), "{line}");
             assert_eq!((read.get.iter().count(), read.bootstrap.iter().count()), (0, 0), "{line}");
         }
     }

@@ -25,7 +25,8 @@ use static_cell::{ConstStaticCell, StaticCell};
 
 use ethernet::{Ethernet, RECEIVED};
 
-type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+/// The usual bounds, but for the last: it passes on two questions at once, its own among them.
+type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, 2>;
 
 static NODE: ConstStaticCell<Resources<Mote>> = ConstStaticCell::new(Resources::new(Mote::empty()));
 static LINE: ConstStaticCell<[u8; host::MAX_LINE]> = ConstStaticCell::new([0; host::MAX_LINE]);

@@ -7,7 +7,7 @@ use board::identity::{Arguments, MAX_LISTED, Number};
 use board::stack;
 use embassy_time::{Duration, Instant, Ticker, Timer};
 use heapless::{String, Vec};
-use kadlet::{Key, Options, Record};
+use kadlet::{Key, Mode, Options, Record};
 
 use crate::{Dht, Network, time};
 
@@ -32,7 +32,8 @@ pub(crate) async fn run(number: Number, arguments: &'static Arguments<'static>, 
 
     let mut name = String::<16>::new();
     let _ = write!(name, "board-{}", number.0);
-    let options = Options { lifetime: core::time::Duration::from_secs(3_600), ..Options::DEFAULT };
+    let mode = if arguments.recursive { Mode::Recursive } else { Mode::Iterative };
+    let options = Options { lifetime: core::time::Duration::from_secs(3_600), mode, ..Options::DEFAULT };
     let mut ticker = Ticker::every(pause);
     let mut samples = 0;
     while arguments.quiet == 0 || Instant::now().as_secs() < u64::from(arguments.quiet) {
@@ -45,10 +46,10 @@ pub(crate) async fn run(number: Number, arguments: &'static Arguments<'static>, 
         }
         for name in arguments.get.iter() {
             let mut value = [0; VALUE];
-            match dht.get(Key::plain(name.as_bytes()), &Options::DEFAULT, &mut value).await {
+            match dht.get(Key::plain(name.as_bytes()), &options, &mut value).await {
                 Ok(got) => {
                     let value = core::str::from_utf8(&value[..got.len]).unwrap_or("(bytes)");
-                    line!("got {} = {} from {}", name, value, got.holders);
+                    line!("got {} = {} from {}{}", name, value, got.holders, if got.report.relayed { ", relayed" } else { "" });
                 }
                 Err(error) => line!("missed {}: {}", name, error),
             }
