@@ -254,8 +254,7 @@ fn write_record(record: &Record<'_>, to: &mut Writer<'_>) {
     to.bytes(record.value);
 }
 
-/// How long a message is so far, as much of it as fits into a buffer, and the first reason why it can't be. What is called from
-/// everywhere isn't inlined: flash.
+/// How long a message is so far, as much of it as fits into a buffer, and the first reason why it can't be.
 struct Writer<'b> {
     buf: &'b mut [u8],
     len: usize,
@@ -268,7 +267,6 @@ impl Writer<'_> {
         self.error.get_or_insert(error);
     }
 
-    #[inline(never)]
     fn byte(&mut self, byte: u8) {
         if let Some(to) = self.buf.get_mut(self.len) {
             *to = byte;
@@ -284,7 +282,6 @@ impl Writer<'_> {
         }
     }
 
-    #[inline(never)]
     fn bytes(&mut self, bytes: &[u8]) {
         let end = self.len.checked_add(bytes.len());
         if let Some(to) = end.and_then(|end| self.buf.get_mut(self.len..end)) {

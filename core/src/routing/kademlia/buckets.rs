@@ -19,7 +19,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         self.contacts.binary_search_by(|entry| compare(&self.own, &entry.contact.id, id))
     }
 
-    /// The length of the prefix that it shares with the own identifier, which is nearly always settled by the first 32 bits.
+    /// The length of the prefix that it shares with the own identifier, which is nearly always settled by the first 64 bits.
     pub(super) fn depth(&self, id: &Id) -> usize {
         let depth = match leading(&self.own) ^ leading(id) {
             0 => self.own.common_prefix_len(id),
@@ -73,7 +73,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         {
             // A bucket is small enough to be sorted by insertion, and no more of it than there is room for.
             let room = out.len() - count;
-            let mut sorted = Vec::<(u32, &Entry<A>), { Limits::MAX_K }>::new();
+            let mut sorted = Vec::<(u64, &Entry<A>), { Limits::MAX_K }>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
                 let mut next = (leading(target) ^ leading(&entry.contact.id), entry);
                 for other in &mut sorted {
@@ -96,19 +96,26 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// The buckets, nearest to `target` first: of those nearer than the own identifier the shallowest, for the higher the bit in which
     /// they differ the more they gain by it; of the others, by the same reasoning, the deepest.
-    fn buckets_around<'a>(&'a self, target: &'a Id) -> impl Iterator<Item = &'a [Entry<A>]> {
-        // Down to `rest` those nearer than the own identifier are still to come; then all the others, from the first on.
-        let (mut nearer, mut rest) = (true, self.down_to(self.depth(target)));
+    fn buckets_around(&self, target: &Id) -> impl Iterator<Item = &[Entry<A>]> {
+        let differs = Id::from_bytes(*self.own.xor(target).as_bytes());
+        // Of those nearer, what is before `rest` is still to come; then, of all the others, what is from there on.
+        let (mut nearer, mut rest) = (true, self.contacts.len());
         core::iter::from_fn(move || {
             loop {
                 nearer = nearer && rest > 0;
-                let entry = self.contacts.get(rest - usize::from(nearer))?;
-                let edge = self.down_to(self.depth(&entry.contact.id) + usize::from(nearer));
-                let bucket = rest.min(edge)..rest.max(edge);
-                rest = edge;
-                if self.is_nearer(entry, target) == nearer {
+                let depth = self.depth(&self.contacts.get(rest - usize::from(nearer))?.contact.id);
+                if differs.bit(depth as u32) == nearer {
+                    let edge = self.down_to(depth + usize::from(nearer));
+                    let bucket = rest.min(edge)..rest.max(edge);
+                    rest = edge;
                     return self.contacts.get(bucket);
                 }
+                // Straight to the next depth of this kind: there may be many of the other, and somebody may have chosen them.
+                rest = if nearer {
+                    (depth as u32..Id::BITS).find(|depth| differs.bit(*depth)).map_or(0, |depth| self.down_to(depth as usize))
+                } else {
+                    self.down_to((0..=depth as u32).rev().find(|depth| !differs.bit(*depth))? as usize + 1)
+                };
             }
         })
     }
@@ -120,13 +127,13 @@ fn compare(target: &Id, a: &Id, b: &Id) -> Ordering {
     (leading(a) ^ from).cmp(&(leading(b) ^ from)).then_with(|| compare_rest(target, a, b))
 }
 
-/// For identifiers that begin alike, as only the same, very near or forged ones do.
+/// For identifiers that begin alike, as only the same or forged ones do.
 #[cold]
 #[inline(never)]
 fn compare_rest(target: &Id, a: &Id, b: &Id) -> Ordering {
     a.xor(target).cmp(&b.xor(target))
 }
 
-fn leading(id: &Id) -> u32 {
-    id.as_bytes().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
+fn leading(id: &Id) -> u64 {
+    id.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
