@@ -61,7 +61,7 @@
 //! # One datagram
 //!
 //! [`Machine::handle_datagram`] decodes it and drops what is not of this network. A request is answered into the caller's buffer
-//! at once and leaves nothing behind but the record it stores. An answer must fit a question in flight ([`rpc`]); its sender is then
+//! at once and leaves nothing behind but the record it stores or the question it has passed on. An answer must fit a question in flight ([`rpc`]); its sender is then
 //! verified in the table ([`routing`]), whom it names goes to the [`lookup`] that asked, and the lookup's next questions wait for
 //! [`Machine::poll_transmit`].
 //!

@@ -69,6 +69,11 @@ impl Instant {
         Micros(self.0.saturating_sub(earlier.0))
     }
 
+    /// Whether a deadline has come: one that never comes has not, whatever the time.
+    pub(crate) fn is_due(self, now: Self) -> bool {
+        self <= now && self != Self::NEVER
+    }
+
     /// Whole seconds since the origin in 32 bits, saturating after 136 years: the form in which tables keep time stamps.
     #[must_use]
     pub(crate) const fn stamp(self) -> u32 {

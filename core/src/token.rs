@@ -11,8 +11,8 @@ use siphasher::sip::SipHasher24;
 use crate::wire::Token;
 use crate::{Address, Id, Instant, MAX_ADDRESS};
 
-/// How long one epoch lasts, in seconds.
-const EPOCH: u32 = 5 * 60;
+/// How long one epoch lasts, in microseconds.
+const EPOCH: u64 = 5 * 60 * 1_000_000;
 /// Keeps tokens apart from whatever else may be hashed with the same secret.
 const DOMAIN: u8 = 1;
 /// Where the address begins, after domain, epoch, identifier and family. Only it varies in length, so no two claims are the same bytes.
@@ -86,7 +86,7 @@ impl fmt::Debug for Tokens {
 }
 
 fn epoch(now: Instant) -> u64 {
-    u64::from(now.stamp() / EPOCH)
+    now.as_micros() / EPOCH
 }
 
 /// What a token is the MAC of: domain, epoch, identifier, family and address.

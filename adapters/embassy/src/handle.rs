@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use embassy_sync::waitqueue::WakerRegistration;
-use kadlet::{Contact, Done, Event, Id, Instant, Key, Machine, Options, Outcome, Query, Record, Stats};
+use kadlet::{Contact, Done, Id, Instant, Key, Machine, Options, Outcome, Query, Record, Stats};
 
 use crate::resources::{Call, Shared, now};
 use crate::{Error, Got, Losses, News, Stored};
@@ -112,6 +112,7 @@ impl<'d, M: Machine> Handle<'d, M> {
 
     /// Returns what `f` makes of the node and its time: for the table and the store, to save them, and for all else that a node can be
     /// told, as [`unpublish`](Machine::unpublish). Its `poll_*` functions are the runner's: who calls them takes away what it waits for.
+    /// An operation that is begun here goes its way, and how it ended nobody is told.
     pub fn with<T>(&self, f: impl FnOnce(&mut M, Instant) -> T) -> T {
         let mut shared = self.shared();
         shared.runner.wake();
@@ -136,19 +137,12 @@ impl<'d, M: Machine> Handle<'d, M> {
         self.shared().losses
     }
 
-    /// Waits for what happens to the node without a call. One task at a time may wait, and looks whenever the runner has done
-    /// something; of news that nobody waits for, a few are kept.
+    /// Waits for what happens to the node without a call. One task at a time may wait; of news that nobody waits for, two are kept.
     pub async fn news(&self) -> News<M::Address> {
         poll_fn(|cx| {
-            let Shared { node, listener, calls, .. } = &mut *self.shared();
+            let Shared { listener, news, .. } = &mut *self.shared();
             listener.register(cx.waker());
-            // Of an operation that ended, `poll_event` would take the result away from its call.
-            let all_run = calls.iter().all(|call| node.progress(call.query).is_some());
-            match all_run.then(|| node.poll_event()).flatten() {
-                Some(Event::OwnIdSeen { address }) => Poll::Ready(News::OwnIdSeen { address }),
-                Some(Event::Superseded { key }) => Poll::Ready(News::Superseded { key }),
-                Some(Event::Done(_) | Event::PassedOn { .. }) | None => Poll::Pending,
-            }
+            news.pop().map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }

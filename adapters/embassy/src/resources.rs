@@ -8,7 +8,7 @@ use heapless::{Vec, VecView};
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{Machine, Query};
 
-use crate::Losses;
+use crate::{Losses, News};
 
 /// Datagrams that each of a socket's buffers holds, whatever their size.
 pub(crate) const DATAGRAMS: usize = 8;
@@ -30,11 +30,13 @@ pub struct Resources<M: Machine, const CALLS: usize = 4, const BUFFER: usize = 2
 
 /// The node, and who waits for what.
 #[derive(Debug)]
-pub(crate) struct Shared<M, C: ?Sized = VecView<Call>> {
+pub(crate) struct Shared<M: Machine, C: ?Sized = VecView<Call>> {
     pub(crate) node: M,
     pub(crate) losses: Losses,
     pub(crate) runner: WakerRegistration,
     pub(crate) listener: WakerRegistration,
+    /// What nobody has waited for yet.
+    pub(crate) news: Vec<News<M::Address>, 2>,
     pub(crate) calls: C,
 }
 
@@ -56,6 +58,7 @@ impl<M: Machine, const CALLS: usize, const BUFFER: usize> Resources<M, CALLS, BU
                 losses: Losses { unsent: 0, failed: 0 },
                 runner: WakerRegistration::new(),
                 listener: WakerRegistration::new(),
+                news: Vec::new(),
                 calls: Vec::new(),
             }),
             metadata: Vec::new(),

@@ -11,10 +11,10 @@ use embassy_net::udp::{PacketMetadata, SendError, UdpMetadata, UdpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Instant, Timer};
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Address, Machine, Wake};
+use kadlet::{Address, Event, Machine, Wake};
 
 use crate::resources::{DATAGRAMS, Resources, Shared, now};
-use crate::{Handle, Losses};
+use crate::{Handle, Losses, News};
 
 /// A transmit queue that was not seen empty for so long is emptied: 2.9 s.
 ///
@@ -83,7 +83,7 @@ impl<'d, M: Machine<Address: Into<SocketAddr>>> Runner<'d, M> {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
-        let Shared { node, losses, runner, listener, calls } = &mut *self.handle.shared();
+        let Shared { node, losses, runner, listener, news, calls } = &mut *self.handle.shared();
         runner.register(cx.waker());
         losses.unsent += u32::from(self.answers.is_stuck(cx));
         // One, so that what answers it leaves before the next is answered.
@@ -98,7 +98,17 @@ impl<'d, M: Machine<Address: Into<SocketAddr>>> Runner<'d, M> {
         for call in calls.iter_mut().filter(|call| node.progress(call.query).is_none()) {
             call.waker.wake();
         }
-        listener.wake();
+        // Of an operation that ended, this would take the result away from its call.
+        while calls.iter().all(|call| node.progress(call.query).is_some())
+            && let Some(event) = node.poll_event()
+        {
+            let _ = match event {
+                Event::OwnIdSeen { address } => news.push(News::OwnIdSeen { address }),
+                Event::Superseded { key } => news.push(News::Superseded { key }),
+                Event::Done(_) | Event::PassedOn { .. } => continue,
+            };
+            listener.wake();
+        }
         if received.is_ready() {
             cx.waker().wake_by_ref();
         } else if let Some(at) = self.deadline(node) {

@@ -182,7 +182,7 @@ impl Driver {
         let Some((meta, len)) = self.waiting.take() else {
             return;
         };
-        match self.answers.send(now, sockets, &self.buf[..len], meta) {
+        match self.answers.send(now, sockets, self.buf.get(..len).unwrap_or(&[]), meta) {
             Ok(()) => {}
             Err(SendError::BufferFull) if !self.answers.is_empty() => self.waiting = Some((meta, len)),
             Err(_) => self.losses.fail(),

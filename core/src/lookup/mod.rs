@@ -386,7 +386,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         self.entries.iter().filter(|entry| entry.contact.address.group() == Some(group)).count()
     }
 
-    /// The closest but so many of those that have not failed, with its place.
+    /// Of those that have not failed the one after `nth` others, with its place.
     fn live(&self, nth: usize) -> Option<(usize, &Entry<A>)> {
         self.entries.iter().enumerate().filter(|(_, entry)| entry.is_live()).nth(nth)
     }

@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 use super::operation::{Ending, Task};
 use super::question::Owner;
 use super::relays::Said;
-use super::stats::count;
+use super::stats::count_up;
 use super::{Node, Transmit};
 use crate::record::{Kind, Record, Version};
 use crate::routing::{Heard, Routing};
@@ -49,7 +49,7 @@ impl<
         let (owner, rtt) = match accepted {
             Accepted::Answer { owner, rtt } => (owner, rtt),
             Accepted::WrongId { owner, expected } => {
-                count(&mut self.stats.spoofed);
+                count_up(&mut self.stats.spoofed);
                 if self.knows_at(&expected, from) {
                     self.table.evict(now, &expected);
                 }
@@ -59,15 +59,15 @@ impl<
                 return None;
             }
             Accepted::WrongAddress => {
-                count(&mut self.stats.spoofed);
+                count_up(&mut self.stats.spoofed);
                 return None;
             }
             Accepted::Unknown => {
-                count(&mut self.stats.unsolicited);
+                count_up(&mut self.stats.unsolicited);
                 return None;
             }
         };
-        count(&mut self.stats.answers);
+        count_up(&mut self.stats.answers);
         if header.sender == self.table.own() {
             self.meet_own_id(from);
             if let Some(owner) = owner {
@@ -107,11 +107,11 @@ impl<
                 let slot = owner.slot().map(usize::from);
                 if let Some((operation, id)) = slot.and_then(|slot| self.operations.get_mut(slot)).zip(expect) {
                     operation.lookup.slow(&id);
-                    operation.fetched(&id);
+                    operation.stop_fetching(&id);
                 }
             }
             Due::Failed { owner, expect, to, acknowledged } => {
-                count(&mut self.stats.timeouts);
+                count_up(&mut self.stats.timeouts);
                 if let Some(id) = expect.filter(|id| !acknowledged && self.knows_at(id, to)) {
                     match owner {
                         // It was asked but twice.
@@ -159,7 +159,7 @@ impl<
         } else {
             operation.lookup.failed(id);
         }
-        operation.fetched(id);
+        operation.stop_fetching(id);
     }
 
     fn search_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
@@ -169,7 +169,7 @@ impl<
             return;
         };
         let asked_with_token = operation.lookup.token(&from.id).is_some();
-        operation.fetched(&from.id);
+        operation.stop_fetching(&from.id);
         match *answer {
             Answer::Error { code: ErrorCode::Token, .. } if !asked_with_token => {
                 operation.lookup.set_token(&from.id, token);
@@ -217,7 +217,7 @@ impl<
             }
         }
         if let Some(operation) = self.operation(slot) {
-            operation.fetched(&from.id);
+            operation.stop_fetching(&from.id);
             operation.lookup.unasked(&from.id);
         }
     }
@@ -339,7 +339,7 @@ impl<
         }
         let acceptable = named.address.scope() >= by.scope() && self.may_be_known(named);
         if !acceptable {
-            count(&mut self.stats.bad_contacts);
+            count_up(&mut self.stats.bad_contacts);
         }
         acceptable
     }

@@ -11,6 +11,7 @@ use crate::wire::ErrorCode;
 use crate::{Address, Geometry, Id, Instant};
 
 #[derive(Debug)]
+// As the node's: the lookup, which is large, comes last.
 #[repr(C)]
 pub(super) struct Operation<G, A, const N: usize> {
     pub(super) phase: Phase,
@@ -87,7 +88,7 @@ pub(super) enum Recursion {
     Wanted,
     /// The question is on its way.
     Asking,
-    /// It was answered with nodes to be asked, or ends at the own node.
+    /// It was answered with nodes to be asked.
     Over,
     /// What was looked for came back.
     Relayed,
@@ -260,8 +261,8 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.is_running() || self.is_writing_back()
     }
 
-    /// Whether what it does now is upkeep.
-    pub(super) fn is_upkeep(&self) -> bool {
+    /// Whether a user waits for none of what it does now, so that others come first.
+    pub(super) fn comes_second(&self) -> bool {
         self.task.is_upkeep() || !self.is_running()
     }
 
@@ -292,8 +293,8 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.best.map(|(version, then)| self.key.kind.as_of(now, version, then))
     }
 
-    /// Whether the newest version comes or not, it is not waited for from this node any more.
-    pub(super) fn fetched(&mut self, from: &Id) {
+    /// Whether the newest version came from this node or won't, it is not waited for any more.
+    pub(super) fn stop_fetching(&mut self, from: &Id) {
         if self.fetching.as_ref() == Some(from) {
             self.fetching = None;
         }

@@ -1,7 +1,7 @@
 //! Questions of ours: who asked them, and what they say when they are polled.
 
 use super::operation::Task;
-use super::stats::count;
+use super::stats::count_up;
 use super::{Node, Transmit};
 use crate::record::Record;
 use crate::routing::Routing;
@@ -63,7 +63,7 @@ impl<
     /// Encodes the next question into `buf`.
     pub(super) fn transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         if self.requests.has_ready() && buf.len() < wire::MIN_DATAGRAM {
-            count(&mut self.stats.small_buffers);
+            count_up(&mut self.stats.small_buffers);
             return None;
         }
         while let Some(ready) = self.requests.ready() {
@@ -85,7 +85,7 @@ impl<
                 self.relays.passed_on(relay);
             }
             if ready.repeat {
-                count(&mut self.stats.repeats);
+                count_up(&mut self.stats.repeats);
             }
             return Some(self.count_sent(ready.to, len));
         }

@@ -26,7 +26,7 @@ use super::operation::{Recursion, Task};
 use super::question::Owner;
 use super::relays::{Hop, Passing, Previous, Relay, Said, TRIES, Tried};
 use super::serve::Asked;
-use super::stats::count;
+use super::stats::count_up;
 use super::{MAX_NAMED, Node, Transmit};
 use crate::record::Record;
 use crate::routing::Routing;
@@ -97,7 +97,7 @@ impl<
                 *previous = hop;
                 return Ok(true);
             }
-            count(&mut self.stats.busy);
+            count_up(&mut self.stats.busy);
             return Err(ErrorCode::Busy);
         }
         let holds = matches!(passing.target, Target::Value(key) if self.held(asked.now, &key).is_some());
@@ -107,15 +107,15 @@ impl<
         let passing = Passing { hops: passing.hops.min(MOST_HOPS), deadline: passing.deadline.min(asked.now + TIME), ..*passing };
         let room = self.requests.free() > REQUESTS / 2;
         let Some(index) = room.then(|| self.relays.keep(&passing, Previous::Hop(hop))).flatten() else {
-            count(&mut self.stats.busy);
+            count_up(&mut self.stats.busy);
             return Err(ErrorCode::Busy);
         };
         if !self.pass_on(asked.now, index) {
             self.relays.free(index);
-            count(&mut self.stats.busy);
+            count_up(&mut self.stats.busy);
             return Err(ErrorCode::Busy);
         }
-        count(&mut self.stats.passed_on);
+        count_up(&mut self.stats.passed_on);
         Ok(true)
     }
 
@@ -131,21 +131,16 @@ impl<
         // What is left must do for an iterative lookup.
         let deadline = now + TIME.min(Micros(operation.deadline.micros_since(now).0 / 3));
         let passing = Passing { question: Question(self.random.next().to_be_bytes()), target, hops: MOST_HOPS, deadline };
-        let recursion = if RELAYS == 0 {
-            Recursion::FellBack
-        } else if self.next_hop(target.id(), &[], None).is_none() {
-            Recursion::Over
-        } else if let Some(index) = self.relays.keep(&passing, Previous::Own { slot }) {
+        let kept = if RELAYS == 0 { None } else { self.relays.keep(&passing, Previous::Own { slot }) };
+        let asked = kept.is_some_and(|index| {
             let asked = self.pass_on(now, index);
             if !asked {
                 self.relays.free(index);
             }
-            if asked { Recursion::Asking } else { Recursion::FellBack }
-        } else {
-            Recursion::FellBack
-        };
+            asked
+        });
         if let Some(operation) = self.operation(slot) {
-            operation.tally.recursion = recursion;
+            operation.tally.recursion = if asked { Recursion::Asking } else { Recursion::FellBack };
         }
     }
 
@@ -239,7 +234,7 @@ impl<
     pub(super) fn answer_relayed(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         while let Some(index) = self.relays.last() {
             if buf.len() < wire::MIN_DATAGRAM {
-                count(&mut self.stats.small_buffers);
+                count_up(&mut self.stats.small_buffers);
                 return None;
             }
             let relay = self.relays.get(index)?;
@@ -298,7 +293,11 @@ impl<
             return None;
         }
         let mut named = const { [Contact::EMPTY; MAX_NAMED] };
-        let count = self.table.toward(target, &mut named);
+        let mut count = self.table.toward(target, &mut named);
+        if count == 0 && previous.is_none() {
+            // An own question has to leave: this node may be new, or a client, and know nobody nearer though others do.
+            count = self.table.closest(target, &mut named);
+        }
         let fresh = |contact: &&Contact<R::Address>| previous != Some(&contact.id) && !tried.iter().any(|tried| tried.id == contact.id);
         named.get(..count)?.iter().find(fresh).copied()
     }

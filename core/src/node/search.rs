@@ -31,7 +31,7 @@ impl<
             self.requests_freed = false;
             for upkeep in [false, true] {
                 for slot in 0..LOOKUPS as u8 {
-                    if self.operation(slot).is_some_and(|operation| operation.works() && operation.is_upkeep() == upkeep) {
+                    if self.operation(slot).is_some_and(|operation| operation.works() && operation.comes_second() == upkeep) {
                         self.step(now, slot);
                     }
                 }

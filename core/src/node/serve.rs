@@ -1,10 +1,11 @@
-//! Requests of others: each is answered at once or dropped, and nothing is kept but the record it stores.
+//! Requests of others: each is answered at once or dropped. Nothing is kept but the record it stores or the question it has passed on;
+//! and whoever asks may be asked whether it is there.
 
 use core::cmp::Ordering;
 
 use super::question::Owner;
 use super::relays::Passing;
-use super::stats::count;
+use super::stats::count_up;
 use super::{MAX_NAMED, Node, Transmit};
 use crate::record::{Key, Record, Version};
 use crate::routing::{Heard, Routing, State};
@@ -51,7 +52,7 @@ impl<
     /// Answers a request into `buf`.
     pub(super) fn serve(&mut self, asked: &Asked<'_, R::Address>, request: &Request<'_>, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         if !self.config.serve {
-            count(&mut self.stats.not_serving);
+            count_up(&mut self.stats.not_serving);
             return None;
         }
         if asked.header.sender == self.table.own() {
@@ -61,11 +62,11 @@ impl<
         let Asked { now, from, header, .. } = *asked;
         let (proved, token) = self.tokens.renew(now, &from, &header.sender, asked.token);
         if asked.token.is_some() && !proved {
-            count(&mut self.stats.bad_tokens);
+            count_up(&mut self.stats.bad_tokens);
         }
         let within = self.budget.take(now, from.group(), proved);
         if !within {
-            count(&mut self.stats.over_budget);
+            count_up(&mut self.stats.over_budget);
             if proved {
                 return None;
             }
@@ -73,7 +74,7 @@ impl<
         let unproved = if proved { usize::MAX } else { AMPLIFICATION.saturating_mul(asked.len) };
         let room = usize::from(asked.largest).min(self.config.largest_message()).min(buf.len());
         if room < wire::ERROR_LEN {
-            count(&mut self.stats.small_buffers);
+            count_up(&mut self.stats.small_buffers);
             return None;
         }
         let buf = buf.get_mut(..room.min(unproved))?;
@@ -87,7 +88,7 @@ impl<
                 let answer = match self.take_record(asked, proved, &offer) {
                     Ok(lifetime) => Answer::Stored { lifetime },
                     Err((code, detail)) => {
-                        count(&mut self.stats.refused_stores);
+                        count_up(&mut self.stats.refused_stores);
                         Answer::Error { code, detail }
                     }
                 };
@@ -100,7 +101,7 @@ impl<
             }
             (true, Request::Unknown { .. }) => self.reply(asked, token, Answer::Error { code: ErrorCode::Unsupported, detail: 0 }, buf),
         }?;
-        count(&mut self.stats.answered);
+        count_up(&mut self.stats.answered);
         let transmit = self.count_sent(from, len);
         if within && header.features.contains(Features::SERVES) {
             self.introduce(now, Contact::new(header.sender, from), unproved - len);
@@ -251,7 +252,7 @@ impl<
             Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
             Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
         }
-        count(&mut self.stats.stored);
+        count_up(&mut self.stats.stored);
         Ok(expires.micros_since(now).secs())
     }
 

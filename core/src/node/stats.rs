@@ -84,6 +84,6 @@ impl Stats {
 
 /// One more. Out of line, for a microcontroller's sum of 64 bits takes twice the room of this call.
 #[inline(never)]
-pub(super) const fn count(counter: &mut u64) {
+pub(super) const fn count_up(counter: &mut u64) {
     *counter = counter.wrapping_add(1);
 }

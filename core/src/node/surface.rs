@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::operation::{Operation, Phase, Task};
 use super::serve::Asked;
-use super::stats::count;
+use super::stats::count_up;
 use super::{Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, RestoreError, Stats, Transmit, Wake};
 use crate::record::{Key, Record};
 use crate::routing::{Heard, Routing};
@@ -171,7 +171,7 @@ impl<
 
     fn handle_datagram(&mut self, now: Instant, from: R::Address, datagram: &[u8], buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         self.reclaim();
-        count(&mut self.stats.received);
+        count_up(&mut self.stats.received);
         self.stats.received_bytes += datagram.len() as u64;
         let from = from.canonical();
         if !self.started {
@@ -335,19 +335,19 @@ impl<
 {
     const fn unreadable(&mut self, error: DecodeError) {
         match error {
-            DecodeError::Version(_) => count(&mut self.stats.wrong_version),
-            _ => count(&mut self.stats.malformed),
+            DecodeError::Version(_) => count_up(&mut self.stats.wrong_version),
+            _ => count_up(&mut self.stats.malformed),
         }
     }
 
     /// Whether a message is of this network; counts why not.
     fn is_ours(&mut self, header: &Header) -> bool {
         if header.geometry != R::Geometry::TAG {
-            count(&mut self.stats.wrong_geometry);
+            count_up(&mut self.stats.wrong_geometry);
             return false;
         }
         if header.network != self.config.network {
-            count(&mut self.stats.wrong_network);
+            count_up(&mut self.stats.wrong_network);
             return false;
         }
         true

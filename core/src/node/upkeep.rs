@@ -32,11 +32,12 @@ pub(super) struct Bootstraps<A, const N: usize> {
 }
 
 impl<A: Address, const N: usize> Bootstraps<A, N> {
+    /// Zeros, to be cleared before they are used.
     pub(super) const EMPTY: Self = Self { addresses: heapless::Vec::new(), due: Instant::ZERO, pause: Micros::ZERO, next: 0 };
 
     pub(super) fn clear(&mut self) {
         self.addresses.clear();
-        self.due = Instant::NEVER;
+        (self.due, self.next) = (Instant::NEVER, 0);
     }
 
     pub(super) fn remember(&mut self, now: Instant, addresses: &[A]) {
@@ -140,7 +141,7 @@ impl<
 > Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     pub(super) fn expire_records(&mut self, now: Instant) {
-        if self.chores.expiry <= now {
+        if self.chores.expiry.is_due(now) {
             self.chores.expiry = self.store.expire(now);
         }
     }
@@ -175,11 +176,11 @@ impl<
                 return;
             };
             let slot = slot as u8;
-            let begun = if self.bootstraps.due() <= now {
+            let begun = if self.bootstraps.due().is_due(now) {
                 self.visit_bootstraps(now, slot)
-            } else if self.next_table_upkeep() <= now {
+            } else if self.next_table_upkeep().is_due(now) {
                 self.tend_table(now, slot)
-            } else if self.chores.due() <= now {
+            } else if self.chores.due().is_due(now) {
                 self.publish_next(now, slot) || self.tend_next(now, slot)
             } else {
                 return;
@@ -241,7 +242,7 @@ impl<
 
     /// Begins to publish the own record that waits longest, if one's time has come.
     fn publish_next(&mut self, now: Instant, slot: u8) -> bool {
-        if self.chores.publish > now {
+        if !self.chores.publish.is_due(now) {
             return false;
         }
         let republish = Micros::of(self.config.republish);
@@ -253,7 +254,7 @@ impl<
             }
         }
         self.chores.publish = first.0;
-        let Some(held) = self.store.get(first.1).filter(|_| first.0 <= now) else {
+        let Some(held) = self.store.get(first.1).filter(|_| first.0.is_due(now)) else {
             return false;
         };
         let (key, version) = (held.key, held.version(now));
@@ -274,7 +275,7 @@ impl<
     /// Goes on with the pass over the store: begins to look after the next record whose turn it is, if it is ours to do.
     fn tend_next(&mut self, now: Instant, slot: u8) -> bool {
         let mut pass = self.chores.tending;
-        if pass.due > now {
+        if !pass.due.is_due(now) {
             return false;
         }
         let k = usize::from(self.config.table.k);

@@ -136,7 +136,7 @@ impl Clock {
 
     /// Whether the neighbourhood is to be checked now; if so, the next check waits three times as long as this did.
     pub(super) fn takes_check(&mut self, now: Instant, nobody: bool) -> bool {
-        if !reached(self.check, now) {
+        if !self.check.is_due(now) {
             return false;
         }
         if nobody {
@@ -209,7 +209,7 @@ impl Clock {
             self.reassured(now, entry.due);
         }
         entry.answer(now, rtt);
-        entry.due = self.after(now, self.quiet());
+        entry.due = self.after_answer(now);
     }
 
     /// When to ask one again that answers.
@@ -293,10 +293,6 @@ fn part(wait: Micros, parts: u64) -> Micros {
 /// The instant of a stamp.
 pub(super) fn at(second: u32) -> Instant {
     if second == NEVER { Instant::NEVER } else { Instant::from_secs(u64::from(second)) }
-}
-
-pub(super) fn reached(deadline: Instant, now: Instant) -> bool {
-    deadline <= now && deadline != Instant::NEVER
 }
 
 #[cfg(test)]

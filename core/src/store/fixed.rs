@@ -11,8 +11,8 @@ use crate::{Id, Instant};
 /// At most `RECORDS` records in `BYTES` bytes (below 2^32) of values, salts, public keys and signatures, ever; no allocator.
 ///
 /// A record takes as many of the `BYTES` as it has, and 88 bytes in its slot: `FixedStore<32, 8192>` is 11 KB. The bytes of
-/// all records lie side by side, and close up when one leaves. Finding a record compares keys one by one, which suits up to
-/// some hundreds of records.
+/// all records lie side by side, and close up when one leaves. Finding a record compares keys one by one, and choosing
+/// who gives way in a full store compares each with all, which suits up to some hundreds of records.
 ///
 /// ```
 /// use core::time::Duration;

@@ -257,7 +257,8 @@ impl<'a> Flavor<'a> for Reader<'a> {
     }
 
     fn try_take_n(&mut self, len: usize) -> postcard::Result<&'a [u8]> {
-        Ok(self.bytes(len))
+        let bytes = self.bytes(len);
+        if self.error.is_some() { Err(postcard::Error::DeserializeUnexpectedEnd) } else { Ok(bytes) }
     }
 
     fn finalize(self) -> postcard::Result<Self> {

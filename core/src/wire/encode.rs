@@ -285,7 +285,8 @@ impl Writer<'_> {
     fn bytes(&mut self, bytes: &[u8]) {
         let end = self.len.checked_add(bytes.len());
         if let Some(to) = end.and_then(|end| self.buf.get_mut(self.len..end)) {
-            to.copy_from_slice(bytes);
+            // They are as long as what comes in, but a compiler that doesn't see it would have `copy_from_slice` panic.
+            to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         }
         self.len = end.unwrap_or(usize::MAX);
     }

@@ -1,8 +1,8 @@
-//! What all messages have the same, as postcard reads and writes it.
+//! How every message begins, as postcard reads and writes it.
 
 use serde::{Deserialize, Serialize};
 
-/// Before the transaction. All versions of the format have it. The number is in network byte order.
+/// Before the transaction, in all versions of the format. The number is in network byte order.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Head {
     pub(super) version: u8,

@@ -275,3 +275,17 @@ fn who_waits_for_news_is_told_of_a_copied_identity() {
         assert_eq!(news, News::OwnIdSeen { address: at(2) });
     });
 }
+
+#[test]
+fn an_operation_that_no_call_waits_for_gives_its_slot_back() {
+    let mut lan = Lan::new(Medium::Ip);
+    let (a, _) = mote(&mut lan, 1);
+    let (b, _) = mote(&mut lan, 2);
+    lan.run(async move {
+        join_all(&[a, b]).await;
+        for _ in 0..20 {
+            b.with(|node, now| node.find_node(now, id(1), &OPTIONS)).unwrap();
+            Timer::after_millis(50).await;
+        }
+    });
+}

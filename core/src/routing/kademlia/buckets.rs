@@ -57,9 +57,6 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     }
 
     /// Whether a contact is nearer to `target` than the own identifier.
-    ///
-    /// One of some depth differs from the own identifier first in the bit of that number. Where `target` differs there too, the contact
-    /// is the nearer of the two. So all of a bucket are, or none is.
     pub(super) fn is_nearer(&self, entry: &Entry<A>, target: &Id) -> bool {
         compare(target, &entry.contact.id, &self.own).is_lt()
     }
@@ -94,8 +91,11 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         count
     }
 
-    /// The buckets, nearest to `target` first: of those nearer than the own identifier the shallowest, for the higher the bit in which
-    /// they differ the more they gain by it; of the others, by the same reasoning, the deepest.
+    /// The buckets, nearest to `target` first.
+    ///
+    /// A contact of some depth differs from the own identifier first in the bit of that number. Where `target` differs there too, the
+    /// contact is the nearer of the two: so all of a bucket are, or none is. Of those that are, the shallowest come first, for the
+    /// higher the bit the more they gain by it; of the others, by the same reasoning, the deepest.
     fn buckets_around(&self, target: &Id) -> impl Iterator<Item = &[Entry<A>]> {
         let differs = Id::from_bytes(*self.own.xor(target).as_bytes());
         // Of those nearer, what is before `rest` is still to come; then, of all the others, what is from there on.

@@ -31,7 +31,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use super::clock::{Clock, reached};
+use super::clock::Clock;
 use super::entry::Entry;
 use super::{Heard, Limits, Peer, Routing, State, Upkeep};
 use crate::{Address, Contact, Distance, Geometry, Id, Instant, array};
@@ -277,7 +277,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
     }
 
     fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        if self.k == 0 || !reached(self.clock.next, now) {
+        if self.k == 0 || !self.clock.next.is_due(now) {
             return None;
         }
         let question = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));

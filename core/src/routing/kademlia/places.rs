@@ -144,7 +144,8 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         }
     }
 
-    /// Of those in `range` that have a score, the last with the highest; no verified one whose place is before `protected`.
+    /// Of those in `range` that have a score, the last with the highest; no verified one whose place is before `protected`, which
+    /// is `CONTACTS` where no verified one is meant at all.
     fn worst(&self, range: Range<usize>, protected: usize, score: &dyn Fn(&Entry<A>) -> Option<u16>) -> Option<usize> {
         let mut worst = None;
         for (at, entry) in self.within(range) {

@@ -15,7 +15,7 @@
 
 use super::Kademlia;
 use crate::routing::Upkeep;
-use crate::routing::clock::{DEPTHS, NEVER, at, reached};
+use crate::routing::clock::{DEPTHS, NEVER, at};
 use crate::routing::entry::Entry;
 use crate::{Address, Id, Instant};
 
@@ -32,7 +32,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     }
 
     pub(super) fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        let depth = self.refreshes().iter().position(|due| reached(at(*due), now))?;
+        let depth = self.refreshes().iter().position(|due| at(*due).is_due(now))?;
         self.refreshed(now, depth);
         // It shares exactly so many bits with the own identifier.
         let prefix = flipped(&self.own, depth);
@@ -48,10 +48,10 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     }
 
     pub(super) fn ask(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        if !reached(self.clock.rest, now) {
+        if !self.clock.rest.is_due(now) {
             return None;
         }
-        let entry = next_asked(&mut self.contacts, &mut self.spares).filter(|entry| reached(at(entry.due), now))?;
+        let entry = next_asked(&mut self.contacts, &mut self.spares).filter(|entry| at(entry.due).is_due(now))?;
         entry.due = self.clock.asks(now);
         Some(Upkeep::Ask(entry.contact))
     }

@@ -14,7 +14,7 @@
 
 use super::{Plan, Table};
 use crate::routing::Upkeep;
-use crate::routing::clock::{DEPTHS, NEVER, at, reached};
+use crate::routing::clock::{DEPTHS, NEVER, at};
 use crate::time::Micros;
 use crate::{Address, Id, Instant};
 
@@ -49,7 +49,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     }
 
     pub(super) fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        if self.rules.k == 0 || !reached(self.clock.next, now) {
+        if self.rules.k == 0 || !self.clock.next.is_due(now) {
             return None;
         }
         let question = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
@@ -71,7 +71,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     /// Looks up what belongs into each empty cell of a row, and where there is none, something of the row.
     fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
         for (row, index) in (0..self.rows()).zip(0_u8..) {
-            if !self.clock.refresh.get(row).is_some_and(|due| reached(at(*due), now)) {
+            if !self.clock.refresh.get(row).is_some_and(|due| at(*due).is_due(now)) {
                 continue;
             }
             let begun = self.columns.get(row).copied().unwrap_or(0);
@@ -97,10 +97,10 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     }
 
     fn ask(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        if !reached(self.clock.rest, now) {
+        if !self.clock.rest.is_due(now) {
             return None;
         }
-        let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| reached(at(entry.due), now))?;
+        let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| at(entry.due).is_due(now))?;
         entry.due = self.clock.asks(now);
         Some(Upkeep::Ask(entry.contact))
     }
