@@ -88,7 +88,7 @@ pub(super) enum Recursion {
     Wanted,
     /// The question is on its way.
     Asking,
-    /// It was answered with nodes to be asked.
+    /// It was answered with nodes to be asked, or ends at the own node.
     Over,
     /// What was looked for came back.
     Relayed,

@@ -131,16 +131,21 @@ impl<
         // What is left must do for an iterative lookup.
         let deadline = now + TIME.min(Micros(operation.deadline.micros_since(now).0 / 3));
         let passing = Passing { question: Question(self.random.next().to_be_bytes()), target, hops: MOST_HOPS, deadline };
-        let kept = if RELAYS == 0 { None } else { self.relays.keep(&passing, Previous::Own { slot }) };
-        let asked = kept.is_some_and(|index| {
+        let recursion = if RELAYS == 0 {
+            Recursion::FellBack
+        } else if self.next_hop(target.id(), &[], None).is_none() {
+            Recursion::Over
+        } else if let Some(index) = self.relays.keep(&passing, Previous::Own { slot }) {
             let asked = self.pass_on(now, index);
             if !asked {
                 self.relays.free(index);
             }
-            asked
-        });
+            if asked { Recursion::Asking } else { Recursion::FellBack }
+        } else {
+            Recursion::FellBack
+        };
         if let Some(operation) = self.operation(slot) {
-            operation.tally.recursion = if asked { Recursion::Asking } else { Recursion::FellBack };
+            operation.tally.recursion = recursion;
         }
     }
 
@@ -294,8 +299,8 @@ impl<
         }
         let mut named = const { [Contact::EMPTY; MAX_NAMED] };
         let mut count = self.table.toward(target, &mut named);
-        if count == 0 && previous.is_none() {
-            // An own question has to leave: this node may be new, or a client, and know nobody nearer though others do.
+        if count == 0 && previous.is_none() && !self.config.serve {
+            // A client is responsible for nothing, however near its identifier is: its question leaves it.
             count = self.table.closest(target, &mut named);
         }
         let fresh = |contact: &&Contact<R::Address>| previous != Some(&contact.id) && !tried.iter().any(|tried| tried.id == contact.id);
