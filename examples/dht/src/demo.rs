@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Common, Demo};
 use crate::error::{Error, Exit};
-use crate::network::{Table, account, config, hops, nodes};
+use crate::network::{Table, account, config, nodes, source};
 use crate::output::{NodeObject, Output};
 use crate::put::check;
 use crate::story::{GET, PUT, Round, Story, Turn, line, power};
@@ -129,13 +129,19 @@ fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result
         let text = format!("  question {number}: {} asks {}, at distance {distance}", from.address, to.address);
         tale.say(&text, || json!({ "step": "hop", "from": NodeObject::from(from), "to": NodeObject::from(to) }))?;
     }
-    if report.relayed {
-        let text = format!("  the value comes back the way the question went, over {}; its {} bytes are:", hops(report.hops), value.len());
-        tale.say(&text, || json!({ "step": "found", "hops": report.hops }))?;
-        return Ok(value);
-    }
-    let text = format!("  found at {} ({}); its {} bytes are:", nodes(holders.len()), account(&report), value.len());
-    tale.say(&text, || json!({ "step": "found", "holders": objects(&holders), "asked": report.asked, "answered": report.answered }))?;
+    let text = format!("  {}; its {} bytes are:", source(holders.len(), &report), value.len());
+    let Report { asked, answered, hops, relayed, fell_back, .. } = report;
+    tale.say(&text, || {
+        json!({
+            "step": "found",
+            "holders": objects(&holders),
+            "asked": asked,
+            "answered": answered,
+            "hops": hops,
+            "relayed": relayed,
+            "fell_back": fell_back,
+        })
+    })?;
     Ok(value)
 }
 

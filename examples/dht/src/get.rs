@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::args::{Common, Find, Get, Ping};
 use crate::error::{Error, Exit};
-use crate::network::{Client, Table, Trouble, account, explain, reason, report};
-use crate::output::{NodeObject, Output};
+use crate::network::{Client, Table, Trouble, account, explain, reason, report, source};
+use crate::output::{NodeObject, Output, ReportObject};
 use crate::story::{GET, line, power};
 
 #[derive(Serialize)]
@@ -22,10 +22,8 @@ struct GetObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<u64>,
     holders: Vec<SocketAddr>,
-    asked: u16,
-    answered: u16,
-    timed_out: u16,
-    refused: u16,
+    #[serde(flatten)]
+    report: ReportObject,
     /// The distance of the closest node that answered, in hex.
     closest: Option<String>,
 }
@@ -34,9 +32,8 @@ struct GetObject {
 struct FindObject {
     id: String,
     nodes: Vec<NodeObject>,
-    asked: u16,
-    answered: u16,
-    timed_out: u16,
+    #[serde(flatten)]
+    report: ReportObject,
 }
 
 #[derive(Serialize)]
@@ -56,6 +53,11 @@ pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result
         Err(trouble) => (report(trouble), &[][..]),
     };
     client.end(&report, nearest);
+    if let Ok(got) = &found
+        && common.verbose
+    {
+        eprintln!("{}", source(got.holders.len(), &report));
+    }
     match &found {
         _ if out.json => out.object(&object(key, &report, found.as_ref().ok()))?,
         Ok(got) => out.bytes(&got.record.value)?,
@@ -73,19 +75,19 @@ pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Resu
     let object = |nodes: &[Contact<SocketAddr>], report: &Report| FindObject {
         id: target.to_string(),
         nodes: nodes.iter().map(NodeObject::from).collect(),
-        asked: report.asked,
-        answered: report.answered,
-        timed_out: report.timed_out,
+        report: report.into(),
     };
     let client = Client::<R>::join(&args.way, common).map_err(|error| out.nothing(&object(&[], &Report::default()), error))?;
     let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
     let found = handle.find_node(target, &client.options());
     let found = found.map_err(|trouble| out.nothing(&object(&[], &report(&trouble)), explain(&trouble)))?;
     client.end(&found.report, &found.nodes);
+    if common.verbose || !out.json {
+        eprintln!("the nodes nearest to {target}, with their distance ({})", account(&found.report));
+    }
     if out.json {
         return out.object(&object(&found.nodes, &found.report));
     }
-    eprintln!("the nodes nearest to {target}, with their distance ({})", account(&found.report));
     found.nodes.iter().try_for_each(|contact| out.line(&line(R::Geometry::rank, &target, contact)))
 }
 
@@ -131,18 +133,14 @@ fn object(key: Key, report: &Report, got: Option<&Got<SocketAddr>>) -> GetObject
         ProofBuf::Signed { sequence, .. } => Some(sequence),
         _ => None,
     });
-    let Report { asked, answered, timed_out, refused, closest, .. } = *report;
     GetObject {
         id: key.id.to_string(),
         found: got.is_some(),
         value: got.map(|got| hex::encode(&got.record.value)),
         sequence,
         holders: got.map_or_else(Vec::new, |got| got.holders.iter().map(|holder| holder.address).collect()),
-        asked,
-        answered,
-        timed_out,
-        refused,
-        closest: closest.map(|distance| distance.to_string()),
+        report: report.into(),
+        closest: report.closest.map(|distance| distance.to_string()),
     }
 }
 

@@ -206,8 +206,10 @@ pub(crate) fn account(report: &Report) -> String {
         Some(code) if report.refused > 0 => words += &format!(", {} refused ({code:?})", report.refused),
         _ => {}
     }
-    if report.hops > 0 {
-        words += &format!(", over {}", hops(report.hops));
+    match report.hops {
+        0 => {}
+        1 => words += ", over 1 hop",
+        hops => words += &format!(", over {hops} hops"),
     }
     if report.fell_back {
         words += ", iteratively, as the recursive question was not answered";
@@ -215,12 +217,13 @@ pub(crate) fn account(report: &Report) -> String {
     words + &format!(", in {:.0?}", report.took)
 }
 
-/// So many hops.
-pub(crate) fn hops(count: u8) -> String {
-    match count {
-        1 => "1 hop".to_owned(),
-        count => format!("{count} hops"),
-    }
+/// Where a record that was got comes from, in words.
+pub(crate) fn source(holders: usize, report: &Report) -> String {
+    let place = match report.relayed {
+        true => "the value comes back the way the question went".to_owned(),
+        false => format!("found at {}", nodes(holders)),
+    };
+    format!("{place} ({})", account(report))
 }
 
 /// So many nodes.
@@ -238,6 +241,18 @@ mod tests {
     fn default_for(peers: &[&str]) -> String {
         let peers: Vec<SocketAddr> = peers.iter().map(|peer| peer.parse().unwrap()).collect();
         listening(None, &peers).unwrap()[0].to_string()
+    }
+
+    #[test]
+    fn a_recursive_question_is_told_of_whether_it_was_answered_or_not() {
+        let mut report = Report::default();
+        assert!(!account(&report).contains("hop") && !account(&report).contains("recursive"));
+        report.hops = 1;
+        assert!(account(&report).contains(", over 1 hop, in"));
+        report.hops = 3;
+        assert!(account(&report).contains(", over 3 hops, in"));
+        (report.hops, report.fell_back) = (0, true);
+        assert!(account(&report).contains(", iteratively, as the recursive question was not answered, in"));
     }
 
     #[test]

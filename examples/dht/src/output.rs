@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::io::{self, Write};
 
-use kadlet::{Contact, Stats};
+use kadlet::{Contact, Report, Stats};
 use serde::Serialize;
 
 use crate::error::{Error, Exit};
@@ -53,6 +53,25 @@ pub(crate) struct NodeObject {
 impl From<&Contact<SocketAddr>> for NodeObject {
     fn from(contact: &Contact<SocketAddr>) -> Self {
         Self { id: contact.id.to_string(), address: contact.address }
+    }
+}
+
+/// A [`Report`] in JSON: what all lookups say of how they went.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReportObject {
+    asked: u16,
+    answered: u16,
+    timed_out: u16,
+    refused: u16,
+    hops: u8,
+    relayed: bool,
+    fell_back: bool,
+}
+
+impl From<&Report> for ReportObject {
+    fn from(report: &Report) -> Self {
+        let Report { asked, answered, timed_out, refused, hops, relayed, fell_back, .. } = *report;
+        Self { asked, answered, timed_out, refused, hops, relayed, fell_back }
     }
 }
 

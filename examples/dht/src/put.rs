@@ -13,7 +13,7 @@ use crate::args::{Common, Put};
 use crate::error::{Error, Exit};
 use crate::keygen;
 use crate::network::{Client, Table, Trouble, account, explain, nodes, report};
-use crate::output::Output;
+use crate::output::{Output, ReportObject};
 use crate::story::{GET, PUT};
 
 #[derive(Serialize)]
@@ -24,10 +24,8 @@ struct PutObject {
     /// At how many it should be: min(k, nodes that answered the lookup).
     wanted: usize,
     holders: Vec<SocketAddr>,
-    asked: u16,
-    answered: u16,
-    timed_out: u16,
-    refused: u16,
+    #[serde(flatten)]
+    report: ReportObject,
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,19 +36,8 @@ impl PutObject {
     /// Of a put that did not begin.
     fn nothing(id: Id, signer: Option<&Signer>) -> Self {
         let public_key = signer.map(|signer| hex::encode(signer.public_key));
-        let holders = Vec::new();
-        Self {
-            id: id.to_string(),
-            stored: 0,
-            wanted: 0,
-            holders,
-            asked: 0,
-            answered: 0,
-            timed_out: 0,
-            refused: 0,
-            public_key,
-            sequence: None,
-        }
+        let (holders, report) = (Vec::new(), ReportObject::from(&Report::default()));
+        Self { id: id.to_string(), stored: 0, wanted: 0, holders, report, public_key, sequence: None }
     }
 }
 
@@ -138,8 +125,7 @@ fn object(record: &Record<'_>, id: Id, holders: Vec<SocketAddr>, wanted: usize, 
         Proof::Signed { public_key, sequence, .. } => (Some(hex::encode(public_key)), Some(sequence)),
         _ => (None, None),
     };
-    let Report { asked, answered, timed_out, refused, .. } = *report;
-    PutObject { id: id.to_string(), stored: holders.len(), wanted, holders, asked, answered, timed_out, refused, public_key, sequence }
+    PutObject { id: id.to_string(), stored: holders.len(), wanted, holders, report: report.into(), public_key, sequence }
 }
 
 fn value(args: &Put) -> Result<Vec<u8>, Error> {

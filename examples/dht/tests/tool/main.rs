@@ -88,8 +88,10 @@ fn completions_and_the_manual_are_printed() {
 #[test]
 fn every_geometry_puts_and_gets_and_its_state_is_of_no_other() {
     for geometry in ["kademlia", "chord", "pastry"] {
-        let ended = kadlet(&format!("demo hello world --geometry {geometry} --nodes 12"));
-        assert!(ended.code == 0 && ended.lines().last() == Some(&"world"), "{geometry}: {ended:?}");
+        for lookup in ["iterative", "recursive"] {
+            let ended = kadlet(&format!("demo hello world --geometry {geometry} --lookup {lookup} --nodes 12"));
+            assert!(ended.code == 0 && ended.lines().last() == Some(&"world"), "{geometry}, {lookup}: {ended:?}");
+        }
     }
     let path = file("chord.state");
     run::Node::start(&format!("--geometry chord --state {}", path.display())).interrupt("INT");

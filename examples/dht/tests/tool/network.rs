@@ -135,24 +135,53 @@ fn where_nobody_could_be_asked_json_says_so_too() {
         assert!(ended.code == 3 && ended.lines().len() == 1 && ended.err.contains("try:"), "{args}: {ended:?}");
         let json = ended.json();
         assert_eq!(json["id"].as_str().unwrap().len(), 40, "{json}");
-        for key in ["asked", "answered", "timed_out"] {
+        for key in ["asked", "answered", "timed_out", "refused", "hops"] {
             assert_eq!(json[key], 0, "{json}");
+        }
+        for key in ["relayed", "fell_back"] {
+            assert_eq!(json[key], false, "{json}");
         }
         for (key, value) in keys {
             assert_eq!(json[key], *value, "{json}");
         }
     };
-    none(
-        "get key",
-        &[("found", false.into()), ("value", serde_json::Value::Null), ("refused", 0.into()), ("closest", serde_json::Value::Null)],
-    );
+    none("get key", &[("found", false.into()), ("value", serde_json::Value::Null), ("closest", serde_json::Value::Null)]);
     none("find key", &[("nodes", serde_json::json!([]))]);
     for put in ["put key value".to_owned(), "put value --immutable".to_owned(), format!("put value --sign {secret}")] {
-        none(&put, &[("stored", 0.into()), ("holders", serde_json::json!([])), ("refused", 0.into())]);
+        none(&put, &[("stored", 0.into()), ("holders", serde_json::json!([]))]);
     }
 
     let nonsense = kadlet("get key --json --listen 127.0.0.1:0 --bootstrap [::1]:1");
     assert!(nonsense.code == 2 && nonsense.out.is_empty(), "{nonsense:?}");
+}
+
+#[test]
+fn a_recursive_lookup_says_over_how_many_hops_it_went() {
+    let [first, second, third] = three("");
+    let ways = [("put key value", &first, false), ("get key", &second, true), ("find key", &third, true)];
+    for (command, node, relayed) in ways {
+        let command = format!("{command} --json -v --bootstrap {}", node.address);
+        let iterative = kadlet(&command);
+        let json = iterative.json();
+        assert_eq!((iterative.code, &json["hops"], &json["relayed"], &json["fell_back"]), (0, &0.into(), &false.into(), &false.into()));
+        assert!(!iterative.err.contains(" hop") && !iterative.err.contains("recursive"), "{iterative:?}");
+        // A client whose id happens to be nearer to the key than all nodes that it knows may ask nobody recursively: the next one does.
+        until("a recursive question is answered", Duration::from_secs(30), || {
+            let ended = kadlet(&format!("{command} --lookup recursive"));
+            assert_eq!(ended.code, 0, "{ended:?}");
+            let json = ended.json();
+            let hops = json["hops"].as_u64().unwrap();
+            assert_eq!(json["relayed"], relayed && hops > 0, "{ended:?}");
+            assert_eq!(json["fell_back"], ended.err.contains(", iteratively, as the recursive question"), "{ended:?}");
+            assert_eq!(ended.err.contains(&format!(", over {hops} hop")), hops > 0, "{ended:?}");
+            match command.split(' ').next() {
+                Some("put") => assert_eq!(json["stored"], 3, "{ended:?}"),
+                Some("get") => assert_eq!(json["value"], hex(b"value"), "{ended:?}"),
+                _ => assert_eq!(json["nodes"].as_array().unwrap().len(), 3, "{ended:?}"),
+            }
+            hops > 0
+        });
+    }
 }
 
 #[test]
@@ -179,6 +208,21 @@ fn the_demo_ends_with_the_value_alone() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.lines().iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{ended:?}");
     assert_eq!(ended.json()["value"], hex(b"world"));
+}
+
+#[test]
+fn the_demo_shows_the_hops_of_a_recursive_lookup_if_it_took_any() {
+    for nodes in [2, 5, 20] {
+        let ended = kadlet(&format!("demo hello world --json --lookup recursive --nodes {nodes}"));
+        assert_eq!((ended.code, &ended.json()["value"]), (0, &hex(b"world").into()), "{ended:?}");
+        let steps: Vec<serde_json::Value> = ended.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let found = steps.iter().find(|step| step["step"] == "found").unwrap();
+        let shown = steps.iter().filter(|step| step["step"] == "hop").count() as u64;
+        // A question that is sent again is shown again.
+        assert!(shown >= found["hops"].as_u64().unwrap(), "{ended:?}");
+        assert_eq!(shown > 0, found["hops"] != 0 || found["fell_back"] == true, "{ended:?}");
+        assert!(found["hops"] != 0 || found["relayed"] == false, "{ended:?}");
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
