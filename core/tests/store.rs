@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use kadlet::record::Proof;
-use kadlet::store::{Notes, Put, StoreError};
+use kadlet::store::{Notes, Put, Rank, StoreError};
 use kadlet::{FixedStore, Group, HashStore, Id, Instant, Key, Record, Store};
 use proptest::prelude::*;
 
@@ -15,6 +15,7 @@ pub mod fuzz;
 use fuzz::{Operation, Sample};
 
 const NOW: Instant = Instant::from_secs(1_000);
+const OWN: Id = Id::ZERO;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 // RAM of a board: the arena, and no more than 100 bytes a record beside it.
@@ -45,8 +46,8 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 proptest! {
     #[test]
-    fn every_store_does_as_the_model(operations in prop::collection::vec(operation(), 1..60)) {
-        fuzz::play(&operations);
+    fn every_store_does_as_the_model(geometry in 0..3_usize, operations in prop::collection::vec(operation(), 1..60)) {
+        fuzz::play(fuzz::RANKS[geometry], &operations);
     }
 
     #[test]
@@ -55,14 +56,17 @@ proptest! {
     }
 }
 
-/// Runs one test over each store, with room for `RECORDS` in `BYTES`.
-fn on_each<const RECORDS: usize, const BYTES: usize>(test: fn(&mut dyn Small)) {
-    let mut fixed = FixedStore::<RECORDS, BYTES>::EMPTY;
-    fixed.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
-    test(&mut fixed);
-    let mut hash = HashStore::new(RECORDS, BYTES);
-    hash.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
-    test(&mut hash);
+/// Runs one test over each store, with room for `RECORDS` in `BYTES`, by the rank of each geometry.
+fn on_each<const RECORDS: usize, const BYTES: usize>(test: fn(&mut dyn Small, Rank)) {
+    for (geometry, rank) in ["Kademlia", "Chord", "Pastry"].into_iter().zip(fuzz::RANKS) {
+        println!("by the rank of {geometry}");
+        let mut fixed = FixedStore::<RECORDS, BYTES>::EMPTY;
+        fixed.start(OWN, rank, [0; 16]);
+        test(&mut fixed, rank);
+        let mut hash = HashStore::new(RECORDS, BYTES);
+        hash.start(OWN, rank, [7; 16]);
+        test(&mut hash, rank);
+    }
 }
 
 /// What the tests below need of a store, whichever it is.
@@ -100,16 +104,16 @@ fn own() -> Notes {
 }
 
 /// Immutable records of so many bytes, the farthest from the own node first.
-fn farthest_first(count: u8, bytes: usize) -> Vec<(Key, Vec<u8>)> {
+fn farthest_first(rank: Rank, count: u8, bytes: usize) -> Vec<(Key, Vec<u8>)> {
     let values = (0..count).map(|fill| vec![fill; bytes]);
     let mut records: Vec<_> = values.map(|value| (Key::immutable(&value), value)).collect();
-    records.sort_by_key(|(key, _)| core::cmp::Reverse(key.id.xor(&Id::ZERO)));
+    records.sort_by_key(|(key, _)| core::cmp::Reverse(rank(&key.id, &OWN)));
     records
 }
 
 #[test]
 fn a_record_costs_what_it_has() {
-    on_each::<4, 500>(|store| {
+    on_each::<4, 500>(|store, _| {
         let proof = Proof::Signed { public_key: &[1; 32], salt: b"abc", sequence: 1, signature: &[2; 64] };
         assert_eq!(store.put(NOW, &Record { value: &[0; 40], proof }, from(1)), Ok(Put::New));
         assert_eq!(store.bytes(), 40 + 3 + 32 + 64);
@@ -120,7 +124,7 @@ fn a_record_costs_what_it_has() {
 
 #[test]
 fn the_room_of_replaced_records_is_used_again() {
-    on_each::<2, 100>(|store| {
+    on_each::<2, 100>(|store, _| {
         for round in 0..50_u8 {
             let now = NOW + Duration::from_secs(2 * u64::from(round));
             for name in [b"a", b"b"] {
@@ -134,8 +138,8 @@ fn the_room_of_replaced_records_is_used_again() {
 
 #[test]
 fn the_farthest_of_the_heaviest_source_gives_way() {
-    on_each::<9, 400>(|store| {
-        let records = farthest_first(5, 100);
+    on_each::<9, 400>(|store, rank| {
+        let records = farthest_first(rank, 5, 100);
         for (source, index) in [(1, 0), (2, 1), (2, 2), (1, 4)] {
             store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
         }
@@ -148,8 +152,8 @@ fn the_farthest_of_the_heaviest_source_gives_way() {
 
 #[test]
 fn the_farthest_record_stays_while_its_source_holds_less_than_another() {
-    on_each::<9, 300>(|store| {
-        let records = farthest_first(4, 100);
+    on_each::<9, 300>(|store, rank| {
+        let records = farthest_first(rank, 4, 100);
         for (source, index) in [(1, 1), (1, 2), (2, 0)] {
             store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
         }
@@ -160,8 +164,8 @@ fn the_farthest_record_stays_while_its_source_holds_less_than_another() {
 
 #[test]
 fn the_newcomer_is_turned_away_when_its_source_is_the_heaviest_and_it_the_farthest() {
-    on_each::<9, 300>(|store| {
-        let records = farthest_first(4, 100);
+    on_each::<9, 300>(|store, rank| {
+        let records = farthest_first(rank, 4, 100);
         for (source, index) in [(1, 1), (1, 2), (2, 3)] {
             store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
         }
@@ -172,8 +176,8 @@ fn the_newcomer_is_turned_away_when_its_source_is_the_heaviest_and_it_the_farthe
 
 #[test]
 fn many_tiny_records_do_not_keep_all_slots() {
-    on_each::<4, 4_000>(|store| {
-        for (_, value) in farthest_first(4, 1) {
+    on_each::<4, 4_000>(|store, rank| {
+        for (_, value) in farthest_first(rank, 4, 1) {
             store.put(NOW, &Record::immutable(&value), from(1)).unwrap();
         }
         assert_eq!(store.put(NOW, &Record::immutable(&[9; 900]), from(2)), Ok(Put::New));
@@ -182,8 +186,8 @@ fn many_tiny_records_do_not_keep_all_slots() {
 
 #[test]
 fn own_records_never_give_way() {
-    on_each::<9, 200>(|store| {
-        let records = farthest_first(3, 100);
+    on_each::<9, 200>(|store, rank| {
+        let records = farthest_first(rank, 3, 100);
         store.put(NOW, &Record::immutable(&records[0].1), own()).unwrap();
         store.put(NOW, &Record::immutable(&records[1].1), own()).unwrap();
         assert_eq!(store.put(NOW, &Record::immutable(&records[2].1), own()), Err(StoreError::Full));
@@ -194,7 +198,7 @@ fn own_records_never_give_way() {
 
 #[test]
 fn an_own_record_loses_its_pin_to_a_newer_one_and_keeps_it_otherwise() {
-    on_each::<9, 900>(|store| {
+    on_each::<9, 900>(|store, _| {
         let key = Key::plain(b"name");
         store.put(NOW, &Record::plain(b"name", b"mine"), own()).unwrap();
         let later = NOW + Duration::from_millis(500);
@@ -208,7 +212,7 @@ fn an_own_record_loses_its_pin_to_a_newer_one_and_keeps_it_otherwise() {
 
 #[test]
 fn the_same_put_again_renews_its_time_and_may_be_younger() {
-    on_each::<9, 900>(|store| {
+    on_each::<9, 900>(|store, _| {
         let id = Key::plain(b"name").id;
         let aged = |age| Record { value: b"value", proof: Proof::Plain { id, age } };
         store.put(NOW, &aged(5_000), from(1)).unwrap();
@@ -225,7 +229,7 @@ fn the_same_put_again_renews_its_time_and_may_be_younger() {
 
 #[test]
 fn a_record_of_others_becomes_the_own_nodes_when_that_puts_it_too() {
-    on_each::<9, 900>(|store| {
+    on_each::<9, 900>(|store, _| {
         let key = Key::immutable(b"value");
         let tended = NOW + Duration::from_secs(60);
         store.put(NOW, &Record::immutable(b"value"), from(1)).unwrap();
@@ -242,7 +246,7 @@ fn a_store_that_was_not_started_takes_nothing() {
     let mut store = FixedStore::<4, 100>::EMPTY;
     assert_eq!(Store::put(&mut store, NOW, &Record::immutable(b"x"), from(1)), Err(StoreError::Full));
     let mut none = FixedStore::<0, 0>::EMPTY;
-    none.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
+    none.start(OWN, fuzz::RANKS[0], [0; 16]);
     assert_eq!(Store::put(&mut none, NOW, &Record::immutable(b""), own()), Err(StoreError::Full));
     assert_eq!(Store::put(&mut none, NOW, &Record::immutable(b"x"), own()), Err(StoreError::TooLarge(0)));
     none.remove(0);

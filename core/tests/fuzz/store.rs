@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use kadlet::record::{Proof, Version};
-use kadlet::store::{Held, Notes, Put, StoreError};
-use kadlet::{Distance, FixedStore, Group, HashStore, Id, Instant, Key, Kind, Record, Store};
+use kadlet::store::{Held, Notes, Put, Rank, StoreError};
+use kadlet::{Clockwise, Digits, Distance, FixedStore, Geometry, Group, HashStore, Id, Instant, Key, Kind, Record, Store, Xor};
 
 /// What to do to a store.
 #[derive(Clone, Debug)]
@@ -49,12 +49,16 @@ pub struct Sample {
     pub number: u8,
 }
 
+/// Kademlia's, Chord's and Pastry's.
+pub const RANKS: [Rank; 3] = [Xor::rank, Clockwise::rank, <Digits>::rank];
+
 /// Few and small enough that both run out.
 const RECORDS: usize = 6;
 const BYTES: usize = 900;
 const OWN: Id = Id::from_bytes([0x55; 20]);
 
-/// Reads the bytes as operations and plays them.
+/// Reads the bytes as operations and plays them by one geometry's rank. Bits that mean nothing else, of an expiry at the start, say
+/// whose: that of Kademlia unless they do.
 ///
 /// # Panics
 ///
@@ -77,7 +81,12 @@ pub fn run(data: &[u8]) {
             }
         });
     }
-    play(&operations);
+    let rank = match data.first() {
+        Some(0x12) => RANKS[1],
+        Some(0x22) => RANKS[2],
+        _ => RANKS[0],
+    };
+    play(rank, &operations);
 }
 
 /// Plays the operations on every store.
@@ -85,18 +94,18 @@ pub fn run(data: &[u8]) {
 /// # Panics
 ///
 /// If one does otherwise than the model, or the stores put records into different slots.
-pub fn play(operations: &[Operation]) {
+pub fn play(rank: Rank, operations: &[Operation]) {
     let mut fixed = FixedStore::<RECORDS, BYTES>::EMPTY;
-    let order = play_on(&mut fixed, [0; 16], operations);
+    let order = play_on(&mut fixed, rank, [0; 16], operations);
     for random in [[1; 16], [2; 16]] {
-        assert_eq!(play_on(&mut HashStore::new(RECORDS, BYTES), random, operations), order);
+        assert_eq!(play_on(&mut HashStore::new(RECORDS, BYTES), rank, random, operations), order);
     }
 }
 
 /// Plays the operations on one store beside the model, and returns which keys lay in which slots after each.
-fn play_on<S: Store>(store: &mut S, random: [u8; 16], operations: &[Operation]) -> Vec<Vec<Key>> {
-    store.start(OWN, |target, id| target.xor(id), random);
-    let mut model = Model::default();
+fn play_on<S: Store>(store: &mut S, rank: Rank, random: [u8; 16], operations: &[Operation]) -> Vec<Vec<Key>> {
+    store.start(OWN, rank, random);
+    let mut model = Model { rank, items: BTreeMap::new() };
     let mut now = Instant::from_secs(1_000);
     let mut order = vec![Vec::new()];
     for operation in operations {
@@ -173,8 +182,9 @@ impl Sample {
 }
 
 /// What must be held, in the plainest form.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Model {
+    rank: Rank,
     items: BTreeMap<Key, Item>,
 }
 
@@ -237,7 +247,7 @@ impl Model {
             let (bytes, records) = (sizes().sum::<usize>(), sizes().count());
             if self.items.len() > RECORDS { (records, bytes) } else { (bytes, records) }
         };
-        let claim = |(key, item): &(&Key, &Item)| -> ((usize, usize), Distance) { (share(item.notes.source), key.id.xor(&OWN)) };
+        let claim = |(key, item): &(&Key, &Item)| -> ((usize, usize), Distance) { (share(item.notes.source), (self.rank)(&key.id, &OWN)) };
         free().max_by_key(claim).map(|(key, _)| *key)
     }
 

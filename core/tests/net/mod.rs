@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{Address, Config, Done, Event, FixedStore, Id, Instant, Kademlia, Machine, Node, Outcome, Query, Routing, Store};
 
-/// A node like a microcontroller's, with this table.
-pub type With<R> = Node<R, FixedStore<32, 8192>, 4>;
+/// A node like a microcontroller's, with this table, that passes up to so many questions on.
+pub type With<R, const RELAYS: usize = 0> = Node<R, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, RELAYS>;
 /// A node like a microcontroller's.
 pub type Mote = With<Kademlia<u16, 128>>;
 

@@ -55,7 +55,7 @@ fn contact<A: Global>(depth: u32, nth: u32) -> Contact<A> {
 }
 
 /// A node whose table holds 16 contacts of each of the first `depths` depths, or as many as k allows, and whose store holds small and large records.
-fn filled<A: Global, const SHORTLIST: usize>(config: Config, depths: u32) -> Wide<A, SHORTLIST> {
+fn filled<A: Global, const SHORTLIST: usize, const RELAYS: usize>(config: Config, depths: u32) -> Wide<A, SHORTLIST, RELAYS> {
     let mut table = Kademlia::EMPTY;
     table.start(NOW, OWN, &config.table, 42);
     for depth in 0..depths {
@@ -75,7 +75,8 @@ fn filled<A: Global, const SHORTLIST: usize>(config: Config, depths: u32) -> Wid
     node
 }
 
-type Wide<A, const SHORTLIST: usize> = Node<Kademlia<A, 128>, FixedStore<32, 8192>, 4, SHORTLIST>;
+type Wide<A, const SHORTLIST: usize, const RELAYS: usize> =
+    Node<Kademlia<A, 128>, FixedStore<32, 8192>, 4, SHORTLIST, 1, 16, 16, 4, RELAYS>;
 
 const SIZES: [usize; 5] = [0, 40, 200, 500, 1_000];
 
@@ -95,8 +96,8 @@ struct Scene<A, M> {
     introductions: usize,
 }
 
-impl<A: Global, const SHORTLIST: usize> Scene<A, Wide<A, SHORTLIST>> {
-    fn new(node: Wide<A, SHORTLIST>) -> Self {
+impl<A: Global, const SHORTLIST: usize, const RELAYS: usize> Scene<A, Wide<A, SHORTLIST, RELAYS>> {
+    fn new(node: Wide<A, SHORTLIST, RELAYS>) -> Self {
         let contacts = node.routing().peers().map(|peer| (peer.contact.address, peer.contact.id)).collect();
         Self { node, now: NOW, contacts, accounts: HashMap::new(), introductions: 0 }
     }
@@ -172,14 +173,18 @@ fn requests() -> Vec<Request<'static>> {
     requests.push(Request::Unknown { kind: 3, payload: &[9] });
     requests.push(Request::Unknown { kind: 5, payload: &[9] });
     let question = Question([3; 8]);
-    for target in [Target::Nodes(Id::from_bytes([9; 20])), Target::Value(Key::plain(b"unknown"))] {
-        requests.push(Request::Relay { question, target, hops: 9, time: 9_000 });
+    for target in
+        [Target::Nodes(Id::from_bytes([9; 20])), Target::Value(Key::plain(b"unknown")), Target::Value(Key::immutable(b"immutable"))]
+    {
+        for hops in [0, 9, 255] {
+            requests.push(Request::Relay { question, target, hops, time: 9_000 });
+        }
     }
     requests
 }
 
 /// Sends every kind of request in every length and dress to a node, each from an address of its own.
-fn every_request<A: Global, const SHORTLIST: usize>(scene: &mut Scene<A, Wide<A, SHORTLIST>>) {
+fn every_request<A: Global, const SHORTLIST: usize, const RELAYS: usize>(scene: &mut Scene<A, Wide<A, SHORTLIST, RELAYS>>) {
     let mut n = 0_u32;
     for request in requests() {
         let minimum = minimum::<A>(request);
@@ -223,7 +228,7 @@ fn minimum<A: Address>(request: Request<'_>) -> usize {
 
 #[test]
 fn a_node_with_a_full_table_sends_no_more_than_three_bytes_for_one() {
-    let mut scene = Scene::new(filled::<SocketAddrV4, 24>(config(), 16));
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24, 0>(config(), 16));
     assert_eq!(scene.node.routing().peers().count(), 128);
     every_request(&mut scene);
     assert!(scene.introductions > 50, "strangers are asked back: {}", scene.introductions);
@@ -232,23 +237,31 @@ fn a_node_with_a_full_table_sends_no_more_than_three_bytes_for_one() {
 
 #[test]
 fn a_node_that_knows_few_and_would_know_more_keeps_to_it_too() {
-    let mut scene = Scene::new(filled::<SocketAddrV4, 24>(config(), 1));
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24, 0>(config(), 1));
     every_request(&mut scene);
     assert!(scene.introductions > 50, "strangers are asked back: {}", scene.introductions);
     scene.check();
 }
 
 #[test]
+fn a_node_that_passes_questions_on_keeps_to_it_too() {
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24, 2>(config(), 16));
+    every_request(&mut scene);
+    assert_eq!((scene.node.stats().passed_on, scene.node.stats().busy), (0, 0), "nobody has shown a token that holds");
+    scene.check();
+}
+
+#[test]
 fn a_dual_stack_node_with_k_of_20_keeps_to_it_too() {
     let table = routing::Limits { k: 20, ..routing::Limits::DEFAULT };
-    let mut scene = Scene::new(filled::<SocketAddr, 60>(Config { table, ..config() }, 16));
+    let mut scene = Scene::new(filled::<SocketAddr, 60, 2>(Config { table, ..config() }, 16));
     every_request(&mut scene);
     scene.check();
 }
 
 #[test]
 fn a_node_of_small_datagrams_keeps_to_it_and_to_their_size() {
-    let mut scene = Scene::new(filled::<SocketAddrV4, 24>(Config { max_datagram: MIN_DATAGRAM, ..config() }, 16));
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24, 0>(Config { max_datagram: MIN_DATAGRAM, ..config() }, 16));
     every_request(&mut scene);
     scene.check();
     let most = scene.accounts.values().map(|account| account.sent).max();
@@ -257,7 +270,7 @@ fn a_node_of_small_datagrams_keeps_to_it_and_to_their_size() {
 
 #[test]
 fn the_same_request_again_and_again_from_one_forged_source_earns_no_more() {
-    let mut scene = Scene::new(filled::<SocketAddrV4, 24>(config(), 2));
+    let mut scene = Scene::new(filled::<SocketAddrV4, 24, 2>(config(), 2));
     let mut near = *OWN.as_bytes();
     near[19] ^= 1;
     let forged = Peer::new(Id::from_bytes(near), SocketAddrV4::global(1));
@@ -274,7 +287,7 @@ fn the_same_request_again_and_again_from_one_forged_source_earns_no_more() {
 
 #[test]
 fn whoever_shows_a_token_is_answered_in_full() {
-    let mut node = filled::<SocketAddrV4, 24>(config(), 16);
+    let mut node = filled::<SocketAddrV4, 24, 0>(config(), 16);
     let asker = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
     let question = Request::FindValue { key: Key::plain(&[1_000_usize as u8]), have: None };
     let first = asker.ask(&mut node, NOW, question, None);
@@ -285,7 +298,7 @@ fn whoever_shows_a_token_is_answered_in_full() {
 
 #[test]
 fn a_find_node_padded_to_a_third_of_its_answer_is_answered_in_full() {
-    let mut node = filled::<SocketAddrV4, 24>(config(), 16);
+    let mut node = filled::<SocketAddrV4, 24, 0>(config(), 16);
     let asker = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
     let question = Request::FindNode { target: Id::ZERO };
     let padding = 90 - minimum::<SocketAddrV4>(question);

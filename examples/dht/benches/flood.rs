@@ -1,7 +1,9 @@
 //! A running `kadlet node` under a million hostile datagrams: its memory before and after, and whether it still answers.
 //!
-//! `cargo bench -p kadlet-cli --bench flood [-- DATAGRAMS]`, on Linux. A third is random bytes, a third requests with some bytes changed, and
-//! a third answers to what was never asked. Memory is taken after a first tenth, when all that is needed to serve was touched once.
+//! `cargo bench -p kadlet-cli --bench flood [-- DATAGRAMS]`, on Linux. A million is random bytes, requests with some bytes changed, and
+//! answers to what was never asked, a third each; another million is recursive questions, most of them with a token that holds. These
+//! are passed on to contacts of which some are silent, some promise an answer that never comes and some send the question back in a
+//! circle. Memory is taken after a first tenth, when all that is needed to serve was touched once.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -16,47 +18,82 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 #[cfg(target_os = "linux")]
 mod linux {
     use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+    use core::sync::atomic::{AtomicUsize, Ordering};
     use core::time::Duration;
-    use std::io::{self, BufRead, BufReader, Read};
+    use std::io::{BufRead, BufReader, Read};
     use std::net::UdpSocket;
     use std::process::{Child, Command, Stdio};
+
+    use std::thread;
     use std::time::Instant;
 
-    use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Observed, Request, Token, Transaction};
+    use kadlet::wire::{
+        self, Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, Question, Request, Target, Token,
+        Transaction,
+    };
     use kadlet::{Contact, Id, Key, Record};
 
     type Error = Box<dyn core::error::Error>;
 
+    /// Of each kind.
     const DATAGRAMS: usize = 1_000_000;
     /// After so many the node is asked something genuine, so that it keeps up and loses none.
     const ROUND: usize = 100;
+    /// After so many the tokens are fetched anew: long before they no longer hold.
+    const RENEWAL: usize = 100_000;
     /// The most KiB that its memory may grow by: what the allocator may take for one of its pools.
     const LIMIT: usize = 64;
+
+    /// Questions that came to a contact.
+    static PASSED_ON: AtomicUsize = AtomicUsize::new(0);
 
     pub(super) fn main() -> Result<(), Error> {
         let datagrams = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(DATAGRAMS);
         let (mut node, address) = Node::start()?;
-        let sockets: Vec<UdpSocket> = (0..16).map(|_| socket(address)).collect::<Result<_, _>>()?;
-        let asker = socket(address)?;
+        for number in 0..8 {
+            let contact = Asker::new(address, Id::from_bytes([32 * number + 16; 20]))?;
+            contact.meet()?;
+            thread::spawn(move || contact.serve());
+        }
+        let asker = Asker::new(address, Id::ZERO)?;
         let mut random = Random(1);
+        let mut askers: Vec<Asker> = (0..16).map(|_| Asker::new(address, Id::from_bytes(random.bytes()))).collect::<Result<_, _>>()?;
         let mut flood = |count: usize| -> Result<(), Error> {
-            for number in 0..count {
+            for number in 0..2 * count {
+                if number.is_multiple_of(RENEWAL) {
+                    for asker in &mut askers {
+                        asker.token = asker.ping()?;
+                    }
+                }
+                let at = random.next() as usize % askers.len();
+                let bytes = match number % 2 {
+                    0 => hostile(&mut random, number / 2),
+                    _ => question(&mut random, &askers, at),
+                };
                 // What the node refuses comes back to a socket as an error of the next sending.
-                let _ = sockets[number % sockets.len()].send(&hostile(&mut random, number));
+                let _ = askers[at].socket.send(&bytes);
                 if number.is_multiple_of(ROUND) {
-                    ping(&asker)?;
+                    asker.ping()?;
                 }
             }
-            ping(&asker)
+            asker.ping().map(|_| ())
         };
         flood(datagrams / 10)?;
         let before = node.resident()?;
         let began = Instant::now();
         flood(datagrams)?;
         let after = node.resident()?;
-        println!("{datagrams} hostile datagrams in {:.1} s, and it answers", began.elapsed().as_secs_f64());
+        println!(
+            "{datagrams} hostile datagrams and {datagrams} hostile questions in {:.1} s, and it answers",
+            began.elapsed().as_secs_f64()
+        );
+        let passed_on = PASSED_ON.load(Ordering::Relaxed);
+        println!("{passed_on} times a question came to one of its contacts");
         println!("memory before {before} KiB, after {after} KiB");
         println!("{}", node.stop()?.lines().last().unwrap_or("no statistics"));
+        if passed_on == 0 {
+            return Err("it passed no question on".into());
+        }
         if after > before + LIMIT {
             return Err(format!("memory grew by {} KiB", after - before).into());
         }
@@ -102,26 +139,133 @@ mod linux {
         }
     }
 
-    fn socket(to: SocketAddr) -> io::Result<UdpSocket> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        socket.connect(to)?;
-        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-        Ok(socket)
+    /// One who asks the node, and may be its contact.
+    struct Asker {
+        socket: UdpSocket,
+        id: Id,
+        /// What the node gave it last.
+        token: Token,
     }
 
-    /// Asks, and waits for the answer.
-    fn ping(asker: &UdpSocket) -> Result<(), Error> {
-        let mut buf = [0; MAX_DATAGRAM];
-        // A client, which the node has no reason to ask back.
-        let mut message = request(Id::ZERO, None, Request::Ping);
-        message.header.features = Features::default();
-        let len = wire::encode(&message, &mut buf)?;
-        asker.send(&buf[..len])?;
-        let len = asker.recv(&mut buf).map_err(|error| format!("the node doesn't answer: {error}"))?;
-        match wire::decode::<SocketAddrV4>(&buf[..len]) {
-            Ok(Message { body: Body::Answer { answer: Answer::Pong { .. }, .. }, .. }) => Ok(()),
-            other => Err(format!("not a pong: {other:?}").into()),
+    impl Asker {
+        fn new(node: SocketAddr, id: Id) -> Result<Self, Error> {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.connect(node)?;
+            socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+            let mut asker = Self { socket, id, token: Token::default() };
+            asker.token = asker.ping()?;
+            Ok(asker)
         }
+
+        fn send(&self, transaction: Transaction, features: Features, body: Body<'_, SocketAddrV4>) -> Result<(), Error> {
+            let mut buf = [0; MAX_DATAGRAM];
+            let header = Header { transaction, sender: self.id, features, ..HEADER };
+            let len = wire::encode(&Message { header, body }, &mut buf)?;
+            self.socket.send(&buf[..len])?;
+            Ok(())
+        }
+
+        /// Asks, waits for the answer, and returns the token beside it.
+        fn ping(&self) -> Result<Token, Error> {
+            const ASKED: Transaction = Transaction(*b"the ping");
+            let mut buf = [0; MAX_DATAGRAM];
+            // What came meanwhile leaves no room for it.
+            self.socket.set_nonblocking(true)?;
+            while self.socket.recv(&mut buf).is_ok() {}
+            self.socket.set_nonblocking(false)?;
+            // A client, which the node has no reason to ask back.
+            self.send(ASKED, Features::default(), body(None, Request::Ping))?;
+            loop {
+                let len = self.socket.recv(&mut buf).map_err(|error| format!("the node doesn't answer: {error}"))?;
+                match wire::decode::<SocketAddrV4>(&buf[..len]) {
+                    Ok(Message { header, body: Body::Answer { token, answer } }) if header.transaction == ASKED => match answer {
+                        Answer::Pong { .. } => return Ok(token),
+                        other => return Err(format!("not a pong: {other:?}").into()),
+                    },
+                    _ => {}
+                }
+            }
+        }
+
+        /// Becomes a contact of the node's.
+        fn meet(&self) -> Result<(), Error> {
+            self.send(Transaction::default(), Features::SERVES, body(None, Request::Ping))?;
+            let mut buf = [0; MAX_DATAGRAM];
+            loop {
+                let len = self.socket.recv(&mut buf).map_err(|error| format!("the node doesn't ask back: {error}"))?;
+                let message = wire::decode::<SocketAddrV4>(&buf[..len])?;
+                if let Body::Request { request: Request::Ping, .. } = message.body {
+                    return self.answer(&message.header, pong());
+                }
+            }
+        }
+
+        fn answer(&self, asked: &Header, answer: Answer<'_, SocketAddrV4>) -> Result<(), Error> {
+            self.send(asked.transaction, Features::SERVES, Body::Answer { token: Token(*b"mine too"), answer })
+        }
+
+        /// Answers the node as a contact whom no question should be passed on to.
+        fn serve(mut self) {
+            let mut buf = [0; MAX_DATAGRAM];
+            let mut random = Random(self.id.as_bytes()[0].into());
+            loop {
+                // It may be quiet for long.
+                let Ok(len) = self.socket.recv(&mut buf) else { continue };
+                let Ok(Message { header, body: came }) = wire::decode::<SocketAddrV4>(&buf[..len]) else { continue };
+                let request = match came {
+                    Body::Answer { token, .. } => {
+                        self.token = token;
+                        continue;
+                    }
+                    Body::Request { request, .. } => request,
+                };
+                let busy = Answer::Error { code: ErrorCode::Busy, detail: 0 };
+                let answer = match (request, random.next() % 64) {
+                    (Request::Ping, _) => pong(),
+                    (Request::Relay { .. }, way) => {
+                        PASSED_ON.fetch_add(1, Ordering::Relaxed);
+                        match way {
+                            0 => continue,
+                            1 => Answer::Accepted,
+                            2..8 => busy,
+                            8..24 => {
+                                let _ = self.send(Transaction(random.bytes()), Features::SERVES, body(Some(self.token), request));
+                                busy
+                            }
+                            _ => Answer::Relayed { hops: random.next() as u8, found: None, contacts: Contacts::EMPTY },
+                        }
+                    }
+                    _ => Answer::Nodes { contacts: Contacts::EMPTY },
+                };
+                let _ = self.answer(&header, answer);
+            }
+        }
+    }
+
+    fn pong() -> Answer<'static, SocketAddrV4> {
+        Answer::Pong { observed: Observed::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000)) }
+    }
+
+    /// A question to be passed on, of which another may ask one of the same name, with a token that is the asker's own, another's, made up or none.
+    fn question(random: &mut Random, askers: &[Asker], at: usize) -> Vec<u8> {
+        let token = match random.next() % 8 {
+            0 => None,
+            1 => Some(Token(random.bytes())),
+            2 => Some(askers[(at + 1) % askers.len()].token),
+            _ => Some(askers[at].token),
+        };
+        let question = match random.next() % 4 {
+            0 => Question([random.next() as u8 % 16; 8]),
+            _ => Question(random.bytes()),
+        };
+        let id = Id::from_bytes(random.bytes());
+        let target = match random.next() % 2 {
+            0 => Target::Nodes(id),
+            _ => Target::Value(Key { id, ..Key::plain(b"") }),
+        };
+        let (hops, time) = (random.next() as u8, random.next() as u16 >> (random.next() % 16));
+        let header = Header { transaction: Transaction(random.bytes()), sender: askers[at].id, ..HEADER };
+        encoded(&Message { header, body: body(token, Request::Relay { question, target, hops, time }) })
     }
 
     fn hostile(random: &mut Random, number: usize) -> Vec<u8> {
@@ -133,26 +277,26 @@ mod linux {
         let token = Some(Token(random.bytes()));
         let value: [u8; 200] = random.bytes();
         let contact = [Contact::new(target, SocketAddrV4::new(Ipv4Addr::LOCALHOST, random.next() as u16))];
-        let body = match (number % 3, random.next() % 4) {
-            (1, 0) => request(sender, token, Request::Ping).body,
-            (1, 1) => request(sender, None, Request::FindNode { target }).body,
-            (1, 2) => request(sender, token, Request::FindValue { key: Key::plain(&value), have: None }).body,
+        let body = match (number % 3, random.next() % 6) {
+            (1, 0) => body(token, Request::Ping),
+            (1, 1) => body(None, Request::FindNode { target }),
+            (1, 2) => body(token, Request::FindValue { key: Key::plain(&value), have: None }),
             (1, _) => {
                 let record = Record::immutable(&value);
-                request(sender, token, Request::Store { record, lifetime: 3_600, compare: None, handover: false }).body
+                body(token, Request::Store { record, lifetime: 3_600, compare: None, handover: false })
             }
             (_, 0) => answer(Answer::Pong { observed: Observed::new(contact[0].address) }),
             (_, 1) => answer(Answer::Nodes { contacts: Contacts::new(&contact) }),
             (_, 2) => answer(Answer::Value { record: Record::immutable(&value), lifetime: 3_600, contacts: Contacts::EMPTY }),
+            (_, 3) => answer(Answer::Accepted),
+            (_, 4) => answer(Answer::Relayed { hops: 3, found: None, contacts: Contacts::new(&contact) }),
             (_, _) => answer(Answer::Stored { lifetime: 3_600 }),
         };
         let header = Header { transaction: Transaction(random.bytes()), sender, ..HEADER };
-        let mut bytes = vec![0; MAX_DATAGRAM];
-        let len = wire::encode(&Message { header, body }, &mut bytes).expect("it fits");
-        bytes.truncate(len);
+        let mut bytes = encoded(&Message { header, body });
         if number % 3 == 1 {
             for _ in 0..random.next() % 4 {
-                let at = random.next() as usize % len;
+                let at = random.next() as usize % bytes.len();
                 bytes[at] = random.next() as u8;
             }
         }
@@ -162,12 +306,19 @@ mod linux {
     const HEADER: Header =
         Header { geometry: 1, network: 0, transaction: Transaction([0; 8]), sender: Id::ZERO, features: Features::SERVES };
 
-    fn request(sender: Id, token: Option<Token>, request: Request<'_>) -> Message<'_, SocketAddrV4> {
-        Message { header: Header { sender, ..HEADER }, body: Body::Request { largest: 1_208, token, request, padding: 0 } }
+    fn body(token: Option<Token>, request: Request<'_>) -> Body<'_, SocketAddrV4> {
+        Body::Request { largest: 1_208, token, request, padding: 0 }
     }
 
     fn answer<'a>(answer: Answer<'a, SocketAddrV4>) -> Body<'a, SocketAddrV4> {
         Body::Answer { token: Token::default(), answer }
+    }
+
+    fn encoded(message: &Message<'_, SocketAddrV4>) -> Vec<u8> {
+        let mut bytes = vec![0; MAX_DATAGRAM];
+        let len = wire::encode(message, &mut bytes).expect("it fits");
+        bytes.truncate(len);
+        bytes
     }
 
     /// `SplitMix64`.
