@@ -1,6 +1,7 @@
 //! The bytes that a fuzzer gives, read as choices. When they run out, every choice is the first.
 
 /// What is left of the bytes.
+#[derive(Clone)]
 pub(crate) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {

@@ -2,27 +2,27 @@
 
 use core::net::SocketAddrV4;
 
-use kadlet::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token, Transaction};
-use kadlet::{Contact, Id};
+use kadlet::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Target, Token, Transaction};
+use kadlet::{Contact, Geometry, Id, Routing};
 
 use super::peers::{OWN, PEERS, number, peer, peer_at};
 use super::{About, History, REQUESTS, Who};
 
-impl History<'_> {
+impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, RELAYS> {
     /// One of the peers asks.
     pub(super) fn ask(&mut self) {
         let peer = self.peer();
         let from = if self.input.once_in(8) { self.peer().address } else { peer.address };
         let who = Contact::new(if self.input.once_in(16) { OWN } else { peer.id }, from);
-        let given = self.tokens.iter().rev().find(|(whose, _)| *whose == who).map(|(_, token)| *token);
-        let token = match self.input.below(4) {
+        let given = self.given(&who);
+        let mut token = match self.input.below(4) {
             0 | 1 => None,
             2 => given,
             _ => Some(Token([self.input.byte(); 8])),
         };
         let parts = self.record();
         let record = parts.record();
-        let request = match self.input.below(8) {
+        let request = match self.input.below(if RELAYS == 0 { 8 } else { 12 }) {
             0 => Request::Ping,
             1 | 2 => Request::FindNode { target: self.target() },
             3 | 4 => {
@@ -35,12 +35,23 @@ impl History<'_> {
                 compare: self.input.once_in(8).then(|| number(&mut self.input)),
                 handover: self.input.once_in(4),
             },
+            8.. => {
+                if !self.input.once_in(4) {
+                    token = self.token(&who);
+                }
+                self.relay(record.key())
+            }
             _ => Request::Unknown { kind: 6 + self.input.byte() % 100, payload: self.input.bytes(5) },
         };
         let unknown = matches!(request, Request::Unknown { .. });
         let padding = if unknown { 0 } else { self.input.pick(&[0, 60, 122, 1_000]) };
         let largest = self.input.pick(&[1_208, 524, 103, 52, 51, 0, u16::MAX]);
-        let header = Header { transaction: Transaction([self.input.byte(); 8]), ..self.header(who.id) };
+        let mut transaction = Transaction([self.input.byte(); 8]);
+        if let Request::Relay { question, .. } = request {
+            // So that the answers to several can be told apart.
+            transaction.0[..7].copy_from_slice(&question.0[..7]);
+        }
+        let header = Header { transaction, ..self.header(who.id) };
         self.send(from, &Message { header, body: Body::Request { largest, token, request, padding } });
         self.records.push(parts);
     }
@@ -73,13 +84,16 @@ impl History<'_> {
             About::Nodes(_) => 1,
             About::Value(_) => self.input.below(3) + 1,
             About::Store => 4,
+            About::Relay(..) => 6,
         };
-        let answer = match if self.input.once_in(4) { self.input.below(6) } else { fits } {
+        let kinds = if RELAYS == 0 { 6 } else { 7 };
+        let answer = match if self.input.once_in(4) { self.input.below(kinds) } else { fits } {
             0 => Answer::Pong { observed: Observed::new(self.peer().address) },
             1 => Answer::Nodes { contacts },
             2 => Answer::Value { record: parts.record(), lifetime: self.input.pick(&[60, 1, 0, u32::MAX]), contacts },
             3 => Answer::Held { version: parts.record().version(), size: self.input.pick(&[200, 0, 1_208, u16::MAX]), contacts },
             4 => Answer::Stored { lifetime: 60 },
+            6 => self.relayed(parts.record(), contacts),
             _ => {
                 let codes = [ErrorCode::Token, ErrorCode::Unsupported, ErrorCode::Full, ErrorCode::Outdated, ErrorCode::Conflict];
                 Answer::Error { code: self.input.pick(&codes), detail: number(&mut self.input) }
@@ -100,18 +114,20 @@ impl History<'_> {
             let target = match question.about {
                 About::Nodes(target) => target,
                 About::Value(key) => key.id,
+                About::Relay(_, target) => *target.id(),
                 _ => OWN,
             };
-            contacts.sort_by_key(|contact| contact.id.xor(&target));
+            contacts.sort_by_key(|contact| R::Geometry::rank(&target, &contact.id));
             let contacts = Contacts::new(&contacts[..4]);
             let held = |key| self.records.iter().rposition(|parts| holds && parts.record().key() == key);
             let parts = match question.about {
-                About::Value(key) => held(key).map(|index| self.records.remove(index)),
+                About::Value(key) | About::Relay(_, Target::Value(key)) => held(key).map(|index| self.records.remove(index)),
                 _ => None,
             };
             let answer = match (question.about, &parts) {
                 (About::Presence, _) => Answer::Pong { observed: Observed::new(who.address) },
                 (About::Store, _) => Answer::Stored { lifetime: 60 },
+                (About::Relay(..), _) => Answer::Relayed { hops: 1, found: parts.as_ref().map(|parts| (parts.record(), 60)), contacts },
                 (_, Some(parts)) => Answer::Value { record: parts.record(), lifetime: 60, contacts },
                 _ => Answer::Nodes { contacts },
             };
@@ -142,7 +158,7 @@ impl History<'_> {
         self.deliver(from, &datagram);
     }
 
-    fn send(&mut self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) {
+    pub(super) fn send(&mut self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) {
         let mut buf = [0; wire::MAX_DATAGRAM];
         // What is too large for any datagram can't be sent.
         if let Ok(len) = wire::encode(message, &mut buf) {
@@ -151,11 +167,12 @@ impl History<'_> {
         }
     }
 
-    fn header(&mut self, sender: Id) -> Header {
+    pub(super) fn header(&mut self, sender: Id) -> Header {
+        let own = R::Geometry::TAG;
         let (geometry, network) = match self.input.byte() {
-            0xFF => (2, 0),
-            0xFE => (1, 9),
-            _ => (1, self.config.network),
+            0xFF => (own % 3 + 1, 0),
+            0xFE => (own, 9),
+            _ => (own, self.config.network),
         };
         let features = if self.input.once_in(8) { Features::default() } else { Features::SERVES };
         Header { geometry, network, transaction: Transaction([0; 8]), sender, features }

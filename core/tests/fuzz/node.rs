@@ -1,12 +1,14 @@
-//! Any sequence of datagrams, answers forged and genuine, clock steps and commands against one node, whose bounds are so small
-//! that all of them are met.
+//! Any sequence of datagrams, answers forged and genuine, clock steps and commands against one node of some geometry, which passes
+//! questions on or doesn't, and whose bounds are so small that all of them are met.
 
+mod commands;
 #[allow(clippy::duplicate_mod, reason = "each target's body brings what it uses")]
 mod input;
 mod messages;
 mod peers;
 #[allow(clippy::duplicate_mod, reason = "each target's body brings what it uses")]
 mod record;
+mod relaying;
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -14,11 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use input::Input;
 use kadlet::routing::State;
-use kadlet::wire::{self, Answer, Body, Header, Message, Request, Token, Transaction};
-use kadlet::{Config, Contact, Done, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Mode, Node};
-use kadlet::{Options, Outcome, PutError, Query, Routing, Stats, Store};
+use kadlet::wire::{self, Answer, Body, Header, Message, Request, Target, Token, Transaction};
+use kadlet::{Chord, Config, Contact, Done, Event, FixedStore, Geometry, Id, Instant, Kademlia, Key, Kind, Machine, Node, Outcome, Pastry};
+use kadlet::{Query, Routing, Stats, Store};
 use peers::{OWN, config, id_near, number, peer};
 use record::{Parts, VERIFY};
+use relaying::Passed;
 
 const CONTACTS: usize = 16;
 const RECORDS: usize = 4;
@@ -29,7 +32,7 @@ const VALUES: usize = 1;
 const REQUESTS: usize = 8;
 const BOOTSTRAPS: usize = 2;
 
-type Mote = Node<Kademlia<SocketAddrV4, CONTACTS, 4>, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, BOOTSTRAPS>;
+type Mote<R, const RELAYS: usize> = Node<R, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, BOOTSTRAPS, RELAYS>;
 type Who = Contact<SocketAddrV4>;
 
 /// A history longer than this finds nothing that a shorter one doesn't.
@@ -37,25 +40,43 @@ const STEPS: usize = 400;
 /// Where the clock stops: what is due at [`Instant::NEVER`] never is.
 const LAST: Instant = Instant::from_micros(u64::MAX / 2);
 
-/// Runs the history that `data` spells, twice.
+/// Runs the history that `data` spells, against the node that its first byte chooses.
 ///
 /// # Panics
 ///
 /// If the node breaks a promise.
 pub fn run(data: &[u8]) {
-    assert_eq!(History::run(data), History::run(data), "the same calls give the same bytes");
+    let mut input = Input::new(data);
+    match input.below(6) {
+        0 => twice::<Kademlia<SocketAddrV4, CONTACTS, 4>, 0>(input),
+        1 => twice::<Kademlia<SocketAddrV4, CONTACTS, 4>, 2>(input),
+        2 => twice::<Chord<SocketAddrV4, 3, CONTACTS>, 0>(input),
+        3 => twice::<Chord<SocketAddrV4, 3, CONTACTS>, 2>(input),
+        4 => twice::<Pastry<SocketAddrV4, 4, 2, CONTACTS>, 0>(input),
+        _ => twice::<Pastry<SocketAddrV4, 4, 2, CONTACTS>, 2>(input),
+    }
+}
+
+fn twice<R: Routing<Address = SocketAddrV4>, const RELAYS: usize>(input: Input<'_>) {
+    let run = || History::<R, RELAYS>::run(input.clone());
+    assert_eq!(run(), run(), "the same calls give the same bytes");
 }
 
 /// What the node was seen to do.
-struct History<'a> {
+struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     input: Input<'a>,
-    node: Box<Mote>,
+    node: Box<Mote<R, RELAYS>>,
     config: Config,
     now: Instant,
+    /// How late it ever was.
+    latest: Instant,
     /// Questions that the node sent, the newest last.
     questions: Vec<Question>,
-    /// Where all it ever sent went, with their transactions.
-    asked: BTreeSet<(SocketAddrV4, [u8; 8])>,
+    /// Where all it ever sent went, with their transactions, and which question that is passed on each was about.
+    asked: BTreeMap<(SocketAddrV4, [u8; 8]), Option<usize>>,
+    passed: Vec<Passed>,
+    /// How many recursive lookups began.
+    recursive: usize,
     operations: Vec<Operation>,
     /// Ended or cancelled ones.
     over: Vec<Query>,
@@ -83,13 +104,22 @@ enum About {
     Nodes(Id),
     Value(Key),
     Store,
+    Relay(wire::Question, Target),
 }
 
 struct Operation {
     query: Query,
     deadline: Instant,
-    /// Whether it is a get, of what.
-    gets: Option<Key>,
+    /// What it looks for; the record, if it is a get.
+    seeks: Target,
+    /// Whether others may be asked to find it.
+    recursive: bool,
+}
+
+impl Operation {
+    const fn gets(&self) -> bool {
+        matches!(self.seeks, Target::Value(_))
+    }
 }
 
 /// What came from an address without proof, and what it caused there.
@@ -101,21 +131,25 @@ struct Account {
     proved: usize,
     /// Pings that the user asked for.
     ordered: usize,
+    /// Questions that were passed on to it: if it is silent it is asked whether it is there.
+    passed_on: usize,
     pings: usize,
 }
 
-impl<'a> History<'a> {
-    fn run(data: &'a [u8]) -> u64 {
-        let mut input = Input::new(data);
+impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R, RELAYS> {
+    fn run(mut input: Input<'a>) -> u64 {
         let config = config(&mut input);
         let now = Instant::from_micros(number(&mut input)).min(LAST);
         let mut history = Self {
             input,
-            node: Box::new(Mote::new(now, config, OWN, [7; 32])),
+            node: Box::new(Mote::<R, RELAYS>::new(now, config, OWN, [7; 32])),
             config,
             now,
+            latest: now,
             questions: Vec::new(),
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            passed: Vec::new(),
+            recursive: 0,
             operations: Vec::new(),
             over: Vec::new(),
             tokens: Vec::new(),
@@ -176,106 +210,11 @@ impl<'a> History<'a> {
             _ => self.now + Duration::from_millis(100),
         };
         self.now = now.min(LAST);
+        self.latest = self.latest.max(self.now);
         if self.input.once_in(4) {
             return;
         }
         self.node.handle_timeout(self.now);
-    }
-
-    fn bootstrap(&mut self) {
-        let addresses: Vec<SocketAddrV4> = (0..self.input.below(BOOTSTRAPS + 2)).map(|_| self.peer().address).collect();
-        let begun = self.node.bootstrap(self.now, &addresses);
-        match begun {
-            Err(FindError::Addresses(BOOTSTRAPS)) => assert!(addresses.is_empty() || addresses.len() > BOOTSTRAPS),
-            begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), Duration::from_secs(30), None),
-        }
-    }
-
-    fn find(&mut self) {
-        if self.input.once_in(2) {
-            let to = self.peer().address;
-            let begun = self.node.ping(self.now, to);
-            if begun.is_ok() {
-                self.accounts.entry(to).or_default().ordered += 1;
-            }
-            return self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), Duration::from_secs(30), None);
-        }
-        let (target, options) = (self.target(), self.options());
-        match self.node.find_node(self.now, target, &options) {
-            Err(FindError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
-            begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), options.timeout, None),
-        }
-    }
-
-    fn get(&mut self) {
-        let (parts, options) = (self.record(), self.options());
-        let key = parts.record().key();
-        self.records.push(parts);
-        match self.node.get(self.now, key, &options) {
-            Err(GetError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
-            Err(GetError::Unsupported(kind)) => assert!(!self.supports(kind)),
-            Err(GetError::NoBuffer(VALUES)) => assert_eq!(self.operations.iter().filter(|running| running.gets.is_some()).count(), VALUES),
-            begun => self.begun(begun.map_err(|error| error == GetError::Busy(LOOKUPS)), options.timeout, Some(key)),
-        }
-    }
-
-    fn put(&mut self) {
-        let (parts, options) = (self.record(), self.options());
-        let record = parts.record();
-        let begun = self.node.put(self.now, &record, &options);
-        match begun {
-            Ok(_) | Err(PutError::Busy(_)) => {
-                self.begun(begun.map_err(|error| error == PutError::Busy(LOOKUPS)), options.timeout, None);
-            }
-            Err(PutError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
-            Err(PutError::Unsupported(kind)) => assert!(!self.supports(kind)),
-            Err(PutError::Record(error)) => assert_eq!(record.check(), Err(error)),
-            Err(PutError::TooLarge(limit)) => assert!(limit < record.value.len().max(1)),
-            Err(PutError::Lifetime) => assert!(options.lifetime < Duration::from_secs(1)),
-            Err(PutError::Signature) => assert!(!record.verify(VERIFY)),
-            Err(PutError::Store(_)) => {}
-        }
-        self.records.push(parts);
-    }
-
-    fn begun(&mut self, begun: Result<Query, bool>, timeout: Duration, gets: Option<Key>) {
-        match begun {
-            Ok(query) => {
-                assert!(self.operations.len() < LOOKUPS, "one more than the bound");
-                assert!(self.operations.iter().all(|running| running.query != query) && !self.over.contains(&query));
-                self.operations.push(Operation { query, deadline: self.now + timeout, gets });
-            }
-            Err(busy) => assert!(busy && self.operations.len() == LOOKUPS, "refused for no reason"),
-        }
-    }
-
-    fn end_one(&mut self) {
-        let index = self.input.below(LOOKUPS);
-        let Some(query) = self.operations.get(index).map(|running| running.query) else {
-            self.node.unpublish(self.now, &Key::plain(&[self.input.byte() % 4]));
-            return;
-        };
-        if self.input.once_in(2) {
-            self.node.cancel(query);
-            self.operations.remove(index);
-            self.over.push(query);
-        } else if let Some(done) = self.node.take(query) {
-            ended(&done, &mut self.operations, &self.config);
-            self.over.push(query);
-        }
-    }
-
-    fn restore(&mut self) {
-        if self.input.once_in(2) {
-            let parts = self.record();
-            let (lifetime, publish) = (self.options().lifetime, self.input.once_in(2));
-            let restored = self.node.restore_record(self.now, &parts.record(), lifetime, publish);
-            assert!(restored.is_err() || (parts.record().verify(VERIFY) && self.supports(parts.record().kind())));
-            self.records.push(parts);
-        } else {
-            let peer = self.peer();
-            self.node.restore_contact(self.now, peer);
-        }
     }
 
     /// Calls at a bad moment.
@@ -307,21 +246,21 @@ impl<'a> History<'a> {
     fn deliver(&mut self, from: SocketAddrV4, datagram: &[u8]) {
         let message = wire::decode::<SocketAddrV4>(datagram);
         if let Ok(Message { header, body: Body::Answer { .. } }) = message
-            && self.asked.contains(&(from, header.transaction.0))
+            && self.asked.contains_key(&(from, header.transaction.0))
         {
             self.answered.insert((header.sender, from));
+        }
+        if message.is_ok_and(|message| self.would_confuse(from, &message)) {
+            return;
         }
         let mut buf = [0; wire::MAX_DATAGRAM];
         let room = if self.input.once_in(16) { self.input.below(160) } else { buf.len() };
         let before = *self.node.stats();
         let out = self.node.handle_datagram(self.now, from, datagram, &mut buf[..room]);
-        let answer = out.map(|out| {
-            assert_eq!(out.to, from, "only the asker is answered");
-            &buf[..out.len]
-        });
+        let answer = out.map(|out| &buf[..out.len]);
         match message {
-            Ok(Message { header, .. }) if header.geometry != 1 || header.network != self.config.network => {
-                let wrong_geometry = header.geometry != 1;
+            Ok(Message { header, .. }) if header.geometry != R::Geometry::TAG || header.network != self.config.network => {
+                let wrong_geometry = header.geometry != R::Geometry::TAG;
                 self.dropped(datagram, answer, before, |stats| {
                     *(if wrong_geometry { &mut stats.wrong_geometry } else { &mut stats.wrong_network }) += 1;
                 });
@@ -338,6 +277,7 @@ impl<'a> History<'a> {
                 let Some(answer) = answer else {
                     return;
                 };
+                assert_eq!(out.map(|out| out.to), Some(from), "only the asker is answered");
                 if !proved {
                     assert!(answer.len() <= 3 * datagram.len(), "{} bytes for {}: {request:?}", answer.len(), datagram.len());
                     account.bytes_out += answer.len();
@@ -354,9 +294,14 @@ impl<'a> History<'a> {
                 assert_eq!(transaction, header.transaction);
                 assert!(proved || !matches!(told, Answer::Stored { .. }), "a store must prove its address");
                 self.tokens.push((who, token));
+                let asked = relaying::Previous { who, transaction, largest, len: datagram.len() };
+                self.told(&asked, proved, request, &told);
                 self.note(answer);
             }
-            Ok(Message { body: Body::Answer { .. }, .. }) => assert!(answer.is_none(), "an answer never causes an answer"),
+            Ok(Message { header, body: Body::Answer { answer: ref told, .. } }) => {
+                let accepted = self.node.stats().answers > before.answers;
+                self.carried(from, header.transaction, accepted.then_some(told), room, out.map(|out| out.to).zip(answer));
+            }
             Err(wire::DecodeError::Version(_)) => self.dropped(datagram, answer, before, |stats| stats.wrong_version += 1),
             Err(_) => self.dropped(datagram, answer, before, |stats| stats.malformed += 1),
         }
@@ -377,7 +322,7 @@ impl<'a> History<'a> {
             let mut questions = 0;
             while let Some(out) = self.node.poll_transmit(self.now, &mut buf) {
                 questions += 1;
-                assert!(questions <= REQUESTS, "more questions than may be in flight");
+                assert!(questions <= REQUESTS + RELAYS, "more questions than may be in flight, and answers than are owed");
                 self.sent(out.to, &buf[..out.len]);
             }
             if self.node.poll_timeout().is_none_or(|(at, _)| at > self.now) {
@@ -390,13 +335,17 @@ impl<'a> History<'a> {
         panic!("spinning at {:?}: {:?}", self.now, self.node.poll_timeout());
     }
 
-    /// The node sends a question.
+    /// The node sends a question, or answers one that it passed on.
     fn sent(&mut self, to: SocketAddrV4, datagram: &[u8]) {
         assert!(datagram.len() + wire::SEAL <= self.config.max_datagram);
-        let Ok(Message { header, body: Body::Request { request, .. } }) = wire::decode::<SocketAddrV4>(datagram) else {
-            panic!("only questions are polled");
+        let Ok(Message { header, body }) = wire::decode::<SocketAddrV4>(datagram) else {
+            panic!("a message is polled");
         };
-        assert_eq!(header.sender, OWN);
+        assert_eq!((header.sender, header.geometry), (OWN, R::Geometry::TAG));
+        let Body::Request { request, .. } = body else {
+            return self.goes_back(to, datagram);
+        };
+        let (first, mut passed) = (!self.asked.contains_key(&(to, header.transaction.0)), None);
         let about = match request {
             Request::Ping => About::Presence,
             Request::FindNode { target } => About::Nodes(target),
@@ -405,24 +354,32 @@ impl<'a> History<'a> {
                 assert!(record.check().is_ok() && record.verify(VERIFY) && self.supports(record.kind()));
                 About::Store
             }
-            Request::Relay { .. } | Request::Unknown { .. } => panic!("it knows all kinds that it sends, and passes nothing on"),
+            Request::Relay { question, target, .. } => {
+                passed = Some(self.goes_on(to, header.transaction, &request, datagram.len()));
+                About::Relay(question, target)
+            }
+            Request::Unknown { .. } => panic!("it knows all kinds that it sends"),
         };
-        if self.asked.insert((to, header.transaction.0)) && matches!(about, About::Presence) {
-            self.accounts.entry(to).or_default().pings += 1;
+        if first {
+            let account = self.accounts.entry(to).or_default();
+            account.pings += usize::from(matches!(about, About::Presence));
+            account.passed_on += usize::from(passed.is_some());
         }
+        self.asked.insert((to, header.transaction.0), passed);
         self.questions.push(Question { to, transaction: header.transaction, about });
         self.note(datagram);
     }
 
     fn events(&mut self) {
-        for _ in 0..LOOKUPS + 3 {
+        for _ in 0..LOOKUPS + RELAYS + 3 {
             match self.node.poll_event() {
                 None => return,
                 Some(Event::Done(done)) => {
                     ended(&done, &mut self.operations, &self.config);
                     self.over.push(done.query);
                 }
-                Some(Event::OwnIdSeen { .. } | Event::Superseded { .. } | Event::PassedOn { .. }) => {}
+                Some(Event::PassedOn { target, .. }) => assert!(self.passed.iter().any(|passed| *passed.target.id() == target)),
+                Some(Event::OwnIdSeen { .. } | Event::Superseded { .. }) => {}
             }
         }
         panic!("events without end");
@@ -441,9 +398,10 @@ impl<'a> History<'a> {
             assert!(held.stored.check().is_ok() && held.key == held.stored.key());
         }
         for (to, account) in &self.accounts {
-            let introductions = account.pings.saturating_sub(account.ordered + account.proved);
+            let introductions = account.pings.saturating_sub(account.ordered + account.proved + account.passed_on);
             assert!(account.bytes_out + 38 * introductions <= 3 * account.bytes_in, "amplified toward {to}");
         }
+        self.check_passed();
     }
 
     /// All operations end, and whatever is due then is done in ever later steps.
@@ -458,6 +416,12 @@ impl<'a> History<'a> {
         self.drain();
         self.events();
         assert!(self.operations.is_empty(), "every operation ends by its time limit");
+        if RELAYS > 0 {
+            self.now = self.latest.max(self.now) + Duration::from_secs(5 * 60);
+            self.node.handle_timeout(self.now);
+            self.drain();
+            self.check_answered();
+        }
         for _ in 0..16 {
             let Some((at, _)) = self.node.poll_timeout() else {
                 return;
@@ -496,16 +460,6 @@ impl<'a> History<'a> {
         }
     }
 
-    fn options(&mut self) -> Options {
-        Options {
-            mode: if self.input.once_in(4) { Mode::Recursive } else { Mode::Iterative },
-            timeout: self.input.pick(&[Duration::from_secs(30), Duration::from_millis(1), Duration::ZERO, Duration::MAX]),
-            lifetime: self.input.pick(&[Duration::from_secs(86_400), Duration::from_secs(2), Duration::ZERO, Duration::MAX]),
-            publish: self.input.once_in(2),
-            compare: self.input.once_in(8).then(|| number(&mut self.input)),
-        }
-    }
-
     fn supports(&self, kind: Kind) -> bool {
         match kind {
             Kind::Plain => self.config.plain,
@@ -520,13 +474,13 @@ fn ended(done: &Done<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config:
     let ended = operations.remove(index.expect("an operation ends once"));
     match &done.outcome {
         Outcome::Value { record, holders, .. } => {
-            assert_eq!(Some(record.key()), ended.gets);
+            assert_eq!(Target::Value(record.key()), ended.seeks);
             assert!(record.check().is_ok() && record.verify(config.verify.unwrap_or(VERIFY)));
             assert!(holders.len() <= SHORTLIST);
         }
-        Outcome::NotFound { closest } => assert!(ended.gets.is_some() && closest.len() <= SHORTLIST),
+        Outcome::NotFound { closest } => assert!(ended.gets() && closest.len() <= SHORTLIST),
         Outcome::Nodes(found) | Outcome::Joined { neighbours: found } | Outcome::Stored { holders: found, .. } => {
-            assert!(ended.gets.is_none() && found.len() <= SHORTLIST);
+            assert!(!ended.gets() && found.len() <= SHORTLIST);
             assert!(found.iter().all(|contact| contact.id != OWN));
         }
         Outcome::Pong { .. } | Outcome::Conflict { .. } | Outcome::Failed(_) => {}

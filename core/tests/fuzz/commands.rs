@@ -1,0 +1,121 @@
+//! What the user of a fuzzed node commands it.
+
+use core::net::SocketAddrV4;
+use core::time::Duration;
+
+use kadlet::wire::Target;
+use kadlet::{FindError, GetError, Key, Machine, Mode, Options, PutError, Query, Routing};
+
+use super::peers::{OWN, number};
+use super::record::VERIFY;
+use super::{BOOTSTRAPS, History, LOOKUPS, Operation, VALUES, ended};
+
+impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, RELAYS> {
+    pub(super) fn bootstrap(&mut self) {
+        let addresses: Vec<SocketAddrV4> = (0..self.input.below(BOOTSTRAPS + 2)).map(|_| self.peer().address).collect();
+        let begun = self.node.bootstrap(self.now, &addresses);
+        match begun {
+            Err(FindError::Addresses(BOOTSTRAPS)) => assert!(addresses.is_empty() || addresses.len() > BOOTSTRAPS),
+            begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &Options::DEFAULT, Target::Nodes(OWN)),
+        }
+    }
+
+    pub(super) fn find(&mut self) {
+        if self.input.once_in(2) {
+            let to = self.peer().address;
+            let begun = self.node.ping(self.now, to);
+            if begun.is_ok() {
+                self.accounts.entry(to).or_default().ordered += 1;
+            }
+            return self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &Options::DEFAULT, Target::Nodes(OWN));
+        }
+        let (target, options) = (self.target(), self.options());
+        match self.node.find_node(self.now, target, &options) {
+            Err(FindError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
+            begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &options, Target::Nodes(target)),
+        }
+    }
+
+    pub(super) fn get(&mut self) {
+        let (parts, options) = (self.record(), self.options());
+        let key = parts.record().key();
+        self.records.push(parts);
+        match self.node.get(self.now, key, &options) {
+            Err(GetError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
+            Err(GetError::Unsupported(kind)) => assert!(!self.supports(kind)),
+            Err(GetError::NoBuffer(VALUES)) => assert_eq!(self.operations.iter().filter(|running| running.gets()).count(), VALUES),
+            begun => self.begun(begun.map_err(|error| error == GetError::Busy(LOOKUPS)), &options, Target::Value(key)),
+        }
+    }
+
+    pub(super) fn put(&mut self) {
+        let (parts, options) = (self.record(), self.options());
+        let record = parts.record();
+        let begun = self.node.put(self.now, &record, &options);
+        match begun {
+            Ok(_) | Err(PutError::Busy(_)) => {
+                self.begun(begun.map_err(|error| error == PutError::Busy(LOOKUPS)), &options, Target::Nodes(record.key().id));
+            }
+            Err(PutError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
+            Err(PutError::Unsupported(kind)) => assert!(!self.supports(kind)),
+            Err(PutError::Record(error)) => assert_eq!(record.check(), Err(error)),
+            Err(PutError::TooLarge(limit)) => assert!(limit < record.value.len().max(1)),
+            Err(PutError::Lifetime) => assert!(options.lifetime < Duration::from_secs(1)),
+            Err(PutError::Signature) => assert!(!record.verify(VERIFY)),
+            Err(PutError::Store(_)) => {}
+        }
+        self.records.push(parts);
+    }
+
+    fn begun(&mut self, begun: Result<Query, bool>, options: &Options, seeks: Target) {
+        match begun {
+            Ok(query) => {
+                assert!(self.operations.len() < LOOKUPS, "one more than the bound");
+                assert!(self.operations.iter().all(|running| running.query != query) && !self.over.contains(&query));
+                let recursive = options.mode == Mode::Recursive;
+                self.recursive += usize::from(recursive);
+                self.operations.push(Operation { query, deadline: self.now + options.timeout, seeks, recursive });
+            }
+            Err(busy) => assert!(busy && self.operations.len() == LOOKUPS, "refused for no reason"),
+        }
+    }
+
+    pub(super) fn end_one(&mut self) {
+        let index = self.input.below(LOOKUPS);
+        let Some(query) = self.operations.get(index).map(|running| running.query) else {
+            self.node.unpublish(self.now, &Key::plain(&[self.input.byte() % 4]));
+            return;
+        };
+        if self.input.once_in(2) {
+            self.node.cancel(query);
+            self.operations.remove(index);
+            self.over.push(query);
+        } else if let Some(done) = self.node.take(query) {
+            ended(&done, &mut self.operations, &self.config);
+            self.over.push(query);
+        }
+    }
+
+    pub(super) fn restore(&mut self) {
+        if self.input.once_in(2) {
+            let parts = self.record();
+            let (lifetime, publish) = (self.options().lifetime, self.input.once_in(2));
+            let restored = self.node.restore_record(self.now, &parts.record(), lifetime, publish);
+            assert!(restored.is_err() || (parts.record().verify(VERIFY) && self.supports(parts.record().kind())));
+            self.records.push(parts);
+        } else {
+            let peer = self.peer();
+            self.node.restore_contact(self.now, peer);
+        }
+    }
+
+    fn options(&mut self) -> Options {
+        Options {
+            mode: if self.input.once_in(4) { Mode::Recursive } else { Mode::Iterative },
+            timeout: self.input.pick(&[Duration::from_secs(30), Duration::from_millis(1), Duration::ZERO, Duration::MAX]),
+            lifetime: self.input.pick(&[Duration::from_secs(86_400), Duration::from_secs(2), Duration::ZERO, Duration::MAX]),
+            publish: self.input.once_in(2),
+            compare: self.input.once_in(8).then(|| number(&mut self.input)),
+        }
+    }
+}
