@@ -245,16 +245,9 @@ impl<
         if !self.chores.publish.is_due(now) {
             return false;
         }
-        let republish = Micros::of(self.config.republish);
-        let mut first = (Instant::NEVER, 0);
-        for at in 0..self.store.len() {
-            let due = self.store.get(at).filter(|held| held.notes.pinned).map(|held| publish_at(&held, republish));
-            if let Some(due) = due.filter(|due| *due < first.0) {
-                first = (due, at);
-            }
-        }
-        self.chores.publish = first.0;
-        let Some(held) = self.store.get(first.1).filter(|_| first.0.is_due(now)) else {
+        let (due, first) = self.next_published();
+        self.chores.publish = due;
+        let Some(held) = self.store.get(first).filter(|_| due.is_due(now)) else {
             return false;
         };
         let (key, version) = (held.key, held.version(now));
@@ -269,7 +262,20 @@ impl<
         }
         // Noted at once, so that another record's turn comes even if this one can't be stored anywhere.
         self.note_tended(now, &key);
+        self.chores.publish = self.next_published().0;
         true
+    }
+
+    /// When the next own record is to be published, and its slot; never, if there is none.
+    fn next_published(&self) -> (Instant, usize) {
+        let republish = Micros::of(self.config.republish);
+        let mut first = (Instant::NEVER, 0);
+        for slot in 0..self.store.len() {
+            if let Some(held) = self.store.get(slot).filter(|held| held.notes.pinned) {
+                first = first.min((publish_at(&held, republish), slot));
+            }
+        }
+        first
     }
 
     /// Goes on with the pass over the store: begins to look after the next record whose turn it is, if it is ours to do.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use kadlet::wire::{self, Body, MAX_DATAGRAM, Request};
 use kadlet::{
     Config, Contact, Event, FixedStore, Id, Instant, Kademlia, Key, Machine, Node, Options, Outcome, Record, Routing, Store, Wake,
 };
@@ -295,4 +296,25 @@ fn a_clock_at_its_end_is_harmless() {
         while node.poll_event().is_some() {}
     }
     assert!(!node.store().is_empty() || node.routing().peers().next().is_some());
+}
+
+#[test]
+fn publishing_that_gives_way_to_commands_waits_before_it_begins_again() {
+    type Busy = Node<Kademlia<u16, 8>, FixedStore<4, 2_000>, 1, 6, 1, 8>;
+    let now = Instant::from_secs(100);
+    let mut node = Busy::new(now, Config { serve: false, plain: true, ..Config::default() }, Id::from_bytes([1; 20]), [7; 32]);
+    node.restore_contact(now, Contact::new(Id::from_bytes([9; 20]), 5));
+    node.restore_record(now, &Record::plain(b"hello", b"world"), Duration::from_secs(3_600), true).unwrap();
+    let mut published = 0;
+    for _ in 0..100 {
+        node.handle_timeout(now);
+        let mut buf = [0; MAX_DATAGRAM];
+        while let Some(out) = node.poll_transmit(now, &mut buf) {
+            let message = wire::decode::<u16>(&buf[..out.len]).unwrap();
+            published += u32::from(matches!(message.body, Body::Request { request: Request::FindValue { .. }, .. }));
+        }
+        let query = node.find_node(now, Id::from_bytes([3; 20]), &Options::default()).unwrap();
+        node.cancel(query);
+    }
+    assert_eq!(published, 1);
 }
