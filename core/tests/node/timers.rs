@@ -149,7 +149,7 @@ fn a_datagram_that_no_buffer_had_room_for_waits_and_is_counted() {
     assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(Wake::Transmit));
     assert!(node.poll_transmit(NOW, &mut [0; 127]).is_some(), "the smallest datagram suffices for a question");
     let asker = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
-    let ping = asker.request(kadlet::wire::Request::Ping, None);
+    let ping = asker.request(Request::Ping, None);
     for len in [0, 10, 51] {
         assert!(node.handle_datagram(NOW, asker.contact.address, &ping, &mut vec![0; len]).is_none());
     }
@@ -163,7 +163,7 @@ fn an_answer_is_fitted_to_a_small_buffer() {
         Peer::new(id(&[n]), at(&format!("192.0.{n}.1:4000"))).meet(&mut *node, NOW);
     }
     let asker = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
-    let question = asker.padded(kadlet::wire::Request::FindNode { target: Id::ZERO }, None, 60);
+    let question = asker.padded(Request::FindNode { target: Id::ZERO }, None, 60);
     for room in [52, 127, 200, 268, 1_232] {
         let out = node.handle_datagram(NOW, asker.contact.address, &question, &mut vec![0; room]).unwrap();
         assert!(out.len <= room && out.len + 28 > room.min(268), "{} of {room}", out.len);
