@@ -319,6 +319,7 @@ impl<
         let count = self.table.closest(target.id(), &mut contacts);
         contacts.truncate(count);
         contacts.retain(|contact| contact.id != hop.contact.id && !silent.contains(&contact.id));
+        by_rank::<R::Geometry, _>(target.id(), &mut contacts);
         contacts.truncate(usize::from(self.config.table.k));
         self.encode_relayed(now, hop, 0, record, &contacts, buf)
     }
@@ -420,6 +421,19 @@ impl<
         };
         if operation.best(now).map(|best| best.digest) != before.map(|best| best.digest) {
             operation.tally.recursion = Recursion::Relayed;
+        }
+    }
+}
+
+/// Sorts them by insertion, for in most geometries they are in that order already. In Chord who precedes the target comes first, and
+/// would take the place of one who is responsible.
+fn by_rank<G: Geometry, A>(target: &Id, contacts: &mut [Contact<A>]) {
+    for end in 1..contacts.len() {
+        for at in (0..end).rev() {
+            match contacts.get_mut(at..at + 2) {
+                Some([before, after]) if G::rank(target, &before.id) > G::rank(target, &after.id) => core::mem::swap(before, after),
+                _ => break,
+            }
         }
     }
 }

@@ -143,7 +143,9 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         assert!(passed.target == target && hops < passed.hops, "{hops} hops");
         let previous = passed.previous.map(|previous| previous.who.id);
         let mut known = self.answered.iter().filter(|(id, address)| *address == to && Some(*id) != previous);
-        assert!(known.any(|(id, _)| may_be_nearer::<R::Geometry>(target.id(), id)), "{to} is not one to pass it on to");
+        // A client's own question leaves it, whoever it knows.
+        let any = previous.is_none() && !self.config.serve;
+        assert!(known.any(|(id, _)| any || may_be_nearer::<R::Geometry>(target.id(), id)), "{to} is not one to pass it on to");
         if let Some(previous) = passed.previous {
             assert!(len <= previous.len, "{len} bytes for {}", previous.len);
             assert!(Duration::from_millis(time.into()) <= passed.deadline.since(self.now) && time > 0, "{time} ms");

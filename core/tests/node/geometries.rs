@@ -134,9 +134,7 @@ fn an_idle_network_is_quiet<R: Routing<Address = u16>, const RELAYS: usize>() {
 fn every_lookup_finds_the_responsible_nodes<R: Routing<Address = u16>, const RELAYS: usize>() {
     let mut net = joined::<R, RELAYS>(9, 50, config());
     net.run(Duration::from_secs(120));
-    // A recursive lookup is over with what its last hop knows, which may miss the last of them.
-    let sure = if RELAYS == 0 { 8 } else { 7 };
-    let mut wrong = 0;
+    let (mut wrong, mut missed) = (0, 0);
     for n in 0..100_u8 {
         let target = Key::plain(&[n]).id;
         let at = 1 + net.random.below(50) as u16;
@@ -148,9 +146,12 @@ fn every_lookup_finds_the_responsible_nodes<R: Routing<Address = u16>, const REL
             Outcome::Nodes(found) => found.iter().map(|contact| contact.id).collect(),
             other => panic!("{other:?}"),
         });
-        wrong += usize::from(found.len() != 8 || found[..sure] != ids[..sure]);
+        wrong += usize::from(found.len() != 8 || found[..7] != ids[..7]);
+        missed += usize::from(found[7] != ids[7]);
     }
     assert_eq!(wrong, 0, "of 100");
+    // A recursive lookup is over with what its last hop knows, which may miss the last of them.
+    assert!(missed <= if RELAYS == 0 { 0 } else { 5 }, "{missed} of 100");
 }
 
 /// The suite, for one kind of table and both ways to look up.
