@@ -182,12 +182,18 @@ fn cases(quick: bool) -> Vec<Case> {
     for lookup in [Mode::Iterative, Mode::Recursive] {
         add("Chord, failures", (30.0, 30.0), Box::new(move |course| chord_failures(course, lookup)));
     }
+    add("Chord, churn", (20.0, 5.0), Box::new(chord_churn));
     for geometry in [Geometry::Pastry, Geometry::Kademlia, Geometry::Chord] {
         add("proximity", (5.0, 5.0), Box::new(move |course| proximity(course, geometry)));
     }
-    for geometry in [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry] {
-        add("geometries, churn", (20.0, 5.0), Box::new(move |course| side_by_side(course, geometry)));
+    let geometries = [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry];
+    for geometry in geometries {
+        add("geometries, churn", (20.0, 5.0), Box::new(move |course| churned(course, geometry)));
+    }
+    for geometry in geometries {
         add("geometries, replace", (5.0, 5.0), Box::new(move |course| replaced(course, geometry)));
+    }
+    for geometry in geometries {
         for lookup in [Mode::Iterative, Mode::Recursive] {
             add("traffic", (0.5, 0.5), Box::new(move |course| traffic(course, geometry, lookup)));
         }
@@ -344,24 +350,23 @@ fn proximity(course: &Course, geometry: Geometry) -> Sheet {
     }
 }
 
-/// Mean sessions of 2.3 hours, as in `churn, real`; for Chord of an hour.
-fn side_by_side(course: &Course, geometry: Geometry) -> Sheet {
-    let spec = Spec { geometry, ..real(course, 1_000, 180.0, 0.0) };
-    let hour = Spec::median(Lifetime::Exponential, Duration::from_secs(3_600));
-    let (sheet, figures) = play(&if geometry == Geometry::Chord { Spec { session: hour, ..spec } } else { spec });
-    sheet
-        .above("success", 0.999, figures.success)
-        .report("hops_mean", figures.depth_mean)
-        .report("latency_p95_ms", figures.latency_p95_ms)
-        .report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
+/// A mean session of an hour.
+fn chord_churn(course: &Course) -> Sheet {
+    let session = Spec::median(Lifetime::Exponential, Duration::from_secs(3_600));
+    let (sheet, figures) = play(&Spec { session, geometry: Geometry::Chord, ..real(course, 1_000, 180.0, 0.0) });
+    sheet.above("success", 0.999, figures.success).costs(&figures)
 }
 
+/// The same as `churn, real` of each geometry.
+fn churned(course: &Course, geometry: Geometry) -> Sheet {
+    let (sheet, figures) = play(&Spec { geometry, ..real(course, 1_000, 180.0, 0.0) });
+    sheet.above("success", 0.999, figures.success).costs(&figures)
+}
+
+/// The same as `replace` of each geometry, whose losses that gate bounds.
 fn replaced(course: &Course, geometry: Geometry) -> Sheet {
     let (sheet, figures) = play(&Spec { geometry, ..course.spec(Scenario::Replace, 1_000, 1_000) });
-    sheet
-        .report("records_lost", figures.records_lost as f64)
-        .report("success", figures.success)
-        .report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
+    sheet.report("success", figures.success).costs(&figures).report("records_lost", figures.records_lost as f64)
 }
 
 fn traffic(course: &Course, geometry: Geometry, lookup: Mode) -> Sheet {
@@ -456,6 +461,13 @@ impl Sheet {
 
     fn report(self, figure: &'static str, result: f64) -> Self {
         self.add(figure, String::new(), result, true)
+    }
+
+    /// What lookups and upkeep cost, side by side.
+    fn costs(self, figures: &Figures) -> Self {
+        self.report("hops_mean", figures.depth_mean)
+            .report("latency_p95_ms", figures.latency_p95_ms)
+            .report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
     }
 
     fn add(mut self, figure: &'static str, target: String, result: f64, passed: bool) -> Self {
