@@ -202,7 +202,7 @@ impl<M: Make> Network<M> {
     ///
     /// [`FindError`]: what the node says; `NotStarted` if none lives there.
     pub fn find_node(&mut self, address: u32, target: Id) -> Result<Operation, FindError> {
-        let next = Operation(self.begun);
+        let next = self.next_operation();
         self.watches.insert(next, Watch::new::<M::Routing>(&self.members, address, target));
         let options = Options { mode: self.lookup, ..Options::DEFAULT };
         let begun = self.begin_operation(address, Task::Find(target), |node, now| node.find_node(now, target, &options));
@@ -254,20 +254,24 @@ impl<M: Make> Network<M> {
         }
     }
 
+    const fn next_operation(&self) -> Operation {
+        Operation(self.askers.len() as u32)
+    }
+
     fn begin_operation<E>(
         &mut self,
         address: u32,
         task: Task,
         begin: impl FnOnce(&mut M, Instant) -> Result<Query, E>,
     ) -> Option<Result<Operation, E>> {
-        let operation = Operation(self.begun);
+        let operation = self.next_operation();
         let mut node = self.places.get_mut(address as usize)?.node.take()?;
         let begun = begin(&mut node, self.now);
         // Its end may wait already, so it is noted before the node is asked.
         let place = &mut self.places[address as usize];
         place.node = Some(node);
         if let Ok(query) = &begun {
-            self.begun += 1;
+            self.askers.push(address);
             if let (Mode::Recursive, Some(target)) = (self.lookup, task.target()) {
                 self.questions.insert(target, operation.0);
             }

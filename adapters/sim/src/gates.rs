@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use crate::progress::Progress;
-use crate::scenario::{self, Figures, Geometry, Lifetime, Mode, Scenario, Spec, halved_ring, small_links, versions};
+use crate::scenario::{self, Figures, Geometry, Lifetime, Mode, Scenario, Spec, VALUE, halved_ring, small_links, versions};
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -195,7 +195,7 @@ fn cases(quick: bool) -> Vec<Case> {
     }
     for geometry in geometries {
         for lookup in [Mode::Iterative, Mode::Recursive] {
-            add("traffic", (0.5, 0.5), Box::new(move |course| traffic(course, geometry, lookup)));
+            add("traffic", (3.0, 3.0), Box::new(move |course| traffic(course, geometry, lookup)));
         }
     }
     cases
@@ -369,13 +369,16 @@ fn replaced(course: &Course, geometry: Geometry) -> Sheet {
     sheet.report("success", figures.success).costs(&figures).report("records_lost", figures.records_lost as f64)
 }
 
+/// What a get costs all nodes together, and of that the asker.
 fn traffic(course: &Course, geometry: Geometry, lookup: Mode) -> Sheet {
-    let (sheet, figures) = play(&Spec { geometry, lookup, ..course.spec(Scenario::Static, 1_000, 10_000) });
+    let (sheet, figures) = play(&Spec { geometry, lookup, ..course.spec(Scenario::Gets, 1_000, 10_000) });
     sheet
         .at_least("success", 1.0, figures.success)
         .report("rpcs_mean", figures.rpcs_mean)
         .report("datagrams_mean", figures.datagrams_mean)
         .report("bytes_mean", figures.bytes_mean)
+        .report("asker_datagrams_mean", figures.asker_datagrams_mean)
+        .report("asker_bytes_mean", figures.asker_bytes_mean)
         .report("latency_p50_ms", figures.latency_p50_ms)
 }
 
@@ -510,7 +513,9 @@ fn scenario(spec: &Spec, figures: &Figures) -> String {
     if spec.loss > 0.0 {
         let _ = write!(words, ", {} % loss", spec.loss * 100.0);
     }
-    if spec.lookups > 0 {
+    if spec.scenario == Scenario::Gets {
+        let _ = write!(words, ", {} gets of {VALUE} bytes", grouped(figures.lookups));
+    } else if spec.lookups > 0 {
         let _ = write!(words, ", {} lookups", grouped(figures.lookups));
     }
     words

@@ -39,7 +39,8 @@ pub struct Network<M: Machine> {
     pub(crate) mail: VecDeque<Letter>,
     pub(crate) checks: Checks,
     pub(crate) watches: BTreeMap<Operation, Watch>,
-    pub(crate) begun: u32,
+    /// Who began each operation, in order.
+    pub(crate) askers: Vec<u32>,
     /// Which operations the questions that are passed on are for.
     pub(crate) questions: HashMap<Id, u32>,
     pub(crate) ended: VecDeque<Ended>,
@@ -55,6 +56,10 @@ pub struct Counts {
     pub test_datagrams: u64,
     /// Bytes in them: UDP payload.
     pub test_bytes: u64,
+    /// Those of them that whoever began the operation sent, or got.
+    pub asker_datagrams: u64,
+    /// Bytes in them.
+    pub asker_bytes: u64,
     /// All others.
     pub upkeep_datagrams: u64,
     /// Bytes in them.
@@ -135,7 +140,7 @@ impl<M: Make> Network<M> {
             mail: VecDeque::new(),
             checks: Checks::default(),
             watches: BTreeMap::new(),
-            begun: 0,
+            askers: Vec::new(),
             ended: VecDeque::new(),
             counts: Counts::default(),
             counted: now,
@@ -239,6 +244,7 @@ impl<M: Make> Network<M> {
             self.check_answer(flight.to, out.to, &node, datagram, answer);
             self.transmit(flight.to, out.to, flight.cause, answer);
         }
+        self.count_asker(flight.to, flight.cause, len);
         self.settle(flight.to, &mut node);
         self.places[flight.to as usize].node = Some(node);
     }
@@ -371,6 +377,7 @@ impl<M: Make> Network<M> {
             self.counts.test_datagrams += 1;
             self.counts.test_bytes += datagram.len() as u64;
         }
+        self.count_asker(from, cause, datagram.len());
         let exists = (to as usize) < self.places.len();
         let arrivals = self.links.send(self.now, from, to, datagram.len(), &mut self.random);
         if !exists || !self.links.connects(self.now, from, to) {
@@ -379,6 +386,14 @@ impl<M: Make> Network<M> {
         for at in arrivals.into_iter().flatten() {
             let place = self.arena.put(from, to, cause, datagram);
             self.queue.push(at, What::Arrival(place));
+        }
+    }
+
+    /// A node sent or got a datagram: counts it if the node began the operation that caused it.
+    fn count_asker(&mut self, address: u32, cause: u32, len: usize) {
+        if self.askers.get(cause as usize) == Some(&address) {
+            self.counts.asker_datagrams += 1;
+            self.counts.asker_bytes += len as u64;
         }
     }
 

@@ -148,12 +148,12 @@ fn hops() -> Picture {
 fn traffic() -> Picture {
     Picture {
         file: "traffic",
-        title: "What a lookup costs in ideal tables (k = 8, alpha = 3)",
+        title: "What a get costs in ideal tables (k = 8, alpha = 3)",
         across: "nodes",
-        up: "datagrams of all nodes, mean of 1,000 lookups",
+        up: "datagrams of all nodes, mean of 1,000 gets",
         doubles: true,
         range: 0.0..60.0,
-        curves: of_lookups(&SIZES, |figures| figures.datagrams_mean, |nodes| Spec { nodes, ..Spec::new(Scenario::Static) }),
+        curves: of_lookups(&SIZES, |figures| figures.datagrams_mean, |nodes| Spec { nodes, ..Spec::new(Scenario::Gets) }),
     }
 }
 

@@ -2,15 +2,22 @@
 
 use core::time::Duration;
 
-use kadlet::{Config, Key, Options, Record};
+use kadlet::{Config, Kademlia, Key, Options, Record};
 use kadlet_sim::progress::Progress;
-use kadlet_sim::scenario::{self, Figures, Geometry, Scenario, Spec};
-use kadlet_sim::{Disorder, Ending, Latency, Links, Network, Peer};
+use kadlet_sim::scenario::{self, Figures, Geometry, Mode, Scenario, Spec};
+use kadlet_sim::{ChordTable, Disorder, Ending, Latency, Links, Network, Overlay, PastryTable, Peer};
 
 fn run(spec: &Spec) -> Figures {
     let figures = scenario::run(spec, &mut Progress::silent()).expect("the specification is possible");
     assert_eq!(figures.violated, [""; 0]);
     Figures { wall_seconds: 0.0, peak_memory_bytes: 0, ..figures }
+}
+
+/// The same in each geometry, with each kind of lookup.
+fn in_all(spec: &Spec) -> impl Iterator<Item = Spec> {
+    let geometries = [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry].into_iter();
+    let ways = geometries.flat_map(|geometry| [Mode::Iterative, Mode::Recursive].map(|lookup| (geometry, lookup)));
+    ways.map(|(geometry, lookup)| Spec { geometry, lookup, ..spec.clone() })
 }
 
 fn small(scenario: Scenario) -> Spec {
@@ -19,45 +26,73 @@ fn small(scenario: Scenario) -> Spec {
 
 #[test]
 fn one_seed_is_one_history_and_another_another() {
-    for scenario in [Scenario::Stale, Scenario::Churn, Scenario::Replace, Scenario::Storm] {
-        let spec = Spec { loss: 0.05, ..small(scenario) };
+    let scenarios = [Scenario::Stale, Scenario::Churn, Scenario::Replace, Scenario::Storm];
+    for (spec, scenario) in in_all(&Spec { nodes: 16, loss: 0.05, ..small(Scenario::Static) }).zip(scenarios.into_iter().cycle()) {
+        let spec = Spec { scenario, ..spec };
         let figures = run(&spec);
         let elsewhere = std::thread::scope(|scope| scope.spawn(|| run(&spec)).join().expect("it ends"));
-        assert_eq!(figures, elsewhere, "{scenario:?}");
-        assert_ne!(figures, run(&Spec { seed: 2, ..spec }), "{scenario:?}");
+        assert_eq!(figures, elsewhere, "{spec:?}");
+        assert_ne!(figures, run(&Spec { seed: 2, ..spec.clone() }), "{spec:?}");
     }
 }
 
 #[test]
 fn all_lookups_in_ideal_tables_are_right() {
-    for geometry in [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry] {
-        let figures = run(&Spec { nodes: 300, geometry, ..small(Scenario::Static) });
-        assert_eq!((figures.success, figures.lookups), (1.0, 60), "{geometry:?}");
-        assert!(figures.depth_mean > 1.0 && figures.datagrams_mean >= 2.0 * figures.rpcs_mean);
+    for spec in in_all(&Spec { nodes: 150, ..small(Scenario::Static) }) {
+        let figures = run(&spec);
+        assert_eq!((figures.success, figures.lookups), (1.0, 60), "{spec:?}");
+        assert!(figures.depth_mean > 1.0 && figures.datagrams_mean >= 2.0 * figures.rpcs_mean, "{spec:?}");
+    }
+}
+
+#[test]
+fn every_datagram_of_an_iterative_get_is_its_askers_and_few_of_a_recursive_one() {
+    for spec in in_all(&Spec { nodes: 100, lookups: 30, ..small(Scenario::Gets) }) {
+        let figures = run(&spec);
+        assert_eq!((figures.success, figures.lookups), (1.0, 30), "{spec:?}");
+        let (of_all, of_asker) = ((figures.datagrams_mean, figures.bytes_mean), (figures.asker_datagrams_mean, figures.asker_bytes_mean));
+        match spec.lookup {
+            Mode::Recursive => assert!(of_asker.0 > 0.0 && of_asker.0 < of_all.0 && of_asker.1 < of_all.1, "{spec:?}"),
+            _ => assert_eq!(of_asker, of_all, "{spec:?}"),
+        }
     }
 }
 
 #[test]
 fn all_nodes_join_through_one_whether_in_turn_or_at_once() {
     for burst in [false, true] {
-        let figures = run(&Spec { burst, ..small(Scenario::Join) });
-        assert_eq!((figures.not_joined, figures.success), (0, 1.0));
+        for spec in in_all(&Spec { nodes: 24, burst, ..small(Scenario::Join) }) {
+            let figures = run(&spec);
+            assert_eq!((figures.not_joined, figures.success), (0, 1.0), "{spec:?}");
+        }
     }
 }
 
 #[test]
 fn a_healed_network_is_one_again() {
-    let figures = run(&Spec { minutes: Some(20.0), ..small(Scenario::Partition) });
-    assert!(figures.settled_seconds.is_some());
-    assert_eq!(figures.records_lost, 0);
+    for spec in in_all(&Spec { nodes: 24, minutes: Some(10.0), ..small(Scenario::Partition) }) {
+        let figures = run(&spec);
+        assert!(figures.settled_seconds.is_some(), "{spec:?}");
+        assert_eq!(figures.records_lost, 0, "{spec:?}");
+    }
 }
 
 #[test]
 fn nodes_leave_and_restart_with_and_without_their_state() {
+    for lookup in [kadlet::Mode::Iterative, kadlet::Mode::Recursive] {
+        leave_and_restart::<Kademlia<u32, 192>>(lookup);
+        leave_and_restart::<ChordTable>(lookup);
+        leave_and_restart::<PastryTable>(lookup);
+    }
+}
+
+fn leave_and_restart<R: Overlay>(lookup: kadlet::Mode) {
     let config = Config { plain: true, ..Config::DEFAULT };
-    let mut network = Network::<Peer>::new(4, Links::new(Latency::INTERNET), config);
-    network.add_ideal(40, || ());
-    let put = network.put(3, &Record::plain(b"name", b"value"), &Options::DEFAULT).expect("node 3 is idle");
+    let mut network = Network::<Peer<R>>::new(4, Links::new(Latency::INTERNET), config);
+    network.lookup = lookup;
+    network.add_ideal(24, || ());
+    let options = Options { mode: lookup, ..Options::DEFAULT };
+    let put = network.put(3, &Record::plain(b"name", b"value"), &options).expect("node 3 is idle");
     network.run_until(network.now() + Duration::from_secs(10));
     let disk = network.crash(3).expect("it lived");
     network.leave(4);

@@ -58,12 +58,14 @@ fn a_run_prints_one_object_with_all_keys_and_the_same_one_each_time() {
 
 const TIMED: [&str; 2] = ["wall_seconds", "peak_memory_bytes"];
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "success",
     "depth_mean",
     "depth_max",
     "rpcs_mean",
     "datagrams_mean",
+    "asker_datagrams_mean",
+    "asker_bytes_mean",
     "timeouts_mean",
     "latency_p50_ms",
     "latency_p95_ms",

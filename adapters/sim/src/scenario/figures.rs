@@ -30,6 +30,10 @@ pub struct Figures {
     pub datagrams_mean: f64,
     /// UDP payload in them.
     pub bytes_mean: f64,
+    /// Of these datagrams, those that the asker sent or got.
+    pub asker_datagrams_mean: f64,
+    /// UDP payload in them.
+    pub asker_bytes_mean: f64,
     /// Nodes that did not answer one lookup.
     pub timeouts_mean: f64,
     /// How long lookups took: half of them no longer.
@@ -127,6 +131,8 @@ impl Tally {
             rpcs_mean: of_lookups(self.asked),
             datagrams_mean: of_lookups(counts.test_datagrams),
             bytes_mean: of_lookups(counts.test_bytes),
+            asker_datagrams_mean: of_lookups(counts.asker_datagrams),
+            asker_bytes_mean: of_lookups(counts.asker_bytes),
             timeouts_mean: of_lookups(self.timed_out),
             latency_p50_ms: percentile(0.5),
             latency_p95_ms: percentile(0.95),

@@ -4,9 +4,10 @@ use core::time::Duration;
 
 use kadlet::{Chord, Key};
 
+use super::stage::value_of;
 use super::{Figures, Scenario, Spec, Stage};
 use crate::progress::Progress;
-use crate::{Make, Peer, WidePeer};
+use crate::{Ending, Make, Peer, WidePeer};
 
 /// Lookups a second: a hundredth of the nodes at least, so that large networks need not be simulated for long.
 fn pace(spec: &Spec) -> Duration {
@@ -63,6 +64,35 @@ fn look_up<M: Make>(stage: &mut Stage<'_, M>) {
     stage.look_up(stage.spec.lookups, time);
     stage.play(time);
     stage.play_until_judged();
+}
+
+/// What is put has so many bytes.
+pub(crate) const VALUE: usize = 64;
+/// So long after a put begins the next.
+const PAUSE: Duration = Duration::from_millis(20);
+/// So long after a get begins the next of the same value: what two at once cause could not be told apart.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// A static network in which every node has a value put (or as many as are got), and then they are got in turn. Only what the gets cause is
+/// counted as theirs: not the puts, which are over, nor what holders tell each other, which no operation causes.
+pub(super) fn gets<M: Make>(mut stage: Stage<'_, M>) -> Figures {
+    stage.add_ideal();
+    let Spec { nodes, lookups, .. } = stage.spec;
+    let names: Vec<[u8; 4]> = (0..nodes.min(lookups)).map(u32::to_be_bytes).collect();
+    stage.begin("putting values", PAUSE * names.len() as u32);
+    stage.put_all(&names, VALUE, PAUSE);
+    let pause = ROUND / names.len() as u32;
+    let names: Vec<[u8; 4]> = names.into_iter().cycle().take(lookups as usize).collect();
+    let keys: Vec<Key> = names.iter().map(|name| Key::plain(name)).collect();
+    stage.begin("getting values", pause * lookups);
+    stage.network.count_from_now();
+    for (got, name) in stage.get_each(&keys, pause).into_iter().zip(names) {
+        // One that nobody could begin is wrong.
+        let report = got.as_ref().map(|got| got.report).unwrap_or_default();
+        let right = got.is_some_and(|got| matches!(got.ending, Ending::Value { value, .. } if value == value_of(&name, VALUE)));
+        stage.tally.add(&report, right, None);
+    }
+    stage.figures()
 }
 
 /// A static network whose links take datagrams of at most so many bytes: so many values that fit are put and got, each by any node.

@@ -1,7 +1,7 @@
 //! Histories with a question: what is done to a network, and what is measured meanwhile.
 //!
 //! - [`Spec`] says what is to happen; [`run`] lets it happen and returns the [`Figures`].
-//! - `lookups`: ideal tables, dead nodes, loss; `joining`: a network that comes about; `churn`: nodes that come and go;
+//! - `lookups`: ideal tables, gets, dead nodes, loss; `joining`: a network that comes about; `churn`: nodes that come and go;
 //!   `faults`: a split network, a storm of restarts; `versions`: records that change all the time.
 
 mod churn;
@@ -14,6 +14,7 @@ mod stage;
 mod versions;
 
 pub use figures::{Figures, peak_memory_bytes};
+pub(crate) use lookups::VALUE;
 pub use lookups::{halved_ring, small_links};
 pub use spec::{Geometry, Impossible, Lifetime, Mode, Scenario, Spec};
 pub use stage::Stage;
@@ -57,6 +58,7 @@ fn run_with<M: Make>(spec: &Spec, progress: &mut Progress) -> Figures {
     let stage = Stage::<M>::new(spec, progress);
     match spec.scenario {
         Scenario::Static | Scenario::Loss => lookups::run(stage),
+        Scenario::Gets => lookups::gets(stage),
         Scenario::Stale => lookups::stale(stage),
         Scenario::Join => joining::run(stage),
         Scenario::Churn => churn::run(stage),

@@ -21,6 +21,8 @@ const MOST_K: u8 = 32;
 pub enum Scenario {
     /// Nothing: ideal tables, and lookups.
     Static,
+    /// The same, but what is looked up is values that were put: as many as there are nodes.
+    Gets,
     /// A part of the nodes of a network with ideal tables dies at once, and lookups begin before anything is repaired.
     Stale,
     /// Nodes join through the first, one after another or all at once.
@@ -161,7 +163,7 @@ impl Spec {
     }
 
     const fn has_records(&self) -> bool {
-        matches!(self.scenario, Scenario::Replace | Scenario::Partition | Scenario::Storm)
+        matches!(self.scenario, Scenario::Gets | Scenario::Replace | Scenario::Partition | Scenario::Storm)
     }
 
     /// How many nodes of a stale network live on.

@@ -23,7 +23,7 @@ pub struct Stage<'a, M: Make> {
     pub(super) spec: Spec,
     script: BTreeMap<(Instant, u64), Act>,
     written: u64,
-    tally: Tally,
+    pub(super) tally: Tally,
     progress: &'a mut Progress,
     /// What the progress is shown of.
     span: (Instant, Duration),
@@ -233,7 +233,7 @@ impl<'a, M: Make> Stage<'a, M> {
     /// Puts a value of so many bytes under each name, one after another, each at a member drawn at random, and waits for all.
     pub(super) fn put_all(&mut self, names: &[[u8; 4]], bytes: usize, pause: Duration) {
         for name in names {
-            let value: Vec<u8> = name.iter().copied().cycle().take(bytes).collect();
+            let value = value_of(name, bytes);
             // Of ten members one is idle; a record that nobody can put is missed when it is got.
             let _ = (0..10).find_map(|_| {
                 let address = self.network.any_member()?;
@@ -246,6 +246,15 @@ impl<'a, M: Make> Stage<'a, M> {
 
     /// Gets all these, one after another, each at a member drawn at random, and tells what each get returned.
     pub(super) fn get_all(&mut self, keys: &[Key], pause: Duration) -> Vec<Option<Vec<u8>>> {
+        let value = |ended: Option<Ended>| match ended?.ending {
+            Ending::Value { value, .. } => Some(value),
+            _ => None,
+        };
+        self.get_each(keys, pause).into_iter().map(value).collect()
+    }
+
+    /// The same, but tells how each get ended; `None` where nobody could begin it, or the asker died.
+    pub(super) fn get_each(&mut self, keys: &[Key], pause: Duration) -> Vec<Option<Ended>> {
         let mut begun = BTreeMap::new();
         for (index, key) in keys.iter().enumerate() {
             for _ in 0..10 {
@@ -259,13 +268,13 @@ impl<'a, M: Make> Stage<'a, M> {
             self.play(pause);
         }
         self.play_out();
-        let mut found = vec![None; keys.len()];
+        let mut gets = vec![None; keys.len()];
         for ended in core::mem::take(&mut self.ended) {
-            if let (Some(index), Ending::Value { value, .. }) = (begun.get(&ended.operation), ended.ending) {
-                found[*index] = Some(value);
+            if let Some(index) = begun.get(&ended.operation) {
+                gets[*index] = Some(ended);
             }
         }
-        found
+        gets
     }
 
     /// The figures of all that was counted since [`Network::count_from_now`].
@@ -287,4 +296,9 @@ impl<'a, M: Make> Stage<'a, M> {
             ..self.tally.figures(counts)
         }
     }
+}
+
+/// What is put under a name.
+pub(super) fn value_of(name: &[u8; 4], bytes: usize) -> Vec<u8> {
+    name.iter().copied().cycle().take(bytes).collect()
 }
