@@ -107,10 +107,11 @@ fn put<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, name: &str, record: &Record<
     Ok(holders)
 }
 
-/// Another node, which doesn't hold the record if there is one, gets it.
+/// Another node, which doesn't hold the record if there is one, gets it: the farthest from it, which has the most to ask.
 fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result<Vec<u8>, Error> {
-    let others = (0..swarm.nodes.len()).rev().filter(|node| *node != LOCAL);
-    let reader = others.clone().find(|node| !holders.contains(node)).or_else(|| others.clone().next()).unwrap_or(ENTRY);
+    let distance = |node: usize| R::Geometry::progress(&tale.key.id, &swarm.nodes[node].machine().id());
+    let others = (0..swarm.nodes.len()).filter(|node| *node != LOCAL);
+    let reader = others.max_by_key(|node| (!holders.contains(node), distance(*node))).unwrap_or(ENTRY);
     let node = contact(swarm, reader);
     let text = format!("\nAnother node, {} with id {}, gets it:", node.address, node.id);
     tale.say(&text, || json!({ "step": "get", "node": NodeObject::from(&node) }))?;
