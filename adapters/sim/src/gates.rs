@@ -182,13 +182,13 @@ fn cases(quick: bool) -> Vec<Case> {
     for lookup in [Mode::Iterative, Mode::Recursive] {
         add("Chord, failures", (30.0, 30.0), Box::new(move |course| chord_failures(course, lookup)));
     }
-    add("Chord, churn", (20.0, 5.0), Box::new(chord_churn));
+    add("Chord, churn", (60.0, 15.0), Box::new(chord_churn));
     for geometry in [Geometry::Pastry, Geometry::Kademlia, Geometry::Chord] {
         add("proximity", (5.0, 5.0), Box::new(move |course| proximity(course, geometry)));
     }
     let geometries = [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry];
     for geometry in geometries {
-        add("geometries, churn", (20.0, 5.0), Box::new(move |course| churned(course, geometry)));
+        add("geometries, churn", (35.0, 9.0), Box::new(move |course| churned(course, geometry)));
     }
     for geometry in geometries {
         add("geometries, replace", (5.0, 5.0), Box::new(move |course| replaced(course, geometry)));

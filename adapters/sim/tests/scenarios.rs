@@ -27,7 +27,9 @@ fn small(scenario: Scenario) -> Spec {
 #[test]
 fn one_seed_is_one_history_and_another_another() {
     let scenarios = [Scenario::Stale, Scenario::Churn, Scenario::Replace, Scenario::Storm];
-    for (spec, scenario) in in_all(&Spec { nodes: 16, loss: 0.05, ..small(Scenario::Static) }).zip(scenarios.into_iter().cycle()) {
+    for (spec, scenario) in
+        in_all(&Spec { nodes: 16, loss: 0.05, minutes: Some(0.5), ..small(Scenario::Static) }).zip(scenarios.into_iter().cycle())
+    {
         let spec = Spec { scenario, ..spec };
         let figures = run(&spec);
         let elsewhere = std::thread::scope(|scope| scope.spawn(|| run(&spec)).join().expect("it ends"));
@@ -70,7 +72,7 @@ fn all_nodes_join_through_one_whether_in_turn_or_at_once() {
 
 #[test]
 fn a_healed_network_is_one_again() {
-    for spec in in_all(&Spec { nodes: 24, minutes: Some(10.0), ..small(Scenario::Partition) }) {
+    for spec in in_all(&Spec { nodes: 24, minutes: Some(5.0), ..small(Scenario::Partition) }) {
         let figures = run(&spec);
         assert!(figures.settled_seconds.is_some(), "{spec:?}");
         assert_eq!(figures.records_lost, 0, "{spec:?}");
