@@ -198,7 +198,7 @@ fn endpoint(address: SocketAddr) -> Option<IpEndpoint> {
         SocketAddr::V4(address) => Some(address.into()),
         #[cfg(feature = "proto-ipv6")]
         SocketAddr::V6(address) => Some(address.into()),
-        #[allow(unreachable_patterns)]
+        #[allow(unreachable_patterns, reason = "with both families there is no other")]
         _ => None,
     }
 }
