@@ -16,14 +16,16 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use kadlet::routing::Limits;
-use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Request, SEAL, Token, Transaction};
-use kadlet::{Config, Contact, FixedStore, Geometry, Id, Instant, Kademlia, Machine, Node, Routing, Store, Transmit, Xor};
+use kadlet::wire::{
+    self, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Request, Response, SEAL, Token, Transaction,
+};
+use kadlet::{Config, Contact, Dht, FixedStore, Geometry, Id, Instant, Kademlia, Node, Routing, Store, Transmit, Xor};
 
 type Table<const CONTACTS: usize> = Kademlia<SocketAddrV4, CONTACTS>;
 type Server<const CONTACTS: usize> = Node<Table<CONTACTS>, FixedStore<32, 8192>>;
 
 const OWN: Id = Id::from_bytes([0x5A; 20]);
-const ASKER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 4000);
+const REQUESTER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 4000);
 const NOW: Instant = Instant::from_secs(1);
 /// The request that an answer of eight IPv4 contacts, of 268 bytes, may follow: a third of it.
 const ASKED: usize = 90;
@@ -40,7 +42,7 @@ struct Scene<const CONTACTS: usize> {
 #[bench::with_token(scene(true, target()))]
 #[bench::near_own(scene(false, near_own()))]
 fn find_node_of_128(scene: Scene<128>) -> (Option<Transmit<SocketAddrV4>>, Scene<128>) {
-    answer(scene)
+    response(scene)
 }
 
 #[library_benchmark(config = limit(10_000))]
@@ -48,7 +50,7 @@ fn find_node_of_128(scene: Scene<128>) -> (Option<Transmit<SocketAddrV4>>, Scene
 #[bench::with_token(scene(true, target()))]
 #[bench::crowded(scene(false, near_own()))]
 fn find_node_of_512(scene: Scene<512>) -> (Option<Transmit<SocketAddrV4>>, Scene<512>) {
-    answer(scene)
+    response(scene)
 }
 
 #[library_benchmark(config = limit(1_000))]
@@ -62,8 +64,11 @@ fn decode(datagram: Vec<u8>) -> Vec<u8> {
 #[bench::with_8((contacts(8), [0; MAX_DATAGRAM]))]
 #[bench::with_20((contacts(20), [0; MAX_DATAGRAM]))]
 fn encode_nodes((contacts, mut buf): (Vec<Contact<SocketAddrV4>>, [u8; MAX_DATAGRAM])) -> usize {
-    let answer = Answer::Nodes { contacts: Contacts::new(black_box(&contacts)) };
-    let len = wire::encode(&Message { header: header(), body: Body::Answer { token: Token::default(), answer } }, &mut buf);
+    let response = Response::Nodes { contacts: Contacts::new(black_box(&contacts)) };
+    let len = wire::encode(
+        &Message { header: header(), body: Body::Response { token: Token::default(), response } },
+        &mut buf,
+    );
     core::mem::forget(contacts);
     len.unwrap_or(0)
 }
@@ -79,7 +84,10 @@ fn closest((table, target): (Box<Table<512>>, Id)) -> ([Contact<SocketAddrV4>; 8
     (named, table)
 }
 
-library_benchmark_group!(name = instructions, benchmarks = [find_node_of_128, find_node_of_512, decode, encode_nodes, closest]);
+library_benchmark_group!(
+    name = instructions,
+    benchmarks = [find_node_of_128, find_node_of_512, decode, encode_nodes, closest]
+);
 main!(library_benchmark_groups = instructions);
 
 /// As many instructions at most.
@@ -91,8 +99,8 @@ fn limit(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-fn answer<const CONTACTS: usize>(mut scene: Scene<CONTACTS>) -> (Option<Transmit<SocketAddrV4>>, Scene<CONTACTS>) {
-    let out = scene.node.handle_datagram(NOW, ASKER, &scene.datagram, &mut scene.buf);
+fn response<const CONTACTS: usize>(mut scene: Scene<CONTACTS>) -> (Option<Transmit<SocketAddrV4>>, Scene<CONTACTS>) {
+    let out = scene.node.handle_datagram(NOW, REQUESTER, &scene.datagram, &mut scene.buf);
     (out, scene)
 }
 
@@ -105,10 +113,12 @@ fn scene<const CONTACTS: usize>(proved: bool, target: Id) -> Scene<CONTACTS> {
         buf: [0; MAX_DATAGRAM],
     };
     // The first of its kind has the cold paths behind it, and its answer has a token.
-    let (out, first) = answer(scene);
+    let (out, first) = response(scene);
     scene = first;
     let first = &scene.buf[..out.expect("it is answered").len];
-    let Ok(Message { body: Body::Answer { token, answer: Answer::Nodes { contacts } }, .. }) = wire::decode::<SocketAddrV4>(first) else {
+    let Ok(Message { body: Body::Response { token, response: Response::Nodes { contacts } }, .. }) =
+        wire::decode::<SocketAddrV4>(first)
+    else {
         panic!("it is answered with nodes");
     };
     assert_eq!((contacts.count(), first.len()), (8, 268));
@@ -121,7 +131,7 @@ fn table<const CONTACTS: usize>(count: usize) -> Box<Table<CONTACTS>> {
     let mut table = Box::new(Table::<CONTACTS>::EMPTY);
     table.start(Instant::ZERO, OWN, &Limits::DEFAULT, 1);
     for contact in contacts(count) {
-        table.answered(Instant::ZERO, contact, None);
+        table.responded(Instant::ZERO, contact, None);
     }
     assert_eq!(table.peers().count(), count);
     table
@@ -138,7 +148,10 @@ fn contacts(count: usize) -> Vec<Contact<SocketAddrV4>> {
             let own = OWN.as_bytes()[byte] & mask;
             id[byte] = id[byte] & !mask | if bit < depth { own } else { own ^ mask };
         }
-        Contact::new(Id::from_bytes(id), SocketAddrV4::new(Ipv4Addr::new(10, 0, (number >> 8) as u8, number as u8), 4000))
+        Contact::new(
+            Id::from_bytes(id),
+            SocketAddrV4::new(Ipv4Addr::new(10, 0, (number >> 8) as u8, number as u8), 4000),
+        )
     };
     (0..count).map(contact).collect()
 }
@@ -157,7 +170,12 @@ fn near_own() -> Id {
 
 fn request(target: Id, token: Option<Token>) -> Vec<u8> {
     let message = |padding| {
-        let body = Body::Request { largest: (MAX_DATAGRAM - SEAL) as u16, token, request: Request::FindNode { target }, padding };
+        let body = Body::Request {
+            largest: (MAX_DATAGRAM - SEAL) as u16,
+            token,
+            request: Request::FindNode { target },
+            padding,
+        };
         Message::<SocketAddrV4> { header: header(), body }
     };
     let padding = ASKED - wire::encoded_len(&message(0));
@@ -167,7 +185,13 @@ fn request(target: Id, token: Option<Token>) -> Vec<u8> {
 }
 
 fn header() -> Header {
-    Header { geometry: 1, network: 0, transaction: Transaction([3; 8]), sender: Random(7).id(), features: Features::SERVES }
+    Header {
+        geometry: 1,
+        network: 0,
+        transaction: Transaction([3; 8]),
+        sender: Random(7).id(),
+        features: Features::SERVES,
+    }
 }
 
 /// Marsaglia's xorshift.

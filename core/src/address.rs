@@ -45,7 +45,7 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
     }
 
     /// The network prefix it belongs to, for limits on what one network may do: a /24 of IPv4, a /48 of IPv6. `None` exempts it.
-    fn group(&self) -> Option<Group> {
+    fn prefix(&self) -> Option<Prefix> {
         None
     }
 
@@ -64,9 +64,9 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
 
 /// A network prefix, as a number that is the same for addresses of the same prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Group(NonZeroU64);
+pub struct Prefix(NonZeroU64);
 
-impl Group {
+impl Prefix {
     /// The group with this number; zero is none.
     #[must_use]
     pub fn new(number: u64) -> Option<Self> {
@@ -147,14 +147,14 @@ impl Address for SocketAddrV4 {
         reachable.then(|| Self::new(ip, port))
     }
 
-    fn group(&self) -> Option<Group> {
+    fn prefix(&self) -> Option<Prefix> {
         let [a, b, c, _] = self.ip().octets();
-        Group::new(u64::from(u32::from_be_bytes([4, a, b, c]))).filter(|_| self.scope() == Scope::Global)
+        Prefix::new(u64::from(u32::from_be_bytes([4, a, b, c]))).filter(|_| self.scope() == Scope::Global)
     }
 
     fn bind(&self, id: Id) -> Id {
         let masked = u32::from(*self.ip()) & 0x030F_3FFF;
-        self.group().map_or(id, |_| bound(id, &masked.to_be_bytes()))
+        self.prefix().map_or(id, |_| bound(id, &masked.to_be_bytes()))
     }
 
     fn scope(&self) -> Scope {
@@ -184,7 +184,8 @@ impl Address for SocketAddrV6 {
         let (ip, port) = bytes.split_first_chunk::<16>()?;
         let port = u16::from_be_bytes(port.try_into().ok()?);
         let ip = Ipv6Addr::from(*ip);
-        let reachable = family == 6 && port != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip.to_ipv4_mapped().is_none();
+        let reachable =
+            family == 6 && port != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip.to_ipv4_mapped().is_none();
         reachable.then(|| Self::new(ip, port, 0, 0))
     }
 
@@ -192,15 +193,15 @@ impl Address for SocketAddrV6 {
         Self::new(*self.ip(), self.port(), 0, 0)
     }
 
-    fn group(&self) -> Option<Group> {
+    fn prefix(&self) -> Option<Prefix> {
         let [a, b, c, ..] = self.ip().segments();
         let prefix = u64::from(a) << 32 | u64::from(b) << 16 | u64::from(c);
-        Group::new(6 << 56 | prefix).filter(|_| self.scope() == Scope::Global)
+        Prefix::new(6 << 56 | prefix).filter(|_| self.scope() == Scope::Global)
     }
 
     fn bind(&self, id: Id) -> Id {
         let masked = (u128::from(*self.ip()) >> 64) as u64 & 0x0103_070F_1F3F_7FFF;
-        self.group().map_or(id, |_| bound(id, &masked.to_be_bytes()))
+        self.prefix().map_or(id, |_| bound(id, &masked.to_be_bytes()))
     }
 
     fn scope(&self) -> Scope {
@@ -239,10 +240,10 @@ impl Address for SocketAddr {
         }
     }
 
-    fn group(&self) -> Option<Group> {
+    fn prefix(&self) -> Option<Prefix> {
         match self {
-            Self::V4(v4) => v4.group(),
-            Self::V6(v6) => v6.group(),
+            Self::V4(v4) => v4.prefix(),
+            Self::V6(v6) => v6.prefix(),
         }
     }
 
@@ -313,7 +314,9 @@ mod tests {
 
     #[test]
     fn what_no_datagram_may_be_sent_to_is_no_address() {
-        for text in ["0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.7:0", "[::]:1", "[ff02::1]:1", "[2001:db8::7]:0"] {
+        for text in
+            ["0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.7:0", "[::]:1", "[ff02::1]:1", "[2001:db8::7]:0"]
+        {
             assert_eq!(travels(text.parse().unwrap()), None, "{text}");
         }
     }
@@ -347,14 +350,16 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_a_prefix_and_local_addresses_have_none() {
-        let group = |text: &str| text.parse::<SocketAddr>().unwrap().group();
-        assert_eq!(group("192.0.2.7:1"), group("192.0.2.200:9"));
-        assert_ne!(group("192.0.2.7:1"), group("192.0.3.7:1"));
-        assert_eq!(group("[2001:db8:1:2::1]:1"), group("[2001:db8:1:3::1]:1"));
-        assert_ne!(group("[2001:db8:1::1]:1"), group("[2001:db8:2::1]:1"));
-        for text in ["10.1.2.3:1", "127.0.0.1:1", "100.64.0.1:1", "169.254.1.1:1", "[::1]:1", "[fd00::1]:1", "[fe80::1]:1"] {
-            assert_eq!(group(text), None, "{text}");
+    fn a_prefix_is_a_prefix_and_local_addresses_have_none() {
+        let prefix = |text: &str| text.parse::<SocketAddr>().unwrap().prefix();
+        assert_eq!(prefix("192.0.2.7:1"), prefix("192.0.2.200:9"));
+        assert_ne!(prefix("192.0.2.7:1"), prefix("192.0.3.7:1"));
+        assert_eq!(prefix("[2001:db8:1:2::1]:1"), prefix("[2001:db8:1:3::1]:1"));
+        assert_ne!(prefix("[2001:db8:1::1]:1"), prefix("[2001:db8:2::1]:1"));
+        for text in
+            ["10.1.2.3:1", "127.0.0.1:1", "100.64.0.1:1", "169.254.1.1:1", "[::1]:1", "[fd00::1]:1", "[fe80::1]:1"]
+        {
+            assert_eq!(prefix(text), None, "{text}");
         }
     }
 }

@@ -25,7 +25,8 @@ use crate::Record;
 /// on every signature. Some 1.75 million instructions on a Cortex-M3, and 8 KB of stack.
 #[must_use]
 pub fn verify(public_key: &[u8; 32], message: &[u8; 32], signature: &[u8; 64]) -> bool {
-    VerifyingKey::from_bytes(public_key).is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+    VerifyingKey::from_bytes(public_key)
+        .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }
 
 /// The public key that belongs to a secret key.
@@ -71,7 +72,9 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_rfc_8032() {
-        let bytes = |text: &str| -> [u8; 32] { core::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()) };
+        let bytes = |text: &str| -> [u8; 32] {
+            core::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+        };
         let secret = bytes("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
         let public = bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
         assert_eq!(public_key(&secret), public);

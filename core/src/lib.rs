@@ -6,11 +6,11 @@
 //! Three users, three ways in:
 //!
 //! - An application on a host takes the `kadlet-udp` crate: a socket, a thread, and calls that block.
-//! - Somebody's event loop, a microcontroller or a simulator drives a [`Node`] by the calls of [`Machine`]:
+//! - Somebody's event loop, a microcontroller or a simulator drives a [`Node`] by the calls of [`Dht`]:
 //!
 //! ```
 //! use core::net::SocketAddrV4;
-//! use kadlet::{Config, Event, FixedStore, Id, Instant, Kademlia, Machine, Node, Options, Outcome, Record, wire::MAX_DATAGRAM};
+//! use kadlet::{Config, Event, FixedStore, Id, Instant, Kademlia, Dht, Node, Options, Outcome, Record, wire::MAX_DATAGRAM};
 //!
 //! // At most 128 contacts, 32 records in 8 KiB, 4 operations at once. Nothing else grows either.
 //! type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
@@ -23,19 +23,19 @@
 //!
 //! // A network of two, whose datagrams arrive at once: what one has to send, the other handles, and answers in place.
 //! let mut deliver = |nodes: &mut [(SocketAddrV4, Mote); 2]| {
-//!     let (mut question, mut answer) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
-//!     for (asker, asked) in [(0, 1), (1, 0), (0, 1)] {
-//!         let (from, to) = (nodes[asker].0, nodes[asked].0);
-//!         while let Some(out) = nodes[asker].1.poll_transmit(now, &mut question) {
-//!             if let Some(back) = nodes[asked].1.handle_datagram(now, from, &question[..out.len], &mut answer) {
-//!                 let _ = nodes[asker].1.handle_datagram(now, to, &answer[..back.len], &mut question);
+//!     let (mut request, mut response) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
+//!     for (requester, asked) in [(0, 1), (1, 0), (0, 1)] {
+//!         let (from, to) = (nodes[requester].0, nodes[asked].0);
+//!         while let Some(out) = nodes[requester].1.poll_transmit(now, &mut request) {
+//!             if let Some(back) = nodes[asked].1.handle_datagram(now, from, &request[..out.len], &mut response) {
+//!                 let _ = nodes[requester].1.handle_datagram(now, to, &response[..back.len], &mut request);
 //!             }
 //!         }
 //!     }
 //! };
 //! deliver(&mut nodes);
 //! let joined = nodes[0].1.poll_event();
-//! assert!(matches!(joined, Some(Event::Done(done)) if matches!(done.outcome, Outcome::Joined { .. })));
+//! assert!(matches!(joined, Some(Event::QueryResult(done)) if matches!(done.outcome, Outcome::Joined { .. })));
 //!
 //! let query = nodes[0].1.put(now, &Record::plain(b"hello", b"world"), &Options::default())?;
 //! deliver(&mut nodes);
@@ -48,22 +48,22 @@
 //!
 //! | floor | room | what it is |
 //! |---|---|---|
-//! | 4 | [`Node`], [`Machine`] | the state machine that a user drives; wires the rooms together and holds no algorithm of its own |
+//! | 4 | [`Node`], [`Dht`] | the state machine that a user drives; wires the rooms together and holds no algorithm of its own |
 //! | 3 | [`lookup`] | one search: shortlist, parallelism, termination; contacts in, questions out |
 //! | 3 | [`rpc`] | questions in flight: transactions, round trips, repeats, timeouts |
 //! | 2 | [`routing`] | the tables [`Kademlia`], [`Chord`] and [`Pastry`]: whom to remember, whom to name, what upkeep is due |
 //! | 2 | [`store`] | the records that are held, and who gives way when there is no room |
-//! | 2 | [`token`], [`budget`] | proof that an asker is where it says, and what one network prefix may ask |
+//! | 2 | [`token`], [`rate_limiter`] | proof that an asker is where it says, and what one network prefix may ask |
 //! | 1 | [`Geometry`] | which identifiers are nearer |
 //! | 1 | [`wire`] | messages as bytes; `SPEC.md` beside the source has them one by one |
 //! | 0 | [`Id`], [`Address`], [`Contact`], [`record`], [`Instant`] | the nouns |
 //!
 //! # One datagram
 //!
-//! [`Machine::handle_datagram`] decodes it and drops what is not of this network. A request is answered into the caller's buffer
+//! [`Dht::handle_datagram`] decodes it and drops what is not of this network. A request is answered into the caller's buffer
 //! at once and leaves nothing behind but the record it stores or the question it has passed on. An answer must fit a question in flight ([`rpc`]); its sender is then
 //! verified in the table ([`routing`]), whom it names goes to the [`lookup`] that asked, and the lookup's next questions wait for
-//! [`Machine::poll_transmit`].
+//! [`Dht::poll_transmit`].
 //!
 //! # What holds
 //!
@@ -88,7 +88,6 @@ extern crate std;
 
 mod address;
 mod array;
-pub mod budget;
 mod contact;
 #[cfg(feature = "ed25519")]
 pub mod ed25519;
@@ -97,6 +96,7 @@ mod id;
 pub mod lookup;
 mod node;
 mod random;
+pub mod rate_limiter;
 pub mod record;
 pub mod routing;
 pub mod rpc;
@@ -105,7 +105,7 @@ mod time;
 pub mod token;
 pub mod wire;
 
-pub use address::{Address, EncodedAddress, Group, MAX_ADDRESS, Scope};
+pub use address::{Address, EncodedAddress, MAX_ADDRESS, Prefix, Scope};
 pub use contact::Contact;
 pub use geometry::Geometry;
 pub use id::{Distance, Id, ParseIdError};

@@ -294,7 +294,9 @@ impl Kind {
         let higher = offered.number.cmp(&held.number);
         let (by_number, reason) = match self {
             Self::Immutable => return same,
-            Self::Plain if held.digest == offered.digest && held.number.abs_diff(offered.number) < AGE_SLACK => return same,
+            Self::Plain if held.digest == offered.digest && held.number.abs_diff(offered.number) < AGE_SLACK => {
+                return same;
+            }
             Self::Plain => (higher.reverse(), Reason::Age),
             Self::Signed => (higher, Reason::Sequence),
         };
@@ -315,7 +317,9 @@ impl Kind {
     #[inline(never)]
     pub(crate) fn as_of(self, now: Instant, version: Version, then: Instant) -> Version {
         match self {
-            Self::Plain => Version { number: version.number.saturating_add(now.micros_since(then).millis()), ..version },
+            Self::Plain => {
+                Version { number: version.number.saturating_add(now.micros_since(then).millis()), ..version }
+            }
             Self::Immutable | Self::Signed => version,
         }
     }
@@ -367,7 +371,10 @@ mod tests {
     fn a_record_too_long_names_the_limit() {
         assert_eq!(Record::immutable(&[0; 1_001]).check(), Err(RecordError::TooLong(1_001)));
         assert_eq!(Record::immutable(&[0; 1_000]).check(), Ok(()));
-        let salted = |salt, value| Record { value, proof: Proof::Signed { public_key: &[0; 32], salt, sequence: 0, signature: &[0; 64] } };
+        let salted = |salt, value| Record {
+            value,
+            proof: Proof::Signed { public_key: &[0; 32], salt, sequence: 0, signature: &[0; 64] },
+        };
         assert_eq!(salted(&[0; 65], &[]).check(), Err(RecordError::SaltTooLong(65)));
         assert_eq!(salted(&[0; 64], &[0; 937]).check(), Err(RecordError::TooLong(1_001)));
         assert!(RecordError::TooLong(1_001).to_string().contains("1000"));

@@ -7,18 +7,18 @@
 //!
 //! ```
 //! use core::time::Duration;
-//! use kadlet::rpc::{Accepted, Due, Limits, Requests};
+//! use kadlet::rpc::{Accepted, Due, RequestLimits, Requests};
 //! use kadlet::wire::Transaction;
 //! use kadlet::{Id, Instant};
 //!
 //! let mut requests = Requests::<u16, &str, 4>::EMPTY;
 //! let (min, initial, max) = (Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(3));
-//! requests.start(Limits { min, initial, max, attempts: 3 });
+//! requests.start(RequestLimits { min, initial, max, attempts: 3 });
 //!
 //! let (peer, transaction) = (Id::from_bytes([7; 20]), Transaction(*b"8 random"));
 //! requests.begin("my lookup", 4000, Some(peer), transaction, None, None)?;
 //! let ready = requests.ready().unwrap();
-//! assert_eq!((ready.to, ready.repeat), (4000, false));
+//! assert_eq!((ready.to, ready.retransmit), (4000, false));
 //! requests.sent(Instant::ZERO, ready.index);
 //!
 //! // Nobody answers within a second: the lookup may ask another, and the request is repeated.
@@ -26,13 +26,13 @@
 //! assert_eq!(later, Instant::from_secs(1));
 //! assert_eq!(requests.due(later), Some(Due::Slow { owner: "my lookup", expect: Some(peer) }));
 //! let ready = requests.ready().unwrap();
-//! assert!(ready.repeat);
+//! assert!(ready.retransmit);
 //! requests.sent(later, ready.index);
 //!
 //! // An answer from elsewhere is none; the right one counts.
 //! let soon = Instant::from_millis(1_020);
 //! assert_eq!(requests.accept(soon, 4001, &peer, transaction), Accepted::WrongAddress);
-//! assert_eq!(requests.accept(soon, 4000, &peer, transaction), Accepted::Answer { owner: Some("my lookup"), rtt: None });
+//! assert_eq!(requests.accept(soon, 4000, &peer, transaction), Accepted::Response { owner: Some("my lookup"), rtt: None });
 //! assert_eq!(requests.deadline(), Instant::NEVER);
 //! # Ok::<(), kadlet::rpc::Full>(())
 //! ```
@@ -57,7 +57,7 @@ const _: () = assert!(size_of::<Request<SocketAddrV4, u64>>() <= 72);
 
 /// How long to wait and how often to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// The shortest time to wait for an answer.
     pub min: Duration,
     /// How long to wait while nobody has answered yet. Clamped to the other two.
@@ -86,14 +86,14 @@ pub struct Ready<A, O> {
     /// Whose it is.
     pub owner: O,
     /// Whether it was sent before.
-    pub repeat: bool,
+    pub retransmit: bool,
 }
 
 /// What an answer is to the requests in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted<O> {
     /// The answer to a request, which is over.
-    Answer {
+    Response {
         /// Whose the request was; `None` if it was released.
         owner: Option<O>,
         /// The round trip; `None` if the request was repeated.
@@ -170,9 +170,9 @@ struct Request<A, O> {
     timeouts: u8,
     /// How many may; zero: as many as the loss asks for, at that time.
     attempts: u8,
-    state: State,
+    state: RequestState,
     /// Whether it was sent more than once.
-    repeated: bool,
+    retransmitted: bool,
     /// Whether it was acknowledged, and waits for the rest of its answer.
     acknowledged: bool,
     /// Whether its owner is gone.
@@ -180,7 +180,7 @@ struct Request<A, O> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum RequestState {
     Ready,
     InFlight,
 }
@@ -200,7 +200,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     };
 
     /// Forgets everything and begins with these limits.
-    pub fn start(&mut self, limits: Limits) {
+    pub fn start(&mut self, limits: RequestLimits) {
         self.slots.clear();
         self.ready = 0;
         self.deadline = None;
@@ -242,8 +242,8 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             wait: 0,
             timeouts: 0,
             attempts: attempts.map_or(0, |attempts| attempts.max(1)),
-            state: State::Ready,
-            repeated: false,
+            state: RequestState::Ready,
+            retransmitted: false,
             acknowledged: false,
             released: false,
         };
@@ -270,20 +270,21 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         if self.ready == 0 {
             return None;
         }
-        let (index, request) = self.slots.iter().enumerate().find(|(_, request)| request.state == State::Ready)?;
+        let (index, request) =
+            self.slots.iter().enumerate().find(|(_, request)| request.state == RequestState::Ready)?;
         let Request { to, expect, transaction, owner, .. } = *request;
-        Some(Ready { index, to, expect, transaction, owner, repeat: request.timeouts != 0 })
+        Some(Ready { index, to, expect, transaction, owner, retransmit: request.timeouts != 0 })
     }
 
     /// The request that was [`ready`](Requests::ready) goes out: its clock starts. An index that isn't ready is ignored.
     pub fn sent(&mut self, now: Instant, index: usize) {
-        let Some(request) = self.slots.get_mut(index).filter(|request| request.state == State::Ready) else {
+        let Some(request) = self.slots.get_mut(index).filter(|request| request.state == RequestState::Ready) else {
             return;
         };
-        request.state = State::InFlight;
+        request.state = RequestState::InFlight;
         request.sent = now;
         request.wait = request.wait_of_attempt(self.max);
-        request.repeated = request.timeouts != 0;
+        request.retransmitted = request.timeouts != 0;
         self.settle();
     }
 
@@ -298,7 +299,14 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     }
 
     /// Takes an answer in that is followed by another: the request isn't over, isn't repeated, and waits until then.
-    pub fn acknowledge(&mut self, now: Instant, from: A, sender: &Id, transaction: Transaction, until: Instant) -> Accepted<O> {
+    pub fn acknowledge(
+        &mut self,
+        now: Instant,
+        from: A,
+        sender: &Id,
+        transaction: Transaction,
+        until: Instant,
+    ) -> Accepted<O> {
         self.take(now, from, sender, transaction, Some(until))
     }
 
@@ -308,7 +316,14 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         self.slots.get(self.place(transaction)?)?.owner()
     }
 
-    fn take(&mut self, now: Instant, from: A, sender: &Id, transaction: Transaction, until: Option<Instant>) -> Accepted<O> {
+    fn take(
+        &mut self,
+        now: Instant,
+        from: A,
+        sender: &Id,
+        transaction: Transaction,
+        until: Option<Instant>,
+    ) -> Accepted<O> {
         let place = self.place(transaction);
         let Some((index, request)) = place.and_then(|index| Some((index, self.slots.get_mut(index)?))) else {
             return Accepted::Unknown;
@@ -317,19 +332,19 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             return Accepted::WrongAddress;
         }
         if !request.acknowledged {
-            self.loss.answered(request.timeouts);
+            self.loss.responded(request.timeouts);
         }
         let owner = request.owner();
         if let Some(expected) = request.expect.filter(|expected| expected != sender) {
             self.remove(index);
             return Accepted::WrongId { owner, expected };
         }
-        let rtt = (!request.repeated && !request.acknowledged).then(|| now.since(request.sent));
+        let rtt = (!request.retransmitted && !request.acknowledged).then(|| now.since(request.sent));
         if let Some(rtt) = rtt {
             self.trip.sample(rtt);
         }
         if let Some(until) = until {
-            request.state = State::InFlight;
+            request.state = RequestState::InFlight;
             request.acknowledged = true;
             request.attempts = 1;
             request.wait = micros_since(until, request.sent);
@@ -337,13 +352,13 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         } else {
             self.remove(index);
         }
-        Accepted::Answer { owner, rtt }
+        Accepted::Response { owner, rtt }
     }
 
     /// A datagram to `to` was not delivered: what is in flight there counts as timed out now.
     pub fn unreachable(&mut self, now: Instant, to: A) {
         for request in &mut self.slots {
-            if request.state == State::InFlight && request.to.canonical() == to.canonical() {
+            if request.state == RequestState::InFlight && request.to.canonical() == to.canonical() {
                 request.wait = request.wait.min(micros_since(now, request.sent));
             }
         }
@@ -353,19 +368,20 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     /// What is due by now: to be called until `None`. Repeats become [`ready`](Requests::ready) by themselves.
     pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
         while self.deadline.is_some_and(|deadline| deadline <= now) {
-            let late = |request: &Request<A, O>| request.state == State::InFlight && request.due() <= now;
+            let late = |request: &Request<A, O>| request.state == RequestState::InFlight && request.due() <= now;
             let (index, request) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request))?;
             request.timeouts = request.timeouts.saturating_add(1);
             let most = if request.attempts == 0 { self.loss.attempts(self.attempts) } else { request.attempts };
             if request.timeouts >= most {
-                let (owner, expect, to, acknowledged) = (request.owner(), request.expect, request.to, request.acknowledged);
+                let (owner, expect, to, acknowledged) =
+                    (request.owner(), request.expect, request.to, request.acknowledged);
                 self.remove(index);
                 return Some(Due::Failed { owner, expect, to, acknowledged });
             }
             if request.released {
                 request.linger(self.max);
             } else {
-                request.state = State::Ready;
+                request.state = RequestState::Ready;
             }
             let slow = Due::Slow { owner: request.owner, expect: request.expect };
             let told = request.released || request.timeouts > 1;
@@ -385,7 +401,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
                 return true;
             }
             request.released = true;
-            if request.state == State::Ready && request.was_sent() {
+            if request.state == RequestState::Ready && request.was_sent() {
                 request.linger(self.max);
             }
             request.was_sent()
@@ -434,8 +450,8 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         (self.ready, self.deadline) = (0, None);
         for request in &self.slots {
             match request.state {
-                State::Ready => self.ready += 1,
-                State::InFlight => self.deadline = Some(self.deadline().min(request.due())),
+                RequestState::Ready => self.ready += 1,
+                RequestState::InFlight => self.deadline = Some(self.deadline().min(request.due())),
             }
         }
     }
@@ -452,7 +468,7 @@ impl<A, O: Copy> Request<A, O> {
     }
 
     fn was_sent(&self) -> bool {
-        self.state == State::InFlight || self.timeouts != 0
+        self.state == RequestState::InFlight || self.timeouts != 0
     }
 
     fn due(&self) -> Instant {
@@ -461,7 +477,7 @@ impl<A, O: Copy> Request<A, O> {
 
     /// Nobody asks again, but an answer may come as long as it might have if somebody had.
     fn linger(&mut self, max: u32) {
-        self.state = State::InFlight;
+        self.state = RequestState::InFlight;
         self.wait = self.wait.saturating_add(self.wait_of_attempt(max));
     }
 
@@ -475,22 +491,22 @@ impl<A, O: Copy> Request<A, O> {
 /// answered don't count, for they may be dead.
 #[derive(Clone, Copy, Debug)]
 struct Loss {
-    answered: u16,
+    responded: u16,
     lost: u16,
 }
 
 impl Loss {
-    const NONE: Self = Self { answered: 0, lost: 0 };
+    const NONE: Self = Self { responded: 0, lost: 0 };
     /// So many attempts are remembered; older ones count for less and less.
     const MEMORY: u16 = 128;
     /// How often a living node may fail: less than once in 2^17, some 100,000, questions.
     const RARE: u32 = 17;
 
-    const fn answered(&mut self, timeouts: u8) {
-        self.answered = self.answered.saturating_add(1);
+    const fn responded(&mut self, timeouts: u8) {
+        self.responded = self.responded.saturating_add(1);
         self.lost = self.lost.saturating_add(timeouts as u16);
-        if self.answered.saturating_add(self.lost) > Self::MEMORY {
-            *self = Self { answered: self.answered / 2, lost: self.lost / 2 };
+        if self.responded.saturating_add(self.lost) > Self::MEMORY {
+            *self = Self { responded: self.responded / 2, lost: self.lost / 2 };
         }
     }
 
@@ -498,7 +514,8 @@ impl Loss {
     fn attempts(self, least: u8) -> u8 {
         let least = least.max(1);
         // As a part of 2^16.
-        let lost = (u32::from(self.lost) << 16).checked_div(self.answered.saturating_add(self.lost).into()).unwrap_or(0);
+        let lost =
+            (u32::from(self.lost) << 16).checked_div(self.responded.saturating_add(self.lost).into()).unwrap_or(0);
         let (mut attempts, mut all) = (0_u8, 1_u64 << 32);
         while attempts < least || (all > 1 << (32 - Self::RARE) && attempts < least.saturating_mul(3)) {
             all = (all * u64::from(lost)) >> 16;

@@ -28,11 +28,11 @@ const LONGEST: usize = ADDRESS + MAX_ADDRESS;
 /// let mut tokens = Tokens::EMPTY;
 /// tokens.start(*b"sixteen secrets!");
 ///
-/// let (asker, address) = (Id::ZERO, 7_u32);
-/// let token = tokens.make(Instant::ZERO, &address, &asker);
-/// assert!(tokens.check(Instant::from_secs(300), &address, &asker, token));
-/// assert!(!tokens.check(Instant::from_secs(300), &8_u32, &asker, token));
-/// assert!(!tokens.check(Instant::from_secs(600), &address, &asker, token));
+/// let (requester, address) = (Id::ZERO, 7_u32);
+/// let token = tokens.make(Instant::ZERO, &address, &requester);
+/// assert!(tokens.check(Instant::from_secs(300), &address, &requester, token));
+/// assert!(!tokens.check(Instant::from_secs(300), &8_u32, &requester, token));
+/// assert!(!tokens.check(Instant::from_secs(600), &address, &requester, token));
 /// ```
 #[derive(Clone)]
 pub struct Tokens {
@@ -48,27 +48,27 @@ impl Tokens {
         self.secret = Some(secret);
     }
 
-    /// The token for the node `asker` at `address`.
+    /// The token for the node `requester` at `address`.
     #[must_use]
-    pub fn make<A: Address>(&self, now: Instant, address: &A, asker: &Id) -> Token {
-        self.renew(now, address, asker, None).1
+    pub fn make<A: Address>(&self, now: Instant, address: &A, requester: &Id) -> Token {
+        self.renew(now, address, requester, None).1
     }
 
     /// Whether the token was made for that node at that address in this epoch or the last one. How long it takes tells at most
     /// which of the two it was, never how near a guess came.
     #[must_use]
-    pub fn check<A: Address>(&self, now: Instant, address: &A, asker: &Id, token: Token) -> bool {
-        self.renew(now, address, asker, Some(token)).0
+    pub fn check<A: Address>(&self, now: Instant, address: &A, requester: &Id, token: Token) -> bool {
+        self.renew(now, address, requester, Some(token)).0
     }
 
     /// What [`check`](Self::check) says of the token that was shown, if one was, and the token that [`make`](Self::make) makes, for
     /// little more than one of the two costs.
     #[must_use]
-    pub fn renew<A: Address>(&self, now: Instant, address: &A, asker: &Id, shown: Option<Token>) -> (bool, Token) {
+    pub fn renew<A: Address>(&self, now: Instant, address: &A, requester: &Id, shown: Option<Token>) -> (bool, Token) {
         let Some(secret) = self.secret else {
             return (false, Token::default());
         };
-        let (epoch, mut claim) = (epoch(now), Claim::new(address, asker));
+        let (epoch, mut claim) = (epoch(now), Claim::new(address, requester));
         let fresh = claim.mac(&secret, epoch);
         let holds = shown.is_some_and(|shown| {
             let differs = |mac| mac ^ u64::from_be_bytes(shown.0);
@@ -96,11 +96,11 @@ struct Claim {
 }
 
 impl Claim {
-    fn new<A: Address>(address: &A, asker: &Id) -> Self {
+    fn new<A: Address>(address: &A, requester: &Id) -> Self {
         let address = address.canonical().encode();
         let mut bytes = [0; LONGEST];
         bytes[0] = DOMAIN;
-        bytes[9..29].copy_from_slice(asker.as_bytes());
+        bytes[9..29].copy_from_slice(requester.as_bytes());
         bytes[29] = address.family;
         for (to, from) in bytes[ADDRESS..].iter_mut().zip(address.as_bytes()) {
             *to = *from;
@@ -120,7 +120,7 @@ mod tests {
     use core::net::SocketAddr;
 
     const NOW: Instant = Instant::from_secs(10_000);
-    const ASKER: Id = Id::from_bytes([7; 20]);
+    const REQUESTER: Id = Id::from_bytes([7; 20]);
 
     fn tokens() -> Tokens {
         let mut tokens = Tokens::EMPTY;
@@ -133,13 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_for_its_address_and_its_asker_only() {
+    fn a_token_holds_for_its_address_and_its_requester_only() {
         let (tokens, home) = (tokens(), at("192.0.2.7:4000"));
-        let token = tokens.make(NOW, &home, &ASKER);
-        assert!(tokens.check(NOW, &home, &ASKER, token));
-        assert!(tokens.check(NOW, &at("[::ffff:192.0.2.7]:4000"), &ASKER, token), "another way to write the same address");
-        assert!(!tokens.check(NOW, &at("192.0.2.8:4000"), &ASKER, token));
-        assert!(!tokens.check(NOW, &at("192.0.2.7:4001"), &ASKER, token));
+        let token = tokens.make(NOW, &home, &REQUESTER);
+        assert!(tokens.check(NOW, &home, &REQUESTER, token));
+        assert!(
+            tokens.check(NOW, &at("[::ffff:192.0.2.7]:4000"), &REQUESTER, token),
+            "another way to write the same address"
+        );
+        assert!(!tokens.check(NOW, &at("192.0.2.8:4000"), &REQUESTER, token));
+        assert!(!tokens.check(NOW, &at("192.0.2.7:4001"), &REQUESTER, token));
         assert!(!tokens.check(NOW, &home, &Id::ZERO, token));
     }
 
@@ -149,62 +152,62 @@ mod tests {
         let begin = Instant::from_secs(300 * 40);
         let last = Instant::from_micros(300_000_000 * 41 - 1);
         for made in [begin, last] {
-            let token = tokens.make(made, &1_u32, &ASKER);
-            let holds = |secs| tokens.check(Instant::from_secs(secs), &1_u32, &ASKER, token);
+            let token = tokens.make(made, &1_u32, &REQUESTER);
+            let holds = |secs| tokens.check(Instant::from_secs(secs), &1_u32, &REQUESTER, token);
             assert!(holds(300 * 40) && holds(300 * 41) && holds(300 * 42 - 1));
             assert!(!holds(300 * 42), "two epochs back");
             assert!(!holds(300 * 50), "too old");
             assert!(!holds(300 * 40 - 1), "from the future");
         }
-        let first = tokens.make(Instant::ZERO, &1_u32, &ASKER);
-        assert!(tokens.check(Instant::ZERO, &1_u32, &ASKER, first));
-        assert!(!tokens.check(Instant::NEVER, &1_u32, &ASKER, first));
+        let first = tokens.make(Instant::ZERO, &1_u32, &REQUESTER);
+        assert!(tokens.check(Instant::ZERO, &1_u32, &REQUESTER, first));
+        assert!(!tokens.check(Instant::NEVER, &1_u32, &REQUESTER, first));
     }
 
     #[test]
     fn a_token_is_renewed_whether_or_not_the_one_shown_holds() {
         let (tokens, next) = (tokens(), NOW + core::time::Duration::from_secs(300));
-        let (first, second) = (tokens.make(NOW, &1_u32, &ASKER), tokens.make(next, &1_u32, &ASKER));
+        let (first, second) = (tokens.make(NOW, &1_u32, &REQUESTER), tokens.make(next, &1_u32, &REQUESTER));
         assert_ne!(first, second);
-        assert_eq!(tokens.renew(next, &1_u32, &ASKER, None), (false, second));
+        assert_eq!(tokens.renew(next, &1_u32, &REQUESTER, None), (false, second));
         for (shown, holds) in [(first, true), (second, true), (Token([0; 8]), false)] {
-            assert_eq!(tokens.renew(next, &1_u32, &ASKER, Some(shown)), (holds, second));
+            assert_eq!(tokens.renew(next, &1_u32, &REQUESTER, Some(shown)), (holds, second));
         }
     }
 
     #[test]
     fn a_tampered_token_does_not_hold() {
         let tokens = tokens();
-        let token = tokens.make(NOW, &1_u32, &ASKER);
+        let token = tokens.make(NOW, &1_u32, &REQUESTER);
         for bit in 0..64 {
             let mut tampered = token;
             tampered.0[bit / 8] ^= 1 << (bit % 8);
-            assert!(!tokens.check(NOW, &1_u32, &ASKER, tampered));
+            assert!(!tokens.check(NOW, &1_u32, &REQUESTER, tampered));
         }
     }
 
     #[test]
     fn another_secret_or_none_takes_no_token() {
-        let token = tokens().make(NOW, &1_u32, &ASKER);
+        let token = tokens().make(NOW, &1_u32, &REQUESTER);
         let mut other = Tokens::EMPTY;
-        assert!(!other.check(NOW, &1_u32, &ASKER, other.make(NOW, &1_u32, &ASKER)));
+        assert!(!other.check(NOW, &1_u32, &REQUESTER, other.make(NOW, &1_u32, &REQUESTER)));
         other.start([8; 16]);
-        assert!(!other.check(NOW, &1_u32, &ASKER, token));
+        assert!(!other.check(NOW, &1_u32, &REQUESTER, token));
     }
 
     #[test]
     fn the_longest_address_counts_to_its_last_byte() {
         let (tokens, home) = (tokens(), at("[2001:db8::7]:4000"));
-        let token = tokens.make(NOW, &home, &ASKER);
-        assert!(tokens.check(NOW, &home, &ASKER, token));
-        assert!(!tokens.check(NOW, &at("[2001:db8::7]:4001"), &ASKER, token));
-        assert!(!tokens.check(NOW, &at("[2001:db8::8]:4000"), &ASKER, token));
+        let token = tokens.make(NOW, &home, &REQUESTER);
+        assert!(tokens.check(NOW, &home, &REQUESTER, token));
+        assert!(!tokens.check(NOW, &at("[2001:db8::7]:4001"), &REQUESTER, token));
+        assert!(!tokens.check(NOW, &at("[2001:db8::8]:4000"), &REQUESTER, token));
     }
 
     #[test]
     fn addresses_of_different_families_do_not_collide() {
         let tokens = tokens();
-        assert_ne!(tokens.make(NOW, &1_u16, &ASKER), tokens.make(NOW, &1_u32, &ASKER));
+        assert_ne!(tokens.make(NOW, &1_u16, &REQUESTER), tokens.make(NOW, &1_u32, &REQUESTER));
     }
 
     #[test]

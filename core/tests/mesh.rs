@@ -6,8 +6,8 @@ mod net;
 
 use core::time::Duration;
 
-use kadlet::routing::{Heard, Limits, Peer, State, Upkeep};
-use kadlet::{Contact, Distance, Geometry, Id, Instant, Key, Machine, Options, Outcome, Record, Routing};
+use kadlet::routing::{ContactState, Limits, Maintenance, Origin, Peer};
+use kadlet::{Contact, Dht, Distance, Geometry, Id, Instant, Key, Options, Outcome, Record, Routing};
 use net::{Net, With, config};
 
 /// Nearness is that of Kademlia; in a mesh any will do.
@@ -45,7 +45,7 @@ impl Mesh {
         out.iter_mut().zip(peers).map(|(place, contact)| *place = contact).count()
     }
 
-    fn put(&mut self, contact: Contact<u16>, state: State) {
+    fn put(&mut self, contact: Contact<u16>, state: ContactState) {
         self.peers.retain(|peer| peer.contact.id != contact.id);
         if self.peers.len() < 64 && contact.id != self.own {
             self.peers.push(Peer { contact, state, rtt: None, timeout: None });
@@ -57,7 +57,8 @@ impl Routing for Mesh {
     type Address = u16;
     type Geometry = Any;
 
-    const EMPTY: Self = Self { own: Id::ZERO, peers: Vec::new(), turn: 0xFF, due: Instant::ZERO, changed: Instant::ZERO };
+    const EMPTY: Self =
+        Self { own: Id::ZERO, peers: Vec::new(), turn: 0xFF, due: Instant::ZERO, changed: Instant::ZERO };
 
     fn start(&mut self, now: Instant, own: Id, _: &Limits, _: u64) {
         *self = Self { own, due: now, ..Self::EMPTY };
@@ -75,18 +76,18 @@ impl Routing for Mesh {
         self.peers.iter().copied()
     }
 
-    fn heard(&mut self, _: Instant, contact: Contact<u16>, how: Heard) -> bool {
-        let news = self.get(&contact.id).is_none_or(|peer| peer.state != State::Verified);
-        if news && how != Heard::Asked {
-            self.put(contact, State::Heard);
+    fn discovered(&mut self, _: Instant, contact: Contact<u16>, how: Origin) -> bool {
+        let news = self.get(&contact.id).is_none_or(|peer| peer.state != ContactState::Verified);
+        if news && how != Origin::Requester {
+            self.put(contact, ContactState::Unverified);
         }
         news
     }
 
-    fn answered(&mut self, now: Instant, contact: Contact<u16>, _: Option<Duration>) {
-        if self.get(&contact.id).is_none_or(|peer| peer.state != State::Verified) {
+    fn responded(&mut self, now: Instant, contact: Contact<u16>, _: Option<Duration>) {
+        if self.get(&contact.id).is_none_or(|peer| peer.state != ContactState::Verified) {
             self.changed = now;
-            self.put(contact, State::Verified);
+            self.put(contact, ContactState::Verified);
         }
     }
 
@@ -100,7 +101,7 @@ impl Routing for Mesh {
     }
 
     fn closest(&self, target: &Id, out: &mut [Contact<u16>]) -> usize {
-        self.sorted(target, |peer| peer.state == State::Verified, out)
+        self.sorted(target, |peer| peer.state == ContactState::Verified, out)
     }
 
     fn first_asked(&self, target: &Id, out: &mut [Contact<u16>]) -> usize {
@@ -125,17 +126,21 @@ impl Routing for Mesh {
         self.due = self.due.min(now + Duration::from_secs(30));
     }
 
-    fn upkeep(&mut self, now: Instant) -> Option<Upkeep<u16>> {
+    fn maintenance(&mut self, now: Instant) -> Option<Maintenance<u16>> {
         if self.due > now {
             return None;
         }
         // All around, a sixteenth at a time, and home again.
         self.due = now + Duration::from_secs(5);
         self.turn = self.turn.wrapping_add(0x11);
-        Some(if self.turn == 0 { Upkeep::Neighbourhood } else { Upkeep::Lookup { target: Id::from_bytes([self.turn; 20]) } })
+        Some(if self.turn == 0 {
+            Maintenance::Neighbourhood
+        } else {
+            Maintenance::Lookup { target: Id::from_bytes([self.turn; 20]) }
+        })
     }
 
-    fn next_upkeep(&self) -> Instant {
+    fn next_maintenance(&self) -> Instant {
         self.due
     }
 }
@@ -151,8 +156,12 @@ fn a_geometry_from_outside_puts_and_gets() {
         let now = net.now;
         let query = net.node(at).get(now, Key::plain(b"hello"), &Options::default()).unwrap();
         net.wait(at, query, |done| {
-            assert!(matches!(done.outcome, Outcome::Value { ref record, .. } if record.value == b"world"), "at {at}: {:?}", done.outcome);
-            assert!(done.report.depth <= 1, "{:?}", done.report);
+            assert!(
+                matches!(done.outcome, Outcome::Value { ref record, .. } if record.value == b"world"),
+                "at {at}: {:?}",
+                done.outcome
+            );
+            assert!(done.stats.depth <= 1, "{:?}", done.stats);
         });
     }
 }

@@ -7,7 +7,9 @@ use core::time::Duration;
 use std::alloc::System;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Config, FixedStore, Id, Instant, Kademlia, Key, Machine, Node, Options, Outcome, Query, Record, Routing, Store};
+use kadlet::{
+    Config, Dht, FixedStore, Id, Instant, Kademlia, Key, Node, Options, Outcome, QueryId, Record, Routing, Store,
+};
 
 /// The system's allocator, which counts what a thread allocates while it must not. (To unwind out of an allocator is undefined.)
 struct Watched;
@@ -54,14 +56,19 @@ impl Pair {
         let (mut there, mut back) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
         loop {
             let sender = (0..2).find_map(|from| Some((from, self.nodes[from].poll_transmit(self.now, &mut there)?)));
-            let Some((from, question)) = sender else {
+            let Some((from, request)) = sender else {
                 return;
             };
-            assert_eq!(question.to, ADDRESSES[1 - from]);
+            assert_eq!(request.to, ADDRESSES[1 - from]);
             self.now = self.now + Duration::from_millis(1);
-            let answer = self.nodes[1 - from].handle_datagram(self.now, ADDRESSES[from], &there[..question.len], &mut back);
-            if let Some(answer) = answer {
-                assert!(self.nodes[from].handle_datagram(self.now, ADDRESSES[1 - from], &back[..answer.len], &mut there).is_none());
+            let response =
+                self.nodes[1 - from].handle_datagram(self.now, ADDRESSES[from], &there[..request.len], &mut back);
+            if let Some(response) = response {
+                assert!(
+                    self.nodes[from]
+                        .handle_datagram(self.now, ADDRESSES[1 - from], &back[..response.len], &mut there)
+                        .is_none()
+                );
             }
         }
     }
@@ -83,9 +90,9 @@ impl Pair {
     }
 
     /// Runs until an operation ends, and asks `check` about it.
-    fn ends(&mut self, at: usize, query: Query, check: impl Fn(&Outcome<'_, SocketAddrV4>) -> bool) -> bool {
+    fn ends(&mut self, at: usize, query: QueryId, check: impl Fn(&Outcome<'_, SocketAddrV4>) -> bool) -> bool {
         for _ in 0..100 {
-            if let Some(done) = self.nodes[at].take(query) {
+            if let Some(done) = self.nodes[at].take_result(query) {
                 return check(&done.outcome);
             }
             self.run(Duration::from_millis(100));

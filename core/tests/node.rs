@@ -29,7 +29,7 @@ mod signed;
 mod timers;
 
 use geometries::{get, once, put};
-use kadlet::{Failure, Key, Machine, Outcome};
+use kadlet::{Dht, Failure, Key, Outcome};
 use net::{Net, config};
 
 #[test]
@@ -38,5 +38,7 @@ fn a_lone_node_says_that_it_knows_nobody() {
     let now = net.now;
     assert_eq!(net.node(1).get(now, Key::plain(b"x"), &once()), Err(kadlet::GetError::NoContacts));
     let query = net.node(1).bootstrap(now, &[99]).unwrap();
-    net.wait(1, query, |done| assert!(matches!(done.outcome, Outcome::Failed(Failure::NoAnswer)), "{:?}", done.outcome));
+    net.wait(1, query, |done| {
+        assert!(matches!(done.outcome, Outcome::Failed(Failure::NoResponse)), "{:?}", done.outcome)
+    });
 }

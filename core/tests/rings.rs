@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use kadlet::routing::{Heard, Limits, State, Upkeep};
+use kadlet::routing::{ContactState, Limits, Maintenance, Origin};
 use kadlet::{Chord, Contact, Geometry, Id, Instant, Pastry, Routing};
 use proptest::prelude::*;
 
@@ -24,7 +24,8 @@ fn network(seed: u64, count: u16) -> Vec<Who> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
-    let mut nodes: Vec<Who> = (0..count).map(|number| Contact::new(Id::from_bytes(core::array::from_fn(|_| byte())), number)).collect();
+    let mut nodes: Vec<Who> =
+        (0..count).map(|number| Contact::new(Id::from_bytes(core::array::from_fn(|_| byte())), number)).collect();
     nodes.sort_by_key(|node| node.id);
     for (number, node) in (0..).zip(&mut nodes) {
         node.address = number;
@@ -37,11 +38,11 @@ fn ideal<R: Routing<Address = u16>>(nodes: &[Who], own: usize, far: &[Id]) -> R 
     let mut table = started::<R>(nodes[own].id);
     let len = nodes.len();
     for step in (1..=16.min(len - 1)).rev() {
-        table.answered(T0, nodes[(own + step) % len], None);
-        table.answered(T0, nodes[(own + len - step) % len], None);
+        table.responded(T0, nodes[(own + step) % len], None);
+        table.responded(T0, nodes[(own + len - step) % len], None);
     }
     for id in far {
-        table.answered(T0, nodes[nodes.partition_point(|node| node.id < *id) % len], None);
+        table.responded(T0, nodes[nodes.partition_point(|node| node.id < *id) % len], None);
     }
     table
 }
@@ -116,12 +117,12 @@ fn a_join_waits_for_the_one_before_it_to_ask() {
     let nodes = network(3, 4);
     let mut table: Chord<u16> = started(nodes[2].id);
     assert_eq!(table.awaited(), None);
-    table.answered(T0, nodes[1], None);
-    table.answered(T0, nodes[3], None);
+    table.responded(T0, nodes[1], None);
+    table.responded(T0, nodes[3], None);
     assert_eq!(table.awaited(), Some(nodes[1]));
-    table.heard(T0, nodes[3], Heard::Asked);
+    table.discovered(T0, nodes[3], Origin::Requester);
     assert_eq!(table.awaited(), Some(nodes[1]), "the one behind it doesn't matter");
-    table.heard(T0, nodes[1], Heard::Asked);
+    table.discovered(T0, nodes[1], Origin::Requester);
     assert_eq!(table.awaited(), None);
     table.failed(T0, &nodes[1].id);
     assert_eq!(table.awaited(), Some(nodes[3]), "now that one is the one before it, around the ring");
@@ -132,22 +133,26 @@ fn the_finger_is_the_first_of_its_interval_and_another_takes_its_place_when_it_f
     let node = |byte: u8| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte));
     let mut table: Chord<u16, 1, 16> = started(node(0).id);
     for byte in [0x01, 0xFF, 0x50, 0x48, 0x90] {
-        table.answered(T0, node(byte), None);
+        table.responded(T0, node(byte), None);
     }
     assert_eq!(table.finger(158), Some(node(0x48)));
     table.failed(T0, &node(0x48).id);
     assert_eq!(table.finger(158), Some(node(0x50)));
-    table.answered(T0, node(0x48), None);
+    table.responded(T0, node(0x48), None);
     assert_eq!(table.finger(158), Some(node(0x48)));
     assert_eq!(table.finger(154), Some(node(0x48)), "an empty interval's finger is the next one");
 }
 
 #[test]
 fn the_nearest_in_the_network_holds_a_cell() {
-    let node = |byte: u8, millis| (Contact::new(Id::from_bytes([byte; 20]), u16::from(byte)), Some(Duration::from_millis(millis)));
+    let node = |byte: u8, millis| {
+        (Contact::new(Id::from_bytes([byte; 20]), u16::from(byte)), Some(Duration::from_millis(millis)))
+    };
     let mut table: Pastry<u16, 2, 4, 16> = started(Id::ZERO);
-    for (contact, rtt) in [node(0x01, 5), node(0xFF, 5), node(0x50, 80), node(0x51, 60), node(0x52, 90), node(0x53, 20), node(0x54, 70)] {
-        table.answered(T0, contact, rtt);
+    for (contact, rtt) in
+        [node(0x01, 5), node(0xFF, 5), node(0x50, 80), node(0x51, 60), node(0x52, 90), node(0x53, 20), node(0x54, 70)]
+    {
+        table.responded(T0, contact, rtt);
     }
     assert_eq!(table.cell(0, 5), Some(node(0x53, 0).0));
     assert_eq!(table.peers().filter(|peer| peer.contact.id.as_bytes()[0] >> 4 == 5).count(), 3, "and two spares");
@@ -163,20 +168,20 @@ fn a_lost_contact_is_tried_again_for_ever_and_returns() {
         let mut tries = Vec::new();
         for second in 0..86_400 {
             let now = T0 + Duration::from_secs(second);
-            while let Some(question) = table.upkeep(now) {
-                match question {
-                    Upkeep::Ask(contact) if contact == nodes[1] => {
+            while let Some(request) = table.maintenance(now) {
+                match request {
+                    Maintenance::Ask(contact) if contact == nodes[1] => {
                         tries.push(second);
                         table.failed(now, &contact.id);
                     }
-                    Upkeep::Ask(contact) => table.answered(now, contact, None),
+                    Maintenance::Ask(contact) => table.responded(now, contact, None),
                     _ => {}
                 }
             }
         }
         assert!(tries.len() > 90 && tries.windows(2).all(|pair| pair[1] - pair[0] <= 902), "{tries:?}");
-        table.answered(T0 + Duration::from_secs(90_000), nodes[1], None);
-        assert_eq!(table.get(&nodes[1].id).map(|peer| peer.state), Some(State::Verified));
+        table.responded(T0 + Duration::from_secs(90_000), nodes[1], None);
+        assert_eq!(table.get(&nodes[1].id).map(|peer| peer.state), Some(ContactState::Verified));
     }
     check::<Chord<u16>>();
     check::<Pastry<u16>>();
@@ -209,14 +214,14 @@ fn neighbours_are_kept<R: Routing<Address = u16>>(ahead: usize, behind: usize, c
     let own = nodes[100].id;
     let mut table = started::<R>(own);
     let mut live = BTreeMap::new();
-    for (number, answers) in calls {
+    for (number, responses) in calls {
         let node = nodes[usize::from(*number)];
         if node.id == own {
             continue;
         }
         let kept = table.get(&node.id).is_some();
-        if *answers {
-            table.answered(T0, node, None);
+        if *responses {
+            table.responded(T0, node, None);
             if table.get(&node.id).is_some() {
                 live.insert(node.id, node.address);
             }
@@ -224,12 +229,15 @@ fn neighbours_are_kept<R: Routing<Address = u16>>(ahead: usize, behind: usize, c
             table.failed(T0, &node.id);
             live.remove(&node.id);
         }
-        live.retain(|id, _| table.get(id).is_some_and(|peer| peer.state == State::Verified));
-        if *answers {
+        live.retain(|id, _| table.get(id).is_some_and(|peer| peer.state == ContactState::Verified));
+        if *responses {
             let mut known = live.clone();
             known.insert(node.id, node.address);
             for id in neighbours(&known, &own, ahead, behind) {
-                assert!(table.get(&id).is_some_and(|peer| peer.state == State::Verified), "a neighbour is always kept");
+                assert!(
+                    table.get(&id).is_some_and(|peer| peer.state == ContactState::Verified),
+                    "a neighbour is always kept"
+                );
             }
         }
         let own_rank = R::Geometry::rank(&nodes[3].id, &own);

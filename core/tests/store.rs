@@ -5,8 +5,8 @@
 use core::time::Duration;
 
 use kadlet::record::Proof;
-use kadlet::store::{Notes, Put, Rank, StoreError};
-use kadlet::{FixedStore, Group, HashStore, Id, Instant, Key, Record, Store};
+use kadlet::store::{Metadata, Put, Rank, StoreError};
+use kadlet::{FixedStore, HashStore, Id, Instant, Key, Prefix, Record, Store};
 use proptest::prelude::*;
 
 #[path = "fuzz/store.rs"]
@@ -29,12 +29,8 @@ fn sample() -> impl Strategy<Value = Sample> {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let put = (sample(), 0..20_u8, 0..4_u8, prop::bool::weighted(0.15)).prop_map(|(sample, lifetime, source, pinned)| Operation::Put {
-        sample,
-        lifetime,
-        source,
-        pinned,
-    });
+    let put = (sample(), 0..20_u8, 0..4_u8, prop::bool::weighted(0.15))
+        .prop_map(|(sample, lifetime, source, pinned)| Operation::Put { sample, lifetime, source, pinned });
     prop_oneof![
         12 => put,
         1 => any::<u8>().prop_map(Operation::Remove),
@@ -71,19 +67,19 @@ fn on_each<const RECORDS: usize, const BYTES: usize>(test: fn(&mut dyn Small, Ra
 
 /// What the tests below need of a store, whichever it is.
 trait Small {
-    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError>;
-    fn notes(&self, key: &Key) -> Option<Notes>;
+    fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError>;
+    fn metadata(&self, key: &Key) -> Option<Metadata>;
     fn age(&self, now: Instant, key: &Key) -> Option<u64>;
     fn bytes(&self) -> usize;
 }
 
 impl<S: Store> Small for S {
-    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
-        Store::put(self, now, record, notes)
+    fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
+        Store::put(self, now, record, metadata)
     }
 
-    fn notes(&self, key: &Key) -> Option<Notes> {
-        self.find(key).and_then(|slot| self.get(slot)).map(|held| *held.notes)
+    fn metadata(&self, key: &Key) -> Option<Metadata> {
+        self.find(key).and_then(|slot| self.get(slot)).map(|held| *held.metadata)
     }
 
     fn age(&self, now: Instant, key: &Key) -> Option<u64> {
@@ -95,12 +91,12 @@ impl<S: Store> Small for S {
     }
 }
 
-fn from(source: u64) -> Notes {
-    Notes { expires: NOW + HOUR, source: Group::new(source), pinned: false, tended: NOW }
+fn from(source: u64) -> Metadata {
+    Metadata { expires: NOW + HOUR, source: Prefix::new(source), pinned: false, last_replicated: NOW }
 }
 
-fn own() -> Notes {
-    Notes { pinned: true, ..from(0) }
+fn own() -> Metadata {
+    Metadata { pinned: true, ..from(0) }
 }
 
 /// Immutable records of so many bytes, the farthest from the own node first.
@@ -145,7 +141,7 @@ fn the_farthest_of_the_heaviest_source_gives_way() {
         }
         // Source 3 brings one, sources 1 and 2 hold two each: the farthest of all four goes.
         assert_eq!(store.put(NOW, &Record::immutable(&records[3].1), from(3)), Ok(Put::New));
-        assert_eq!(store.notes(&records[0].0), None);
+        assert_eq!(store.metadata(&records[0].0), None);
         assert_eq!(store.bytes(), 400);
     });
 }
@@ -158,7 +154,7 @@ fn the_farthest_record_stays_while_its_source_holds_less_than_another() {
             store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
         }
         assert_eq!(store.put(NOW, &Record::immutable(&records[3].1), from(3)), Ok(Put::New));
-        assert_eq!([0, 1, 2].map(|index| store.notes(&records[index].0).is_some()), [true, false, true]);
+        assert_eq!([0, 1, 2].map(|index| store.metadata(&records[index].0).is_some()), [true, false, true]);
     });
 }
 
@@ -170,7 +166,7 @@ fn the_newcomer_is_turned_away_when_its_source_is_the_heaviest_and_it_the_farthe
             store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
         }
         assert_eq!(store.put(NOW, &Record::immutable(&records[0].1), from(1)), Err(StoreError::Full));
-        assert!(records[1..].iter().all(|(key, _)| store.notes(key).is_some()));
+        assert!(records[1..].iter().all(|(key, _)| store.metadata(key).is_some()));
     });
 }
 
@@ -203,10 +199,10 @@ fn an_own_record_loses_its_pin_to_a_newer_one_and_keeps_it_otherwise() {
         store.put(NOW, &Record::plain(b"name", b"mine"), own()).unwrap();
         let later = NOW + Duration::from_millis(500);
         assert_eq!(store.put(later, &Record::plain(b"name", b"mine"), from(1)), Ok(Put::Renewed));
-        assert_eq!(store.notes(&key), Some(own()));
+        assert_eq!(store.metadata(&key), Some(own()));
         let later = NOW + Duration::from_secs(2);
         assert_eq!(store.put(later, &Record::plain(b"name", b"theirs"), from(1)), Ok(Put::Replaced));
-        assert_eq!(store.notes(&key), Some(from(1)));
+        assert_eq!(store.metadata(&key), Some(from(1)));
     });
 }
 
@@ -216,12 +212,12 @@ fn the_same_put_again_renews_its_time_and_may_be_younger() {
         let id = Key::plain(b"name").id;
         let aged = |age| Record { value: b"value", proof: Proof::Plain { id, age } };
         store.put(NOW, &aged(5_000), from(1)).unwrap();
-        let (soon, longer) = (NOW + Duration::from_secs(10), Notes { expires: NOW + 2 * HOUR, ..from(2) });
+        let (soon, longer) = (NOW + Duration::from_secs(10), Metadata { expires: NOW + 2 * HOUR, ..from(2) });
         assert_eq!(store.put(soon, &aged(14_600), longer), Ok(Put::Renewed));
         assert_eq!(store.age(soon, &Key::plain(b"name")), Some(14_600));
         assert_eq!(store.put(soon, &aged(15_500), from(2)), Ok(Put::Renewed));
         assert_eq!(store.age(soon, &Key::plain(b"name")), Some(14_600));
-        assert_eq!(store.notes(&Key::plain(b"name")), Some(Notes { expires: NOW + 2 * HOUR, ..from(1) }));
+        assert_eq!(store.metadata(&Key::plain(b"name")), Some(Metadata { expires: NOW + 2 * HOUR, ..from(1) }));
         let old = store.put(soon, &aged(20_000), from(2));
         assert!(matches!(old, Err(StoreError::Outdated(version)) if version.number == 14_600));
     });
@@ -231,13 +227,17 @@ fn the_same_put_again_renews_its_time_and_may_be_younger() {
 fn a_record_of_others_becomes_the_own_nodes_when_that_puts_it_too() {
     on_each::<9, 900>(|store, _| {
         let key = Key::immutable(b"value");
-        let tended = NOW + Duration::from_secs(60);
+        let last_replicated = NOW + Duration::from_secs(60);
         store.put(NOW, &Record::immutable(b"value"), from(1)).unwrap();
-        store.put(NOW, &Record::immutable(b"value"), Notes { tended, ..from(2) }).unwrap();
-        assert_eq!(store.notes(&key), Some(Notes { tended, ..from(1) }), "looked after, and charged to whom it came from");
-        let sooner = Notes { expires: NOW + HOUR / 2, ..own() };
+        store.put(NOW, &Record::immutable(b"value"), Metadata { last_replicated, ..from(2) }).unwrap();
+        assert_eq!(
+            store.metadata(&key),
+            Some(Metadata { last_replicated, ..from(1) }),
+            "looked after, and charged to whom it came from"
+        );
+        let sooner = Metadata { expires: NOW + HOUR / 2, ..own() };
         assert_eq!(store.put(NOW, &Record::immutable(b"value"), sooner), Ok(Put::Renewed));
-        assert_eq!(store.notes(&key), Some(own()), "but for the later end");
+        assert_eq!(store.metadata(&key), Some(own()), "but for the later end");
     });
 }
 

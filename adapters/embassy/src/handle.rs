@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use embassy_sync::waitqueue::WakerRegistration;
-use kadlet::{Contact, Done, Id, Instant, Key, Machine, Options, Outcome, Query, Record, Stats};
+use kadlet::{Contact, Dht, Id, Instant, Key, Options, Outcome, QueryId, QueryResult, Record, Stats};
 
 use crate::resources::{Call, Shared, now};
 use crate::{Error, Got, Losses, News, Stored};
@@ -19,11 +19,11 @@ use crate::{Error, Got, Losses, News, Stored};
 ///
 /// Any method, if called from inside a closure that was given to [`call`](Handle::call) or [`with`](Handle::with).
 #[derive(Debug)]
-pub struct Handle<'d, M: Machine> {
+pub struct Handle<'d, M: Dht> {
     pub(crate) shared: &'d RefCell<Shared<M>>,
 }
 
-impl<'d, M: Machine> Handle<'d, M> {
+impl<'d, M: Dht> Handle<'d, M> {
     /// Joins the network through these addresses, and remembers them: whenever nobody is known, the node tries them again by itself,
     /// after growing pauses, whatever came of this call. Returns how many neighbours were found.
     ///
@@ -44,7 +44,12 @@ impl<'d, M: Machine> Handle<'d, M> {
     /// # Errors
     ///
     /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
-    pub async fn find_node(&self, target: Id, options: &Options, nodes: &mut [Contact<M::Address>]) -> Result<usize, Error> {
+    pub async fn find_node(
+        &self,
+        target: Id,
+        options: &Options,
+        nodes: &mut [Contact<M::Address>],
+    ) -> Result<usize, Error> {
         let begin = |node: &mut M, now| node.find_node(now, target, options);
         self.call(begin, |done| match done.outcome {
             Outcome::Nodes(found) => Ok(nodes.iter_mut().zip(found.iter()).map(|(to, contact)| *to = contact).count()),
@@ -66,13 +71,13 @@ impl<'d, M: Machine> Handle<'d, M> {
             };
             let len = record.value.len();
             value.get_mut(..len).ok_or(Error::Buffer(len))?.copy_from_slice(record.value);
-            Ok(Got { len, number: record.number(), lifetime, holders: holders.len(), report: done.report })
+            Ok(Got { len, number: record.number(), lifetime, holders: holders.len(), stats: done.stats })
         })
         .await?
     }
 
     /// Puts a record: stores it here, and at the nodes responsible for its key. If this is dropped half-way, or fails, the record is
-    /// still here, and published again as `options` say, until [`unpublish`](Machine::unpublish).
+    /// still here, and published again as `options` say, until [`unpublish`](Dht::unpublish).
     ///
     /// # Errors
     ///
@@ -80,7 +85,7 @@ impl<'d, M: Machine> Handle<'d, M> {
     pub async fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored, Error> {
         let begin = |node: &mut M, now| node.put(now, record, options);
         self.call(begin, |done| match done.outcome {
-            Outcome::Stored { holders, wanted } => Ok(Stored { holders: holders.len(), wanted, report: done.report }),
+            Outcome::Stored { holders, wanted } => Ok(Stored { holders: holders.len(), wanted, stats: done.stats }),
             _ => Err(done.into()),
         })
         .await?
@@ -94,8 +99,8 @@ impl<'d, M: Machine> Handle<'d, M> {
     /// It did not begin: [`Error::Calls`], or what `begin` returned.
     pub async fn call<T, E: Into<Error>>(
         &self,
-        begin: impl FnOnce(&mut M, Instant) -> Result<Query, E>,
-        read: impl FnOnce(Done<'_, M::Address>) -> T,
+        begin: impl FnOnce(&mut M, Instant) -> Result<QueryId, E>,
+        read: impl FnOnce(QueryResult<'_, M::Address>) -> T,
     ) -> Result<T, Error> {
         let awaited = self.begin(begin)?;
         let mut read = Some(read);
@@ -104,14 +109,14 @@ impl<'d, M: Machine> Handle<'d, M> {
             if let Some(call) = calls.iter_mut().find(|call| call.query == awaited.query) {
                 call.waker.register(cx.waker());
             }
-            let ended = node.take(awaited.query).and_then(|done| Some(read.take()?(done)));
+            let ended = node.take_result(awaited.query).and_then(|done| Some(read.take()?(done)));
             ended.map_or(Poll::Pending, Poll::Ready)
         });
         Ok(ended.await)
     }
 
     /// Returns what `f` makes of the node and its time: for the table and the store, to save them, and for all else that a node can be
-    /// told, as [`unpublish`](Machine::unpublish). Its `poll_*` functions are the runner's: who calls them takes away what it waits for.
+    /// told, as [`unpublish`](Dht::unpublish). Its `poll_*` functions are the runner's: who calls them takes away what it waits for.
     /// An operation that is begun here goes its way, and how it ended nobody is told.
     pub fn with<T>(&self, f: impl FnOnce(&mut M, Instant) -> T) -> T {
         let mut shared = self.shared();
@@ -147,7 +152,10 @@ impl<'d, M: Machine> Handle<'d, M> {
         .await
     }
 
-    fn begin<E: Into<Error>>(&self, begin: impl FnOnce(&mut M, Instant) -> Result<Query, E>) -> Result<Awaited<'d, M>, Error> {
+    fn begin<E: Into<Error>>(
+        &self,
+        begin: impl FnOnce(&mut M, Instant) -> Result<QueryId, E>,
+    ) -> Result<Awaited<'d, M>, Error> {
         let shared = &mut *self.shared();
         if shared.calls.is_full() {
             return Err(Error::Calls(shared.calls.capacity()));
@@ -167,12 +175,12 @@ impl<'d, M: Machine> Handle<'d, M> {
 }
 
 /// An operation under way, which ends with this.
-struct Awaited<'d, M: Machine> {
+struct Awaited<'d, M: Dht> {
     handle: Handle<'d, M>,
-    query: Query,
+    query: QueryId,
 }
 
-impl<M: Machine> Drop for Awaited<'_, M> {
+impl<M: Dht> Drop for Awaited<'_, M> {
     fn drop(&mut self) {
         let mut shared = self.handle.shared();
         // If it was taken, this frees its slot now.
@@ -183,10 +191,10 @@ impl<M: Machine> Drop for Awaited<'_, M> {
     }
 }
 
-impl<M: Machine> Clone for Handle<'_, M> {
+impl<M: Dht> Clone for Handle<'_, M> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<M: Machine> Copy for Handle<'_, M> {}
+impl<M: Dht> Copy for Handle<'_, M> {}

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kadlet::{Done, Failure, FindError, GetError, Key, Outcome, PutError, Report};
+use kadlet::{Failure, FindError, GetError, Key, Outcome, PutError, QueryResult, QueryStats};
 use thiserror::Error;
 
 /// A record that was got.
@@ -17,7 +17,7 @@ pub struct Got {
     /// How many of those asked hold this version of it.
     pub holders: usize,
     /// How it went.
-    pub report: Report,
+    pub stats: QueryStats,
 }
 
 /// A record that was put.
@@ -28,7 +28,7 @@ pub struct Stored {
     /// How many could have taken it: min(k, nodes that answered the lookup).
     pub wanted: usize,
     /// How it went.
-    pub report: Report,
+    pub stats: QueryStats,
 }
 
 /// What happened to the node without a call.
@@ -76,35 +76,35 @@ pub enum Error {
     #[error("the value has {0} bytes: more than the buffer")]
     Buffer(usize),
     /// Nobody who was asked holds a record under the key.
-    #[error("none of the {} nodes that answered holds a record under the key", .0.answered)]
-    NotFound(Report),
+    #[error("none of the {} nodes that answered holds a record under the key", .0.responded)]
+    NotFound(QueryStats),
     /// A put met a newer record, or another than its compare-and-swap named, and fewer than a majority took it.
     #[error("another record stands in the way (number {held})")]
     Conflict {
         /// The sequence number (signed) or age in milliseconds (plain) of a record that stood in the way.
         held: u64,
         /// How it went.
-        report: Report,
+        stats: QueryStats,
     },
     /// It failed on the way.
-    #[error("{failure} ({} of {} nodes asked answered)", report.answered, report.asked)]
+    #[error("{failure} ({} of {} nodes asked answered)", stats.responded, stats.asked)]
     Failed {
         /// Why.
         failure: Failure,
         /// How it went.
-        report: Report,
+        stats: QueryStats,
     },
 }
 
 /// An end that is not the one hoped for.
-impl<A> From<Done<'_, A>> for Error {
-    fn from(done: Done<'_, A>) -> Self {
-        let report = done.report;
+impl<A> From<QueryResult<'_, A>> for Error {
+    fn from(done: QueryResult<'_, A>) -> Self {
+        let stats = done.stats;
         match done.outcome {
-            Outcome::NotFound { .. } => Self::NotFound(report),
-            Outcome::Conflict { held, .. } => Self::Conflict { held, report },
-            Outcome::Failed(failure) => Self::Failed { failure, report },
-            _ => Self::Failed { failure: Failure::NoAnswer, report },
+            Outcome::NotFound { .. } => Self::NotFound(stats),
+            Outcome::Conflict { held, .. } => Self::Conflict { held, stats },
+            Outcome::Failed(failure) => Self::Failed { failure, stats },
+            _ => Self::Failed { failure: Failure::NoResponse, stats },
         }
     }
 }

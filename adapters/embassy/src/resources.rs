@@ -6,7 +6,7 @@ use embassy_net::udp::PacketMetadata;
 use embassy_sync::waitqueue::WakerRegistration;
 use heapless::{Vec, VecView};
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Machine, Query};
+use kadlet::{Dht, QueryId};
 
 use crate::{Losses, News};
 
@@ -20,7 +20,7 @@ pub(crate) const DATAGRAMS: usize = 8;
 /// | `CALLS` | calls awaited at once: no more than the node's `LOOKUPS` are of use | 4 |
 /// | `BUFFER` | bytes of each of the three socket buffers, for datagrams received, answers and questions: 1,232 at least | 2,560 |
 #[derive(Debug)]
-pub struct Resources<M: Machine, const CALLS: usize = 4, const BUFFER: usize = 2_560> {
+pub struct Resources<M: Dht, const CALLS: usize = 4, const BUFFER: usize = 2_560> {
     pub(crate) shared: RefCell<Shared<M, Vec<Call, CALLS>>>,
     // Empty metadata isn't zeros: it is written when the node begins.
     pub(crate) metadata: Vec<PacketMetadata, { 3 * DATAGRAMS }>,
@@ -30,7 +30,7 @@ pub struct Resources<M: Machine, const CALLS: usize = 4, const BUFFER: usize = 2
 
 /// The node, and who waits for what.
 #[derive(Debug)]
-pub(crate) struct Shared<M: Machine, C: ?Sized = VecView<Call>> {
+pub(crate) struct Shared<M: Dht, C: ?Sized = VecView<Call>> {
     pub(crate) node: M,
     pub(crate) losses: Losses,
     pub(crate) runner: WakerRegistration,
@@ -43,11 +43,11 @@ pub(crate) struct Shared<M: Machine, C: ?Sized = VecView<Call>> {
 /// The operation that a call waits for, and whom to wake when it ends.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) query: Query,
+    pub(crate) query: QueryId,
     pub(crate) waker: WakerRegistration,
 }
 
-impl<M: Machine, const CALLS: usize, const BUFFER: usize> Resources<M, CALLS, BUFFER> {
+impl<M: Dht, const CALLS: usize, const BUFFER: usize> Resources<M, CALLS, BUFFER> {
     /// Memory for this node, which [`new`](crate::new) starts.
     #[must_use]
     pub const fn new(node: M) -> Self {

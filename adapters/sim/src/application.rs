@@ -1,11 +1,11 @@
 //! A user's own application on a simulated node.
 
-use kadlet::{Event, Instant, Machine};
+use kadlet::{Dht, Event, Instant};
 
 /// What runs on a node and uses it. See the crate's first example.
 ///
 /// Share what a test wants to see, as by an `Rc<RefCell<..>>`.
-pub trait Application<M: Machine> {
+pub trait Application<M: Dht> {
     /// Something happened at the node.
     fn event(&mut self, now: Instant, event: &Event<'_, M::Address>);
 

@@ -16,7 +16,7 @@ pub(crate) struct Arena {
 pub(crate) struct Flight {
     pub(crate) from: u32,
     pub(crate) to: u32,
-    /// The operation that caused it; [`UPKEEP`] if none that is known of did.
+    /// The operation that caused it; [`MAINTENANCE`] if none that is known of did.
     pub(crate) cause: u32,
     len: u16,
     shelf: u8,
@@ -24,7 +24,7 @@ pub(crate) struct Flight {
 }
 
 /// What no operation caused.
-pub(crate) const UPKEEP: u32 = u32::MAX;
+pub(crate) const MAINTENANCE: u32 = u32::MAX;
 
 #[derive(Debug, Default)]
 struct Shelf {
@@ -35,7 +35,8 @@ struct Shelf {
 impl Arena {
     /// Puts a datagram in, and tells its place.
     pub(crate) fn put(&mut self, from: u32, to: u32, cause: u32, datagram: &[u8]) -> u32 {
-        let shelf = SIZES.iter().position(|size| datagram.len() <= *size).expect("no datagram is larger than MAX_DATAGRAM");
+        let shelf =
+            SIZES.iter().position(|size| datagram.len() <= *size).expect("no datagram is larger than MAX_DATAGRAM");
         let block = self.shelves[shelf].put(SIZES[shelf], datagram);
         let flight = Flight { from, to, cause, len: datagram.len() as u16, shelf: shelf as u8, block };
         match self.free.pop() {
@@ -93,7 +94,7 @@ mod tests {
         let mut into = [0; SIZES[2]];
         for round in 0..10_u8 {
             for size in [0, 96, 97, 1_232] {
-                let place = arena.put(1, 2, UPKEEP, &vec![round; size]);
+                let place = arena.put(1, 2, MAINTENANCE, &vec![round; size]);
                 let (flight, len) = arena.take(place, &mut into);
                 assert_eq!((flight.from, flight.to, len), (1, 2, size));
                 assert!(into[..len].iter().all(|byte| *byte == round));

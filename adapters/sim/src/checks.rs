@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use kadlet::record::Version;
 use kadlet::wire::Token;
-use kadlet::{Instant, Key, Kind, Query};
+use kadlet::{Instant, Key, Kind, QueryId};
 
 /// How long a token counts: two epochs of five minutes.
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
@@ -33,7 +33,7 @@ pub struct Checks {
     put: HashSet<(Key, u64)>,
     keys: HashSet<Key>,
     /// Ended operations, by node and incarnation.
-    ended: HashSet<(u32, u32, Query)>,
+    ended: HashSet<(u32, u32, QueryId)>,
 }
 
 impl Checks {
@@ -59,25 +59,25 @@ impl Checks {
         }
     }
 
-    /// `holder` gave `asker` a token.
-    pub(crate) fn token_given(&mut self, now: Instant, holder: u32, asker: u32, token: Token) {
+    /// `holder` gave `requester` a token.
+    pub(crate) fn token_given(&mut self, now: Instant, holder: u32, requester: u32, token: Token) {
         if now.since(self.swept) >= TOKEN_LIFE {
             self.swept = now;
             self.tokens.retain(|_, given| given.iter().any(|(_, at)| now.since(*at) < TOKEN_LIFE));
         }
-        let given = self.tokens.entry((holder, asker)).or_insert([(token, now); 2]);
+        let given = self.tokens.entry((holder, requester)).or_insert([(token, now); 2]);
         if given[0].0 != token {
             given[1] = given[0];
         }
         given[0] = (token, now);
     }
 
-    /// `holder` took a record that `asker` sent with this token.
-    pub(crate) fn stored(&mut self, now: Instant, holder: u32, asker: u32, token: Option<Token>) {
-        let given = self.tokens.get(&(holder, asker)).copied();
+    /// `holder` took a record that `requester` sent with this token.
+    pub(crate) fn stored(&mut self, now: Instant, holder: u32, requester: u32, token: Option<Token>) {
+        let given = self.tokens.get(&(holder, requester)).copied();
         let valid = |(given, at): (Token, Instant)| token == Some(given) && now.since(at) <= TOKEN_LIFE;
         self.require(given.is_some_and(|given| given.into_iter().any(valid)), || {
-            format!("{now:?}: {holder} took a record from {asker} with a token that it did not give")
+            format!("{now:?}: {holder} took a record from {requester} with a token that it did not give")
         });
     }
 
@@ -90,12 +90,13 @@ impl Checks {
     /// A get returned this. Of keys that only applications put nothing is known.
     pub(crate) fn got(&mut self, now: Instant, address: u32, key: Key, found: Key, version: Version) {
         self.require(key == found, || format!("{now:?}: {address} asked for {key:?} and got {found:?}"));
-        let known = key.kind == Kind::Immutable || !self.keys.contains(&key) || self.put.contains(&(key, version.digest));
+        let known =
+            key.kind == Kind::Immutable || !self.keys.contains(&key) || self.put.contains(&(key, version.digest));
         self.require(known, || format!("{now:?}: {address} got a value of {key:?} that was never put"));
     }
 
     /// An operation ended.
-    pub(crate) fn ended(&mut self, now: Instant, address: u32, incarnation: u32, query: Query) {
+    pub(crate) fn ended(&mut self, now: Instant, address: u32, incarnation: u32, query: QueryId) {
         let first = self.ended.insert((address, incarnation, query));
         self.require(first, || format!("{now:?}: {query:?} at {address} ended twice"));
     }

@@ -3,7 +3,10 @@
 use core::time::Duration;
 
 use kadlet::routing::Limits;
-use kadlet::{Contact, FindError, GetError, Id, Instant, Key, Mode, Options, PutError, Query, Record, Report, Routing, Store};
+use kadlet::{
+    Contact, FindError, GetError, Id, Instant, Key, Mode, Options, PutError, QueryId, QueryStats, Record, Routing,
+    Store,
+};
 
 use crate::judge::Watch;
 use crate::network::Place;
@@ -75,7 +78,7 @@ impl<M: Make> Network<M> {
                 address,
                 at: self.now,
                 ending: Ending::Died,
-                report: Report::default(),
+                stats: QueryStats::default(),
             });
         }
         if self.members.remove(&id).is_some() {
@@ -106,9 +109,9 @@ impl<M: Make> Network<M> {
                 node.restore_contact(now, peer.contact);
             }
             for held in (0..disk.store().len()).filter_map(|slot| disk.store().get(slot)) {
-                let left = held.notes.expires.since(now);
+                let left = held.metadata.expires.since(now);
                 // What the store took before it takes again.
-                let _ = node.restore_record(now, &held.record(now), left, held.notes.pinned);
+                let _ = node.restore_record(now, &held.record(now), left, held.metadata.pinned);
             }
         });
     }
@@ -163,7 +166,9 @@ impl<M: Make> Network<M> {
     /// Whether the node at this address lives and its join has ended.
     #[must_use]
     pub fn is_member(&self, address: u32) -> bool {
-        self.places.get(address as usize).is_some_and(|place| place.node.is_some() && self.members.contains_key(&place.id))
+        self.places
+            .get(address as usize)
+            .is_some_and(|place| place.node.is_some() && self.members.contains_key(&place.id))
     }
 
     fn start(&mut self, address: u32, id: Id, known: &[u32]) {
@@ -190,7 +195,8 @@ impl<M: Make> Network<M> {
     fn join_through_known(&mut self, address: u32) {
         let known = self.places[address as usize].known.clone();
         let begun = self.begin_operation(address, Task::Join, |node, now| node.bootstrap(now, &known));
-        self.checks.require(matches!(begun, Some(Ok(_))), || format!("{address} can't join through {known:?}: {begun:?}"));
+        self.checks
+            .require(matches!(begun, Some(Ok(_))), || format!("{address} can't join through {known:?}: {begun:?}"));
     }
 }
 
@@ -205,7 +211,8 @@ impl<M: Make> Network<M> {
         let next = self.next_operation();
         self.watches.insert(next, Watch::new::<M::Routing>(&self.members, address, target));
         let options = Options { mode: self.lookup, ..Options::DEFAULT };
-        let begun = self.begin_operation(address, Task::Find(target), |node, now| node.find_node(now, target, &options));
+        let begun =
+            self.begin_operation(address, Task::Find(target), |node, now| node.find_node(now, target, &options));
         if begun.is_none_or(|begun| begun.is_err()) {
             self.watches.remove(&next);
         }
@@ -255,14 +262,14 @@ impl<M: Make> Network<M> {
     }
 
     const fn next_operation(&self) -> Operation {
-        Operation(self.askers.len() as u32)
+        Operation(self.requesters.len() as u32)
     }
 
     fn begin_operation<E>(
         &mut self,
         address: u32,
         task: Task,
-        begin: impl FnOnce(&mut M, Instant) -> Result<Query, E>,
+        begin: impl FnOnce(&mut M, Instant) -> Result<QueryId, E>,
     ) -> Option<Result<Operation, E>> {
         let operation = self.next_operation();
         let mut node = self.places.get_mut(address as usize)?.node.take()?;
@@ -271,9 +278,9 @@ impl<M: Make> Network<M> {
         let place = &mut self.places[address as usize];
         place.node = Some(node);
         if let Ok(query) = &begun {
-            self.askers.push(address);
+            self.requesters.push(address);
             if let (Mode::Recursive, Some(target)) = (self.lookup, task.target()) {
-                self.questions.insert(target, operation.0);
+                self.requests.insert(target, operation.0);
             }
             let latest_end = self.now + Options::DEFAULT.timeout + LATE;
             place.running.push(Running { query: *query, operation, task, latest_end });
@@ -283,10 +290,10 @@ impl<M: Make> Network<M> {
     }
 
     /// An operation ended at a node, which is taken out of its place.
-    pub(crate) fn end(&mut self, address: u32, running: &Running, ending: Ending, report: Report) {
+    pub(crate) fn end(&mut self, address: u32, running: &Running, ending: Ending, stats: QueryStats) {
         self.watches.remove(&running.operation);
         if let Some(target) = running.task.target() {
-            self.questions.remove(&target);
+            self.requests.remove(&target);
         }
         if running.task == Task::Join {
             if ending == Ending::Joined {
@@ -298,7 +305,7 @@ impl<M: Make> Network<M> {
                 return;
             }
         }
-        self.ended.push_back(Ended { operation: running.operation, address, at: self.now, ending, report });
+        self.ended.push_back(Ended { operation: running.operation, address, at: self.now, ending, stats });
     }
 
     /// A join failed: once more.

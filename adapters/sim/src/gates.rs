@@ -12,7 +12,9 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use crate::progress::Progress;
-use crate::scenario::{self, Figures, Geometry, Lifetime, Mode, Scenario, Spec, VALUE, halved_ring, small_links, versions};
+use crate::scenario::{
+    self, Figures, Geometry, Lifetime, Mode, Scenario, Spec, VALUE, halved_ring, small_links, versions,
+};
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -110,9 +112,12 @@ pub fn page(rows: &[Row], course: &Course) -> String {
             (_, false) => "FAIL",
         };
         let result = if result.is_finite() { result.to_string() } else { "never".to_owned() };
-        lines.push([gate, scenario.as_str(), figure, target, &result, &course.seed.to_string(), verdict].map(str::to_owned));
+        lines.push(
+            [gate, scenario.as_str(), figure, target, &result, &course.seed.to_string(), verdict].map(str::to_owned),
+        );
     }
-    let widths: [usize; 7] = core::array::from_fn(|column| lines.iter().map(|line| line[column].len()).max().unwrap_or(0));
+    let widths: [usize; 7] =
+        core::array::from_fn(|column| lines.iter().map(|line| line[column].len()).max().unwrap_or(0));
     lines.insert(1, widths.map(|width| "-".repeat(width)));
     for line in &lines {
         for (cell, width) in line.iter().zip(widths) {
@@ -155,19 +160,27 @@ fn cases(quick: bool) -> Vec<Case> {
         let means = if quick { &[200, 800][..] } else { &[200, 400, 800, 1_600, 3_200, 6_400][..] };
         for mean in means {
             let rounds = 200.0 / *mean as f64;
-            add("lifetimes", (4.0 + 30.0 * rounds, 2.0 + 9.0 * rounds), Box::new(move |course| lifetimes(course, lifetime, *mean)));
+            add(
+                "lifetimes",
+                (4.0 + 30.0 * rounds, 2.0 + 9.0 * rounds),
+                Box::new(move |course| lifetimes(course, lifetime, *mean)),
+            );
         }
     }
     add("replace", (4.0, 4.0), Box::new(replace));
     add("versions", (10.0, 3.0), Box::new(versions_gate));
     add("partition", (4.0, 4.0), Box::new(partition));
     add("storm", (2.0, 2.0), Box::new(storm));
-    for (loss, least, lookups, seconds) in [(0.05, 0.9999, 100_000, 11.0), (0.2, 0.999, 10_000, 1.5), (0.4, 0.95, 10_000, 2.0)] {
+    for (loss, least, lookups, seconds) in
+        [(0.05, 0.9999, 100_000, 11.0), (0.2, 0.999, 10_000, 1.5), (0.4, 0.95, 10_000, 2.0)]
+    {
         add("loss", (seconds, seconds), Box::new(move |course| lossy(course, loss, least, lookups)));
     }
     add("scale", (150.0, 2.0), Box::new(scale));
     for (geometry, means) in RECURSIVE {
-        for (nodes, mean, seconds) in [(1_000, means[0], (0.5, 0.5)), (10_000, means[1], (2.0, 2.0)), (100_000, means[2], (15.0, 0.0))] {
+        for (nodes, mean, seconds) in
+            [(1_000, means[0], (0.5, 0.5)), (10_000, means[1], (2.0, 2.0)), (100_000, means[2], (15.0, 0.0))]
+        {
             if !quick || nodes < 100_000 {
                 add("recursive", seconds, Box::new(move |course| recursive(course, geometry, nodes, mean)));
             }
@@ -227,7 +240,11 @@ fn static_tables(course: &Course, nodes: u32, means: Option<(f64, f64)>) -> Shee
         return sheet;
     };
     let rounded = |value: f64| (value * 1e4).round() / 1e4;
-    sheet.at_most("depth_mean", rounded(depth * 1.05), figures.depth_mean).at_most("rpcs_mean", rounded(rpcs * 1.1), figures.rpcs_mean)
+    sheet.at_most("depth_mean", rounded(depth * 1.05), figures.depth_mean).at_most(
+        "rpcs_mean",
+        rounded(rpcs * 1.1),
+        figures.rpcs_mean,
+    )
 }
 
 fn small(course: &Course, max_datagram: usize, value: usize) -> Sheet {
@@ -267,7 +284,7 @@ fn churn_hard(course: &Course) -> Sheet {
     let (sheet, figures) = play(&Spec { session: Duration::from_secs(84), minutes: course.minutes(30.0), ..spec });
     sheet
         .at_least("success", 0.99, figures.success)
-        .below("upkeep_bytes_per_node_second", 900.0, figures.upkeep_bytes_per_node_second)
+        .below("maintenance_bytes_per_node_second", 900.0, figures.maintenance_bytes_per_node_second)
         .report("latency_p95_ms", figures.latency_p95_ms)
 }
 
@@ -282,11 +299,12 @@ fn real(course: &Course, nodes: u32, minutes: f64, loss: f64) -> Spec {
 
 fn churn_real(course: &Course, nodes: u32, minutes: f64, loss: f64) -> Sheet {
     let (sheet, figures) = play(&real(course, nodes, minutes, loss));
-    let (sheet, messages) = (sheet.above("success", 0.999, figures.success), figures.upkeep_messages_per_node_second);
+    let (sheet, messages) =
+        (sheet.above("success", 0.999, figures.success), figures.maintenance_messages_per_node_second);
     // What is asked of 10,000 nodes is asked without loss.
     match (nodes, loss) {
-        (10_000.., 0.01..) => sheet.report("upkeep_messages_per_node_second", messages),
-        _ => sheet.below("upkeep_messages_per_node_second", 0.5, messages),
+        (10_000.., 0.01..) => sheet.report("maintenance_messages_per_node_second", messages),
+        _ => sheet.below("maintenance_messages_per_node_second", 0.5, messages),
     }
 }
 
@@ -299,12 +317,17 @@ fn lifetimes(course: &Course, lifetime: Lifetime, mean: u64) -> Sheet {
         800.. => sheet.at_least("success", 0.99, figures.success),
         _ => sheet.report("success", figures.success),
     };
-    sheet.report("latency_p95_ms", figures.latency_p95_ms).report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
+    sheet
+        .report("latency_p95_ms", figures.latency_p95_ms)
+        .report("maintenance_bytes_per_node_second", figures.maintenance_bytes_per_node_second)
 }
 
 /// Mean hops of recursive lookups at 1,000, 10,000 and 100,000 nodes, as computed for each geometry.
-const RECURSIVE: [(Geometry, [f64; 3]); 3] =
-    [(Geometry::Kademlia, [2.37, 3.12, 3.9]), (Geometry::Chord, [4.43, 6.14, 7.79]), (Geometry::Pastry, [2.47, 3.28, 4.01])];
+const RECURSIVE: [(Geometry, [f64; 3]); 3] = [
+    (Geometry::Kademlia, [2.37, 3.12, 3.9]),
+    (Geometry::Chord, [4.43, 6.14, 7.79]),
+    (Geometry::Pastry, [2.47, 3.28, 4.01]),
+];
 
 fn recursive(course: &Course, geometry: Geometry, nodes: u32, mean: f64) -> Sheet {
     let spec = Spec { geometry, lookup: Mode::Recursive, ..course.spec(Scenario::Static, nodes, 10_000) };
@@ -327,17 +350,23 @@ fn recursive_stale(course: &Course, dead: f64, least: f64, alone: f64) -> Sheet 
 
 /// Without acknowledgements, for contrast: as computed, 73, 40 and 10 % are right.
 fn forwarded(course: &Course, dead: f64) -> Sheet {
-    let (sheet, figures) = play(&Spec { dead, lookup: Mode::Forwarded, ..course.spec(Scenario::Stale, 10_000, 10_000) });
+    let (sheet, figures) =
+        play(&Spec { dead, lookup: Mode::Forwarded, ..course.spec(Scenario::Stale, 10_000, 10_000) });
     sheet.report("success", figures.success)
 }
 
 /// With 20 successors, all of which are named (k = 20), of 1,000 nodes half die.
 fn chord_failures(course: &Course, lookup: Mode) -> Sheet {
-    let spec = Spec { dead: 0.5, k: 20, geometry: Geometry::Chord, lookup, ..course.spec(Scenario::Stale, 1_000, 1_000) };
+    let spec =
+        Spec { dead: 0.5, k: 20, geometry: Geometry::Chord, lookup, ..course.spec(Scenario::Stale, 1_000, 1_000) };
     let figures = halved_ring(&spec, &mut Progress::silent());
     let mut sheet = Sheet::new(&spec, &figures);
     sheet.scenario.push_str(", 20 successors, k = 20");
-    sheet.at_least("success", 1.0, figures.success).at_most("settled_seconds", 3_600.0, figures.settled_seconds.unwrap_or(f64::INFINITY))
+    sheet.at_least("success", 1.0, figures.success).at_most(
+        "settled_seconds",
+        3_600.0,
+        figures.settled_seconds.unwrap_or(f64::INFINITY),
+    )
 }
 
 /// How long a recursive lookup takes, over a direct question.
@@ -377,8 +406,8 @@ fn traffic(course: &Course, geometry: Geometry, lookup: Mode) -> Sheet {
         .report("rpcs_mean", figures.rpcs_mean)
         .report("datagrams_mean", figures.datagrams_mean)
         .report("bytes_mean", figures.bytes_mean)
-        .report("asker_datagrams_mean", figures.asker_datagrams_mean)
-        .report("asker_bytes_mean", figures.asker_bytes_mean)
+        .report("requester_datagrams_mean", figures.requester_datagrams_mean)
+        .report("requester_bytes_mean", figures.requester_bytes_mean)
         .report("latency_p50_ms", figures.latency_p50_ms)
 }
 
@@ -387,7 +416,7 @@ fn replace(course: &Course) -> Sheet {
     sheet
         .at_most("records_lost", 0.0, figures.records_lost as f64)
         .report("success", figures.success)
-        .report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
+        .report("maintenance_bytes_per_node_second", figures.maintenance_bytes_per_node_second)
 }
 
 fn versions_gate(course: &Course) -> Sheet {
@@ -470,7 +499,7 @@ impl Sheet {
     fn costs(self, figures: &Figures) -> Self {
         self.report("hops_mean", figures.depth_mean)
             .report("latency_p95_ms", figures.latency_p95_ms)
-            .report("upkeep_bytes_per_node_second", figures.upkeep_bytes_per_node_second)
+            .report("maintenance_bytes_per_node_second", figures.maintenance_bytes_per_node_second)
     }
 
     fn add(mut self, figure: &'static str, target: String, result: f64, passed: bool) -> Self {
@@ -499,7 +528,9 @@ fn scenario(spec: &Spec, figures: &Figures) -> String {
         Scenario::Stale => write!(words, ", {} % dead", spec.dead * 100.0),
         Scenario::Join if spec.burst => write!(words, " in one burst"),
         Scenario::Join => write!(words, " one after another"),
-        Scenario::Churn => write!(words, ", median session {:.0} s, {} min", spec.session.as_secs_f64(), spec.minutes.unwrap_or(30.0)),
+        Scenario::Churn => {
+            write!(words, ", median session {:.0} s, {} min", spec.session.as_secs_f64(), spec.minutes.unwrap_or(30.0))
+        }
         _ => Ok(()),
     };
     if spec.geometry != Geometry::Kademlia {
@@ -524,8 +555,9 @@ fn scenario(spec: &Spec, figures: &Figures) -> String {
 /// 1234567 as 1,234,567.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let separate =
-        |(index, digit): (usize, char)| (index > 0 && (digits.len() - index).is_multiple_of(3)).then_some(',').into_iter().chain([digit]);
+    let separate = |(index, digit): (usize, char)| {
+        (index > 0 && (digits.len() - index).is_multiple_of(3)).then_some(',').into_iter().chain([digit])
+    };
     digits.chars().enumerate().flat_map(separate).collect()
 }
 
@@ -541,7 +573,8 @@ mod tests {
     #[test]
     fn the_results_do_not_depend_on_the_threads() {
         let course = Course { seed: 5, quick: true, only: String::new() };
-        let case = |nodes| Case { gate: "", seconds: (1.0, 1.0), play: Box::new(move |course| churning(course, nodes)) };
+        let case =
+            |nodes| Case { gate: "", seconds: (1.0, 1.0), play: Box::new(move |course| churning(course, nodes)) };
         let cases = [50, 30, 70].map(case);
         let rows = run_cases(&cases, &course, 1);
         assert_eq!(rows, run_cases(&cases, &course, 3));

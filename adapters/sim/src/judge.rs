@@ -3,29 +3,29 @@
 use std::collections::BTreeMap;
 
 use kadlet::record::Version;
-use kadlet::routing::State;
-use kadlet::{Contact, Id, Key, Report, Routing, Store};
+use kadlet::routing::ContactState;
+use kadlet::{Contact, Id, Key, QueryStats, Routing, Store};
 
 use crate::{Make, Members, Network, Overlay};
 
 /// Who was responsible for a target at any instant of a lookup, but for the asker.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
-    asker: u32,
+    requester: u32,
     target: Id,
     responsible: Vec<u32>,
 }
 
 impl Watch {
-    pub(crate) fn new<R: Overlay>(members: &Members, asker: u32, target: Id) -> Self {
-        let mut watch = Self { asker, target, responsible: Vec::new() };
+    pub(crate) fn new<R: Overlay>(members: &Members, requester: u32, target: Id) -> Self {
+        let mut watch = Self { requester, target, responsible: Vec::new() };
         watch.look::<R>(members);
         watch
     }
 
     /// Who is responsible may have changed.
     pub(crate) fn look<R: Overlay>(&mut self, members: &Members) {
-        let best = R::responsible(members, &self.target, 2).into_iter().find(|address| *address != self.asker);
+        let best = R::responsible(members, &self.target, 2).into_iter().find(|address| *address != self.requester);
         if let Some(best) = best.filter(|best| !self.responsible.contains(best)) {
             self.responsible.push(best);
         }
@@ -58,23 +58,23 @@ impl<M: Make> Network<M> {
         M::Routing::responsible(&self.members, target, count)
     }
 
-    /// Where a question about `target` ends that each node, from `asker` on, forwards to the best of its table, and that nobody
+    /// Where a question about `target` ends that each node, from `requester` on, forwards to the best of its table, and that nobody
     /// acknowledges: at nobody if it comes to a dead node, or gets lost.
-    pub(crate) fn forward(&mut self, asker: u32, target: Id) -> (Option<u32>, Report) {
-        let (mut at, mut report) = (asker, Report::default());
+    pub(crate) fn forward(&mut self, requester: u32, target: Id) -> (Option<u32>, QueryStats) {
+        let (mut at, mut stats) = (requester, QueryStats::default());
         while let Some(node) = self.node(at) {
             let mut next = [Contact::EMPTY; 1];
             if node.routing().toward(&target, &mut next) == 0 {
-                return (Some(at), report);
+                return (Some(at), stats);
             }
-            report.took += self.links.latency.round_trip(at, next[0].address);
-            report.hops = report.hops.saturating_add(1);
+            stats.took += self.links.latency.round_trip(at, next[0].address);
+            stats.hops = stats.hops.saturating_add(1);
             at = next[0].address;
             if self.random.happens(self.links.loss) {
                 break;
             }
         }
-        (None, report)
+        (None, stats)
     }
 
     /// How many nodes live that have not joined yet.
@@ -92,7 +92,7 @@ impl<M: Make> Network<M> {
                 return true;
             };
             let neighbours = self.responsible(own, k + 1);
-            let verified = |id: &Id| node.routing().get(id).is_some_and(|peer| peer.state == State::Verified);
+            let verified = |id: &Id| node.routing().get(id).is_some_and(|peer| peer.state == ContactState::Verified);
             neighbours.iter().any(|other| *other != address && !verified(&self.places[*other as usize].id))
         };
         let tables = self.members.iter().filter(|(own, address)| lacks(own, **address)).count();
@@ -104,7 +104,8 @@ impl<M: Make> Network<M> {
     #[must_use]
     pub fn missing(&self, key: &Key, newest: Version) -> usize {
         let k = usize::from(self.config.table.k);
-        let has = |address: &u32| self.held(*address, key).is_some_and(|held| key.kind.contest(newest, held).offered.is_ge());
+        let has =
+            |address: &u32| self.held(*address, key).is_some_and(|held| key.kind.contest(newest, held).offered.is_ge());
         self.responsible(&key.id, k).iter().filter(|address| !has(address)).count()
     }
 

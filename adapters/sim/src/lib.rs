@@ -6,15 +6,15 @@
 //! ```
 //! use std::{cell::Cell, rc::Rc};
 //! use core::time::Duration;
-//! use kadlet::{Config, Event, Instant, Key, Machine, Options, Outcome, Record};
+//! use kadlet::{Config, Event, Instant, Key, Dht, Options, Outcome, Record};
 //! use kadlet_sim::{Application, Latency, Links, Network, Peer};
 //!
 //! /// Asks every minute for what it was told to wait for, until it has it.
 //! struct Reader(Rc<Cell<u32>>, Instant);
 //!
-//! impl<M: Machine> Application<M> for Reader {
+//! impl<M: Dht> Application<M> for Reader {
 //!     fn event(&mut self, _: Instant, event: &Event<'_, M::Address>) {
-//!         if let Event::Done(done) = event && matches!(done.outcome, Outcome::Value { .. }) {
+//!         if let Event::QueryResult(done) = event && matches!(done.outcome, Outcome::Value { .. }) {
 //!             self.0.set(self.0.get() + 1);
 //!             self.1 = Instant::NEVER;
 //!         }

@@ -28,8 +28,11 @@ pub enum Latency {
 
 impl Latency {
     /// The Internet as a plane: a round trip of 118 ms in the mean, 4 to some 300.
-    pub const INTERNET: Self =
-        Self::Plane { base: Duration::from_millis(2), across: Duration::from_millis(100), jitter: Duration::from_millis(5) };
+    pub const INTERNET: Self = Self::Plane {
+        base: Duration::from_millis(2),
+        across: Duration::from_millis(100),
+        jitter: Duration::from_millis(5),
+    };
 
     /// How long this datagram takes.
     fn draw(&self, from: u32, to: u32, random: &mut Random) -> Duration {

@@ -26,7 +26,10 @@ fn main() -> ExitCode {
             match drawn {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    eprintln!("error: nothing can be drawn into {}: {error}; give --out a directory that can be written to", out.display());
+                    eprintln!(
+                        "error: nothing can be drawn into {}: {error}; give --out a directory that can be written to",
+                        out.display()
+                    );
                     ExitCode::FAILURE
                 }
             }

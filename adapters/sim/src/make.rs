@@ -1,6 +1,6 @@
 //! Nodes of the simulator's making.
 
-use kadlet::{Chord, Config, Geometry, HashStore, Id, Kademlia, Machine, Node, Pastry, Store};
+use kadlet::{Chord, Config, Dht, Geometry, HashStore, Id, Kademlia, Node, Pastry, Store};
 
 use crate::Overlay;
 
@@ -39,7 +39,7 @@ impl Default for Room {
 
 /// A node that the simulator can make: any whose addresses are `u32` and whose table is an [`Overlay`]. The whole node is one
 /// piece of the heap, with its records beside it.
-pub trait Make: Machine<Address = u32, Routing: Overlay> + Sized {
+pub trait Make: Dht<Address = u32, Routing: Overlay> + Sized {
     /// A node around a table that is started.
     fn make(config: Config, seed: [u8; 32], table: Self::Routing, room: Room) -> Box<Self>;
 }

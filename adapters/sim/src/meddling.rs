@@ -5,7 +5,7 @@ use core::time::Duration;
 use kadlet::wire::{self, Body, MAX_DATAGRAM, Message, Request};
 use kadlet::{Id, Record};
 
-use crate::arena::UPKEEP;
+use crate::arena::MAINTENANCE;
 use crate::network::Place;
 use crate::queue::What;
 use crate::{Make, Network};
@@ -72,10 +72,12 @@ impl<M: Make> Network<M> {
     /// Sends a datagram of at most [`MAX_DATAGRAM`] bytes from any address, as a stranger does who forges it. What it has others store
     /// counts as put.
     pub fn send_as(&mut self, from: u32, to: u32, datagram: &[u8]) {
-        if let Ok(Message { body: Body::Request { request: Request::Store { record, .. }, .. }, .. }) = wire::decode::<u32>(datagram) {
+        if let Ok(Message { body: Body::Request { request: Request::Store { record, .. }, .. }, .. }) =
+            wire::decode::<u32>(datagram)
+        {
             self.checks.put(Record::key(&record), record.version());
         }
-        self.transmit(from, to, UPKEEP, datagram);
+        self.transmit(from, to, MAINTENANCE, datagram);
     }
 
     /// The next datagram that reached a stranger, in the order in which they did.
@@ -92,7 +94,7 @@ impl<M: Make> Network<M> {
 
 #[cfg(test)]
 mod tests {
-    use kadlet::wire::{Answer, Features, Header, Transaction};
+    use kadlet::wire::{Features, Header, Response, Transaction};
     use kadlet::{Config, Instant};
 
     use super::*;
@@ -123,23 +125,24 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_request_is_answered_twice_and_a_spoiled_one_never() {
+    fn a_repeated_request_is_responded_twice_and_a_spoiled_one_never() {
         let mut network = two();
         network.ping(0, 1).expect("it is idle");
         network.repeat(0, TRIP / 2);
         assert_eq!(ended(&mut network, 3 * TRIP), Some(Ending::Pong));
-        assert_eq!(kadlet::Machine::stats(network.node(1).expect("it lives")).answered, 2);
+        assert_eq!(kadlet::Dht::stats(network.node(1).expect("it lives")).responded, 2);
         network.ping(0, 1).expect("it is idle");
         network.flight_mut(0)[0] ^= 1;
         assert_eq!(ended(&mut network, 3 * TRIP), None);
     }
 
     #[test]
-    fn a_stranger_asks_and_is_answered() {
+    fn a_stranger_asks_and_is_responded() {
         let mut network = two();
         let id = Id::from_bytes([9; 20]);
         let stranger = network.add_stranger(id);
-        let header = Header { geometry: 1, network: 0, transaction: Transaction::default(), sender: id, features: Features(0) };
+        let header =
+            Header { geometry: 1, network: 0, transaction: Transaction::default(), sender: id, features: Features(0) };
         let body = Body::Request { largest: 1_208, token: None, request: Request::Ping, padding: 0 };
         let mut buf = [0; MAX_DATAGRAM];
         let len = wire::encode::<u32>(&Message { header, body }, &mut buf).expect("it fits");
@@ -147,8 +150,8 @@ mod tests {
         network.run_until(network.now() + 2 * TRIP);
         let letter = network.next_letter().expect("it was answered");
         assert_eq!((letter.from, letter.to), (1, stranger));
-        let answer = wire::decode::<u32>(&letter.datagram).expect("it is a message").body;
-        assert!(matches!(answer, Body::Answer { answer: Answer::Pong { .. }, .. }));
+        let response = wire::decode::<u32>(&letter.datagram).expect("it is a message").body;
+        assert!(matches!(response, Body::Response { response: Response::Pong { .. }, .. }));
         assert!(network.now() > Instant::ZERO && network.next_letter().is_none());
     }
 }

@@ -3,11 +3,11 @@
 use core::fmt;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use kadlet::routing::State;
-use kadlet::wire::{self, Answer, Body, Contacts, MAX_DATAGRAM, Request, SEAL, Token};
-use kadlet::{Config, Event, Id, Instant, Machine, Mode, Outcome, Record, Routing, Transmit};
+use kadlet::routing::ContactState;
+use kadlet::wire::{self, Body, Contacts, MAX_DATAGRAM, Request, Response, SEAL, Token};
+use kadlet::{Config, Dht, Event, Id, Instant, Mode, Outcome, Record, Routing, Transmit};
 
-use crate::arena::{Arena, UPKEEP};
+use crate::arena::{Arena, MAINTENANCE};
 use crate::judge::Watch;
 use crate::meddling::Letter;
 use crate::operation::{Running, Task};
@@ -15,7 +15,7 @@ use crate::queue::{Queue, What};
 use crate::{Application, Checks, Ended, Ending, Links, Make, Members, Operation, Random, Room};
 
 /// Nodes at the addresses 0, 1, 2 .., and the links between them. One seed and the same calls are one history, on every machine.
-pub struct Network<M: Machine> {
+pub struct Network<M: Dht> {
     pub(crate) now: Instant,
     /// The links, which may be changed at any time.
     pub links: Links,
@@ -40,9 +40,9 @@ pub struct Network<M: Machine> {
     pub(crate) checks: Checks,
     pub(crate) watches: BTreeMap<Operation, Watch>,
     /// Who began each operation, in order.
-    pub(crate) askers: Vec<u32>,
+    pub(crate) requesters: Vec<u32>,
     /// Which operations the questions that are passed on are for.
-    pub(crate) questions: HashMap<Id, u32>,
+    pub(crate) requests: HashMap<Id, u32>,
     pub(crate) ended: VecDeque<Ended>,
     pub(crate) counts: Counts,
     /// Since when the living are counted as they are now.
@@ -57,19 +57,19 @@ pub struct Counts {
     /// Bytes in them: UDP payload.
     pub test_bytes: u64,
     /// Those of them that whoever began the operation sent, or got.
-    pub asker_datagrams: u64,
+    pub requester_datagrams: u64,
     /// Bytes in them.
-    pub asker_bytes: u64,
+    pub requester_bytes: u64,
     /// All others.
-    pub upkeep_datagrams: u64,
+    pub maintenance_datagrams: u64,
     /// Bytes in them.
-    pub upkeep_bytes: u64,
+    pub maintenance_bytes: u64,
     /// Microseconds that all nodes lived, together.
     pub node_micros: u128,
 }
 
 /// What is at an address.
-pub(crate) struct Place<M: Machine> {
+pub(crate) struct Place<M: Dht> {
     pub(crate) node: Option<Box<M>>,
     pub(crate) id: Id,
     /// Whom it was before it restarted without its state.
@@ -90,7 +90,7 @@ pub(crate) struct Place<M: Machine> {
     pub(crate) served: u32,
 }
 
-impl<M: Machine> Place<M> {
+impl<M: Dht> Place<M> {
     pub(crate) const fn new(id: Id) -> Self {
         Self {
             node: None,
@@ -130,7 +130,7 @@ impl<M: Make> Network<M> {
             room: Room::DEFAULT,
             lookup: Mode::Iterative,
             alert: false,
-            questions: HashMap::new(),
+            requests: HashMap::new(),
             random: Random::new(seed),
             places: Vec::new(),
             members: Members::new(),
@@ -140,7 +140,7 @@ impl<M: Make> Network<M> {
             mail: VecDeque::new(),
             checks: Checks::default(),
             watches: BTreeMap::new(),
-            askers: Vec::new(),
+            requesters: Vec::new(),
             ended: VecDeque::new(),
             counts: Counts::default(),
             counted: now,
@@ -225,7 +225,7 @@ impl<M: Make> Network<M> {
     }
 
     pub(crate) fn arrive(&mut self, place: u32) {
-        let (mut datagram, mut answer) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
+        let (mut datagram, mut response) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
         let (flight, len) = self.arena.take(place, &mut datagram);
         let datagram = &datagram[..len];
         let at = &mut self.places[flight.to as usize];
@@ -238,13 +238,13 @@ impl<M: Make> Network<M> {
             }
             return;
         };
-        if let Some(out) = node.handle_datagram(self.now, flight.from, datagram, &mut answer) {
+        if let Some(out) = node.handle_datagram(self.now, flight.from, datagram, &mut response) {
             at.served += 1;
-            let answer = &answer[..out.len];
-            self.check_answer(flight.to, out.to, &node, datagram, answer);
-            self.transmit(flight.to, out.to, flight.cause, answer);
+            let response = &response[..out.len];
+            self.check_response(flight.to, out.to, &node, datagram, response);
+            self.transmit(flight.to, out.to, flight.cause, response);
         }
-        self.count_asker(flight.to, flight.cause, len);
+        self.count_requester(flight.to, flight.cause, len);
         self.settle(flight.to, &mut node);
         self.places[flight.to as usize].node = Some(node);
     }
@@ -307,12 +307,12 @@ impl<M: Make> Network<M> {
         if let Some(application) = &mut place.application {
             application.event(self.now, &event);
         }
-        if let Event::Done(done) = &event {
+        if let Event::QueryResult(done) = &event {
             self.checks.ended(self.now, address, place.incarnation, done.query);
             if let Some(index) = place.running.iter().position(|running| running.query == done.query) {
                 let running = place.running.swap_remove(index);
                 let ending = self.ending(address, &running, &done.outcome);
-                self.end(address, &running, ending, done.report);
+                self.end(address, &running, ending, done.stats);
             }
         }
         if self.places[address as usize].application.is_some() {
@@ -343,7 +343,10 @@ impl<M: Make> Network<M> {
                 let joins = |address: &u32| self.places[*address as usize].node.is_some() && !self.is_member(*address);
                 let closest = found.iter().map(|contact| contact.address).find(|address| !joins(address));
                 let watch = self.watches.get(&running.operation);
-                Ending::Found { closest, right: closest.is_some_and(|closest| watch.is_some_and(|watch| watch.holds(closest))) }
+                Ending::Found {
+                    closest,
+                    right: closest.is_some_and(|closest| watch.is_some_and(|watch| watch.holds(closest))),
+                }
             }
             Outcome::Value { record, holders, .. } => {
                 if let Task::Get(key) = running.task {
@@ -354,7 +357,9 @@ impl<M: Make> Network<M> {
             Outcome::NotFound { .. } => Ending::NotFound,
             Outcome::Stored { holders, wanted } => Ending::Stored { holders: holders.len(), wanted: *wanted },
             Outcome::Conflict { .. } => Ending::Conflict,
-            Outcome::Failed(_) if matches!(running.task, Task::Find(_)) => Ending::Found { closest: None, right: false },
+            Outcome::Failed(_) if matches!(running.task, Task::Find(_)) => {
+                Ending::Found { closest: None, right: false }
+            }
             Outcome::Failed(failure) => Ending::Failed(*failure),
         }
     }
@@ -362,22 +367,24 @@ impl<M: Make> Network<M> {
     fn send(&mut self, from: u32, out: &Transmit<u32>, buf: &[u8]) {
         let datagram = &buf[..out.len];
         let running = &self.places[from as usize].running;
-        let idle = self.questions.is_empty() && running.iter().all(|running| running.task.target().is_none());
-        let cause = if idle { UPKEEP } else { cause(running, &self.questions, datagram) };
+        let idle = self.requests.is_empty() && running.iter().all(|running| running.task.target().is_none());
+        let cause = if idle { MAINTENANCE } else { cause(running, &self.requests, datagram) };
         self.transmit(from, out.to, cause, datagram);
     }
 
     pub(crate) fn transmit(&mut self, from: u32, to: u32, cause: u32, datagram: &[u8]) {
         let largest = self.config.max_datagram - SEAL;
-        self.checks.require(datagram.len() <= largest, || format!("{from} sent {} bytes; {largest} is the most", datagram.len()));
-        if cause == UPKEEP {
-            self.counts.upkeep_datagrams += 1;
-            self.counts.upkeep_bytes += datagram.len() as u64;
+        self.checks.require(datagram.len() <= largest, || {
+            format!("{from} sent {} bytes; {largest} is the most", datagram.len())
+        });
+        if cause == MAINTENANCE {
+            self.counts.maintenance_datagrams += 1;
+            self.counts.maintenance_bytes += datagram.len() as u64;
         } else {
             self.counts.test_datagrams += 1;
             self.counts.test_bytes += datagram.len() as u64;
         }
-        self.count_asker(from, cause, datagram.len());
+        self.count_requester(from, cause, datagram.len());
         let exists = (to as usize) < self.places.len();
         let arrivals = self.links.send(self.now, from, to, datagram.len(), &mut self.random);
         if !exists || !self.links.connects(self.now, from, to) {
@@ -390,34 +397,37 @@ impl<M: Make> Network<M> {
     }
 
     /// A node sent or got a datagram: counts it if the node began the operation that caused it.
-    fn count_asker(&mut self, address: u32, cause: u32, len: usize) {
-        if self.askers.get(cause as usize) == Some(&address) {
-            self.counts.asker_datagrams += 1;
-            self.counts.asker_bytes += len as u64;
+    fn count_requester(&mut self, address: u32, cause: u32, len: usize) {
+        if self.requesters.get(cause as usize) == Some(&address) {
+            self.counts.requester_datagrams += 1;
+            self.counts.requester_bytes += len as u64;
         }
     }
 
-    fn check_answer(&mut self, holder: u32, asker: u32, node: &M, question: &[u8], answer: &[u8]) {
-        let decoded = wire::decode::<u32>(answer);
-        let Ok(wire::Message { body: Body::Answer { token, answer }, header }) = decoded else {
+    fn check_response(&mut self, holder: u32, requester: u32, node: &M, request: &[u8], response: &[u8]) {
+        let decoded = wire::decode::<u32>(response);
+        let Ok(wire::Message { body: Body::Response { token, response }, header }) = decoded else {
             self.checks.require(false, || format!("{holder} answered what is no answer: {decoded:?}"));
             return;
         };
-        self.checks.require(header.sender == self.places[holder as usize].id, || format!("{holder} answered as another"));
-        self.checks.token_given(self.now, holder, asker, token);
-        match answer {
-            Answer::Nodes { contacts } | Answer::Value { contacts, .. } | Answer::Held { contacts, .. } => {
+        self.checks
+            .require(header.sender == self.places[holder as usize].id, || format!("{holder} answered as another"));
+        self.checks.token_given(self.now, holder, requester, token);
+        match response {
+            Response::Nodes { contacts }
+            | Response::Value { contacts, .. }
+            | Response::StoredRecord { contacts, .. } => {
                 self.check_contacts(holder, node, contacts);
             }
-            Answer::Stored { .. } => self.checks.stored(self.now, holder, asker, token_shown(question)),
+            Response::Stored { .. } => self.checks.stored(self.now, holder, requester, token_shown(request)),
             // What others named is passed on as it came.
-            Answer::Pong { .. } | Answer::Accepted | Answer::Relayed { .. } | Answer::Error { .. } => {}
+            Response::Pong { .. } | Response::Accepted | Response::Relayed { .. } | Response::Error { .. } => {}
         }
     }
 
     fn check_contacts(&mut self, holder: u32, node: &M, contacts: Contacts<'_, u32>) {
         for contact in contacts.iter() {
-            let verified = node.routing().get(&contact.id).is_some_and(|peer| peer.state == State::Verified);
+            let verified = node.routing().get(&contact.id).is_some_and(|peer| peer.state == ContactState::Verified);
             self.checks.require(verified, || format!("{holder} named {contact:?}, which it has not verified"));
             let place = self.places.get(contact.address as usize);
             let real = place.is_some_and(|place| place.id == contact.id || place.former.contains(&contact.id));
@@ -427,29 +437,29 @@ impl<M: Make> Network<M> {
 }
 
 /// The operation that a question is for, if it is for one of these.
-fn cause(running: &[Running], questions: &HashMap<Id, u32>, datagram: &[u8]) -> u32 {
+fn cause(running: &[Running], requests: &HashMap<Id, u32>, datagram: &[u8]) -> u32 {
     let Ok(wire::Message { body: Body::Request { request, .. }, .. }) = wire::decode::<u32>(datagram) else {
-        return UPKEEP;
+        return MAINTENANCE;
     };
     let target = match request {
         Request::FindNode { target } => target,
         Request::FindValue { key, .. } => key.id,
         Request::Store { record, .. } => Record::key(&record).id,
-        Request::Relay { target, .. } => return questions.get(target.id()).copied().unwrap_or(UPKEEP),
-        Request::Ping | Request::Unknown { .. } => return UPKEEP,
+        Request::Relay { target, .. } => return requests.get(target.id()).copied().unwrap_or(MAINTENANCE),
+        Request::Ping | Request::Unknown { .. } => return MAINTENANCE,
     };
     let found = running.iter().find(|running| running.task.target() == Some(target));
-    found.map_or(UPKEEP, |running| running.operation.0)
+    found.map_or(MAINTENANCE, |running| running.operation.0)
 }
 
-fn token_shown(question: &[u8]) -> Option<Token> {
-    match wire::decode::<u32>(question).ok()?.body {
+fn token_shown(request: &[u8]) -> Option<Token> {
+    match wire::decode::<u32>(request).ok()?.body {
         Body::Request { token, .. } => token,
-        Body::Answer { .. } => None,
+        Body::Response { .. } => None,
     }
 }
 
-impl<M: Machine> fmt::Debug for Network<M> {
+impl<M: Dht> fmt::Debug for Network<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Network").field("now", &self.now).field("living", &self.living).finish_non_exhaustive()
     }

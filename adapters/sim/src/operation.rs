@@ -1,7 +1,7 @@
 //! Operations that the network began at a node, and how they ended.
 
 use kadlet::record::Version;
-use kadlet::{Failure, Id, Instant, Key, Query, Report};
+use kadlet::{Failure, Id, Instant, Key, QueryId, QueryStats};
 
 /// Names one operation of the network's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +19,7 @@ pub struct Ended {
     /// What came of it.
     pub ending: Ending,
     /// How it went, as the node tells.
-    pub report: Report,
+    pub stats: QueryStats,
 }
 
 /// What came of an operation.
@@ -77,7 +77,7 @@ impl Ending {
 /// One under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running {
-    pub(crate) query: Query,
+    pub(crate) query: QueryId,
     pub(crate) operation: Operation,
     pub(crate) task: Task,
     pub(crate) latest_end: Instant,

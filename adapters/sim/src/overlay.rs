@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use kadlet::routing::{Limits, Upkeep};
+use kadlet::routing::{Limits, Maintenance};
 use kadlet::{Chord, Contact, Id, Instant, Kademlia, Pastry, Routing};
 
 use crate::{Latency, Random};
@@ -21,7 +21,7 @@ pub trait Overlay: Routing<Address = u32> {
     fn ideal(all: &[Contact<u32>], own: usize, k: usize, latency: &Latency, random: &mut Random) -> Vec<Contact<u32>>;
 }
 
-impl<const CONTACTS: usize, const SPARES: usize> Overlay for Kademlia<u32, CONTACTS, SPARES> {
+impl<const CONTACTS: usize, const REPLACEMENTS: usize> Overlay for Kademlia<u32, CONTACTS, REPLACEMENTS> {
     fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32> {
         let wanted = count.min(members.len());
         // Those that share so many bits with the target are nearer than all others: as few as suffice.
@@ -33,7 +33,8 @@ impl<const CONTACTS: usize, const SPARES: usize> Overlay for Kademlia<u32, CONTA
         while shared < Id::BITS && suffices(shared + 1) {
             shared += 1;
         }
-        let mut nearest: Vec<_> = members.range(subtree(target, shared)).map(|(id, address)| (id.xor(target), *address)).collect();
+        let mut nearest: Vec<_> =
+            members.range(subtree(target, shared)).map(|(id, address)| (id.xor(target), *address)).collect();
         nearest.sort_unstable();
         nearest.truncate(wanted);
         nearest.into_iter().map(|(_, address)| address).collect()
@@ -195,12 +196,14 @@ pub(crate) fn settled<R: Overlay>(
     latency: &Latency,
     random: &mut Random,
 ) -> R {
-    let ago = |time: Duration| Instant::from_micros(now.as_micros().saturating_sub(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)));
+    let ago = |time: Duration| {
+        Instant::from_micros(now.as_micros().saturating_sub(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)))
+    };
     let mut table = R::EMPTY;
     if alert {
         table.start(now, own.id, limits, random.number());
         for contact in contacts {
-            table.answered(now, *contact, Some(latency.round_trip(own.address, contact.address)));
+            table.responded(now, *contact, Some(latency.round_trip(own.address, contact.address)));
         }
         return table;
     }
@@ -210,7 +213,7 @@ pub(crate) fn settled<R: Overlay>(
     for round in (0..=rounds).rev() {
         for contact in contacts {
             let round_trip = latency.round_trip(own.address, contact.address);
-            table.answered(ago(calm + limits.quiet / 2 * round), *contact, Some(round_trip));
+            table.responded(ago(calm + limits.quiet / 2 * round), *contact, Some(round_trip));
         }
     }
     for contact in contacts {
@@ -221,21 +224,25 @@ pub(crate) fn settled<R: Overlay>(
         let next = then + Duration::from_secs(pause);
         // A ring's table looks for what belongs into its empty cells meanwhile, every five seconds.
         for _ in 0..1_000 {
-            then = table.next_upkeep().max(then);
+            then = table.next_maintenance().max(then);
             if then >= next {
                 break;
             }
-            if let Some(Upkeep::Ask(contact)) = table.upkeep(then) {
-                table.answered(then, contact, Some(latency.round_trip(own.address, contact.address)));
+            if let Some(Maintenance::Ask(contact)) = table.maintenance(then) {
+                table.responded(then, contact, Some(latency.round_trip(own.address, contact.address)));
             }
         }
         then = next;
-        if table.upkeep(then) == Some(Upkeep::Neighbourhood) {
+        if table.maintenance(then) == Some(Maintenance::Neighbourhood) {
             table.looked_up(then, &own.id);
         }
     }
     for contact in contacts {
-        table.answered(ago(random.within(limits.quiet * 7 / 8)), *contact, Some(latency.round_trip(own.address, contact.address)));
+        table.responded(
+            ago(random.within(limits.quiet * 7 / 8)),
+            *contact,
+            Some(latency.round_trip(own.address, contact.address)),
+        );
     }
     table
 }
@@ -243,7 +250,7 @@ pub(crate) fn settled<R: Overlay>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kadlet::routing::State;
+    use kadlet::routing::ContactState;
 
     type Table = Kademlia<u32, 192>;
 
@@ -270,8 +277,14 @@ mod tests {
             nearest.sort_unstable_by_key(|contact| contact.id.xor(&target));
             let nearest: Vec<u32> = nearest.iter().take(count).map(|contact| contact.address).collect();
             assert_eq!(Table::responsible(&members, &target, count), nearest);
-            assert_eq!(crate::ChordTable::responsible(&members, &target, count), ranked(&all, count, |id| target.clockwise(id)));
-            assert_eq!(crate::PastryTable::responsible(&members, &target, count), ranked(&all, count, |id| target.ring(id)));
+            assert_eq!(
+                crate::ChordTable::responsible(&members, &target, count),
+                ranked(&all, count, |id| target.clockwise(id))
+            );
+            assert_eq!(
+                crate::PastryTable::responsible(&members, &target, count),
+                ranked(&all, count, |id| target.ring(id))
+            );
         }
         assert!(Table::responsible(&Members::new(), &Id::ZERO, 8).is_empty());
     }
@@ -282,10 +295,11 @@ mod tests {
         let contacts = Table::ideal(&all, 17, 8, &Latency::INTERNET, &mut random);
         assert!(contacts.is_sorted_by_key(|contact| contact.id.xor(&all[17].id)));
         let now = Instant::from_secs(12 * 3_600);
-        let mut table: Table = settled(false, now, all[17], &contacts, &Limits::DEFAULT, &Latency::INTERNET, &mut random);
+        let mut table: Table =
+            settled(false, now, all[17], &contacts, &Limits::DEFAULT, &Latency::INTERNET, &mut random);
         assert_eq!(table.peers().map(|peer| peer.contact).collect::<Vec<_>>(), contacts);
-        assert!(table.peers().all(|peer| peer.state == State::Verified));
-        assert!(table.upkeep(now).is_none_or(|upkeep| matches!(upkeep, Upkeep::Ask(_))));
+        assert!(table.peers().all(|peer| peer.state == ContactState::Verified));
+        assert!(table.maintenance(now).is_none_or(|maintenance| matches!(maintenance, Maintenance::Ask(_))));
         let mut nearest = all.clone();
         nearest.sort_unstable_by_key(|contact| contact.id.xor(&all[17].id));
         assert!(nearest[1..9].iter().all(|contact| contacts.contains(contact)));

@@ -66,7 +66,8 @@ const LOOKUPS: [(&str, Geometry, Mode, RGBColor); 6] = [
 /// What stands in the way of writing them.
 pub fn draw(out: &Path, seed: u64, threads: usize, progress: Progress) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(out)?;
-    plotters::style::register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "the font can't be read")?;
+    plotters::style::register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT)
+        .map_err(|_| "the font can't be read")?;
     let pictures = pictures();
     let figures = measure(&pictures, seed, threads, progress);
     let mut figures = figures.iter();
@@ -81,14 +82,17 @@ pub fn draw(out: &Path, seed: u64, threads: usize, progress: Progress) -> Result
 
 /// The figures of all histories, in order.
 fn measure(pictures: &[Picture], seed: u64, threads: usize, progress: Progress) -> Vec<Figures> {
-    let specs = || pictures.iter().flat_map(|picture| &picture.curves).flat_map(|curve| &curve.points).map(|(_, spec)| spec);
+    let specs =
+        || pictures.iter().flat_map(|picture| &picture.curves).flat_map(|curve| &curve.points).map(|(_, spec)| spec);
     let specs: Vec<Spec> = specs().map(|spec| Spec { seed, ..spec.clone() }).collect();
     progress.begin(format!("{} histories", specs.len()));
     let total: f64 = specs.iter().map(effort).sum();
     let next = AtomicUsize::new(0);
     let shared = Mutex::new((progress, 0.0, vec![Figures::default(); specs.len()]));
     let work = || {
-        while let Some((index, spec)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, specs.get(index)?))) {
+        while let Some((index, spec)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, specs.get(index)?)))
+        {
             // All of them can be: see the test.
             let measured = scenario::run(spec, &mut Progress::silent()).unwrap_or_default();
             if let Ok(mut shared) = shared.lock() {
@@ -110,12 +114,12 @@ fn measure(pictures: &[Picture], seed: u64, threads: usize, progress: Progress) 
 /// About how long a history takes, in milliseconds, for the time left.
 fn effort(spec: &Spec) -> f64 {
     let nodes = f64::from(spec.nodes);
-    let upkeep = match spec.scenario {
+    let maintenance = match spec.scenario {
         Scenario::Churn => spec.measured().as_secs_f64() / 60.0 * (0.05 + 80.0 / spec.session.as_secs_f64()),
         Scenario::Join => 1.0 + nodes / 3_000.0,
         _ => 0.0,
     };
-    nodes * (0.1 + upkeep) + f64::from(spec.lookups) * 0.15
+    nodes * (0.1 + maintenance) + f64::from(spec.lookups) * 0.15
 }
 
 fn pictures() -> [Picture; 6] {
@@ -153,12 +157,17 @@ fn traffic() -> Picture {
         up: "datagrams of all nodes, mean of 1,000 gets",
         doubles: true,
         range: 0.0..60.0,
-        curves: of_lookups(&SIZES, |figures| figures.datagrams_mean, |nodes| Spec { nodes, ..Spec::new(Scenario::Gets) }),
+        curves: of_lookups(
+            &SIZES,
+            |figures| figures.datagrams_mean,
+            |nodes| Spec { nodes, ..Spec::new(Scenario::Gets) },
+        ),
     }
 }
 
 fn success() -> Picture {
-    let spec = |dead: u32| Spec { nodes: 5_000, lookups: 1_000, dead: f64::from(dead) / 100.0, ..Spec::new(Scenario::Stale) };
+    let spec =
+        |dead: u32| Spec { nodes: 5_000, lookups: 1_000, dead: f64::from(dead) / 100.0, ..Spec::new(Scenario::Stale) };
     Picture {
         file: "success",
         title: "5,000 nodes, of which a part dies at once, nothing repaired yet",
@@ -174,10 +183,19 @@ fn cost() -> Picture {
     let curve = |name, geometry, lifetime, colour| {
         let spec = |mean: u64| {
             let session = Spec::median(lifetime, Duration::from_secs(mean));
-            (mean as f64, Spec { geometry, session, lifetime, minutes: Some(10.0), nodes: 500, ..Spec::new(Scenario::Churn) })
+            (
+                mean as f64,
+                Spec { geometry, session, lifetime, minutes: Some(10.0), nodes: 500, ..Spec::new(Scenario::Churn) },
+            )
         };
         let points = [200, 400, 800, 1_600, 3_200, 6_400].map(spec).into();
-        Curve { name, colour, dashed: lifetime == Lifetime::Weibull, points, figure: |figures| figures.upkeep_bytes_per_node_second }
+        Curve {
+            name,
+            colour,
+            dashed: lifetime == Lifetime::Weibull,
+            points,
+            figure: |figures| figures.maintenance_bytes_per_node_second,
+        }
     };
     Picture {
         file: "cost",
@@ -216,8 +234,15 @@ fn load() -> Picture {
 
 fn join() -> Picture {
     let curve = |name, geometry, burst, colour| {
-        let spec = |nodes| (f64::from(nodes), Spec { nodes, geometry, burst, lookups: 5_000, ..Spec::new(Scenario::Join) });
-        Curve { name, colour, dashed: burst, points: SMALL.map(spec).into(), figure: |figures| figures.load_max_over_mean }
+        let spec =
+            |nodes| (f64::from(nodes), Spec { nodes, geometry, burst, lookups: 5_000, ..Spec::new(Scenario::Join) });
+        Curve {
+            name,
+            colour,
+            dashed: burst,
+            points: SMALL.map(spec).into(),
+            figure: |figures| figures.load_max_over_mean,
+        }
     };
     Picture {
         file: "join",
@@ -251,7 +276,8 @@ impl Picture {
         area: DrawingArea<B, Shift>,
     ) -> Result<(), Box<dyn Error>> {
         let points = || curves.iter().flatten();
-        let (left, right) = points().fold((f64::INFINITY, 0.0_f64), |(left, right), (x, _)| (left.min(*x), right.max(*x)));
+        let (left, right) =
+            points().fold((f64::INFINITY, 0.0_f64), |(left, right), (x, _)| (left.min(*x), right.max(*x)));
         // What rises above the range must be seen all the same.
         let top = points().fold(self.range.end, |top, (_, y)| top.max(*y * 1.05));
         let marks = curves[0].iter().map(|(across, _)| *across).collect::<Vec<_>>();
@@ -292,13 +318,21 @@ impl Picture {
                 false => chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(4)))?,
             };
             let (dash, gap) = if curve.dashed { (DASH, DASH) } else { (LEGEND, 0) };
-            line.label(curve.name)
-                .legend(move |(x, y)| DashedPathElement::new([(x, y), (x + LEGEND as i32, y)], dash, gap, colour.stroke_width(4)));
+            line.label(curve.name).legend(move |(x, y)| {
+                DashedPathElement::new([(x, y), (x + LEGEND as i32, y)], dash, gap, colour.stroke_width(4))
+            });
             chart.draw_series(points.map(|point| Circle::new(point, 6, colour.filled())))?;
         }
         let mut legend = chart.configure_series_labels();
-        legend.background_style(WHITE.mix(0.9)).border_style(BLACK.mix(0.3)).label_font(text(24)).margin(16).legend_area_size(50);
-        legend.position(if self.doubles { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerLeft }).draw()?;
+        legend
+            .background_style(WHITE.mix(0.9))
+            .border_style(BLACK.mix(0.3))
+            .label_font(text(24))
+            .margin(16)
+            .legend_area_size(50);
+        legend
+            .position(if self.doubles { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerLeft })
+            .draw()?;
         Ok(())
     }
 }

@@ -74,7 +74,11 @@ mod tests {
     #[test]
     fn the_stream_of_a_seed_is_always_the_same() {
         let mut random = Random::new(1);
-        let drawn = [random.number(), random.below(1_000) as u64, random.exponential(Duration::from_secs(60)).as_micros() as u64];
+        let drawn = [
+            random.number(),
+            random.below(1_000) as u64,
+            random.exponential(Duration::from_secs(60)).as_micros() as u64,
+        ];
         assert_eq!(drawn, [7_424_550_030_962_593_201, 80, 54_463_676]);
     }
 

@@ -27,8 +27,8 @@ fn small(scenario: Scenario) -> Spec {
 #[test]
 fn one_seed_is_one_history_and_another_another() {
     let scenarios = [Scenario::Stale, Scenario::Churn, Scenario::Replace, Scenario::Storm];
-    for (spec, scenario) in
-        in_all(&Spec { nodes: 16, loss: 0.05, minutes: Some(0.5), ..small(Scenario::Static) }).zip(scenarios.into_iter().cycle())
+    for (spec, scenario) in in_all(&Spec { nodes: 16, loss: 0.05, minutes: Some(0.5), ..small(Scenario::Static) })
+        .zip(scenarios.into_iter().cycle())
     {
         let spec = Spec { scenario, ..spec };
         let figures = run(&spec);
@@ -48,14 +48,19 @@ fn all_lookups_in_ideal_tables_are_right() {
 }
 
 #[test]
-fn every_datagram_of_an_iterative_get_is_its_askers_and_few_of_a_recursive_one() {
+fn every_datagram_of_an_iterative_get_is_its_requesters_and_few_of_a_recursive_one() {
     for spec in in_all(&Spec { nodes: 100, lookups: 30, ..small(Scenario::Gets) }) {
         let figures = run(&spec);
         assert_eq!((figures.success, figures.lookups), (1.0, 30), "{spec:?}");
-        let (of_all, of_asker) = ((figures.datagrams_mean, figures.bytes_mean), (figures.asker_datagrams_mean, figures.asker_bytes_mean));
+        let (of_all, of_requester) = (
+            (figures.datagrams_mean, figures.bytes_mean),
+            (figures.requester_datagrams_mean, figures.requester_bytes_mean),
+        );
         match spec.lookup {
-            Mode::Recursive => assert!(of_asker.0 > 0.0 && of_asker.0 < of_all.0 && of_asker.1 < of_all.1, "{spec:?}"),
-            _ => assert_eq!(of_asker, of_all, "{spec:?}"),
+            Mode::Recursive => {
+                assert!(of_requester.0 > 0.0 && of_requester.0 < of_all.0 && of_requester.1 < of_all.1, "{spec:?}")
+            }
+            _ => assert_eq!(of_requester, of_all, "{spec:?}"),
         }
     }
 }

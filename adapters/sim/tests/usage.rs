@@ -47,7 +47,10 @@ fn a_run_prints_one_object_with_all_keys_and_the_same_one_each_time() {
         let output = sim("run --scenario churn --nodes 50 --lookups 20 --minutes 1 --seed 9 --json");
         let mut object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is one object");
         let object = object.as_object_mut().expect("it is one object").clone();
-        object.into_iter().map(|(key, value)| (key.clone(), if TIMED.contains(&&*key) { 0.into() } else { value })).collect::<Vec<_>>()
+        object
+            .into_iter()
+            .map(|(key, value)| (key.clone(), if TIMED.contains(&&*key) { 0.into() } else { value }))
+            .collect::<Vec<_>>()
     };
     let first = object();
     for key in KEYS.into_iter().chain(TIMED) {
@@ -64,14 +67,14 @@ const KEYS: [&str; 16] = [
     "depth_max",
     "rpcs_mean",
     "datagrams_mean",
-    "asker_datagrams_mean",
-    "asker_bytes_mean",
+    "requester_datagrams_mean",
+    "requester_bytes_mean",
     "timeouts_mean",
     "latency_p50_ms",
     "latency_p95_ms",
     "latency_p99_ms",
-    "upkeep_bytes_per_node_second",
-    "upkeep_messages_per_node_second",
+    "maintenance_bytes_per_node_second",
+    "maintenance_messages_per_node_second",
     "records_lost",
     "load_max_over_mean",
     "seed",

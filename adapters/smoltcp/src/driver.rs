@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Instant, Machine, Wake};
+use kadlet::{Dht, Instant, WakeReason};
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{SendError, Socket, UdpMetadata};
 use smoltcp::wire::{IpAddress, IpEndpoint};
@@ -28,8 +28,8 @@ pub const SHUNNED: Duration = Duration::from_secs(10);
 /// It takes 1.4 KiB at most. All its work is done by [`poll`](Driver::poll).
 #[derive(Debug)]
 pub struct Driver {
-    answers: Queue,
-    questions: Option<Queue>,
+    responses: Queue,
+    requests: Option<Queue>,
     /// Whom the question in the queue is for.
     asked: Option<IpEndpoint>,
     /// Whose question was given up, and until when it counts.
@@ -61,10 +61,10 @@ impl Driver {
     /// Its transmit buffer should hold two datagrams of `Config::max_datagram` bytes, and at least one: answers are not made larger
     /// than it. Its receive buffer should hold as many bursts as the loop takes time for.
     #[must_use]
-    pub const fn new(answers: SocketHandle) -> Self {
+    pub const fn new(responses: SocketHandle) -> Self {
         Self {
-            answers: Queue::new(answers),
-            questions: None,
+            responses: Queue::new(responses),
+            requests: None,
             asked: None,
             shunned: None,
             waiting: None,
@@ -78,8 +78,8 @@ impl Driver {
     /// Its transmit buffer need hold one datagram. Add the answers' socket to the set first: smoltcp gives what arrives to the
     /// first, and this one needs next to no receive buffer.
     #[must_use]
-    pub const fn with_questions(mut self, questions: SocketHandle) -> Self {
-        self.questions = Some(Queue::new(questions));
+    pub const fn with_requests(mut self, requests: SocketHandle) -> Self {
+        self.requests = Some(Queue::new(requests));
         self
     }
 
@@ -101,13 +101,18 @@ impl Driver {
     /// # Panics
     ///
     /// As smoltcp's `SocketSet::get`: a handle isn't one of a UDP socket of this set.
-    pub fn poll<M>(&mut self, now: smoltcp::time::Instant, node: &mut M, sockets: &mut SocketSet<'_>) -> Option<smoltcp::time::Instant>
+    pub fn poll<M>(
+        &mut self,
+        now: smoltcp::time::Instant,
+        node: &mut M,
+        sockets: &mut SocketSet<'_>,
+    ) -> Option<smoltcp::time::Instant>
     where
-        M: Machine<Address: Endpoint>,
+        M: Dht<Address: Endpoint>,
     {
         let now = crate::time(now);
         self.look(now, node, sockets);
-        self.answer(now, sockets);
+        self.response(now, sockets);
         self.receive(now, node, sockets);
         if node.poll_timeout().is_some_and(|(due, _)| due <= now) {
             node.handle_timeout(now);
@@ -118,15 +123,15 @@ impl Driver {
     }
 
     /// Sees what has left the queues, and empties those from which nothing does.
-    fn look<M: Machine<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
-        let mut seen = self.answers.look(now, sockets);
+    fn look<M: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
+        let mut seen = self.responses.look(now, sockets);
         if seen == Seen::Stuck {
-            self.losses.empty(self.answers.empty(sockets));
+            self.losses.empty(self.responses.empty(sockets));
         }
-        if let Some(questions) = &mut self.questions {
-            seen = questions.look(now, sockets);
+        if let Some(requests) = &mut self.requests {
+            seen = requests.look(now, sockets);
             if seen == Seen::Stuck {
-                self.losses.empty(questions.empty(sockets));
+                self.losses.empty(requests.empty(sockets));
             }
         }
         // A question is only put into an empty queue: it is what leaves first, or what nothing leaves behind.
@@ -140,7 +145,7 @@ impl Driver {
     }
 
     /// Takes datagrams in from both sockets while their answers have room.
-    fn receive<M: Machine<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
+    fn receive<M: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
         let mut left = DATAGRAMS;
         for queue in self.queues() {
             while left > 0 && self.has_room(sockets) && self.take(now, node, sockets, queue.handle) {
@@ -150,21 +155,29 @@ impl Driver {
     }
 
     /// Takes in the next datagram of a socket. Says whether there was one.
-    fn take<M: Machine<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>, from: SocketHandle) -> bool {
-        let room = room(sockets, self.answers.handle);
+    fn take<M: Dht<Address: Endpoint>>(
+        &mut self,
+        now: Instant,
+        node: &mut M,
+        sockets: &mut SocketSet<'_>,
+        from: SocketHandle,
+    ) -> bool {
+        let room = room(sockets, self.responses.handle);
         let Ok((datagram, meta)) = sockets.get_mut::<Socket<'_>>(from).recv() else {
             return false;
         };
         let Some(peer) = M::Address::from_endpoint(meta.endpoint) else {
             return true;
         };
-        let Some(answer) = node.handle_datagram(now, peer, datagram, &mut self.buf[..room]) else {
+        let Some(response) = node.handle_datagram(now, peer, datagram, &mut self.buf[..room]) else {
             return true;
         };
-        let meta = match answer.to == peer {
+        let meta = match response.to == peer {
             // From the address that was asked, or its asker takes it for somebody else's.
-            true => UdpMetadata { local_address: meta.local_address.filter(IpAddress::is_unicast), ..meta.endpoint.into() },
-            false => match answer.to.to_endpoint() {
+            true => {
+                UdpMetadata { local_address: meta.local_address.filter(IpAddress::is_unicast), ..meta.endpoint.into() }
+            }
+            false => match response.to.to_endpoint() {
                 Some(to) => to.into(),
                 None => {
                     self.losses.fail();
@@ -172,76 +185,77 @@ impl Driver {
                 }
             },
         };
-        self.waiting = Some((meta, answer.len));
-        self.answer(now, sockets);
+        self.waiting = Some((meta, response.len));
+        self.response(now, sockets);
         true
     }
 
     /// Sends the answer that waits, if it has room by now.
-    fn answer(&mut self, now: Instant, sockets: &mut SocketSet<'_>) {
+    fn response(&mut self, now: Instant, sockets: &mut SocketSet<'_>) {
         let Some((meta, len)) = self.waiting.take() else {
             return;
         };
-        match self.answers.send(now, sockets, self.buf.get(..len).unwrap_or(&[]), meta) {
+        match self.responses.send(now, sockets, self.buf.get(..len).unwrap_or(&[]), meta) {
             Ok(()) => {}
-            Err(SendError::BufferFull) if !self.answers.is_empty() => self.waiting = Some((meta, len)),
+            Err(SendError::BufferFull) if !self.responses.is_empty() => self.waiting = Some((meta, len)),
             Err(_) => self.losses.fail(),
         }
     }
 
     /// Sends a question if the one before has left.
-    fn ask<M: Machine<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
+    fn ask<M: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
         if !self.may_ask() {
             return;
         }
-        let queue = self.questions.as_mut().unwrap_or(&mut self.answers);
+        let queue = self.requests.as_mut().unwrap_or(&mut self.responses);
         let room = room(sockets, queue.handle);
-        let Some(question) = node.poll_transmit(now, &mut self.buf[..room]) else {
+        let Some(request) = node.poll_transmit(now, &mut self.buf[..room]) else {
             return;
         };
-        let Some(to) = question.to.to_endpoint() else {
+        let Some(to) = request.to.to_endpoint() else {
             self.losses.fail();
-            return node.handle_unreachable(now, question.to);
+            return node.handle_unreachable(now, request.to);
         };
         self.shunned = self.shunned.filter(|(_, until)| *until > now);
         if self.shunned.is_some_and(|(shunned, _)| shunned == to) {
             self.losses.shunned = self.losses.shunned.saturating_add(1);
-            return node.handle_unreachable(now, question.to);
+            return node.handle_unreachable(now, request.to);
         }
-        match queue.send(now, sockets, &self.buf[..question.len], to.into()) {
+        match queue.send(now, sockets, &self.buf[..request.len], to.into()) {
             Ok(()) => self.asked = Some(to),
             Err(_) => {
                 self.losses.fail();
-                node.handle_unreachable(now, question.to);
+                node.handle_unreachable(now, request.to);
             }
         }
     }
 
-    fn due<M: Machine>(&self, now: Instant, node: &M, sockets: &SocketSet<'_>) -> Option<Instant> {
+    fn due<M: Dht>(&self, now: Instant, node: &M, sockets: &SocketSet<'_>) -> Option<Instant> {
         let node = match node.poll_timeout() {
             // It can't be heeded before a queue moves: the interface knows when.
-            Some((_, Wake::Transmit)) if !self.may_ask() => None,
+            Some((_, WakeReason::Transmit)) if !self.may_ask() => None,
             due => due.map(|(due, _)| due),
         };
-        let datagram =
-            (self.has_room(sockets) && self.queues().any(|queue| sockets.get::<Socket<'_>>(queue.handle).can_recv())).then_some(now);
+        let datagram = (self.has_room(sockets)
+            && self.queues().any(|queue| sockets.get::<Socket<'_>>(queue.handle).can_recv()))
+        .then_some(now);
         self.queues().filter_map(|queue| queue.deadline()).chain(node).chain(datagram).min()
     }
 
     fn queues(&self) -> impl Iterator<Item = Queue> + use<> {
-        [Some(self.answers), self.questions].into_iter().flatten()
+        [Some(self.responses), self.requests].into_iter().flatten()
     }
 
     /// Whether an answer would find room.
     fn has_room(&self, sockets: &SocketSet<'_>) -> bool {
-        let socket = sockets.get::<Socket<'_>>(self.answers.handle);
+        let socket = sockets.get::<Socket<'_>>(self.responses.handle);
         let free = socket.payload_send_capacity() - socket.send_queue();
-        self.waiting.is_none() && socket.can_send() && free >= room(sockets, self.answers.handle)
+        self.waiting.is_none() && socket.can_send() && free >= room(sockets, self.responses.handle)
     }
 
     /// Whether the question before has left, and the buffer is free.
     fn may_ask(&self) -> bool {
-        self.waiting.is_none() && self.questions.as_ref().unwrap_or(&self.answers).is_empty()
+        self.waiting.is_none() && self.requests.as_ref().unwrap_or(&self.responses).is_empty()
     }
 }
 
@@ -256,7 +270,7 @@ impl Losses {
     }
 }
 
-fn unreachable<M: Machine<Address: Endpoint>>(now: Instant, node: &mut M, endpoint: IpEndpoint) {
+fn unreachable<M: Dht<Address: Endpoint>>(now: Instant, node: &mut M, endpoint: IpEndpoint) {
     if let Some(address) = M::Address::from_endpoint(endpoint) {
         node.handle_unreachable(now, address);
     }

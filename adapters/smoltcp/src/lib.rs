@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use core::net::SocketAddrV4;
-//! use kadlet::{Event, FixedStore, Kademlia, Machine, Node};
+//! use kadlet::{Event, FixedStore, Kademlia, Dht, Node};
 //! use kadlet_smoltcp::Driver;
 //! use smoltcp::iface::{Interface, SocketSet, SocketStorage};
 //! use smoltcp::phy::Device;
@@ -22,26 +22,26 @@
 //!     let (mut tx_meta, mut tx) = ([udp::PacketMetadata::EMPTY; 8], [0; 2560]);
 //!     let (mut ask_rx_meta, mut ask_rx) = ([udp::PacketMetadata::EMPTY; 1], [0; 64]);
 //!     let (mut ask_meta, mut ask) = ([udp::PacketMetadata::EMPTY; 2], [0; 1232]);
-//!     let mut answers = udp::Socket::new(
+//!     let mut responses = udp::Socket::new(
 //!         udp::PacketBuffer::new(&mut rx_meta[..], &mut rx[..]),
 //!         udp::PacketBuffer::new(&mut tx_meta[..], &mut tx[..]),
 //!     );
-//!     let mut questions = udp::Socket::new(
+//!     let mut requests = udp::Socket::new(
 //!         udp::PacketBuffer::new(&mut ask_rx_meta[..], &mut ask_rx[..]),
 //!         udp::PacketBuffer::new(&mut ask_meta[..], &mut ask[..]),
 //!     );
-//!     answers.bind(4000).expect("a fresh socket and a port");
-//!     questions.bind(4000).expect("a fresh socket and a port");
+//!     responses.bind(4000).expect("a fresh socket and a port");
+//!     requests.bind(4000).expect("a fresh socket and a port");
 //!
 //!     let mut storage = [SocketStorage::EMPTY; 2];
 //!     let mut sockets = SocketSet::new(&mut storage[..]);
 //!     // What arrives goes to the first socket added that is bound to its port: the answers'.
-//!     let mut driver = Driver::new(sockets.add(answers)).with_questions(sockets.add(questions));
+//!     let mut driver = Driver::new(sockets.add(responses)).with_requests(sockets.add(requests));
 //!     loop {
 //!         let now = clock();
 //!         iface.poll(now, device, &mut sockets);
 //!         while let Some(event) = node.poll_event() {
-//!             if let Event::Done(done) = event { /* a get ended, or a put, or the bootstrap */ }
+//!             if let Event::QueryResult(done) = event { /* a get ended, or a put, or the bootstrap */ }
 //!         }
 //!         // Commands go here: node.get(kadlet_smoltcp::time(now), key, &options).
 //!         let due = driver.poll(now, node, &mut sockets);
@@ -61,7 +61,7 @@
 //! queue back behind a datagram whose neighbour it doesn't know, for ever if that one is gone. Behind a gateway, which is the
 //! only neighbour, this is never met. On one segment with other nodes it is, every time a ninth is spoken to. So:
 //!
-//! - **Questions get a socket of their own** ([`Driver::with_questions`]), on the same port. A neighbour that is being looked for
+//! - **Questions get a socket of their own** ([`Driver::with_requests`]), on the same port. A neighbour that is being looked for
 //!   then delays questions, and no answer. What arrives is read from both.
 //! - **One question at a time is in its socket's queue.** The others wait in the node, where their clocks don't run. So a search
 //!   for a neighbour costs the question that waits for it one of its attempts (`Config::attempts`, three) at most, and no other

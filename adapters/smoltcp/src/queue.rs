@@ -47,7 +47,13 @@ impl Queue {
         }
     }
 
-    pub(crate) fn send(&mut self, now: Instant, sockets: &mut SocketSet<'_>, datagram: &[u8], meta: UdpMetadata) -> Result<(), SendError> {
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        sockets: &mut SocketSet<'_>,
+        datagram: &[u8],
+        meta: UdpMetadata,
+    ) -> Result<(), SendError> {
         let socket = sockets.get_mut::<Socket<'_>>(self.handle);
         socket.send_slice(datagram, meta)?;
         if self.is_empty() {

@@ -27,8 +27,8 @@ mod linux {
     use std::time::Instant;
 
     use kadlet::routing::Limits;
-    use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Request, Transaction};
-    use kadlet::{Config, Contact, FixedStore, Geometry, Id, Kademlia, Machine, Node, Routing, Store, Xor};
+    use kadlet::wire::{self, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Request, Response, Transaction};
+    use kadlet::{Config, Contact, Dht, FixedStore, Geometry, Id, Kademlia, Node, Routing, Store, Xor};
     use kadlet_udp::Server;
     use mio::unix::SourceFd;
     use mio::{Events, Interest, Poll, Token};
@@ -43,7 +43,7 @@ mod linux {
     const CONTACTS: usize = 250;
     /// A request of a third of its answer, padded; and the answer with eight IPv4 contacts.
     const ASKED: usize = 90;
-    const ANSWERED: usize = 268;
+    const RESPONDED: usize = 268;
     /// Datagrams in a batch of the adapter's.
     const BATCH: usize = 32;
     /// Requests in flight.
@@ -72,13 +72,13 @@ mod linux {
         for _ in 0..turns {
             measured.push((measure_node()?, echo.measure(&mut other)?));
         }
-        let answered = handle.with(|node, _| node.stats().answered)?;
-        assert!(answered >= ((turns + 1) * REQUESTS) as u64, "{answered} answered");
+        let responded = handle.with(|node, _| node.stats().responded)?;
+        assert!(responded >= ((turns + 1) * REQUESTS) as u64, "{responded} answered");
 
         let each = |time: Duration| time.as_secs_f64() * 1e9 / REQUESTS as f64;
         print("node, CPU ns an answer", measured.iter().map(|(node, _)| each(node.cpu)), 0);
         print("echo, CPU ns an answer", measured.iter().map(|(_, echo)| each(echo.cpu)), 0);
-        print("of it the machine alone", (0..turns).map(|_| each(machine_alone())), 0);
+        print("of it the machine alone", (0..turns).map(|_| each(node_alone())), 0);
         print("node, answers a second", measured.iter().map(|(node, _)| 1e9 / each(node.took)), 0);
         print("echo, answers a second", measured.iter().map(|(_, echo)| 1e9 / each(echo.took)), 0);
         let ratio = print("CPU, node / echo", measured.iter().map(|(node, echo)| each(node.cpu) / each(echo.cpu)), 2);
@@ -123,16 +123,20 @@ mod linux {
             let mut bytes = [[0; MAX_DATAGRAM]; BATCH];
             while received < REQUESTS {
                 while sent < REQUESTS && sent + BATCH <= received + IN_FLIGHT {
-                    let slices: [[IoSlice<'_>; 1]; BATCH] =
-                        core::array::from_fn(|index| [IoSlice::new(&self.requests[(sent + index) % self.requests.len()])]);
+                    let slices: [[IoSlice<'_>; 1]; BATCH] = core::array::from_fn(|index| {
+                        [IoSlice::new(&self.requests[(sent + index) % self.requests.len()])]
+                    });
                     let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
-                    sent += sendmmsg(self.socket.as_raw_fd(), &mut headers, &slices, [None; BATCH], [], MsgFlags::empty())?.count();
+                    sent +=
+                        sendmmsg(self.socket.as_raw_fd(), &mut headers, &slices, [None; BATCH], [], MsgFlags::empty())?
+                            .count();
                 }
                 let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
                 let mut slices = bytes.each_mut().map(|bytes| [IoSliceMut::new(bytes)]);
-                let came = recvmmsg(self.socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
+                let came =
+                    recvmmsg(self.socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
                 for message in came {
-                    assert_eq!(message.bytes, ANSWERED);
+                    assert_eq!(message.bytes, RESPONDED);
                     received += 1;
                 }
             }
@@ -195,10 +199,12 @@ mod linux {
             }
             let mut slices = [[IoSlice::new(&[])]; BATCH];
             for (slice, bytes) in slices.iter_mut().zip(&*bytes).take(count) {
-                *slice = [IoSlice::new(&bytes[..ANSWERED])];
+                *slice = [IoSlice::new(&bytes[..RESPONDED])];
             }
             let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(count, None);
-            let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices[..count], &from[..count], [], MsgFlags::empty())?.count();
+            let sent =
+                sendmmsg(socket.as_raw_fd(), &mut headers, &slices[..count], &from[..count], [], MsgFlags::empty())?
+                    .count();
             assert_eq!(sent, count);
             Ok(count)
         }
@@ -222,15 +228,15 @@ mod linux {
     }
 
     /// What as many answers cost without a socket.
-    fn machine_alone() -> Duration {
+    fn node_alone() -> Duration {
         let (mut node, requests) = (node(), requests());
         let mut buf = [0; MAX_DATAGRAM];
         let began = cpu_time();
         for number in 0..REQUESTS {
             let now = kadlet::Instant::from_micros(number as u64);
             let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000);
-            let answer = node.handle_datagram(now, from, &requests[number % requests.len()], &mut buf);
-            assert_eq!(answer.map(|answer| answer.len), Some(ANSWERED));
+            let response = node.handle_datagram(now, from, &requests[number % requests.len()], &mut buf);
+            assert_eq!(response.map(|response| response.len), Some(RESPONDED));
         }
         cpu_time() - began
     }
@@ -251,9 +257,9 @@ mod linux {
                 id[byte] = id[byte] & !mask | if bit < depth { same } else { same ^ mask };
             }
             let address = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, number as u8), 4000);
-            table.answered(kadlet::Instant::ZERO, Contact::new(Id::from_bytes(id), address), None);
+            table.responded(kadlet::Instant::ZERO, Contact::new(Id::from_bytes(id), address), None);
         }
-        while table.upkeep(kadlet::Instant::ZERO).is_some() {}
+        while table.maintenance(kadlet::Instant::ZERO).is_some() {}
         assert_eq!(table.peers().count(), CONTACTS);
         let mut store = FixedStore::EMPTY;
         store.start(own, Xor::rank, [0; 16]);
@@ -264,11 +270,18 @@ mod linux {
     fn requests() -> Vec<Vec<u8>> {
         let mut random = Random(2);
         let request = |_| {
-            let header =
-                Header { geometry: 1, network: 0, transaction: Transaction([7; 8]), sender: random.id(), features: Features::SERVES };
+            let header = Header {
+                geometry: 1,
+                network: 0,
+                transaction: Transaction([7; 8]),
+                sender: random.id(),
+                features: Features::SERVES,
+            };
             let request = Request::FindNode { target: random.id() };
-            let message =
-                |padding| Message::<SocketAddrV4> { header, body: Body::Request { largest: 1_208, token: None, request, padding } };
+            let message = |padding| Message::<SocketAddrV4> {
+                header,
+                body: Body::Request { largest: 1_208, token: None, request, padding },
+            };
             let padding = ASKED - wire::encoded_len(&message(0));
             let mut bytes = vec![0; ASKED];
             assert_eq!(wire::encode(&message(padding as u16), &mut bytes), Ok(ASKED));
@@ -276,15 +289,20 @@ mod linux {
         };
         // As many batches as needed for all prefixes to be met.
         let requests: Vec<_> = (0..8 * BATCH).map(request).collect();
-        assert!(matches!(answer_of(&requests[0]), Some(8)));
+        assert!(matches!(response_of(&requests[0]), Some(8)));
         requests
     }
 
-    fn answer_of(request: &[u8]) -> Option<usize> {
+    fn response_of(request: &[u8]) -> Option<usize> {
         let mut buf = [0; MAX_DATAGRAM];
-        let out = node().handle_datagram(kadlet::Instant::ZERO, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000), request, &mut buf)?;
+        let out = node().handle_datagram(
+            kadlet::Instant::ZERO,
+            SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000),
+            request,
+            &mut buf,
+        )?;
         match wire::decode::<SocketAddrV4>(&buf[..out.len]).ok()?.body {
-            Body::Answer { answer: Answer::Nodes { contacts }, .. } => Some(Contacts::count(&contacts)),
+            Body::Response { response: Response::Nodes { contacts }, .. } => Some(Contacts::count(&contacts)),
             _ => None,
         }
     }

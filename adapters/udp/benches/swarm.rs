@@ -26,8 +26,10 @@ mod unix {
     use std::os::fd::AsRawFd;
     use std::time::Instant;
 
-    use kadlet::routing::State;
-    use kadlet::{Config, Done, Event, FixedStore, Id, Kademlia, Machine, Node, Options, Outcome, Query, Record, Routing};
+    use kadlet::routing::ContactState;
+    use kadlet::{
+        Config, Dht, Event, FixedStore, Id, Kademlia, Node, Options, Outcome, QueryId, QueryResult, Record, Routing,
+    };
     use kadlet_udp::{Buffers, Driver};
     use mio::unix::SourceFd;
     use mio::{Events, Interest, Poll, Token};
@@ -53,7 +55,11 @@ mod unix {
         if at_once {
             println!("all known after                {:9.3} s", swarm.settle()?.as_secs_f64());
         }
-        println!("memory a node, joined          {:9.1} KiB (size_of {:.1})", swarm.memory(before)?, size_of::<Mote>() as f64 / 1_024.0);
+        println!(
+            "memory a node, joined          {:9.1} KiB (size_of {:.1})",
+            swarm.memory(before)?,
+            size_of::<Mote>() as f64 / 1_024.0
+        );
 
         let values: Vec<[u8; VALUE]> = (0..OPERATIONS).map(|_| random.bytes()).collect();
         let put = swarm.measure("put", &mut random, |node, now, number, _| {
@@ -90,13 +96,21 @@ mod unix {
         fn new(random: &mut Random) -> Result<Self, Error> {
             let (poll, mut drivers) = (Poll::new()?, Vec::with_capacity(NODES));
             for index in 0..NODES {
-                let node = Mote::new(kadlet::Instant::ZERO, Config::default(), Id::from_bytes(random.bytes()), random.bytes());
+                let node =
+                    Mote::new(kadlet::Instant::ZERO, Config::default(), Id::from_bytes(random.bytes()), random.bytes());
                 let driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
                 poll.registry().register(&mut SourceFd(&driver.as_raw_fd()), Token(index), Interest::READABLE)?;
                 drivers.push(driver);
             }
             let events = Events::with_capacity(NODES);
-            Ok(Self { poll, events, drivers, deadlines: vec![None; NODES], buffers: Buffers::new(), readable: Vec::new() })
+            Ok(Self {
+                poll,
+                events,
+                drivers,
+                deadlines: vec![None; NODES],
+                buffers: Buffers::new(),
+                readable: Vec::new(),
+            })
         }
 
         /// All join through the first, so many at once.
@@ -118,12 +132,13 @@ mod unix {
 
         /// Of the eight nodes nearest to each, how many it knows to answer, in percent.
         fn neighbours_known(&self) -> f64 {
-            let nodes = || self.drivers.iter().map(Driver::machine);
+            let nodes = || self.drivers.iter().map(Driver::node);
             let known: usize = nodes()
                 .map(|node| {
-                    let mut others: Vec<Id> = nodes().map(Machine::id).filter(|id| *id != node.id()).collect();
+                    let mut others: Vec<Id> = nodes().map(Dht::id).filter(|id| *id != node.id()).collect();
                     others.sort_by_key(|id| id.xor(&node.id()));
-                    let verified = |id: &&Id| node.routing().get(id).is_some_and(|peer| peer.state == State::Verified);
+                    let verified =
+                        |id: &&Id| node.routing().get(id).is_some_and(|peer| peer.state == ContactState::Verified);
                     others.iter().take(8).filter(verified).count()
                 })
                 .sum();
@@ -137,7 +152,8 @@ mod unix {
                 if began.elapsed() > Duration::from_secs(300) {
                     return Err(format!("only {:.1} % of the neighbours are known", self.neighbours_known()).into());
                 }
-                let query = self.begin(0, |node, now| Ok(node.ping(now, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9))?))?;
+                let query =
+                    self.begin(0, |node, now| Ok(node.ping(now, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9))?))?;
                 self.run(vec![(0, query)], |_| true)?;
             }
             Ok(began.elapsed())
@@ -148,16 +164,16 @@ mod unix {
             &mut self,
             what: &str,
             random: &mut Random,
-            mut begin: impl FnMut(&mut Mote, kadlet::Instant, usize, &mut Random) -> Result<Query, Error>,
+            mut begin: impl FnMut(&mut Mote, kadlet::Instant, usize, &mut Random) -> Result<QueryId, Error>,
         ) -> Result<Duration, Error> {
             let (mut times, mut asked) = (Vec::new(), 0);
-            let (sent, repeats) = self.sent();
+            let (sent, retransmits) = self.sent();
             for number in 0..OPERATIONS {
                 let index = random.next() as usize % NODES;
                 let began = Instant::now();
                 let query = self.begin(index, |node, now| begin(node, now, number, random))?;
                 self.run(vec![(index, query)], |done| {
-                    asked += usize::from(done.report.asked);
+                    asked += usize::from(done.stats.asked);
                     match done.outcome {
                         Outcome::Stored { holders, wanted } => holders.len() == wanted && wanted == 8,
                         Outcome::Value { record, .. } => record.value.len() == VALUE,
@@ -168,9 +184,9 @@ mod unix {
                 times.push(began.elapsed());
             }
             times.sort();
-            let (sent, repeats) = (self.sent().0 - sent, self.sent().1 - repeats);
+            let (sent, retransmits) = (self.sent().0 - sent, self.sent().1 - retransmits);
             println!(
-                "{what:9} median {:6.3} ms  p95 {:6.3} ms  datagrams {:5.1}  nodes asked {:4.1}  repeats {repeats}",
+                "{what:9} median {:6.3} ms  p95 {:6.3} ms  datagrams {:5.1}  nodes asked {:4.1}  repeats {retransmits}",
                 times[OPERATIONS / 2].as_secs_f64() * 1e3,
                 times[OPERATIONS * 95 / 100].as_secs_f64() * 1e3,
                 sent as f64 / OPERATIONS as f64,
@@ -181,8 +197,8 @@ mod unix {
 
         /// Datagrams sent by all, and requests among them that were sent again.
         fn sent(&self) -> (u64, u64) {
-            let stats = self.drivers.iter().map(|driver| driver.machine().stats());
-            stats.fold((0, 0), |(sent, repeats), stats| (sent + stats.sent, repeats + stats.repeats))
+            let stats = self.drivers.iter().map(|driver| driver.node().stats());
+            stats.fold((0, 0), |(sent, retransmits), stats| (sent + stats.sent, retransmits + stats.retransmits))
         }
 
         /// KiB a node.
@@ -190,10 +206,14 @@ mod unix {
             Ok(resident()?.saturating_sub(before) as f64 / NODES as f64)
         }
 
-        fn begin(&mut self, index: usize, begin: impl FnOnce(&mut Mote, kadlet::Instant) -> Result<Query, Error>) -> Result<Query, Error> {
+        fn begin(
+            &mut self,
+            index: usize,
+            begin: impl FnOnce(&mut Mote, kadlet::Instant) -> Result<QueryId, Error>,
+        ) -> Result<QueryId, Error> {
             let driver = &mut self.drivers[index];
             let now = driver.now();
-            let query = begin(driver.machine_mut(), now)?;
+            let query = begin(driver.node_mut(), now)?;
             driver.flush(&mut self.buffers);
             self.deadlines[index] = driver.deadline();
             Ok(query)
@@ -202,16 +222,16 @@ mod unix {
         /// Runs all nodes until these operations have ended, each as it should.
         fn run(
             &mut self,
-            mut until: Vec<(usize, Query)>,
-            mut as_it_should: impl FnMut(&Done<'_, SocketAddrV4>) -> bool,
+            mut until: Vec<(usize, QueryId)>,
+            mut as_it_should: impl FnMut(&QueryResult<'_, SocketAddrV4>) -> bool,
         ) -> Result<(), Error> {
             // What was there at once has no datagram to wait for.
             let mut touched: Vec<usize> = until.iter().map(|(index, _)| *index).collect();
             loop {
                 for index in touched.drain(..) {
                     let driver = &mut self.drivers[index];
-                    while let Some(event) = driver.machine_mut().poll_event() {
-                        let Event::Done(done) = event else {
+                    while let Some(event) = driver.node_mut().poll_event() {
+                        let Event::QueryResult(done) = event else {
                             continue;
                         };
                         let Some(ended) = until.iter().position(|awaited| *awaited == (index, done.query)) else {
@@ -219,7 +239,7 @@ mod unix {
                         };
                         until.swap_remove(ended);
                         if !as_it_should(&done) {
-                            return Err(format!("node {index}: {:?}, {:?}", done.outcome, done.report).into());
+                            return Err(format!("node {index}: {:?}, {:?}", done.outcome, done.stats).into());
                         }
                     }
                     self.deadlines[index] = driver.deadline();

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use kadlet::{Config, Event, FixedStore, Kademlia, Machine, Node, Options, Outcome, Query, Record};
+use kadlet::{Config, Dht, Event, FixedStore, Kademlia, Node, Options, Outcome, QueryId, Record};
 use kadlet_udp::{Buffers, Driver};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -22,18 +22,18 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
     for index in 1..NODES {
         let driver = &mut nodes.drivers[index];
         let now = driver.now();
-        joins.push((index, driver.machine_mut().bootstrap(now, &[seed])?));
+        joins.push((index, driver.node_mut().bootstrap(now, &[seed])?));
     }
     nodes.run(joins)?;
 
     let record = Record::immutable(b"hello world");
     let now = nodes.drivers[1].now();
-    let put = nodes.drivers[1].machine_mut().put(now, &record, &Options::default())?;
+    let put = nodes.drivers[1].node_mut().put(now, &record, &Options::default())?;
     nodes.run(vec![(1, put)])?;
 
     let last = NODES - 1;
     let now = nodes.drivers[last].now();
-    let get = nodes.drivers[last].machine_mut().get(now, record.key(), &Options::default())?;
+    let get = nodes.drivers[last].node_mut().get(now, record.key(), &Options::default())?;
     nodes.run(vec![(last, get)])
 }
 
@@ -50,7 +50,8 @@ impl Loop {
     fn new() -> Result<Self, Box<dyn core::error::Error>> {
         let (poll, mut drivers) = (Poll::new()?, Vec::new());
         for index in 0..NODES {
-            let node = Mote::new(kadlet::Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?);
+            let node =
+                Mote::new(kadlet::Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?);
             let driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
             poll.registry().register(&mut SourceFd(&driver.as_raw_fd()), Token(index), Interest::READABLE)?;
             drivers.push(driver);
@@ -59,7 +60,7 @@ impl Loop {
     }
 
     /// Runs all nodes until these operations have ended.
-    fn run(&mut self, mut until: Vec<(usize, Query)>) -> Result<(), Box<dyn core::error::Error>> {
+    fn run(&mut self, mut until: Vec<(usize, QueryId)>) -> Result<(), Box<dyn core::error::Error>> {
         let mut events = Events::with_capacity(NODES);
         loop {
             let now = Instant::now();
@@ -67,13 +68,17 @@ impl Loop {
                 if driver.deadline().is_some_and(|at| at <= now) {
                     driver.on_timeout(&mut self.buffers);
                 }
-                while let Some(event) = driver.machine_mut().poll_event() {
-                    let Event::Done(done) = event else {
+                while let Some(event) = driver.node_mut().poll_event() {
+                    let Event::QueryResult(done) = event else {
                         continue;
                     };
                     match done.outcome {
-                        Outcome::Joined { .. } => println!("{index}: joined, {} of {} answered", done.report.answered, done.report.asked),
-                        Outcome::Stored { wanted, .. } => println!("{index}: stored at {} of {wanted} nodes", done.report.stored),
+                        Outcome::Joined { .. } => {
+                            println!("{index}: joined, {} of {} answered", done.stats.responded, done.stats.asked)
+                        }
+                        Outcome::Stored { wanted, .. } => {
+                            println!("{index}: stored at {} of {wanted} nodes", done.stats.stored)
+                        }
                         Outcome::Value { record, .. } => println!("{index}: {}", String::from_utf8_lossy(record.value)),
                         other => return Err(format!("{index}: {other:?}").into()),
                     }
@@ -83,7 +88,12 @@ impl Loop {
             if until.is_empty() {
                 return Ok(());
             }
-            let wait = self.drivers.iter().filter_map(Driver::deadline).min().map(|at| at.saturating_duration_since(Instant::now()));
+            let wait = self
+                .drivers
+                .iter()
+                .filter_map(Driver::deadline)
+                .min()
+                .map(|at| at.saturating_duration_since(Instant::now()));
             let wait = if self.readable.is_empty() { wait } else { Some(Duration::ZERO) };
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error.into()),

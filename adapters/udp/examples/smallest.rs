@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::UdpSocket;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Config, Event, FixedStore, Instant, Kademlia, Machine, Node, Options, Outcome, Record};
+use kadlet::{Config, Dht, Event, FixedStore, Instant, Kademlia, Node, Options, Outcome, Record};
 
 type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>>;
 
@@ -71,7 +71,7 @@ impl Peer {
     fn turn(&mut self) -> io::Result<bool> {
         let mut buf = [0; MAX_DATAGRAM];
         while let Some(event) = self.node.poll_event() {
-            if let Event::Done(done) = event {
+            if let Event::QueryResult(done) = event {
                 match done.outcome {
                     Outcome::Joined { .. } | Outcome::Stored { .. } => {}
                     Outcome::Value { record, .. } => io::stdout().write_all(record.value)?,

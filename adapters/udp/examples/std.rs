@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::thread;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Config, Event, FixedStore, Instant, Kademlia, Machine, Node, Options, Outcome, Query, Record};
+use kadlet::{Config, Dht, Event, FixedStore, Instant, Kademlia, Node, Options, Outcome, QueryId, Record};
 
 type Mote = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 
@@ -50,19 +50,21 @@ impl Peer {
     }
 
     /// Runs the node until the operation has ended.
-    fn run(&mut self, until: Option<Query>) -> io::Result<()> {
+    fn run(&mut self, until: Option<QueryId>) -> io::Result<()> {
         let (mut datagram, mut buf) = ([0; MAX_DATAGRAM + 1], [0; MAX_DATAGRAM]);
         loop {
             while let Some(out) = self.node.poll_transmit(self.now(), &mut buf) {
                 self.socket.send_to(&buf[..out.len], out.to)?;
             }
             while let Some(event) = self.node.poll_event() {
-                let Event::Done(done) = event else {
+                let Event::QueryResult(done) = event else {
                     continue;
                 };
                 match done.outcome {
-                    Outcome::Joined { .. } => println!("joined: {} asked, {} answered", done.report.asked, done.report.answered),
-                    Outcome::Stored { wanted, .. } => println!("stored at {} of {wanted} nodes", done.report.stored),
+                    Outcome::Joined { .. } => {
+                        println!("joined: {} asked, {} answered", done.stats.asked, done.stats.responded)
+                    }
+                    Outcome::Stored { wanted, .. } => println!("stored at {} of {wanted} nodes", done.stats.stored),
                     Outcome::Value { record, .. } => println!("{}", String::from_utf8_lossy(record.value)),
                     other => return Err(io::Error::other(format!("{other:?}"))),
                 }
@@ -71,7 +73,8 @@ impl Peer {
                 }
             }
             // std takes no timeout of zero.
-            let wait = self.node.poll_timeout().map(|(at, _)| at.since(self.now()).max(core::time::Duration::from_micros(1)));
+            let wait =
+                self.node.poll_timeout().map(|(at, _)| at.since(self.now()).max(core::time::Duration::from_micros(1)));
             self.socket.set_read_timeout(wait)?;
             match self.socket.recv_from(&mut datagram) {
                 Ok((len, from)) => {
@@ -79,7 +82,9 @@ impl Peer {
                         self.socket.send_to(&buf[..out.len], out.to)?;
                     }
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => self.node.handle_timeout(self.now()),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    self.node.handle_timeout(self.now())
+                }
                 Err(error) => return Err(error),
             }
         }

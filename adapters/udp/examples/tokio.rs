@@ -4,7 +4,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
 
-use kadlet::{Config, Event, FixedStore, Instant, Kademlia, Machine, Node, Options, Outcome, Query, Record};
+use kadlet::{Config, Dht, Event, FixedStore, Instant, Kademlia, Node, Options, Outcome, QueryId, Record};
 use kadlet_udp::{Buffers, Driver};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -21,18 +21,18 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let record = Record::immutable(b"hello world");
     let mut second = Peer::new()?;
     let now = second.driver.now();
-    let join = second.driver.machine_mut().bootstrap(now, &[seed])?;
+    let join = second.driver.node_mut().bootstrap(now, &[seed])?;
     second.run(Some(join)).await?;
     let now = second.driver.now();
-    let put = second.driver.machine_mut().put(now, &record, &Options::default())?;
+    let put = second.driver.node_mut().put(now, &record, &Options::default())?;
     second.run(Some(put)).await?;
 
     let mut third = Peer::new()?;
     let now = third.driver.now();
-    let join = third.driver.machine_mut().bootstrap(now, &[seed])?;
+    let join = third.driver.node_mut().bootstrap(now, &[seed])?;
     third.run(Some(join)).await?;
     let now = third.driver.now();
-    let get = third.driver.machine_mut().get(now, record.key(), &Options::default())?;
+    let get = third.driver.node_mut().get(now, record.key(), &Options::default())?;
     third.run(Some(get)).await?;
     Ok(())
 }
@@ -53,16 +53,18 @@ impl Peer {
     }
 
     /// Runs the node until the operation has ended.
-    async fn run(&mut self, until: Option<Query>) -> io::Result<()> {
+    async fn run(&mut self, until: Option<QueryId>) -> io::Result<()> {
         let Self { driver, buffers, readiness } = self;
         loop {
-            while let Some(event) = driver.machine_mut().poll_event() {
-                let Event::Done(done) = event else {
+            while let Some(event) = driver.node_mut().poll_event() {
+                let Event::QueryResult(done) = event else {
                     continue;
                 };
                 match done.outcome {
-                    Outcome::Joined { .. } => println!("joined: {} asked, {} answered", done.report.asked, done.report.answered),
-                    Outcome::Stored { wanted, .. } => println!("stored at {} of {wanted} nodes", done.report.stored),
+                    Outcome::Joined { .. } => {
+                        println!("joined: {} asked, {} answered", done.stats.asked, done.stats.responded)
+                    }
+                    Outcome::Stored { wanted, .. } => println!("stored at {} of {wanted} nodes", done.stats.stored),
                     Outcome::Value { record, .. } => println!("{}", String::from_utf8_lossy(record.value)),
                     other => return Err(io::Error::other(format!("{other:?}"))),
                 }

@@ -48,7 +48,11 @@ impl Buffers {
 impl Inbox {
     /// The first `count` datagrams.
     pub(crate) fn datagrams(&self, count: usize) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        self.heads.iter().zip(self.bytes.iter()).take(count).map(|((len, from), bytes)| (*from, bytes.get(..*len).unwrap_or(bytes)))
+        self.heads
+            .iter()
+            .zip(self.bytes.iter())
+            .take(count)
+            .map(|((len, from), bytes)| (*from, bytes.get(..*len).unwrap_or(bytes)))
     }
 }
 

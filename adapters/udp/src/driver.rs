@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Machine, Transmit};
+use kadlet::{Dht, Transmit};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::IpAddress;
@@ -34,12 +34,12 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// become writable.
 ///
 /// No error ends a node. What the system says of one peer is told to the machine as that peer's
-/// ([`handle_unreachable`](Machine::handle_unreachable)); what is lost is counted in [`Losses`].
+/// ([`handle_unreachable`](Dht::handle_unreachable)); what is lost is counted in [`Losses`].
 #[derive(Debug)]
 pub struct Driver<M> {
     socket: UdpSocket,
     local: SocketAddr,
-    machine: M,
+    node: M,
     start: Instant,
     losses: Losses,
     /// Nothing is sent before: the system had no room.
@@ -62,8 +62,8 @@ pub struct Losses {
     pub errors: u64,
 }
 
-impl<M: Machine<Address: IpAddress>> Driver<M> {
-    /// Binds a socket for `machine`. With port 0 the system chooses one. `[::]` serves IPv6 and IPv4 on one socket.
+impl<M: Dht<Address: IpAddress>> Driver<M> {
+    /// Binds a socket for `node`. With port 0 the system chooses one. `[::]` serves IPv6 and IPv4 on one socket.
     ///
     /// On a host with several addresses, an answer leaves from the address that the system's routes choose: bind to one address where
     /// peers must see the one they asked.
@@ -71,25 +71,25 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
     /// # Errors
     ///
     /// What the system says of the address: in use, not the host's, or of a family that the host lacks.
-    pub fn bind(address: SocketAddr, machine: M) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, node: M) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
         }
         socket.bind(&address.into())?;
-        Self::new(socket.into(), machine)
+        Self::new(socket.into(), node)
     }
 
-    /// Drives `machine` over a bound socket of the caller's own, which is made non-blocking. The machine's time begins now.
+    /// Drives `node` over a bound socket of the caller's own, which is made non-blocking. The machine's time begins now.
     ///
     /// # Errors
     ///
     /// The socket isn't bound, or can't be made non-blocking.
-    pub fn new(socket: UdpSocket, machine: M) -> io::Result<Self> {
+    pub fn new(socket: UdpSocket, node: M) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         system::keep_refusals(&socket);
         let local = socket.local_addr()?;
-        Ok(Self { socket, local, machine, start: Instant::now(), losses: Losses::default(), paused: None })
+        Ok(Self { socket, local, node, start: Instant::now(), losses: Losses::default(), paused: None })
     }
 
     /// Where the socket is bound.
@@ -112,14 +112,14 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
 
     /// The machine.
     #[must_use]
-    pub fn machine(&self) -> &M {
-        &self.machine
+    pub fn node(&self) -> &M {
+        &self.node
     }
 
     /// The machine, to be given commands and asked for events: after every call of the driver's and every command, before waiting.
     /// What a command makes it send goes out with [`flush`](Driver::flush), or when [`deadline`](Driver::deadline), which is now, is obeyed.
-    pub fn machine_mut(&mut self) -> &mut M {
-        &mut self.machine
+    pub fn node_mut(&mut self) -> &mut M {
+        &mut self.node
     }
 
     /// What was lost so far.
@@ -131,7 +131,7 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
     /// The socket and the machine.
     #[must_use]
     pub fn into_parts(self) -> (UdpSocket, M) {
-        (self.socket, self.machine)
+        (self.socket, self.node)
     }
 
     /// Takes in up to 128 datagrams, and sends the answers and whatever else is due. Says whether more may wait: then call it again
@@ -150,7 +150,7 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
     /// Does what is due, and sends.
     pub fn on_timeout(&mut self, buffers: &mut Buffers) {
         let now = self.now();
-        self.machine.handle_timeout(now);
+        self.node.handle_timeout(now);
         self.flush(buffers);
     }
 
@@ -165,7 +165,7 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
     /// When to call [`on_timeout`](Driver::on_timeout) unless the socket is readable before. `None`: never.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let (due, _) = self.machine.poll_timeout()?;
+        let (due, _) = self.node.poll_timeout()?;
         let due = self.paused.map_or(due, |until| due.max(until));
         self.start.checked_add(due.since(kadlet::Instant::ZERO))
     }
@@ -200,9 +200,9 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
         let (Some(peer), Some(room)) = (M::Address::from_socket(from), outbox.room()) else {
             return;
         };
-        match self.machine.handle_datagram(now, peer, datagram, room) {
+        match self.node.handle_datagram(now, peer, datagram, room) {
             // Back the way it came: by a link-local address this is the only one.
-            Some(answer) if answer.to == peer => outbox.push(answer.len, from),
+            Some(response) if response.to == peer => outbox.push(response.len, from),
             Some(relayed) => self.post(now, relayed, outbox),
             None => {}
         }
@@ -214,9 +214,9 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
         for _ in 0..BATCHES {
             while self.paused.is_none()
                 && let Some(room) = outbox.room()
-                && let Some(question) = self.machine.poll_transmit(now, room)
+                && let Some(request) = self.node.poll_transmit(now, room)
             {
-                self.post(now, question, outbox);
+                self.post(now, request, outbox);
             }
             let full = outbox.is_full();
             self.send(now, outbox);
@@ -233,7 +233,7 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
             Some(to) => outbox.push(out.len, to),
             None => {
                 self.losses.failed += 1;
-                self.machine.handle_unreachable(now, out.to);
+                self.node.handle_unreachable(now, out.to);
             }
         }
     }
@@ -253,7 +253,7 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
                 Err(_) => {
                     self.losses.failed += 1;
                     if let Some(to) = M::Address::from_socket(to) {
-                        self.machine.handle_unreachable(now, to);
+                        self.node.handle_unreachable(now, to);
                     }
                     (sent, tries) = (sent + 1, 0);
                 }
@@ -266,10 +266,10 @@ impl<M: Machine<Address: IpAddress>> Driver<M> {
     }
 
     fn take_refusals(&mut self, now: kadlet::Instant) -> usize {
-        let machine = &mut self.machine;
+        let node = &mut self.node;
         let count = system::refusals(&self.socket, |to| {
             if let Some(to) = M::Address::from_socket(to) {
-                machine.handle_unreachable(now, to);
+                node.handle_unreachable(now, to);
             }
         });
         self.losses.refused += count as u64;
@@ -282,7 +282,9 @@ fn reachable(local: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
     match (local, to) {
         (SocketAddr::V4(_), SocketAddr::V6(_)) => None,
         (SocketAddr::V4(_), SocketAddr::V4(_)) => Some(to),
-        (SocketAddr::V6(_), SocketAddr::V4(to)) => Some(SocketAddrV6::new(to.ip().to_ipv6_mapped(), to.port(), 0, 0).into()),
+        (SocketAddr::V6(_), SocketAddr::V4(to)) => {
+            Some(SocketAddrV6::new(to.ip().to_ipv6_mapped(), to.port(), 0, 0).into())
+        }
         // A machine's addresses have no scope, and those of a link mean nothing without: they are of the link that the socket is bound to.
         (SocketAddr::V6(local), SocketAddr::V6(mut to)) => {
             if to.ip().is_unicast_link_local() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Instant;
 
-use kadlet::{Done, FindError, GetError, Id, Key, Machine, Options, Progress, PutError, Query, Record};
+use kadlet::{Dht, FindError, GetError, Id, Key, Options, Progress, PutError, QueryId, QueryResult, Record};
 use mio::Waker;
 
 use crate::driver::{Driver, Losses};
@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Calls a [`Server`](crate::Server)'s node from any thread. Cloned at will; outliving the server, it says [`Error::Stopped`].
 ///
 /// The calls wait, within their time limit, first for one of the node's slots and then for the result. At most 256 wait for a slot.
-pub struct Handle<M: Machine> {
+pub struct Handle<M: Dht> {
     commands: SyncSender<Command<M>>,
     waker: Arc<Waker>,
     local: SocketAddr,
@@ -35,13 +35,13 @@ pub struct Handle<M: Machine> {
 pub(crate) type Watcher<A> = Arc<dyn Fn(Progress<'_, A>) + Send + Sync>;
 
 /// What a handle asks of the thread.
-pub(crate) enum Command<M: Machine> {
+pub(crate) enum Command<M: Dht> {
     Begin(Operation<M>),
     Run(Box<Run<M>>),
 }
 
 /// A call that waits for its result.
-pub(crate) struct Operation<M: Machine> {
+pub(crate) struct Operation<M: Dht> {
     pub(crate) begin: Box<Begin<M>>,
     pub(crate) finish: Box<Finish<M::Address>>,
     pub(crate) deadline: Instant,
@@ -50,12 +50,13 @@ pub(crate) struct Operation<M: Machine> {
 
 type Run<M> = dyn FnOnce(&mut Driver<M>) + Send;
 /// Begins an operation that may take so long; `None` if all slots are busy.
-type Begin<M> = dyn FnMut(&mut M, kadlet::Instant, Duration) -> Option<Result<Query, Error<<M as Machine>::Address>>> + Send;
-type Finish<A> = dyn FnOnce(Result<Done<'_, A>, Error<A>>) + Send;
+type Begin<M> =
+    dyn FnMut(&mut M, kadlet::Instant, Duration) -> Option<Result<QueryId, Error<<M as Dht>::Address>>> + Send;
+type Finish<A> = dyn FnOnce(Result<QueryResult<'_, A>, Error<A>>) + Send;
 /// Takes the result of an operation along.
-type Read<A, T> = fn(Done<'_, A>) -> Result<T, Error<A>>;
+type Read<A, T> = fn(QueryResult<'_, A>) -> Result<T, Error<A>>;
 
-impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
+impl<M: Dht<Address: IpAddress> + 'static> Handle<M> {
     pub(crate) fn new(commands: SyncSender<Command<M>>, waker: Waker, local: SocketAddr) -> Self {
         Self { commands, waker: Arc::new(waker), local, watcher: None }
     }
@@ -80,7 +81,7 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
     /// [`Error::Find`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`], [`Error::Stopped`].
     pub fn bootstrap(&self, addresses: &[M::Address], limit: Duration) -> Result<Nodes<M::Address>, Error<M::Address>> {
         let addresses = addresses.to_vec();
-        self.call(limit, move |machine, now, _| found(machine.bootstrap(now, &addresses)), outcome::nodes)
+        self.call(limit, move |node, now, _| found(node.bootstrap(now, &addresses)), outcome::nodes)
     }
 
     /// Asks the node at an address whether it is there.
@@ -89,7 +90,7 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
     ///
     /// As [`bootstrap`](Handle::bootstrap).
     pub fn ping(&self, address: M::Address, limit: Duration) -> Result<Pong<M::Address>, Error<M::Address>> {
-        self.call(limit, move |machine, now, _| found(machine.ping(now, address)), outcome::pong)
+        self.call(limit, move |node, now, _| found(node.ping(now, address)), outcome::pong)
     }
 
     /// Looks up the nodes responsible for `target`. The time limit is `Options::timeout`, here and below.
@@ -99,7 +100,8 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
     /// As [`bootstrap`](Handle::bootstrap).
     pub fn find_node(&self, target: Id, options: &Options) -> Result<Nodes<M::Address>, Error<M::Address>> {
         let options = *options;
-        let begin = move |machine: &mut M, now, left| found(machine.find_node(now, target, &Options { timeout: left, ..options }));
+        let begin =
+            move |node: &mut M, now, left| found(node.find_node(now, target, &Options { timeout: left, ..options }));
         self.call(options.timeout, begin, outcome::nodes)
     }
 
@@ -110,7 +112,7 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
     /// [`Error::Get`], [`Error::NotFound`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`], [`Error::Stopped`].
     pub fn get(&self, key: Key, options: &Options) -> Result<Got<M::Address>, Error<M::Address>> {
         let options = *options;
-        let begin = move |machine: &mut M, now, left| match machine.get(now, key, &Options { timeout: left, ..options }) {
+        let begin = move |node: &mut M, now, left| match node.get(now, key, &Options { timeout: left, ..options }) {
             Err(GetError::Busy(_) | GetError::NoBuffer(_)) => None,
             begun => Some(begun.map_err(Error::Get)),
         };
@@ -124,7 +126,11 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
     /// [`Error::Put`], [`Error::Conflict`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`], [`Error::Stopped`].
     pub fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored<M::Address>, Error<M::Address>> {
         let (record, options) = (RecordBuf::from(record), *options);
-        let begin = move |machine: &mut M, now, left| match machine.put(now, &record.as_record(), &Options { timeout: left, ..options }) {
+        let begin = move |node: &mut M, now, left| match node.put(
+            now,
+            &record.as_record(),
+            &Options { timeout: left, ..options },
+        ) {
             Err(PutError::Busy(_)) => None,
             begun => Some(begun.map_err(Error::Put)),
         };
@@ -139,10 +145,13 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
     /// # Errors
     ///
     /// [`Error::Busy`], [`Error::Stopped`].
-    pub fn with<T: Send + 'static>(&self, f: impl FnOnce(&mut M, kadlet::Instant) -> T + Send + 'static) -> Result<T, Error<M::Address>> {
+    pub fn with<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut M, kadlet::Instant) -> T + Send + 'static,
+    ) -> Result<T, Error<M::Address>> {
         self.run(move |driver| {
             let now = driver.now();
-            f(driver.machine_mut(), now)
+            f(driver.node_mut(), now)
         })
     }
 
@@ -161,7 +170,10 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
         let _ = self.waker.wake();
     }
 
-    fn run<T: Send + 'static>(&self, f: impl FnOnce(&mut Driver<M>) -> T + Send + 'static) -> Result<T, Error<M::Address>> {
+    fn run<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Driver<M>) -> T + Send + 'static,
+    ) -> Result<T, Error<M::Address>> {
         let (reply, result) = mpsc::sync_channel(1);
         let reply = move |driver: &mut Driver<M>| drop(reply.try_send(f(driver)));
         self.send(Command::Run(Box::new(reply)))?;
@@ -171,14 +183,20 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
     fn call<T: Send + 'static>(
         &self,
         limit: Duration,
-        begin: impl FnMut(&mut M, kadlet::Instant, Duration) -> Option<Result<Query, Error<M::Address>>> + Send + 'static,
+        begin: impl FnMut(&mut M, kadlet::Instant, Duration) -> Option<Result<QueryId, Error<M::Address>>> + Send + 'static,
         read: Read<M::Address, T>,
     ) -> Result<T, Error<M::Address>> {
         let limit = limit.min(LONGEST);
         let (reply, result) = mpsc::sync_channel(1);
-        let finish = Box::new(move |done: Result<Done<'_, M::Address>, _>| drop(reply.try_send(done.and_then(read))));
+        let finish =
+            Box::new(move |done: Result<QueryResult<'_, M::Address>, _>| drop(reply.try_send(done.and_then(read))));
         let deadline = Instant::now() + limit;
-        self.send(Command::Begin(Operation { begin: Box::new(begin), finish, deadline, watcher: self.watcher.clone() }))?;
+        self.send(Command::Begin(Operation {
+            begin: Box::new(begin),
+            finish,
+            deadline,
+            watcher: self.watcher.clone(),
+        }))?;
         result.recv_timeout(limit + GRACE).unwrap_or_else(|error| match error {
             RecvTimeoutError::Timeout => Err(Error::TimedOut),
             RecvTimeoutError::Disconnected => Err(Error::Stopped),
@@ -195,20 +213,25 @@ impl<M: Machine<Address: IpAddress> + 'static> Handle<M> {
     }
 }
 
-fn found<A>(begun: Result<Query, FindError>) -> Option<Result<Query, Error<A>>> {
+fn found<A>(begun: Result<QueryId, FindError>) -> Option<Result<QueryId, Error<A>>> {
     match begun {
         Err(FindError::Busy(_)) => None,
         begun => Some(begun.map_err(Error::Find)),
     }
 }
 
-impl<M: Machine> Clone for Handle<M> {
+impl<M: Dht> Clone for Handle<M> {
     fn clone(&self) -> Self {
-        Self { commands: self.commands.clone(), waker: self.waker.clone(), local: self.local, watcher: self.watcher.clone() }
+        Self {
+            commands: self.commands.clone(),
+            waker: self.waker.clone(),
+            local: self.local,
+            watcher: self.watcher.clone(),
+        }
     }
 }
 
-impl<M: Machine> fmt::Debug for Handle<M> {
+impl<M: Dht> fmt::Debug for Handle<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("local", &self.local).finish_non_exhaustive()
     }

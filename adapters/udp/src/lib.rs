@@ -25,7 +25,7 @@
 //! # }
 //! ```
 //!
-//! Both are generic over [`kadlet::Machine`], whose address type says which of the socket's peers the node knows: `SocketAddrV4`,
+//! Both are generic over [`kadlet::Dht`], whose address type says which of the socket's peers the node knows: `SocketAddrV4`,
 //! `SocketAddrV6`, or `SocketAddr` for both. Everything is bounded: datagrams a call, calls that wait, buffers. What can't be sent
 //! or held is lost as on any link, and counted in [`Losses`]; what the system reports of one peer reaches that peer's requests only.
 //!

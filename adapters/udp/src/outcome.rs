@@ -5,7 +5,7 @@ use core::fmt::{self, Debug};
 use core::time::Duration;
 
 use kadlet::lookup::Found;
-use kadlet::{Address, Contact, Done, Failure, FindError, GetError, Outcome, PutError, Report};
+use kadlet::{Address, Contact, Failure, FindError, GetError, Outcome, PutError, QueryResult, QueryStats};
 
 use crate::RecordBuf;
 
@@ -15,7 +15,7 @@ pub struct Nodes<A> {
     /// They, best first.
     pub nodes: Vec<Contact<A>>,
     /// How it went.
-    pub report: Report,
+    pub stats: QueryStats,
 }
 
 /// The answer to a ping.
@@ -37,7 +37,7 @@ pub struct Got<A> {
     /// Who holds this version of it, of those asked.
     pub holders: Vec<Contact<A>>,
     /// How it went.
-    pub report: Report,
+    pub stats: QueryStats,
 }
 
 /// A record that was put.
@@ -48,7 +48,7 @@ pub struct Stored<A> {
     /// How many could have taken it: min(k, nodes that answered the lookup).
     pub wanted: usize,
     /// How it went.
-    pub report: Report,
+    pub stats: QueryStats,
 }
 
 /// Why a call brought nothing back.
@@ -65,7 +65,7 @@ pub enum Error<A> {
         /// The nodes responsible, best first.
         closest: Vec<Contact<A>>,
         /// How it went.
-        report: Report,
+        stats: QueryStats,
     },
     /// A put met a newer record, or another than its compare-and-swap named, and fewer than a majority took it.
     Conflict {
@@ -74,14 +74,14 @@ pub enum Error<A> {
         /// The sequence number (signed) or age in milliseconds (plain) of a record that stood in the way.
         held: u64,
         /// How it went.
-        report: Report,
+        stats: QueryStats,
     },
     /// It failed on the way.
     Failed {
         /// Why.
         failure: Failure,
         /// How it went.
-        report: Report,
+        stats: QueryStats,
     },
     /// The time limit was reached while it waited for a slot, or before a ping or bootstrap ended.
     TimedOut,
@@ -91,43 +91,45 @@ pub enum Error<A> {
     Stopped,
 }
 
-pub(crate) fn nodes<A: Address>(done: Done<'_, A>) -> Result<Nodes<A>, Error<A>> {
+pub(crate) fn nodes<A: Address>(done: QueryResult<'_, A>) -> Result<Nodes<A>, Error<A>> {
     match done.outcome {
-        Outcome::Nodes(found) | Outcome::Joined { neighbours: found } => Ok(Nodes { nodes: contacts(found), report: done.report }),
+        Outcome::Nodes(found) | Outcome::Joined { neighbours: found } => {
+            Ok(Nodes { nodes: contacts(found), stats: done.stats })
+        }
         _ => Err(other(done)),
     }
 }
 
-pub(crate) fn pong<A: Address>(done: Done<'_, A>) -> Result<Pong<A>, Error<A>> {
+pub(crate) fn pong<A: Address>(done: QueryResult<'_, A>) -> Result<Pong<A>, Error<A>> {
     match done.outcome {
         Outcome::Pong { contact, rtt } => Ok(Pong { contact, rtt }),
         _ => Err(other(done)),
     }
 }
 
-pub(crate) fn got<A: Address>(done: Done<'_, A>) -> Result<Got<A>, Error<A>> {
+pub(crate) fn got<A: Address>(done: QueryResult<'_, A>) -> Result<Got<A>, Error<A>> {
     match done.outcome {
         Outcome::Value { record, lifetime, holders } => {
-            Ok(Got { record: RecordBuf::from(&record), lifetime, holders: contacts(holders), report: done.report })
+            Ok(Got { record: RecordBuf::from(&record), lifetime, holders: contacts(holders), stats: done.stats })
         }
         _ => Err(other(done)),
     }
 }
 
-pub(crate) fn stored<A: Address>(done: Done<'_, A>) -> Result<Stored<A>, Error<A>> {
+pub(crate) fn stored<A: Address>(done: QueryResult<'_, A>) -> Result<Stored<A>, Error<A>> {
     match done.outcome {
-        Outcome::Stored { holders, wanted } => Ok(Stored { holders: contacts(holders), wanted, report: done.report }),
+        Outcome::Stored { holders, wanted } => Ok(Stored { holders: contacts(holders), wanted, stats: done.stats }),
         _ => Err(other(done)),
     }
 }
 
 /// An end that is not the one hoped for.
-fn other<A: Address>(Done { outcome, report, .. }: Done<'_, A>) -> Error<A> {
+fn other<A: Address>(QueryResult { outcome, stats, .. }: QueryResult<'_, A>) -> Error<A> {
     match outcome {
-        Outcome::NotFound { closest } => Error::NotFound { closest: contacts(closest), report },
-        Outcome::Conflict { holders, held } => Error::Conflict { holders: contacts(holders), held, report },
-        Outcome::Failed(failure) => Error::Failed { failure, report },
-        _ => Error::Failed { failure: Failure::NoAnswer, report },
+        Outcome::NotFound { closest } => Error::NotFound { closest: contacts(closest), stats },
+        Outcome::Conflict { holders, held } => Error::Conflict { holders: contacts(holders), held, stats },
+        Outcome::Failed(failure) => Error::Failed { failure, stats },
+        _ => Error::Failed { failure: Failure::NoResponse, stats },
     }
 }
 
@@ -141,9 +143,13 @@ impl<A> fmt::Display for Error<A> {
             Self::Find(error) => fmt::Display::fmt(error, f),
             Self::Get(error) => fmt::Display::fmt(error, f),
             Self::Put(error) => fmt::Display::fmt(error, f),
-            Self::NotFound { report, .. } => write!(f, "none of the {} nodes that answered holds a record under the key", report.answered),
+            Self::NotFound { stats, .. } => {
+                write!(f, "none of the {} nodes that answered holds a record under the key", stats.responded)
+            }
             Self::Conflict { held, .. } => write!(f, "another record stands in the way (number {held})"),
-            Self::Failed { failure, report } => write!(f, "{failure} ({} of {} nodes asked answered)", report.answered, report.asked),
+            Self::Failed { failure, stats } => {
+                write!(f, "{failure} ({} of {} nodes asked answered)", stats.responded, stats.asked)
+            }
             Self::TimedOut => f.write_str("the time limit was reached"),
             Self::Busy(calls) => write!(f, "{calls} calls wait already"),
             Self::Stopped => f.write_str("the server has stopped"),

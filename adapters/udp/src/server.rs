@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use kadlet::{Event, Machine, Query, Report};
+use kadlet::{Dht, Event, QueryId, QueryStats};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -24,20 +24,20 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// A node with its socket, on a thread of its own. Dropped, it ends; the calls that wait end with [`Error::Stopped`].
 #[derive(Debug)]
-pub struct Server<M: Machine<Address: IpAddress> + Send + 'static> {
+pub struct Server<M: Dht<Address: IpAddress> + Send + 'static> {
     handle: Handle<M>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<Box<Driver<M>>>>>,
 }
 
-impl<M: Machine<Address: IpAddress> + Send + 'static> Server<M> {
-    /// Binds a socket for `machine`, as [`Driver::bind`] does, and starts the thread.
+impl<M: Dht<Address: IpAddress> + Send + 'static> Server<M> {
+    /// Binds a socket for `node`, as [`Driver::bind`] does, and starts the thread.
     ///
     /// # Errors
     ///
     /// As [`Driver::bind`] and [`Server::start`].
-    pub fn bind(address: SocketAddr, machine: M) -> io::Result<Self> {
-        Self::start(Driver::bind(address, machine)?)
+    pub fn bind(address: SocketAddr, node: M) -> io::Result<Self> {
+        Self::start(Driver::bind(address, node)?)
     }
 
     /// Starts the thread.
@@ -54,7 +54,10 @@ impl<M: Machine<Address: IpAddress> + Send + 'static> Server<M> {
     /// # Errors
     ///
     /// As [`Server::start`].
-    pub fn start_with(driver: Driver<M>, on_event: impl FnMut(Event<'_, M::Address>) + Send + 'static) -> io::Result<Self> {
+    pub fn start_with(
+        driver: Driver<M>,
+        on_event: impl FnMut(Event<'_, M::Address>) + Send + 'static,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), COMMAND)?;
         let mut readiness = UdpSocket::from_std(driver.socket().try_clone()?);
@@ -72,7 +75,9 @@ impl<M: Machine<Address: IpAddress> + Send + 'static> Server<M> {
             on_event,
         };
         let stopped = stop.clone();
-        let thread = thread::Builder::new().name("kadlet".into()).spawn(move || event_loop.run(poll, &readiness, &commands, &stopped))?;
+        let thread = thread::Builder::new()
+            .name("kadlet".into())
+            .spawn(move || event_loop.run(poll, &readiness, &commands, &stopped))?;
         Ok(Self { handle, stop, thread: Some(thread) })
     }
 
@@ -106,14 +111,14 @@ impl<M: Machine<Address: IpAddress> + Send + 'static> Server<M> {
     }
 }
 
-impl<M: Machine<Address: IpAddress> + Send + 'static> Drop for Server<M> {
+impl<M: Dht<Address: IpAddress> + Send + 'static> Drop for Server<M> {
     fn drop(&mut self) {
         self.join();
     }
 }
 
 /// What the thread runs.
-struct EventLoop<M: Machine, F> {
+struct EventLoop<M: Dht, F> {
     /// On the heap, for a thread's stack is small and a machine may be large.
     driver: Box<Driver<M>>,
     buffers: Buffers,
@@ -126,14 +131,14 @@ struct EventLoop<M: Machine, F> {
     on_event: F,
 }
 
-struct UnderWay<M: Machine> {
-    query: Query,
+struct UnderWay<M: Dht> {
+    query: QueryId,
     operation: Operation<M>,
     /// What the watcher was told last: nodes asked, answered, failed, stored at.
     told: (u16, u16, u16, u16),
 }
 
-impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F> {
+impl<M: Dht<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F> {
     fn run(
         mut self,
         mut poll: Poll,
@@ -195,15 +200,15 @@ impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<
 
     /// Tells the calls how they stand, and those whose operation has ended what came of it.
     fn finish(&mut self) {
-        self.under_way.iter_mut().for_each(|under_way| under_way.tell(self.driver.machine()));
-        while let Some(event) = self.driver.machine_mut().poll_event() {
+        self.under_way.iter_mut().for_each(|under_way| under_way.tell(self.driver.node()));
+        while let Some(event) = self.driver.node_mut().poll_event() {
             let call = match &event {
-                Event::Done(done) => self.under_way.iter().position(|under_way| under_way.query == done.query),
+                Event::QueryResult(done) => self.under_way.iter().position(|under_way| under_way.query == done.query),
                 _ => None,
             };
             self.full = false;
             match (call, event) {
-                (Some(call), Event::Done(done)) => (self.under_way.swap_remove(call).operation.finish)(Ok(done)),
+                (Some(call), Event::QueryResult(done)) => (self.under_way.swap_remove(call).operation.finish)(Ok(done)),
                 (_, event) => (self.on_event)(event),
             }
         }
@@ -214,8 +219,10 @@ impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<
         for operation in self.waiting.extract_if(.., |operation| operation.deadline <= now) {
             (operation.finish)(Err(Error::TimedOut));
         }
-        for UnderWay { query, operation, .. } in self.under_way.extract_if(.., |under_way| under_way.operation.deadline + GRACE <= now) {
-            self.driver.machine_mut().cancel(query);
+        for UnderWay { query, operation, .. } in
+            self.under_way.extract_if(.., |under_way| under_way.operation.deadline + GRACE <= now)
+        {
+            self.driver.node_mut().cancel(query);
             self.full = false;
             (operation.finish)(Err(Error::TimedOut));
         }
@@ -229,7 +236,7 @@ impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<
         {
             let left = first.deadline.saturating_duration_since(Instant::now());
             let now = self.driver.now();
-            let Some(begun) = (first.begin)(self.driver.machine_mut(), now, left) else {
+            let Some(begun) = (first.begin)(self.driver.node_mut(), now, left) else {
                 self.full = true;
                 break;
             };
@@ -243,14 +250,14 @@ impl<M: Machine<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<
     }
 }
 
-impl<M: Machine> UnderWay<M> {
+impl<M: Dht> UnderWay<M> {
     /// Tells the watcher how the operation stands, if that has changed.
-    fn tell(&mut self, machine: &M) {
-        let Some((watcher, progress)) = self.operation.watcher.as_ref().zip(machine.progress(self.query)) else {
+    fn tell(&mut self, node: &M) {
+        let Some((watcher, progress)) = self.operation.watcher.as_ref().zip(node.progress(self.query)) else {
             return;
         };
-        let Report { asked, answered, timed_out, refused, stored, .. } = progress.report;
-        let told = (asked, answered, timed_out.saturating_add(refused), stored);
+        let QueryStats { asked, responded, timed_out, refused, stored, .. } = progress.stats;
+        let told = (asked, responded, timed_out.saturating_add(refused), stored);
         if told != self.told {
             self.told = told;
             watcher(progress);

@@ -7,26 +7,26 @@ use crate::wire::Token;
 use crate::{Address, Contact};
 
 // A shortlist is most of a lookup's memory.
-const _: () = assert!(size_of::<Entry<SocketAddrV4>>() <= 38);
+const _: () = assert!(size_of::<Candidate<SocketAddrV4>>() <= 38);
 
 /// A contact in a shortlist.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<A> {
+pub struct Candidate<A> {
     pub(super) contact: Contact<A>,
     pub(super) token: Option<Token>,
-    pub(super) state: State,
+    pub(super) state: CandidateState,
     pub(super) depth: u8,
     pub(super) newest: bool,
 }
 
-/// How far a lookup has come with a contact. The order matters: from `Answered` on it has answered.
+/// How far a lookup has come with a contact. The order matters: from `Responded` on it has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum State {
+pub(super) enum CandidateState {
     Unasked,
     Asked,
     Slow,
     Failed,
-    Answered,
+    Responded,
     /// It is to store the record.
     Wanted,
     /// It was sent the record.
@@ -35,9 +35,9 @@ pub(super) enum State {
     Refused,
 }
 
-impl<A: Address> Entry<A> {
+impl<A: Address> Candidate<A> {
     pub(super) const fn new(contact: Contact<A>, depth: u8) -> Self {
-        Self { contact, token: None, state: State::Unasked, depth, newest: false }
+        Self { contact, token: None, state: CandidateState::Unasked, depth, newest: false }
     }
 
     /// Who it is.
@@ -54,21 +54,21 @@ impl<A: Address> Entry<A> {
 
     /// Whether it answered.
     #[must_use]
-    pub fn has_answered(&self) -> bool {
-        self.state >= State::Answered
+    pub fn has_responded(&self) -> bool {
+        self.state >= CandidateState::Responded
     }
 
     /// Whether it has not failed; it need not have been asked.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.state != State::Failed
+        self.state != CandidateState::Failed
     }
 }
 
 /// Contacts of a lookup, best first. Knows neither the lookup's geometry nor its bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a, A> {
-    entries: &'a [Entry<A>],
+    entries: &'a [Candidate<A>],
     which: Which,
     limit: usize,
 }
@@ -76,14 +76,14 @@ pub struct Found<'a, A> {
 /// Which of a shortlist's contacts a view shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Which {
-    Answered,
+    Responded,
     Holding,
     Stored,
     Live,
 }
 
 impl<'a, A: Address> Found<'a, A> {
-    pub(super) const fn new(entries: &'a [Entry<A>], which: Which, limit: usize) -> Self {
+    pub(super) const fn new(entries: &'a [Candidate<A>], which: Which, limit: usize) -> Self {
         Self { entries, which, limit }
     }
 
@@ -107,11 +107,11 @@ impl<'a, A: Address> Found<'a, A> {
 }
 
 impl Which {
-    fn shows<A: Address>(self, entry: &Entry<A>) -> bool {
+    fn shows<A: Address>(self, entry: &Candidate<A>) -> bool {
         match self {
-            Self::Answered => entry.has_answered(),
+            Self::Responded => entry.has_responded(),
             Self::Holding => entry.newest,
-            Self::Stored => entry.state == State::Stored,
+            Self::Stored => entry.state == CandidateState::Stored,
             Self::Live => entry.is_live(),
         }
     }

@@ -11,7 +11,7 @@
 //! the three nearest to itself:
 //!
 //! ```
-//! use kadlet::lookup::{Limits, Lookup};
+//! use kadlet::lookup::{LookupLimits, Lookup};
 //! use kadlet::{Contact, Distance, Geometry, Id};
 //!
 //! struct Xor;
@@ -26,13 +26,13 @@
 //! let knows = |n: u16| [1, 2, 4].map(|bit| node(n ^ bit));
 //!
 //! let mut lookup = Lookup::<Xor, u16, 12>::EMPTY;
-//! lookup.start(node(15).id, Limits { k: 3, alpha: 2, group: 10 });
+//! lookup.start(node(15).id, LookupLimits { k: 3, alpha: 2, prefix: 10 });
 //! lookup.insert(node(8));
 //! while let Some(asked) = lookup.next() {
 //!     for contact in knows(asked.address) {
 //!         lookup.named(&asked.id, contact);
 //!     }
-//!     lookup.answered(&asked.id, None);
+//!     lookup.responded(&asked.id, None);
 //! }
 //! assert!(lookup.is_done());
 //! let closest: Vec<u16> = lookup.closest().iter().map(|contact| contact.address).collect();
@@ -49,20 +49,20 @@ use core::ops::RangeInclusive;
 use heapless::Vec;
 
 use crate::wire::Token;
-use crate::{Address, Contact, Distance, Geometry, Group, Id, array};
+use crate::{Address, Contact, Distance, Geometry, Id, Prefix, array};
 
-pub use found::{Entry, Found};
-use found::{State, Which};
+pub use found::{Candidate, Found};
+use found::{CandidateState, Which};
 
 /// How a lookup behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct LookupLimits {
     /// How many of the closest are to be found: 1 to the shortlist's bound, best at most a third of it.
     pub k: u8,
     /// How many questions are waited for at once, slow ones not counted: at least 1.
     pub alpha: u8,
-    /// How many contacts of one [`Group`] the shortlist holds. The k closest are never refused for it.
-    pub group: u8,
+    /// How many contacts of one [`Prefix`] the shortlist holds. The k closest are never refused for it.
+    pub prefix: u8,
 }
 
 /// One search, with a shortlist of at most `N` contacts.
@@ -72,13 +72,13 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 pub struct Lookup<G, A, const N: usize> {
     target: Id,
-    limits: Limits,
+    limits: LookupLimits,
     /// How many of the closest must answer: k, or what it was widened to. Zero until started.
     width: usize,
     /// Whoever is neither of less progress nor of less rank than these may have been asked and given way: it stays out.
     horizon: Option<(Distance, Distance)>,
     /// By rank.
-    entries: Vec<Entry<A>, N>,
+    entries: Vec<Candidate<A>, N>,
     geometry: PhantomData<fn() -> G>,
 }
 
@@ -86,17 +86,17 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     /// A lookup of zeros that lies in `.bss`. It takes nobody and asks nobody until it is started.
     pub const EMPTY: Self = Self {
         target: Id::ZERO,
-        limits: Limits { k: 0, alpha: 0, group: 0 },
+        limits: LookupLimits { k: 0, alpha: 0, prefix: 0 },
         width: 0,
         horizon: None,
         entries: Vec::new(),
         geometry: PhantomData,
     };
 
-    /// Forgets everything and begins to search for `target`. Limits out of range are clamped to it.
-    pub fn start(&mut self, target: Id, limits: Limits) {
+    /// Forgets everything and begins to search for `target`. LookupLimits out of range are clamped to it.
+    pub fn start(&mut self, target: Id, limits: LookupLimits) {
         self.target = target;
-        self.limits = Limits { alpha: limits.alpha.max(1), ..limits };
+        self.limits = LookupLimits { alpha: limits.alpha.max(1), ..limits };
         self.width = usize::from(limits.k).clamp(1, N.max(1));
         self.horizon = None;
         self.entries.clear();
@@ -131,28 +131,28 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     /// comes before all that answered by progress, and the k closest by rank only once all such have answered, failed or are slow.
     #[allow(clippy::should_implement_trait, reason = "it marks, and may name somebody again after `None`")]
     pub fn next(&mut self) -> Option<Contact<A>> {
-        let waited_for = self.entries.iter().filter(|entry| entry.state == State::Asked).count();
+        let waited_for = self.entries.iter().filter(|entry| entry.state == CandidateState::Asked).count();
         if waited_for >= usize::from(self.limits.alpha) {
             return None;
         }
         let entry = self.worth_asking()?;
-        entry.state = State::Asked;
+        entry.state = CandidateState::Asked;
         Some(entry.contact)
     }
 
     /// The question could not be sent: [`next`](Lookup::next) may name the contact again.
     pub fn unasked(&mut self, id: &Id) {
-        self.turn(id, State::Asked..=State::Slow, State::Unasked);
+        self.turn(id, CandidateState::Asked..=CandidateState::Slow, CandidateState::Unasked);
     }
 
     /// The contact has not answered within a short time: another may be asked in its stead, though it may answer yet.
     pub fn slow(&mut self, id: &Id) {
-        self.turn(id, State::Asked..=State::Asked, State::Slow);
+        self.turn(id, CandidateState::Asked..=CandidateState::Asked, CandidateState::Slow);
     }
 
     /// The contact answered, with a token if the answer had one. Whom it named goes in by [`named`](Lookup::named), before or after.
-    pub fn answered(&mut self, id: &Id, token: Option<Token>) {
-        self.turn(id, State::Unasked..=State::Failed, State::Answered);
+    pub fn responded(&mut self, id: &Id, token: Option<Token>) {
+        self.turn(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Responded);
         if let Some(token) = token {
             self.set_token(id, token);
         }
@@ -160,15 +160,15 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
     /// The contact did not answer within a long time, or answered what is of no use.
     pub fn failed(&mut self, id: &Id) {
-        self.turn(id, State::Unasked..=State::Failed, State::Failed);
+        self.turn(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Failed);
     }
 
     /// Whether the search is over: the k closest that have not failed have answered (and with two orders, whoever may precede
     /// the target more closely than all that answered has failed). A lookup that knows nobody alive is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let converged = G::ONE_ORDER || self.ahead().all(|(_, entry)| entry.state == State::Failed);
-        converged && self.entries.iter().filter(|entry| entry.is_live()).take(self.width).all(Entry::has_answered)
+        let converged = G::ONE_ORDER || self.ahead().all(|(_, entry)| entry.state == CandidateState::Failed);
+        converged && self.entries.iter().filter(|entry| entry.is_live()).take(self.width).all(Candidate::has_responded)
     }
 
     /// Goes on until so many of the closest have answered: at least k, at most the shortlist's bound.
@@ -194,41 +194,41 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     /// Begins to store at the closest that answered; with `lagging_only`, at those of them that don't hold the newest record.
     pub fn begin_stores(&mut self, lagging_only: bool) {
         for entry in &mut self.entries {
-            entry.state = entry.state.min(State::Answered);
+            entry.state = entry.state.min(CandidateState::Responded);
         }
-        for entry in self.entries.iter_mut().filter(|entry| entry.has_answered()).take(self.width) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.has_responded()).take(self.width) {
             if !(lagging_only && entry.newest) {
-                entry.state = State::Wanted;
+                entry.state = CandidateState::Wanted;
             }
         }
     }
 
     /// Whom to store at next, and its token; it then counts as being asked to. Alpha is no limit here.
     pub fn next_store(&mut self) -> Option<(Contact<A>, Option<Token>)> {
-        let entry = self.entries.iter_mut().find(|entry| entry.state == State::Wanted)?;
-        entry.state = State::Sent;
+        let entry = self.entries.iter_mut().find(|entry| entry.state == CandidateState::Wanted)?;
+        entry.state = CandidateState::Sent;
         Some((entry.contact, entry.token))
     }
 
     /// The record could not be sent, or is to be sent again with a fresh token: [`next_store`](Lookup::next_store) names the contact again.
     pub fn unstored(&mut self, id: &Id) {
-        self.turn(id, State::Answered..=State::Refused, State::Wanted);
+        self.turn(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Wanted);
     }
 
     /// The contact holds the record now.
     pub fn stored(&mut self, id: &Id) {
-        self.turn(id, State::Answered..=State::Refused, State::Stored);
+        self.turn(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Stored);
     }
 
     /// The contact does not take the record, or did not answer.
     pub fn refused(&mut self, id: &Id) {
-        self.turn(id, State::Answered..=State::Refused, State::Refused);
+        self.turn(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Refused);
     }
 
     /// Whether all stores have been answered or given up.
     #[must_use]
     pub fn stores_done(&self) -> bool {
-        !self.entries.iter().any(|entry| matches!(entry.state, State::Wanted | State::Sent))
+        !self.entries.iter().any(|entry| matches!(entry.state, CandidateState::Wanted | CandidateState::Sent))
     }
 
     /// The token that the contact gave last.
@@ -247,7 +247,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     /// Those who answered, best first: k of them, or what the lookup was widened to.
     #[must_use]
     pub fn closest(&self) -> Found<'_, A> {
-        self.found(Which::Answered, self.width)
+        self.found(Which::Responded, self.width)
     }
 
     /// Those who hold the newest record seen, best first.
@@ -264,14 +264,14 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
     /// All in the shortlist that have not failed, whether they answered or were only heard of, best first.
     #[must_use]
-    pub fn heard(&self) -> Found<'_, A> {
+    pub fn candidates(&self) -> Found<'_, A> {
         self.found(Which::Live, N)
     }
 
     /// The closest that answered.
     #[must_use]
-    pub fn best(&self) -> Option<&Entry<A>> {
-        self.entries.iter().find(|entry| entry.has_answered())
+    pub fn best(&self) -> Option<&Candidate<A>> {
+        self.entries.iter().find(|entry| entry.has_responded())
     }
 
     /// How many steps from the own table a contact is: 0 if it is not in the shortlist.
@@ -280,24 +280,25 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         self.entry(id).map_or(0, |entry| entry.depth)
     }
 
-    fn worth_asking(&mut self) -> Option<&mut Entry<A>> {
+    fn worth_asking(&mut self) -> Option<&mut Candidate<A>> {
         if !G::ONE_ORDER {
-            let unasked = self.ahead().filter(|(_, entry)| entry.state == State::Unasked);
+            let unasked = self.ahead().filter(|(_, entry)| entry.state == CandidateState::Unasked);
             if let Some((place, _)) = unasked.min_by_key(|(_, entry)| self.progress(entry)) {
                 return self.entries.get_mut(place);
             }
-            if self.ahead().any(|(_, entry)| entry.state == State::Asked) {
+            if self.ahead().any(|(_, entry)| entry.state == CandidateState::Asked) {
                 return None;
             }
         }
-        let awake = self.entries.iter_mut().filter(|entry| entry.is_live() && entry.state != State::Slow);
-        awake.take(self.width).find(|entry| entry.state == State::Unasked)
+        let awake = self.entries.iter_mut().filter(|entry| entry.is_live() && entry.state != CandidateState::Slow);
+        awake.take(self.width).find(|entry| entry.state == CandidateState::Unasked)
     }
 
     /// Those who come before all that answered by progress, each with its place.
-    fn ahead(&self) -> impl Iterator<Item = (usize, &Entry<A>)> {
-        let answered = self.entries.iter().filter(|entry| entry.has_answered()).map(|entry| self.progress(entry)).min();
-        let is_ahead = move |entry: &Entry<A>| answered.is_none_or(|answered| self.progress(entry) < answered);
+    fn ahead(&self) -> impl Iterator<Item = (usize, &Candidate<A>)> {
+        let responded =
+            self.entries.iter().filter(|entry| entry.has_responded()).map(|entry| self.progress(entry)).min();
+        let is_ahead = move |entry: &Candidate<A>| responded.is_none_or(|responded| self.progress(entry) < responded);
         self.entries.iter().enumerate().filter(move |(_, entry)| is_ahead(entry))
     }
 
@@ -311,18 +312,19 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         }
         let before = self.entries.iter().take(self.place_of_rank(&rank)).filter(|entry| entry.is_live()).count();
         let near = before < self.width;
-        let newcomer = Newcomer { progress, group: contact.address.group(), near, beside: self.width - usize::from(near) };
-        if !self.make_room_in_group(&newcomer) || !self.make_room(&newcomer) {
+        let newcomer =
+            Newcomer { progress, prefix: contact.address.prefix(), near, beside: self.width - usize::from(near) };
+        if !self.make_room_in_prefix(&newcomer) || !self.make_room(&newcomer) {
             return false;
         }
         let place = self.place_of_rank(&rank);
-        array::insert(&mut self.entries, place, Entry::new(contact, depth))
+        array::insert(&mut self.entries, place, Candidate::new(contact, depth))
     }
 
     /// Keeps to the limit on a group: unasked members beyond the k closest give way, the farthest first. `false` if that is the newcomer.
-    fn make_room_in_group(&mut self, newcomer: &Newcomer) -> bool {
-        if newcomer.group.is_some_and(|group| self.members(group) >= usize::from(self.limits.group))
-            && !self.give_way(newcomer, newcomer.group)
+    fn make_room_in_prefix(&mut self, newcomer: &Newcomer) -> bool {
+        if newcomer.prefix.is_some_and(|prefix| self.members(prefix) >= usize::from(self.limits.prefix))
+            && !self.give_way(newcomer, newcomer.prefix)
             && !newcomer.near
         {
             return false;
@@ -334,9 +336,9 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         let Some((place, pushed)) = self.live(newcomer.beside) else {
             return true;
         };
-        if let Some(group) = pushed.contact.address.group()
-            && pushed.state == State::Unasked
-            && self.members(group) + usize::from(newcomer.group == Some(group)) > usize::from(self.limits.group)
+        if let Some(prefix) = pushed.contact.address.prefix()
+            && pushed.state == CandidateState::Unasked
+            && self.members(prefix) + usize::from(newcomer.prefix == Some(prefix)) > usize::from(self.limits.prefix)
         {
             array::remove(&mut self.entries, place);
         }
@@ -349,15 +351,15 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     }
 
     /// Takes out who is to give way to a newcomer, unless it is nearer. With a group, that is one of its members that were not asked.
-    fn give_way(&mut self, newcomer: &Newcomer, group: Option<Group>) -> bool {
-        let Some((place, entry)) = self.farthest(newcomer, group) else {
+    fn give_way(&mut self, newcomer: &Newcomer, prefix: Option<Prefix>) -> bool {
+        let Some((place, entry)) = self.farthest(newcomer, prefix) else {
             return false;
         };
         let (progress, rank) = (self.progress(entry), G::rank(&self.target, &entry.contact.id));
         if !newcomer.near && newcomer.progress >= progress {
             return false;
         }
-        if entry.state != State::Unasked {
+        if entry.state != CandidateState::Unasked {
             let (asked, ranked) = self.horizon.get_or_insert((progress, rank));
             (*asked, *ranked) = (progress.min(*asked), rank.min(*ranked));
         }
@@ -368,13 +370,17 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     /// Who would give way to a newcomer: the farthest by progress of those that match, are not waited for, and are not among
     /// the k closest that live. Those nearer than the k-th that have failed stay too while others can go: with two orders, the
     /// next ones, which are farther by progress, would be kept out with them.
-    fn farthest(&self, newcomer: &Newcomer, group: Option<Group>) -> Option<(usize, &Entry<A>)> {
+    fn farthest(&self, newcomer: &Newcomer, prefix: Option<Prefix>) -> Option<(usize, &Candidate<A>)> {
         let edge = newcomer.beside.checked_sub(1).map_or(0, |last| self.live(last).map_or(N, |(place, _)| place + 1));
-        let matches = |entry: &Entry<A>| match group {
-            Some(_) => entry.state == State::Unasked && entry.contact.address.group() == group,
-            None => entry.state != State::Asked,
+        let matches = |entry: &Candidate<A>| match prefix {
+            Some(_) => entry.state == CandidateState::Unasked && entry.contact.address.prefix() == prefix,
+            None => entry.state != CandidateState::Asked,
         };
-        let mut may_go = self.entries.iter().enumerate().filter(|(place, entry)| matches(entry) && (*place >= edge || !entry.is_live()));
+        let mut may_go = self
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(place, entry)| matches(entry) && (*place >= edge || !entry.is_live()));
         if G::ONE_ORDER {
             // The shortlist's own.
             return may_go.next_back();
@@ -382,16 +388,16 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         may_go.max_by_key(|(place, entry)| (*place >= edge, self.progress(entry)))
     }
 
-    fn members(&self, group: Group) -> usize {
-        self.entries.iter().filter(|entry| entry.contact.address.group() == Some(group)).count()
+    fn members(&self, prefix: Prefix) -> usize {
+        self.entries.iter().filter(|entry| entry.contact.address.prefix() == Some(prefix)).count()
     }
 
     /// Of those that have not failed the one after `nth` others, with its place.
-    fn live(&self, nth: usize) -> Option<(usize, &Entry<A>)> {
+    fn live(&self, nth: usize) -> Option<(usize, &Candidate<A>)> {
         self.entries.iter().enumerate().filter(|(_, entry)| entry.is_live()).nth(nth)
     }
 
-    fn progress(&self, entry: &Entry<A>) -> Distance {
+    fn progress(&self, entry: &Candidate<A>) -> Distance {
         G::progress(&self.target, &entry.contact.id)
     }
 
@@ -404,17 +410,17 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         self.entries.iter().position(|entry| entry.contact.id == *id)
     }
 
-    fn entry(&self, id: &Id) -> Option<&Entry<A>> {
+    fn entry(&self, id: &Id) -> Option<&Candidate<A>> {
         self.entries.get(self.place(id)?)
     }
 
-    fn entry_mut(&mut self, id: &Id) -> Option<&mut Entry<A>> {
+    fn entry_mut(&mut self, id: &Id) -> Option<&mut Candidate<A>> {
         let place = self.place(id)?;
         self.entries.get_mut(place)
     }
 
     /// A contact comes to another state, if it is in one of those.
-    fn turn(&mut self, id: &Id, from: RangeInclusive<State>, to: State) {
+    fn turn(&mut self, id: &Id, from: RangeInclusive<CandidateState>, to: CandidateState) {
         if let Some(entry) = self.entry_mut(id).filter(|entry| from.contains(&entry.state)) {
             entry.state = to;
         }
@@ -428,7 +434,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 /// What a contact that would join the shortlist meets there.
 struct Newcomer {
     progress: Distance,
-    group: Option<Group>,
+    prefix: Option<Prefix>,
     /// It would be among the k closest that live.
     near: bool,
     /// How many stay among these beside it.

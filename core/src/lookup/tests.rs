@@ -55,15 +55,15 @@ impl Address for Place {
         None
     }
 
-    fn group(&self) -> Option<Group> {
-        Group::new(u64::from(self.1))
+    fn prefix(&self) -> Option<Prefix> {
+        Prefix::new(u64::from(self.1))
     }
 }
 
 const BOUND: usize = 24;
 
-fn limits(k: u8, alpha: u8) -> Limits {
-    Limits { k, alpha, group: 10 }
+fn limits(k: u8, alpha: u8) -> LookupLimits {
+    LookupLimits { k, alpha, prefix: 10 }
 }
 
 fn id(first: u8) -> Id {
@@ -76,8 +76,8 @@ fn contact(first: u8) -> Contact<Place> {
     Contact::new(id(first), Place(usize::from(first), 0))
 }
 
-fn grouped(first: u8, group: u8) -> Contact<Place> {
-    Contact::new(id(first), Place(usize::from(first), group))
+fn prefixed(first: u8, prefix: u8) -> Contact<Place> {
+    Contact::new(id(first), Place(usize::from(first), prefix))
 }
 
 fn xor(k: u8, alpha: u8, contacts: impl IntoIterator<Item = Contact<Place>>) -> Lookup<Xor, Place, BOUND> {
@@ -110,7 +110,7 @@ fn a_lookup_that_was_not_started_takes_nobody() {
 fn at_most_alpha_are_waited_for_and_the_nearest_come_first() {
     let mut lookup = xor(4, 2, [9, 3, 7, 1].map(contact));
     assert_eq!(asked(&mut lookup), [1, 3]);
-    lookup.answered(&id(3), None);
+    lookup.responded(&id(3), None);
     assert_eq!(asked(&mut lookup), [7]);
 }
 
@@ -120,12 +120,12 @@ fn a_slow_contact_opens_another_branch_and_is_still_awaited() {
     assert_eq!(asked(&mut lookup), [1]);
     lookup.slow(&id(1));
     assert_eq!(asked(&mut lookup), [2]);
-    lookup.answered(&id(2), None);
+    lookup.responded(&id(2), None);
     assert_eq!(asked(&mut lookup), [3], "somebody is asked in the stead of the slow one");
-    lookup.answered(&id(3), None);
+    lookup.responded(&id(3), None);
     assert_eq!(asked(&mut lookup), []);
     assert!(!lookup.is_done(), "the slow one may answer yet");
-    lookup.answered(&id(1), None);
+    lookup.responded(&id(1), None);
     assert!(lookup.is_done());
     assert_eq!(numbers(lookup.closest()), [1, 2]);
 }
@@ -136,17 +136,17 @@ fn a_failed_contact_makes_way_for_the_next_and_is_not_asked_again() {
     assert_eq!(asked(&mut lookup), [1, 2]);
     lookup.failed(&id(1));
     assert!(!lookup.named(&id(2), contact(1)));
-    lookup.answered(&id(2), None);
+    lookup.responded(&id(2), None);
     assert_eq!(asked(&mut lookup), [3]);
     assert!(!lookup.is_done());
     lookup.failed(&id(3));
     assert!(lookup.is_done());
     assert_eq!(numbers(lookup.closest()), [2]);
-    assert_eq!(numbers(lookup.heard()), [2]);
+    assert_eq!(numbers(lookup.candidates()), [2]);
 }
 
 #[test]
-fn a_question_that_could_not_be_sent_is_asked_again() {
+fn a_request_that_could_not_be_sent_is_asked_again() {
     let mut lookup = xor(2, 3, [1].map(contact));
     assert_eq!(asked(&mut lookup), [1]);
     lookup.unasked(&id(1));
@@ -161,8 +161,8 @@ fn depth_counts_the_steps_from_the_own_table() {
     lookup.named(&id(4), contact(2));
     lookup.named(&id(99), contact(1));
     assert_eq!([8, 4, 2, 1, 77].map(|first| lookup.depth_of(&id(first))), [1, 2, 3, 1, 0]);
-    lookup.answered(&id(2), None);
-    assert_eq!(lookup.best().map(Entry::depth), Some(3));
+    lookup.responded(&id(2), None);
+    assert_eq!(lookup.best().map(Candidate::depth), Some(3));
 }
 
 #[test]
@@ -174,78 +174,82 @@ fn a_full_shortlist_gives_the_farthest_up_but_none_of_the_closest_that_live() {
     }
     assert!(!lookup.insert(contact(20)));
     assert!(lookup.insert(contact(9)));
-    assert_eq!(numbers(lookup.heard()), [9, 10, 11, 12, 13, 14]);
+    assert_eq!(numbers(lookup.candidates()), [9, 10, 11, 12, 13, 14]);
     for first in [9, 10, 11, 12, 13] {
         assert_eq!(lookup.next().map(|contact| contact.id), Some(id(first)));
         lookup.failed(&id(first));
     }
     assert!(lookup.insert(contact(15)), "among the 2 closest that live");
-    assert_eq!(numbers(lookup.heard()), [14, 15]);
+    assert_eq!(numbers(lookup.candidates()), [14, 15]);
     assert!(!lookup.insert(contact(13)), "who failed and gave way stays out");
     assert!(lookup.insert(contact(1)));
-    assert_eq!(numbers(lookup.heard()), [1, 14]);
+    assert_eq!(numbers(lookup.candidates()), [1, 14]);
 }
 
 #[test]
-fn a_group_is_limited_beyond_the_closest() {
+fn a_prefix_is_limited_beyond_the_closest() {
     let mut lookup = Lookup::<Xor, Place, BOUND>::EMPTY;
-    lookup.start(Id::ZERO, Limits { k: 2, alpha: 3, group: 2 });
+    lookup.start(Id::ZERO, LookupLimits { k: 2, alpha: 3, prefix: 2 });
     for first in 10..20 {
-        lookup.insert(grouped(first, 1));
+        lookup.insert(prefixed(first, 1));
     }
-    assert_eq!(numbers(lookup.heard()), [10, 11]);
-    lookup.insert(grouped(9, 1));
-    assert_eq!(numbers(lookup.heard()), [9, 10], "the farthest of the group gives way");
-    lookup.insert(grouped(30, 2));
-    lookup.insert(grouped(31, 2));
-    assert!(!lookup.insert(grouped(32, 2)));
-    assert!(lookup.insert(grouped(29, 2)));
+    assert_eq!(numbers(lookup.candidates()), [10, 11]);
+    lookup.insert(prefixed(9, 1));
+    assert_eq!(numbers(lookup.candidates()), [9, 10], "the farthest of the group gives way");
+    lookup.insert(prefixed(30, 2));
+    lookup.insert(prefixed(31, 2));
+    assert!(!lookup.insert(prefixed(32, 2)));
+    assert!(lookup.insert(prefixed(29, 2)));
     for exempt in 40..50 {
         assert!(lookup.insert(contact(exempt)));
     }
-    assert_eq!(numbers(lookup.heard())[..5], [9, 10, 29, 30, 40]);
+    assert_eq!(numbers(lookup.candidates())[..5], [9, 10, 29, 30, 40]);
 }
 
 #[test]
-fn whom_a_newcomer_pushes_out_of_the_closest_goes_where_its_group_is_then_too_large() {
+fn whom_a_newcomer_pushes_out_of_the_closest_goes_where_its_prefix_is_then_too_large() {
     let mut lookup = Lookup::<Xor, Place, BOUND>::EMPTY;
-    lookup.start(Id::ZERO, Limits { k: 3, alpha: 3, group: 2 });
+    lookup.start(Id::ZERO, LookupLimits { k: 3, alpha: 3, prefix: 2 });
     for first in [40, 41, 42] {
-        lookup.insert(grouped(first, 1));
+        lookup.insert(prefixed(first, 1));
     }
-    lookup.insert(grouped(10, 2));
-    assert_eq!(numbers(lookup.heard()), [10, 40, 41], "three of a group among the three closest, two with one beyond");
-    lookup.insert(grouped(11, 2));
-    assert_eq!(numbers(lookup.heard()), [10, 11, 40, 41], "two are within the limit");
-    lookup.insert(grouped(12, 1));
-    assert_eq!(numbers(lookup.heard()), [10, 11, 12, 40], "a third makes room for itself once");
+    lookup.insert(prefixed(10, 2));
+    assert_eq!(
+        numbers(lookup.candidates()),
+        [10, 40, 41],
+        "three of a group among the three closest, two with one beyond"
+    );
+    lookup.insert(prefixed(11, 2));
+    assert_eq!(numbers(lookup.candidates()), [10, 11, 40, 41], "two are within the limit");
+    lookup.insert(prefixed(12, 1));
+    assert_eq!(numbers(lookup.candidates()), [10, 11, 12, 40], "a third makes room for itself once");
 }
 
 #[test]
 fn widening_asks_on_and_finds_more() {
     let mut lookup = xor(1, 3, [1, 2, 3].map(contact));
     assert_eq!(asked(&mut lookup), [1]);
-    lookup.answered(&id(1), None);
+    lookup.responded(&id(1), None);
     assert!(lookup.is_done());
     lookup.widen(3);
     lookup.widen(2);
     assert!(!lookup.is_done());
     assert_eq!(asked(&mut lookup), [2, 3]);
-    lookup.answered(&id(2), None);
-    lookup.answered(&id(3), None);
+    lookup.responded(&id(2), None);
+    lookup.responded(&id(3), None);
     assert!(lookup.is_done());
     assert_eq!(numbers(lookup.closest()), [1, 2, 3]);
 }
 
 #[test]
-fn records_are_stored_at_the_closest_that_answered_with_their_tokens() {
+fn records_are_stored_at_the_closest_that_responded_with_their_tokens() {
     let mut lookup = xor(2, 3, [1, 2, 3].map(contact));
     asked(&mut lookup);
     assert!(lookup.stores_done());
     lookup.failed(&id(1));
-    lookup.answered(&id(2), Some(Token([2; 8])));
+    lookup.responded(&id(2), Some(Token([2; 8])));
     asked(&mut lookup);
-    lookup.answered(&id(3), None);
+    lookup.responded(&id(3), None);
     lookup.begin_stores(false);
     assert_eq!(lookup.next_store(), Some((contact(2), Some(Token([2; 8])))));
     assert_eq!(lookup.next_store(), Some((contact(3), None)));
@@ -273,11 +277,12 @@ fn a_newer_record_is_written_back_to_those_that_lag() {
     lookup.newest(&id(3));
     lookup.holds_newest(&id(4));
     for first in 1..=4 {
-        lookup.answered(&id(first), None);
+        lookup.responded(&id(first), None);
     }
     assert_eq!(numbers(lookup.holders()), [3, 4]);
     lookup.begin_stores(true);
-    let lagging: Vec<usize> = core::iter::from_fn(|| lookup.next_store()).map(|(contact, _)| contact.address.0).collect();
+    let lagging: Vec<usize> =
+        core::iter::from_fn(|| lookup.next_store()).map(|(contact, _)| contact.address.0).collect();
     assert_eq!(lagging, [1, 2]);
     lookup.newest(&Id::ZERO);
     assert!(lookup.holders().is_empty());
@@ -293,17 +298,17 @@ fn with_two_orders_a_lookup_converges_before_it_asks_who_is_responsible() {
         lookup.insert(contact(first));
     }
     assert_eq!(asked(&mut lookup), [60, 40, 130], "in the order of progress while nobody has answered");
-    lookup.answered(&id(60), None);
+    lookup.responded(&id(60), None);
     lookup.named(&id(60), contact(90));
     lookup.named(&id(60), contact(105));
     assert_eq!(asked(&mut lookup), [90], "whoever precedes the target more closely comes first");
     assert!(!lookup.is_done());
     assert_eq!(asked(&mut lookup), [], "the predecessor's answer is waited for");
-    lookup.answered(&id(90), None);
+    lookup.responded(&id(90), None);
     lookup.failed(&id(40));
     assert_eq!(asked(&mut lookup), [105, 110], "then the successors");
-    lookup.answered(&id(105), None);
-    lookup.answered(&id(110), None);
+    lookup.responded(&id(105), None);
+    lookup.responded(&id(110), None);
     assert!(lookup.is_done());
     assert_eq!(numbers(lookup.closest()), [105, 110]);
 }
@@ -329,20 +334,20 @@ fn with_two_orders_the_true_successors_are_found() {
         for contact in knows(own) {
             lookup.insert(contact);
         }
-        let mut questions = 0;
+        let mut requests = 0;
         while let Some(asked) = lookup.next() {
-            questions += 1;
+            requests += 1;
             for contact in knows(asked.address.0) {
                 lookup.named(&asked.id, contact);
             }
-            lookup.answered(&asked.id, None);
+            lookup.responded(&asked.id, None);
         }
         assert!(lookup.is_done());
         let mut truth: Vec<_> = (0..NODES).map(numbered).collect();
         truth.sort_by_key(|contact| Ring::rank(&target, &contact.id));
         let truth: Vec<usize> = truth[..8].iter().map(|contact| contact.address.0).collect();
         assert_eq!(numbers(lookup.closest()), truth);
-        assert!(questions <= 16, "{questions} questions");
+        assert!(requests <= 16, "{requests} questions");
     }
 }
 
@@ -357,7 +362,7 @@ fn with_two_orders_failed_successors_do_not_keep_the_next_ones_out() {
     for byte in [101, 102, 103, 80, 70, 60, 50] {
         lookup.named(&id(90), contact(byte));
     }
-    lookup.answered(&id(90), None);
+    lookup.responded(&id(90), None);
     for byte in [101, 102] {
         assert_eq!(lookup.next(), Some(contact(byte)));
         lookup.failed(&id(byte));
@@ -393,13 +398,17 @@ impl Dice {
 
     fn pick<T: Clone>(&mut self, from: &[T], count: usize) -> Vec<T> {
         let mut from = from.to_vec();
-        core::iter::from_fn(|| (!from.is_empty()).then(|| from.swap_remove(self.roll(from.len())))).take(count).collect()
+        core::iter::from_fn(|| (!from.is_empty()).then(|| from.swap_remove(self.roll(from.len()))))
+            .take(count)
+            .collect()
     }
 }
 
 impl Network {
-    fn new(dice: &mut Dice, size: usize, dead: usize, groups: usize) -> Self {
-        let nodes = (0..size).map(|place| Contact::new(dice.id(), Place(place, u8::try_from(dice.roll(groups)).unwrap()))).collect();
+    fn new(dice: &mut Dice, size: usize, dead: usize, prefixes: usize) -> Self {
+        let nodes = (0..size)
+            .map(|place| Contact::new(dice.id(), Place(place, u8::try_from(dice.roll(prefixes)).unwrap())))
+            .collect();
         let mut network = Self { nodes, dead: std::vec![false; size], tables: Vec::new() };
         for place in dice.pick(&(0..size).collect::<Vec<_>>(), dead) {
             network.dead[place] = true;
@@ -447,7 +456,12 @@ impl Network {
 }
 
 /// Runs a lookup to its end, things happening in a random order, and checks at each step what must always hold.
-fn run<G: Geometry>(network: &Network, dice: &mut Dice, limits: Limits, rumours: usize) -> Lookup<G, Place, BOUND> {
+fn run<G: Geometry>(
+    network: &Network,
+    dice: &mut Dice,
+    limits: LookupLimits,
+    rumours: usize,
+) -> Lookup<G, Place, BOUND> {
     let (target, k) = (dice.id(), usize::from(limits.k));
     let all: Vec<usize> = (0..network.nodes.len()).collect();
     let dead: Vec<usize> = all.iter().copied().filter(|place| network.dead[*place]).collect();
@@ -493,11 +507,11 @@ fn run<G: Geometry>(network: &Network, dice: &mut Dice, limits: Limits, rumours:
         for contact in network.names::<G>(asked.address.0, &target, k).into_iter().chain(rumours) {
             lookup.named(&asked.id, contact);
         }
-        lookup.answered(&asked.id, None);
+        lookup.responded(&asked.id, None);
     }
 }
 
-fn check_bounds<G: Geometry>(lookup: &Lookup<G, Place, BOUND>, limits: Limits, network: &Network) {
+fn check_bounds<G: Geometry>(lookup: &Lookup<G, Place, BOUND>, limits: LookupLimits, network: &Network) {
     assert!(lookup.entries.iter().map(|entry| G::rank(&lookup.target, &entry.contact.id)).is_sorted());
     let found = numbers(lookup.closest());
     assert!(found.len() <= usize::from(limits.k));
@@ -505,9 +519,9 @@ fn check_bounds<G: Geometry>(lookup: &Lookup<G, Place, BOUND>, limits: Limits, n
     assert!(found.iter().map(|place| G::rank(&lookup.target, &network.nodes[*place].id)).is_sorted());
     assert_eq!(lookup.best().map(|best| best.contact().address.0), found.first().copied());
     let beyond = lookup.entries.iter().filter(|entry| entry.is_live()).skip(lookup.width);
-    for entry in beyond.filter(|entry| entry.state == State::Unasked) {
-        let members = entry.contact.address.group().map_or(0, |group| lookup.members(group));
-        assert!(members <= usize::from(limits.group), "{members} of a group");
+    for entry in beyond.filter(|entry| entry.state == CandidateState::Unasked) {
+        let members = entry.contact.address.prefix().map_or(0, |prefix| lookup.members(prefix));
+        assert!(members <= usize::from(limits.prefix), "{members} of a group");
     }
 }
 
@@ -517,12 +531,12 @@ proptest! {
 
     #[test]
     fn whatever_happens_a_lookup_ends_asks_nobody_twice_and_keeps_its_bounds(
-        seed: u64, size in 10_usize..200, dead in 0_usize..100, k in 1_u8..=8, alpha in 1_u8..=5, group in 1_u8..5, groups in 1_usize..9,
+        seed: u64, size in 10_usize..200, dead in 0_usize..100, k in 1_u8..=8, alpha in 1_u8..=5, prefix in 1_u8..5, prefixes in 1_usize..9,
     ) {
         let dice = &mut Dice(seed);
-        let network = Network::new(dice, size, size * dead / 100, groups).with_partial_tables(dice);
-        run::<Xor>(&network, dice, Limits { k, alpha, group }, 4);
-        run::<Ring>(&network, dice, Limits { k, alpha, group }, 4);
+        let network = Network::new(dice, size, size * dead / 100, prefixes).with_partial_tables(dice);
+        run::<Xor>(&network, dice, LookupLimits { k, alpha, prefix }, 4);
+        run::<Ring>(&network, dice, LookupLimits { k, alpha, prefix }, 4);
     }
 
     #[test]
@@ -545,13 +559,13 @@ proptest! {
         for (call, first) in calls {
             let id = id(first);
             match call {
-                0 => lookup.start(id, Limits { k: first % 9, alpha: first % 4, group: first % 3 }),
-                1 => _ = lookup.insert(grouped(first, first % 4)),
-                2 => _ = lookup.named(&id, grouped(first.wrapping_mul(7), first % 4)),
+                0 => lookup.start(id, LookupLimits { k: first % 9, alpha: first % 4, prefix: first % 3 }),
+                1 => _ = lookup.insert(prefixed(first, first % 4)),
+                2 => _ = lookup.named(&id, prefixed(first.wrapping_mul(7), first % 4)),
                 3 => _ = lookup.next(),
                 4 => lookup.unasked(&id),
                 5 => lookup.slow(&id),
-                6 => lookup.answered(&id, None),
+                6 => lookup.responded(&id, None),
                 7 => lookup.failed(&id),
                 8 => lookup.widen(usize::from(first)),
                 9 => lookup.begin_stores(first % 2 == 0),
@@ -561,7 +575,7 @@ proptest! {
                 _ => lookup.unstored(&id),
             }
             prop_assert!(lookup.entries.len() <= 6 && lookup.closest().len() <= 6);
-            let waited_for = lookup.entries.iter().filter(|entry| entry.state == State::Asked).count();
+            let waited_for = lookup.entries.iter().filter(|entry| entry.state == CandidateState::Asked).count();
             prop_assert!(waited_for <= usize::from(lookup.limits.alpha));
         }
     }

@@ -39,7 +39,7 @@ pub struct Config {
     /// Own records are published again so often, or after a third of their lifetime if that is sooner: 1 hour by default.
     pub republish: Duration,
     /// Requests a second taken from one address group, with bursts of twice as many: 64 by default.
-    pub budget: u16,
+    pub rate_limit: u16,
     /// Bytes of records held for one address group, each record counted as its value and 100 bytes: 0, the default, is a quarter of
     /// the store's capacity.
     pub quota: usize,
@@ -55,7 +55,7 @@ pub enum Mode {
     Iterative,
     /// Each node passes the question on to the best it knows, and the answer returns the way it came. Costs the asker one question and
     /// one answer; goes on iteratively where it fails, or is slow. A record or, of `find_node`, the nodes that came this way were
-    /// seen by others only: [`Report::relayed`](crate::Report::relayed). Takes a `RELAYS` bound of 1 at least.
+    /// seen by others only: [`QueryStats::relayed`](crate::QueryStats::relayed). Takes a `RELAYS` bound of 1 at least.
     Recursive,
 }
 
@@ -75,7 +75,7 @@ impl Config {
         attempts: 3,
         max_lifetime: Duration::from_secs(24 * 60 * 60),
         republish: Duration::from_secs(60 * 60),
-        budget: 64,
+        rate_limit: 64,
         quota: 0,
         bind_ids: false,
     };
@@ -100,7 +100,7 @@ impl Config {
         attempts: 0,
         max_lifetime: Duration::ZERO,
         republish: Duration::ZERO,
-        budget: 0,
+        rate_limit: 0,
         quota: 0,
         bind_ids: false,
     };
@@ -117,7 +117,7 @@ impl Config {
         self.attempts = self.attempts.clamp(1, 5);
         self.max_lifetime = self.max_lifetime.max(Duration::from_secs(1)).min(Duration::from_secs(u32::MAX as u64));
         self.republish = self.republish.max(Duration::from_secs(1));
-        self.budget = self.budget.max(1);
+        self.rate_limit = self.rate_limit.max(1);
         self
     }
 }
@@ -135,7 +135,7 @@ pub struct Options {
     pub timeout: Duration,
     /// Put: how long the record is to be held. 24 hours by default; holders may cap it.
     pub lifetime: Duration,
-    /// Put: whether to publish the record again and again until its time ends or [`unpublish`](crate::Machine::unpublish).
+    /// Put: whether to publish the record again and again until its time ends or [`unpublish`](crate::Dht::unpublish).
     /// Without, it is put once. `true` by default.
     pub publish: bool,
     /// Put of a signed record: only where the sequence number held is this one (0 where none is held). `None` by default.

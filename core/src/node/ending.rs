@@ -2,16 +2,16 @@
 //!
 //! | task | ends well | ends ill |
 //! |---|---|---|
-//! | ping | `Pong` | `NoAnswer` |
-//! | bootstrap | `Joined` | `NoAnswer`, `TimedOut` |
-//! | find_node | `Nodes` | `NoAnswer`, `TimedOut` |
-//! | get | `Value`; what lags is then written back | `NotFound`, `TooLarge`, `NoAnswer`, `TimedOut` |
-//! | put | `Stored` | `Conflict` and `Refused` once it stores, `NoAnswer` and `TimedOut` before, `Replaced` by another put of its key |
+//! | ping | `Pong` | `NoResponse` |
+//! | bootstrap | `Joined` | `NoResponse`, `TimedOut` |
+//! | find_node | `Nodes` | `NoResponse`, `TimedOut` |
+//! | get | `Value`; what lags is then written back | `NotFound`, `TooLarge`, `NoResponse`, `TimedOut` |
+//! | put | `Stored` | `Conflict` and `Refused` once it stores, `NoResponse` and `TimedOut` before, `Replaced` by another put of its key |
 //!
 //! Upkeep ends the same ways and tells nobody, but that `Conflict` of a republication tells the publisher that its record lost.
 
 use super::operation::{Ending, Operation, Phase, Task};
-use super::question::Owner;
+use super::request::Purpose;
 use super::{Node, free_buffer};
 use crate::record::Key;
 use crate::routing::Routing;
@@ -44,7 +44,7 @@ impl<
         let all = lookup.stored_at().len() + lookup.holders().len() >= lookup.closest().len();
         let (task, key) = (operation.task, operation.key);
         if task == Task::Republish || (task == Task::Tend && all) {
-            self.note_tended(now, &key);
+            self.note_replicated(now, &key);
         }
         self.end(now, slot, ending);
     }
@@ -58,13 +58,13 @@ impl<
         operation.end(now, ending);
         let (task, key, publish) = (operation.task, operation.key, operation.publish);
         let failed = ending == Ending::Conflict || (operation.compare.is_some() && ending != Ending::Stored);
-        let unused = if task.is_upkeep() { operation.buffer.take() } else { None };
+        let unused = if task.is_maintenance() { operation.buffer.take() } else { None };
         free_buffer(&mut self.buffers, unused);
         match task {
             Task::Ping => return,
             Task::Put => self.end_put(&key, failed, publish),
             Task::Republish if ending == Ending::Conflict => self.supersede(key),
-            Task::Neighbourhood => self.chores.begin_tending(now),
+            Task::Neighbourhood => self.chores.begin_replicating(now),
             Task::Bootstrap | Task::Rejoin => self.table.disturbed(now),
             Task::WriteBack => return,
             _ => {}
@@ -77,7 +77,7 @@ impl<
         let free = self.requests.free();
         let relay = self.relays.of_operation(slot);
         self.requests.release(|owner| match *owner {
-            Owner::Relay { relay: index } => Some(index) == relay,
+            Purpose::Relay { relay: index } => Some(index) == relay,
             _ => owner.slot() == Some(slot),
         });
         if let Some(relay) = relay {
@@ -89,13 +89,16 @@ impl<
     /// Ends the operations whose time is over with what they have.
     pub(super) fn end_overdue(&mut self, now: Instant) {
         for slot in 0..LOOKUPS {
-            let overdue = |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.deadline <= now;
+            let overdue =
+                |operation: &&mut Operation<_, _, SHORTLIST>| operation.is_running() && operation.deadline <= now;
             let Some(operation) = self.operations.get_mut(slot).filter(overdue) else {
                 continue;
             };
             let ending = match operation.task {
                 Task::Get if operation.best(now).is_some() => Ending::Value,
-                Task::Put if !operation.lookup.stored_at().is_empty() => ending_of_store(operation, usize::from(self.config.table.k)),
+                Task::Put if !operation.lookup.stored_at().is_empty() => {
+                    ending_of_store(operation, usize::from(self.config.table.k))
+                }
                 _ => Ending::TimedOut,
             };
             self.end(now, slot as u8, ending);
@@ -165,7 +168,7 @@ impl<
 
     /// A record that lost, or may have lost, to the one it was to replace must not spread from here.
     fn withdraw(&mut self, key: &Key) {
-        let put = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.notes.pinned);
+        let put = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.metadata.pinned);
         if let Some(slot) = self.store.find(key).filter(put) {
             self.store.remove(slot);
         }
@@ -177,8 +180,8 @@ impl<
         let Some(slot) = self.store.find(key) else {
             return;
         };
-        if let Some(notes) = self.store.notes_mut(slot) {
-            notes.pinned = false;
+        if let Some(metadata) = self.store.metadata_mut(slot) {
+            metadata.pinned = false;
         }
         if !self.config.serve || self.table.rank_of_own(&key.id, k) >= k {
             self.store.remove(slot);

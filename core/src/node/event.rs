@@ -11,7 +11,7 @@ use crate::{Contact, Distance, Id, Instant};
 
 /// Names one operation under way. Harmless once the operation has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Query {
+pub struct QueryId {
     pub(super) slot: u8,
     pub(super) generation: u32,
 }
@@ -27,7 +27,7 @@ pub struct Transmit<A> {
 
 /// Why a node wants to be called at a certain time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
+pub enum WakeReason {
     /// Something waits to be sent: call `poll_transmit`.
     Transmit,
     /// A question may go unanswered.
@@ -35,7 +35,7 @@ pub enum Wake {
     /// An operation reaches its time limit, or can go on now that another is over.
     Operation,
     /// A table's upkeep is due.
-    Upkeep,
+    Maintenance,
     /// A record ends, or is to be published or looked after.
     Record,
     /// A bootstrap address is to be tried again.
@@ -46,7 +46,7 @@ pub enum Wake {
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a, A> {
     /// An operation ended. Its slot is free from the next call that changes the node.
-    Done(Done<'a, A>),
+    QueryResult(QueryResult<'a, A>),
     /// Another node uses this node's identifier: a copied state, or an attack. Seen once for each such address in a row.
     OwnIdSeen {
         /// Where.
@@ -58,7 +58,7 @@ pub enum Event<'a, A> {
         key: Key,
     },
     /// A recursive question, another's or our own, is passed on. Seldom of interest, and not told if it is over before the event is polled.
-    PassedOn {
+    Forwarded {
         /// What it looks for.
         target: Id,
         /// To this node.
@@ -68,13 +68,13 @@ pub enum Event<'a, A> {
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Done<'a, A> {
+pub struct QueryResult<'a, A> {
     /// Which.
-    pub query: Query,
+    pub query: QueryId,
     /// What came of it.
     pub outcome: Outcome<'a, A>,
     /// How it went.
-    pub report: Report,
+    pub stats: QueryStats,
 }
 
 /// What came of an operation.
@@ -130,7 +130,7 @@ pub enum Outcome<'a, A> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Nobody answered.
-    NoAnswer,
+    NoResponse,
     /// The operation's time was over.
     TimedOut,
     /// A later put of the same key took the place of this one, at whomever it had not reached.
@@ -144,11 +144,11 @@ pub enum Failure {
 /// How an operation went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Report {
+pub struct QueryStats {
     /// Nodes asked.
     pub asked: u16,
     /// Nodes that answered.
-    pub answered: u16,
+    pub responded: u16,
     /// Nodes that did not.
     pub timed_out: u16,
     /// Nodes that refused.
@@ -178,14 +178,14 @@ pub struct Report {
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a, A> {
     /// What has happened so far.
-    pub report: Report,
+    pub stats: QueryStats,
     /// Those who answered, best first.
-    pub answered: Found<'a, A>,
+    pub responded: Found<'a, A>,
     /// Whether the nodes are found and the record is being stored at them.
     pub storing: bool,
 }
 
-/// Why [`find_node`](crate::Machine::find_node), [`ping`](crate::Machine::ping) or [`bootstrap`](crate::Machine::bootstrap)
+/// Why [`find_node`](crate::Dht::find_node), [`ping`](crate::Dht::ping) or [`bootstrap`](crate::Dht::bootstrap)
 /// did not begin. The node is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindError {
@@ -199,7 +199,7 @@ pub enum FindError {
     NotStarted,
 }
 
-/// Why [`get`](crate::Machine::get) did not begin. The node is as it was.
+/// Why [`get`](crate::Dht::get) did not begin. The node is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GetError {
     /// All lookup slots are taken by the user's operations: so many. Wait for one to end, cancel one, or raise `LOOKUPS`.
@@ -212,7 +212,7 @@ pub enum GetError {
     Unsupported(Kind),
 }
 
-/// Why [`put`](crate::Machine::put) did not begin. The node is as it was, and nothing was sent.
+/// Why [`put`](crate::Dht::put) did not begin. The node is as it was, and nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutError {
     /// All lookup slots are taken by the user's operations: so many. Wait for one to end, cancel one, or raise `LOOKUPS`.
@@ -233,7 +233,7 @@ pub enum PutError {
     Store(StoreError),
 }
 
-/// Why [`restore_record`](crate::Machine::restore_record) did not take a record. The node is as it was.
+/// Why [`restore_record`](crate::Dht::restore_record) did not take a record. The node is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestoreError {
     /// The node is [empty](crate::Node::empty): start it first.
@@ -263,7 +263,9 @@ impl fmt::Display for GetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Busy(slots) => busy(*slots, f),
-            Self::NoBuffer(buffers) => write!(f, "all {buffers} record buffers are taken: wait for a get to end, or raise VALUES"),
+            Self::NoBuffer(buffers) => {
+                write!(f, "all {buffers} record buffers are taken: wait for a get to end, or raise VALUES")
+            }
             Self::NoContacts => f.write_str(NO_CONTACTS),
             Self::Unsupported(kind) => unsupported(*kind, f),
         }
@@ -278,7 +280,10 @@ impl fmt::Display for PutError {
             Self::Unsupported(kind) => unsupported(*kind, f),
             Self::Record(error) => error.fmt(f),
             Self::TooLarge(limit) => {
-                write!(f, "the value is larger than the {limit} bytes that a datagram of Config::max_datagram has room for")
+                write!(
+                    f,
+                    "the value is larger than the {limit} bytes that a datagram of Config::max_datagram has room for"
+                )
             }
             Self::Lifetime => f.write_str(LIFETIME),
             Self::Signature => f.write_str(SIGNATURE),
@@ -302,11 +307,13 @@ impl fmt::Display for RestoreError {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoAnswer => f.write_str("nobody answered"),
+            Self::NoResponse => f.write_str("nobody answered"),
             Self::TimedOut => f.write_str("the time limit was reached"),
             Self::Replaced => f.write_str("a later put of the same key took its place"),
             Self::Refused(code, detail) => write!(f, "all nodes refused; the last said {code:?} ({detail})"),
-            Self::TooLarge(size) => write!(f, "the record is held, but its answer of {size} bytes is larger than Config::max_datagram"),
+            Self::TooLarge(size) => {
+                write!(f, "the record is held, but its answer of {size} bytes is larger than Config::max_datagram")
+            }
         }
     }
 }
@@ -322,7 +329,9 @@ fn busy(slots: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn unsupported(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match kind {
-        Kind::Plain => f.write_str("plain records are off: set Config::plain if all members of the network trust each other"),
+        Kind::Plain => {
+            f.write_str("plain records are off: set Config::plain if all members of the network trust each other")
+        }
         Kind::Signed => f.write_str("signed records need a verifier: set Config::verify (feature `ed25519` has one)"),
         Kind::Immutable => f.write_str("immutable records are not taken"),
     }

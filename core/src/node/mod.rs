@@ -1,53 +1,56 @@
 //! The state machine that a user drives. It wires the rooms together: how to search, what to remember, who wins are theirs. Its own
 //! are the rules between them, such as what a stranger may cause and when an operation stores, ends or gives way.
 //!
-//! - `machine`: the surface, a trait; `surface` implements it;
+//! - `node`: the surface, a trait; `surface` implements it;
 //! - `serve`: a request of another's comes in, and our answer goes out at once;
 //! - `search`: an operation asks whom its lookup names, then stores;
-//! - `question`: a request of ours is encoded when it is polled;
-//! - `answered`: another's answer to it comes in, or none does;
+//! - `request`: a request of ours is encoded when it is polled;
+//! - `responded`: another's answer to it comes in, or none does;
 //! - `relay`: a question is passed on from node to node, and its answer carried back; `relays` keeps it meanwhile;
 //! - `ending`: an operation ends, with or without an event, and what becomes of its record;
-//! - `upkeep`: what is done without being asked: joining again, refreshing, publishing, looking after records.
+//! - `maintenance`: what is done without being asked: joining again, refreshing, publishing, looking after records.
 
-mod answered;
 mod buffer;
 mod config;
+mod dht;
 mod ending;
 mod event;
-mod machine;
+mod maintenance;
 mod operation;
-mod question;
 mod relay;
 mod relays;
+mod request;
+mod responses;
 mod search;
 mod serve;
 mod stats;
 mod surface;
-mod upkeep;
 
 use core::fmt;
 use core::time::Duration;
 
-use crate::budget::Budget;
 use crate::random::Random;
+use crate::rate_limiter::RateLimiter;
 use crate::record::{Key, Kind};
 use crate::routing::Routing;
 use crate::rpc::{self, Requests};
-use crate::store::{Held, Notes, Store};
+use crate::store::{Metadata, Store, StoredRecord};
 use crate::token::Tokens;
 use crate::{Contact, Geometry, Id, Instant};
 
 use buffer::Buffer;
+use maintenance::{Bootstraps, Chores};
 use operation::{Operation, Phase, Task};
-use question::Owner;
 use relays::Relays;
+use request::Purpose;
 use stats::count_up;
-use upkeep::{Bootstraps, Chores};
 
 pub use config::{Config, Mode, Options};
-pub use event::{Done, Event, Failure, FindError, GetError, Outcome, Progress, PutError, Query, Report, RestoreError, Transmit, Wake};
-pub use machine::Machine;
+pub use dht::Dht;
+pub use event::{
+    Event, Failure, FindError, GetError, Outcome, Progress, PutError, QueryId, QueryResult, QueryStats, RestoreError,
+    Transmit, WakeReason,
+};
 pub use stats::Stats;
 
 /// The most contacts ever named in one answer, whatever `k` is.
@@ -65,11 +68,11 @@ const MAX_NAMED: usize = 33;
 /// | `BOOTSTRAPS` | bootstrap addresses remembered | 4 |
 /// | `RELAYS` | questions passed on at once, those of recursive lookups of the own among them, and an eighth of the tokens kept for it | 0: it takes no part in recursive lookups, and its code isn't linked |
 ///
-/// Its size is a constant. [`Machine`] is its surface; see there.
+/// Its size is a constant. [`Dht`] is its surface; see there.
 ///
 /// ```
 /// use core::net::SocketAddrV4;
-/// use kadlet::{Config, FixedStore, Id, Instant, Kademlia, Machine, Node};
+/// use kadlet::{Config, FixedStore, Id, Instant, Kademlia, Dht, Node};
 ///
 /// type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
 /// const _: () = assert!(size_of::<Mote>() <= 24 * 1024);
@@ -108,8 +111,8 @@ pub struct Node<
     own_id_seen: heapless::Vec<R::Address, 1, u8>,
     superseded: heapless::Vec<Key, 1, u8>,
     bootstraps: Bootstraps<R::Address, BOOTSTRAPS>,
-    budget: Budget<SOURCES>,
-    requests: Requests<R::Address, Owner, REQUESTS>,
+    rate_limiter: RateLimiter<SOURCES>,
+    requests: Requests<R::Address, Purpose, REQUESTS>,
     buffers: [Buffer; VALUES],
     operations: [Operation<R::Geometry, R::Address, SHORTLIST>; LOOKUPS],
     relays: Relays<R::Address, RELAYS>,
@@ -150,7 +153,7 @@ impl<
             store,
             tokens: Tokens::EMPTY,
             random: Random::EMPTY,
-            budget: Budget::EMPTY,
+            rate_limiter: RateLimiter::EMPTY,
             requests: Requests::EMPTY,
             operations: [const { Operation::EMPTY }; LOOKUPS],
             buffers: [const { Buffer::EMPTY }; VALUES],
@@ -202,8 +205,8 @@ impl<
         self.config = config.clamped(SHORTLIST);
         self.random = Random::new(first);
         self.tokens.start(second);
-        self.budget.start(self.config.budget);
-        self.requests.start(rpc::Limits {
+        self.rate_limiter.start(self.config.rate_limit);
+        self.requests.start(rpc::RequestLimits {
             min: self.config.timeout_min,
             initial: self.config.timeout_initial,
             max: self.config.timeout_max,
@@ -256,7 +259,8 @@ impl<
     fn free_buffer(&mut self, now: Instant) -> Option<u8> {
         let free = |buffers: &[Buffer]| buffers.iter().position(|buffer| !buffer.taken);
         if free(&self.buffers).is_none() {
-            let slot = self.operations.iter().position(|operation| operation.is_free() && operation.buffer.is_some())?;
+            let slot =
+                self.operations.iter().position(|operation| operation.is_free() && operation.buffer.is_some())?;
             self.give_way(now, u8::try_from(slot).ok()?);
         }
         u8::try_from(free(&self.buffers)?).ok()
@@ -267,7 +271,7 @@ impl<
         let mut first = const { [Contact::EMPTY; MAX_NAMED] };
         let count = first.get_mut(..SHORTLIST.min(MAX_NAMED)).map_or(0, |room| self.table.first_asked(&target, room));
         let first = first.get(..count).unwrap_or(&[]);
-        if first.is_empty() && task.is_upkeep() && task != Task::Rejoin {
+        if first.is_empty() && task.is_maintenance() && task != Task::Rejoin {
             return false;
         }
         let limits = self.lookup_limits();
@@ -281,22 +285,26 @@ impl<
         !first.is_empty()
     }
 
-    const fn lookup_limits(&self) -> crate::lookup::Limits {
-        crate::lookup::Limits { k: self.config.table.k, alpha: self.config.alpha, group: self.config.table.group_in_table }
+    const fn lookup_limits(&self) -> crate::lookup::LookupLimits {
+        crate::lookup::LookupLimits {
+            k: self.config.table.k,
+            alpha: self.config.alpha,
+            prefix: self.config.table.per_prefix_in_table,
+        }
     }
 
     /// The record held under a key, unless its time is over.
-    fn held(&self, now: Instant, key: &Key) -> Option<Held<'_>> {
-        self.stored(key).filter(|held| held.notes.expires > now)
+    fn held(&self, now: Instant, key: &Key) -> Option<StoredRecord<'_>> {
+        self.stored(key).filter(|held| held.metadata.expires > now)
     }
 
     /// The record in the store, its time over or not.
-    fn stored(&self, key: &Key) -> Option<Held<'_>> {
+    fn stored(&self, key: &Key) -> Option<StoredRecord<'_>> {
         self.store.get(self.store.find(key)?)
     }
 
-    fn notes_mut(&mut self, key: &Key) -> Option<&mut Notes> {
-        self.store.notes_mut(self.store.find(key)?)
+    fn metadata_mut(&mut self, key: &Key) -> Option<&mut Metadata> {
+        self.store.metadata_mut(self.store.find(key)?)
     }
 
     fn operation(&mut self, slot: u8) -> Option<&mut Operation<R::Geometry, R::Address, SHORTLIST>> {
@@ -322,19 +330,19 @@ impl<
         self.table.peers().next().is_none()
     }
 
-    fn running(&self, query: Query) -> Option<&Operation<R::Geometry, R::Address, SHORTLIST>> {
+    fn running(&self, query: QueryId) -> Option<&Operation<R::Geometry, R::Address, SHORTLIST>> {
         self.operations.get(usize::from(query.slot)).filter(|operation| operation.is(query))
     }
 
-    fn lend(&mut self, slot: usize) -> Option<Done<'_, R::Address>> {
+    fn lend(&mut self, slot: usize) -> Option<QueryResult<'_, R::Address>> {
         self.lent = true;
         let operation = self.operations.get_mut(slot)?;
         operation.phase = Phase::Lent;
         let operation = &*operation;
-        Some(Done {
+        Some(QueryResult {
             query: operation.query(u8::try_from(slot).ok()?),
             outcome: operation.outcome(&self.buffers),
-            report: operation.report(),
+            stats: operation.stats(),
         })
     }
 }

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::Mode;
 use super::buffer::Buffer;
-use super::event::{Failure, Outcome, Progress, Query, Report};
-use crate::lookup::{Entry, Lookup};
+use super::event::{Failure, Outcome, Progress, QueryId, QueryStats};
+use crate::lookup::{Candidate, Lookup};
 use crate::record::{Key, Kind, Version};
 use crate::wire::ErrorCode;
 use crate::{Address, Geometry, Id, Instant};
@@ -115,7 +115,7 @@ pub(super) enum Ending {
     NotFound,
     Stored,
     Conflict,
-    NoAnswer,
+    NoResponse,
     TimedOut,
     Replaced,
     Refused,
@@ -126,7 +126,7 @@ pub(super) enum Ending {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) asked: u16,
-    pub(super) answered: u16,
+    pub(super) responded: u16,
     pub(super) timed_out: u16,
     pub(super) refused: u16,
     pub(super) stored: u16,
@@ -151,7 +151,7 @@ const RENEWALS: u8 = 64;
 const PRESENTATIONS: u8 = 8;
 
 impl Task {
-    pub(super) fn is_upkeep(self) -> bool {
+    pub(super) fn is_maintenance(self) -> bool {
         self > Self::Put
     }
 }
@@ -159,7 +159,7 @@ impl Task {
 impl Tally {
     const EMPTY: Self = Self {
         asked: 0,
-        answered: 0,
+        responded: 0,
         timed_out: 0,
         refused: 0,
         stored: 0,
@@ -242,7 +242,7 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
     }
 
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
-        self.phase = if self.task.is_upkeep() { Phase::Idle } else { Phase::Ended };
+        self.phase = if self.task.is_maintenance() { Phase::Idle } else { Phase::Ended };
         self.ending = ending;
         self.ended = now;
     }
@@ -263,20 +263,20 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
 
     /// Whether a user waits for none of what it does now, so that others come first.
     pub(super) fn comes_second(&self) -> bool {
-        self.task.is_upkeep() || !self.is_running()
+        self.task.is_maintenance() || !self.is_running()
     }
 
     /// Whether a user's command may begin here: idle, or at upkeep, which gives way.
     pub(super) fn is_free(&self) -> bool {
-        self.phase == Phase::Idle || (self.is_running() && self.task.is_upkeep())
+        self.phase == Phase::Idle || (self.is_running() && self.task.is_maintenance())
     }
 
-    pub(super) const fn query(&self, slot: u8) -> Query {
-        Query { slot, generation: self.generation }
+    pub(super) const fn query(&self, slot: u8) -> QueryId {
+        QueryId { slot, generation: self.generation }
     }
 
-    pub(super) fn is(&self, query: Query) -> bool {
-        self.generation == query.generation && self.phase != Phase::Idle && !self.task.is_upkeep()
+    pub(super) fn is(&self, query: QueryId) -> bool {
+        self.generation == query.generation && self.phase != Phase::Idle && !self.task.is_maintenance()
     }
 
     /// Whether it looks for records, not just for nodes: who publishes one that others may replace looks whether they did.
@@ -304,16 +304,16 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.best = Some((version, now));
     }
 
-    pub(super) fn report(&self) -> Report {
+    pub(super) fn stats(&self) -> QueryStats {
         let best = self.lookup.best();
-        Report {
+        QueryStats {
             asked: self.tally.asked,
-            answered: self.tally.answered,
+            responded: self.tally.responded,
             timed_out: self.tally.timed_out,
             refused: self.tally.refused,
             stored: self.tally.stored,
             refusal: self.tally.refusal().map(|(code, _)| code),
-            depth: best.map_or(0, Entry::depth),
+            depth: best.map_or(0, Candidate::depth),
             closest: best.map(|entry| G::rank(&self.lookup.target(), &entry.contact().id)),
             hops: self.tally.hops,
             relayed: self.tally.recursion == Recursion::Relayed,
@@ -324,14 +324,14 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
     }
 
     pub(super) fn progress(&self) -> Progress<'_, A> {
-        Progress { report: self.report(), answered: self.lookup.closest(), storing: self.storing }
+        Progress { stats: self.stats(), responded: self.lookup.closest(), storing: self.storing }
     }
 
     pub(super) fn outcome<'a>(&'a self, buffers: &'a [Buffer]) -> Outcome<'a, A> {
         match self.ending {
             Ending::Pong => match self.lookup.best() {
                 Some(entry) => Outcome::Pong { contact: entry.contact(), rtt: self.ended.since(self.began) },
-                None => Outcome::Failed(Failure::NoAnswer),
+                None => Outcome::Failed(Failure::NoResponse),
             },
             Ending::Joined => Outcome::Joined { neighbours: self.lookup.closest() },
             Ending::Nodes => Outcome::Nodes(self.lookup.closest()),
@@ -344,13 +344,15 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
             }
             Ending::NotFound => Outcome::NotFound { closest: self.lookup.closest() },
             Ending::Stored => Outcome::Stored { holders: self.lookup.stored_at(), wanted: usize::from(self.wanted) },
-            Ending::Conflict => Outcome::Conflict { holders: self.lookup.stored_at(), held: self.tally.in_the_way.unwrap_or(0) },
-            Ending::NoAnswer => Outcome::Failed(Failure::NoAnswer),
+            Ending::Conflict => {
+                Outcome::Conflict { holders: self.lookup.stored_at(), held: self.tally.in_the_way.unwrap_or(0) }
+            }
+            Ending::NoResponse => Outcome::Failed(Failure::NoResponse),
             Ending::TimedOut => Outcome::Failed(Failure::TimedOut),
             Ending::Replaced => Outcome::Failed(Failure::Replaced),
             Ending::Refused => match self.tally.refusal() {
                 Some((code, detail)) => Outcome::Failed(Failure::Refused(code, detail)),
-                None => Outcome::Failed(Failure::NoAnswer),
+                None => Outcome::Failed(Failure::NoResponse),
             },
             Ending::TooLarge => Outcome::Failed(Failure::TooLarge(usize::from(self.tally.too_large))),
         }

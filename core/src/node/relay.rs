@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!          relay            relay            relay
-//!  asker  ------->  hop 1  ------->  hop 2  ------->  hop 3: knows nobody nearer, or holds the record
+//!  requester  ------->  hop 1  ------->  hop 2  ------->  hop 3: knows nobody nearer, or holds the record
 //!         <-------         <-------         <-------
 //!         accepted         accepted         relayed: the record, or the k closest
 //!         <----------------<----------------
@@ -23,8 +23,8 @@
 use heapless::Vec;
 
 use super::operation::{Recursion, Task};
-use super::question::Owner;
 use super::relays::{Hop, Passing, Previous, Relay, Said, TRIES, Tried};
+use super::request::Purpose;
 use super::serve::Asked;
 use super::stats::count_up;
 use super::{MAX_NAMED, Node, Transmit};
@@ -32,7 +32,7 @@ use crate::record::Record;
 use crate::routing::Routing;
 use crate::store::Store;
 use crate::time::Micros;
-use crate::wire::{self, Answer, Body, Contacts, ErrorCode, Message, Question, Request, Target, Token};
+use crate::wire::{self, Body, Contacts, ErrorCode, Message, RelayId, Request, Response, Target, Token};
 use crate::{Address, Contact, Geometry, Id, Instant, array};
 
 /// How many nodes a question is passed on by at most.
@@ -63,7 +63,7 @@ impl<
 > Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     /// Answers a question that is to be passed on, and passes it on, unless it ends here.
-    pub(super) fn answer_relay(
+    pub(super) fn response_relay(
         &mut self,
         asked: &Asked<'_, R::Address>,
         proved: bool,
@@ -71,18 +71,23 @@ impl<
         passing: &Passing,
         buf: &mut [u8],
     ) -> Option<usize> {
-        let answer = match self.take_question(asked, proved, passing) {
-            Ok(true) => Answer::Accepted,
+        let response = match self.take_request(asked, proved, passing) {
+            Ok(true) => Response::Accepted,
             Ok(false) => {
                 return self.encode_last(asked.now, &Hop::of(asked), passing.target, &[], buf);
             }
-            Err(code) => Answer::Error { code, detail: 0 },
+            Err(code) => Response::Error { code, detail: 0 },
         };
-        self.reply(asked, token, answer, buf)
+        self.reply(asked, token, response, buf)
     }
 
     /// Takes a question in to pass it on; false if it ends here.
-    fn take_question(&mut self, asked: &Asked<'_, R::Address>, proved: bool, passing: &Passing) -> Result<bool, ErrorCode> {
+    fn take_request(
+        &mut self,
+        asked: &Asked<'_, R::Address>,
+        proved: bool,
+        passing: &Passing,
+    ) -> Result<bool, ErrorCode> {
         if RELAYS == 0 {
             return Err(ErrorCode::Unsupported);
         }
@@ -90,7 +95,7 @@ impl<
             return Err(ErrorCode::Token);
         }
         let hop = Hop::of(asked);
-        if let Some(relay) = self.relays.find(passing.question) {
+        if let Some(relay) = self.relays.find(passing.relay_id) {
             if let Previous::Hop(previous) = &mut relay.previous
                 && previous.contact == hop.contact
             {
@@ -104,7 +109,8 @@ impl<
         if holds || passing.hops == 0 || self.next_hop(passing.target.id(), &[], Some(&hop.contact.id)).is_none() {
             return Ok(false);
         }
-        let passing = Passing { hops: passing.hops.min(MOST_HOPS), deadline: passing.deadline.min(asked.now + TIME), ..*passing };
+        let passing =
+            Passing { hops: passing.hops.min(MOST_HOPS), deadline: passing.deadline.min(asked.now + TIME), ..*passing };
         let room = self.requests.free() > REQUESTS / 2;
         let Some(index) = room.then(|| self.relays.keep(&passing, Previous::Hop(hop))).flatten() else {
             count_up(&mut self.stats.busy);
@@ -115,13 +121,14 @@ impl<
             count_up(&mut self.stats.busy);
             return Err(ErrorCode::Busy);
         }
-        count_up(&mut self.stats.passed_on);
+        count_up(&mut self.stats.forwarded);
         Ok(true)
     }
 
     /// Asks a lookup's question recursively, if it is to and hasn't yet.
     pub(super) fn begin_recursion(&mut self, now: Instant, slot: u8) {
-        let Some(operation) = self.operation(slot).filter(|operation| operation.tally.recursion == Recursion::Wanted) else {
+        let Some(operation) = self.operation(slot).filter(|operation| operation.tally.recursion == Recursion::Wanted)
+        else {
             return;
         };
         let target = match operation.task {
@@ -130,7 +137,8 @@ impl<
         };
         // What is left must do for an iterative lookup.
         let deadline = now + TIME.min(Micros(operation.deadline.micros_since(now).0 / 3));
-        let passing = Passing { question: Question(self.random.next().to_be_bytes()), target, hops: MOST_HOPS, deadline };
+        let passing =
+            Passing { relay_id: RelayId(self.random.next().to_be_bytes()), target, hops: MOST_HOPS, deadline };
         let recursion = if RELAYS == 0 {
             Recursion::FellBack
         } else if self.next_hop(target.id(), &[], None).is_none() {
@@ -150,9 +158,9 @@ impl<
     }
 
     /// Until when a question waits for the rest of its answer, once it was acknowledged; `None` if nothing follows an answer to it.
-    pub(super) fn waits_until(&self, owner: Owner) -> Option<Instant> {
+    pub(super) fn waits_until(&self, owner: Purpose) -> Option<Instant> {
         match owner {
-            Owner::Relay { relay } => Some(self.relays.get(relay)?.deadline),
+            Purpose::Relay { relay } => Some(self.relays.get(relay)?.deadline),
             _ => None,
         }
     }
@@ -161,7 +169,12 @@ impl<
     pub(super) fn relay_request(&self, now: Instant, index: u8) -> Option<Request<'static>> {
         let relay = self.relays.get(index)?;
         let time = self.left_to(now, relay, &relay.tried.last()?.id)?;
-        Some(Request::Relay { question: relay.question(), target: relay.target(), hops: relay.hops.checked_sub(1)?, time })
+        Some(Request::Relay {
+            relay_id: relay.relay_id(),
+            target: relay.target(),
+            hops: relay.hops.checked_sub(1)?,
+            time,
+        })
     }
 
     /// How many milliseconds a next hop may take: a round trip less than there are. `None` if there is no point in asking it.
@@ -172,21 +185,21 @@ impl<
     }
 
     /// The next hop answered: its acknowledgement, what the question came to, or a refusal. Says what to send to the previous one.
-    pub(super) fn relay_answered(
+    pub(super) fn relay_responded(
         &mut self,
         now: Instant,
         index: u8,
         from: Contact<R::Address>,
-        answer: &Answer<'_, R::Address>,
+        response: &Response<'_, R::Address>,
         buf: &mut [u8],
     ) -> Option<Transmit<R::Address>> {
         let relay = self.relays.get_mut(index)?;
-        match *answer {
-            Answer::Accepted => {}
-            Answer::Relayed { hops, found, contacts } => {
+        match *response {
+            Response::Accepted => {}
+            Response::Relayed { hops, found, contacts } => {
                 let (previous, target) = (relay.previous, relay.target());
                 self.relays.free(index);
-                self.requests.release(|owner| *owner == Owner::Relay { relay: index });
+                self.requests.release(|owner| *owner == Purpose::Relay { relay: index });
                 let came = Came { from, hops: hops.saturating_add(1), found, contacts };
                 match previous {
                     Previous::Own { slot } => self.recursed(now, slot, &came),
@@ -196,12 +209,12 @@ impl<
                     }
                 }
             }
-            Answer::Error { code: ErrorCode::Token, .. } if relay.renews(&from.id) => {
-                if !self.ask(Owner::Relay { relay: index }, from.address, Some(from.id), Some(ATTEMPTS)) {
+            Response::Error { code: ErrorCode::Token, .. } if relay.renews(&from.id) => {
+                if !self.ask(Purpose::Relay { relay: index }, from.address, Some(from.id), Some(ATTEMPTS)) {
                     self.relay_failed(now, index, &from.id, Said::Refused);
                 }
             }
-            Answer::Error { code: ErrorCode::Busy, .. } => self.relay_failed(now, index, &from.id, Said::Busy),
+            Response::Error { code: ErrorCode::Busy, .. } => self.relay_failed(now, index, &from.id, Said::Busy),
             _ => self.relay_failed(now, index, &from.id, Said::Refused),
         }
         None
@@ -236,18 +249,18 @@ impl<
     }
 
     /// Answers the next question that nobody else is left to answer.
-    pub(super) fn answer_relayed(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
+    pub(super) fn response_relayed(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         while let Some(index) = self.relays.last() {
             if buf.len() < wire::MIN_DATAGRAM {
                 count_up(&mut self.stats.small_buffers);
                 return None;
             }
             let relay = self.relays.get(index)?;
-            let answered = match relay.previous {
+            let responded = match relay.previous {
                 Previous::Own { .. } => None,
                 Previous::Hop(hop) if relay.any(Said::Busy) || self.may_go_on(relay) => {
-                    let answer = Answer::Error { code: ErrorCode::Busy, detail: 0 };
-                    self.encode_to(now, &hop, answer, buf).map(|len| (hop.contact.address, len))
+                    let response = Response::Error { code: ErrorCode::Busy, detail: 0 };
+                    self.encode_to(now, &hop, response, buf).map(|len| (hop.contact.address, len))
                 }
                 Previous::Hop(hop) => {
                     let silent = relay.tried.iter().filter(|tried| tried.said == Said::Silent).map(|tried| tried.id);
@@ -257,7 +270,7 @@ impl<
                 }
             };
             self.relays.free(index);
-            if let Some((to, len)) = answered {
+            if let Some((to, len)) = responded {
                 return Some(self.count_sent(to, len));
             }
         }
@@ -272,7 +285,7 @@ impl<
     /// One to whom a question couldn't be passed on is asked whether it is there: one datagram may have been lost.
     pub(super) fn check_silent(&mut self, address: R::Address, id: Id) {
         if self.requests.free() > REQUESTS / 2 {
-            self.ask(Owner::Introduction, address, Some(id), None);
+            self.ask(Purpose::Introduction, address, Some(id), None);
         }
     }
 
@@ -285,7 +298,7 @@ impl<
         let Some(next) = next.filter(|next| self.left_to(now, relay, &next.id).is_some()) else {
             return false;
         };
-        if !self.ask(Owner::Relay { relay: index }, next.address, Some(next.id), Some(ATTEMPTS)) {
+        if !self.ask(Purpose::Relay { relay: index }, next.address, Some(next.id), Some(ATTEMPTS)) {
             return false;
         }
         let tried = Tried { id: next.id, said: Said::Waiting, renewed: false };
@@ -303,17 +316,26 @@ impl<
             // A client is responsible for nothing, however near its identifier is: its question leaves it.
             count = self.table.closest(target, &mut named);
         }
-        let fresh = |contact: &&Contact<R::Address>| previous != Some(&contact.id) && !tried.iter().any(|tried| tried.id == contact.id);
+        let fresh = |contact: &&Contact<R::Address>| {
+            previous != Some(&contact.id) && !tried.iter().any(|tried| tried.id == contact.id)
+        };
         named.get(..count)?.iter().find(fresh).copied()
     }
 
     /// An answer to a question that ends here: the record, if it is asked for and held, and the k closest but those who were silent.
-    fn encode_last(&self, now: Instant, hop: &Hop<R::Address>, target: Target, silent: &[Id], buf: &mut [u8]) -> Option<usize> {
+    fn encode_last(
+        &self,
+        now: Instant,
+        hop: &Hop<R::Address>,
+        target: Target,
+        silent: &[Id],
+        buf: &mut [u8],
+    ) -> Option<usize> {
         let held = match target {
             Target::Value(key) => self.held(now, &key),
             Target::Nodes(_) => None,
         };
-        let record = held.map(|held| (held.record(now), held.notes.expires.micros_since(now).secs()));
+        let record = held.map(|held| (held.record(now), held.metadata.expires.micros_since(now).secs()));
         let mut contacts = Vec::<Contact<R::Address>, MAX_NAMED>::new();
         contacts.resize(MAX_NAMED, Contact::EMPTY).ok()?;
         let count = self.table.closest(target.id(), &mut contacts);
@@ -344,7 +366,10 @@ impl<
         // The last hop doesn't know its own address.
         if !contacts.iter().any(|contact| contact.id == from.id) {
             let rank = R::Geometry::rank(target, &from.id);
-            let at = contacts.iter().position(|contact| R::Geometry::rank(target, &contact.id) > rank).unwrap_or(contacts.len());
+            let at = contacts
+                .iter()
+                .position(|contact| R::Geometry::rank(target, &contact.id) > rank)
+                .unwrap_or(contacts.len());
             contacts.truncate(MAX_NAMED - 1);
             array::insert(&mut contacts, at, from);
             contacts.truncate(k);
@@ -365,12 +390,19 @@ impl<
         let found = found.filter(|(record, _)| wire::relayed_len(Some(record)) <= room);
         let beside = wire::relayed_len(found.as_ref().map(|(record, _)| record));
         let contacts = Contacts::fitting(contacts, (room + 1).saturating_sub(beside));
-        self.encode_to(now, hop, Answer::Relayed { hops, found, contacts }, buf.get_mut(..room)?)
+        self.encode_to(now, hop, Response::Relayed { hops, found, contacts }, buf.get_mut(..room)?)
     }
 
-    fn encode_to(&self, now: Instant, hop: &Hop<R::Address>, answer: Answer<'_, R::Address>, buf: &mut [u8]) -> Option<usize> {
+    fn encode_to(
+        &self,
+        now: Instant,
+        hop: &Hop<R::Address>,
+        response: Response<'_, R::Address>,
+        buf: &mut [u8],
+    ) -> Option<usize> {
         let token = self.tokens.make(now, &hop.contact.address, &hop.contact.id);
-        wire::encode(&Message { header: self.header(hop.transaction), body: Body::Answer { token, answer } }, buf).ok()
+        wire::encode(&Message { header: self.header(hop.transaction), body: Body::Response { token, response } }, buf)
+            .ok()
     }
 
     /// The answer to an operation's question came back: a record that holds ends it, and so do nodes where nodes were looked for;
@@ -382,7 +414,7 @@ impl<
         };
         operation.tally.hops = hops;
         operation.tally.asked = operation.tally.asked.saturating_add(1);
-        operation.tally.answered = operation.tally.answered.saturating_add(1);
+        operation.tally.responded = operation.tally.responded.saturating_add(1);
         // Where it was passed on as often as it may be, others may be nearer: the lookup goes on from there.
         let ended = hops < MOST_HOPS;
         let finds_nodes = operation.task == Task::FindNode && ended;
@@ -393,7 +425,7 @@ impl<
         };
         operation.lookup.insert(from);
         if finds_nodes {
-            operation.lookup.answered(&from.id, None);
+            operation.lookup.responded(&from.id, None);
         }
         for named in came.contacts.iter().take(usize::from(self.config.table.k)) {
             if !self.is_acceptable(from.address, &named) {
@@ -402,7 +434,7 @@ impl<
             if let Some(operation) = self.operation(slot) {
                 operation.lookup.relayed(named, hops);
                 if finds_nodes {
-                    operation.lookup.answered(&named.id, None);
+                    operation.lookup.responded(&named.id, None);
                 }
             }
         }
@@ -431,7 +463,9 @@ fn by_rank<G: Geometry, A>(target: &Id, contacts: &mut [Contact<A>]) {
     for end in 1..contacts.len() {
         for at in (0..end).rev() {
             match contacts.get_mut(at..at + 2) {
-                Some([before, after]) if G::rank(target, &before.id) > G::rank(target, &after.id) => core::mem::swap(before, after),
+                Some([before, after]) if G::rank(target, &before.id) > G::rank(target, &after.id) => {
+                    core::mem::swap(before, after)
+                }
                 _ => break,
             }
         }

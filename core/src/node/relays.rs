@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use super::serve::Asked;
 use crate::record::{Key, Kind};
-use crate::wire::{Question, Target, Token, Transaction};
+use crate::wire::{RelayId, Target, Token, Transaction};
 use crate::{Address, Contact, Id, Instant};
 
 /// How many nodes one question is passed on to by one node.
@@ -23,7 +23,7 @@ pub(super) struct Relays<A, const N: usize> {
 #[derive(Debug)]
 pub(super) struct Relay<A> {
     stage: Stage,
-    question: Question,
+    relay_id: RelayId,
     key: Key,
     /// Whether nodes are looked for, not the record under the key.
     nodes: bool,
@@ -95,7 +95,7 @@ struct Known {
 /// A question as it is taken in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Passing {
-    pub(super) question: Question,
+    pub(super) relay_id: RelayId,
     pub(super) target: Target,
     pub(super) hops: u8,
     pub(super) deadline: Instant,
@@ -114,7 +114,7 @@ impl<A: Address> Hop<A> {
 impl<A: Address> Relay<A> {
     const EMPTY: Self = Self {
         stage: Stage::Idle,
-        question: Question([0; 8]),
+        relay_id: RelayId([0; 8]),
         key: Key { kind: Kind::Plain, id: Id::ZERO },
         nodes: false,
         previous: Previous::Own { slot: 0 },
@@ -124,8 +124,8 @@ impl<A: Address> Relay<A> {
         news: false,
     };
 
-    pub(super) const fn question(&self) -> Question {
-        self.question
+    pub(super) const fn relay_id(&self) -> RelayId {
+        self.relay_id
     }
 
     pub(super) const fn target(&self) -> Target {
@@ -164,8 +164,10 @@ impl<A: Address> Relay<A> {
 }
 
 impl<A: Address, const N: usize> Relays<A, N> {
-    pub(super) const EMPTY: Self =
-        Self { slots: [const { Relay::EMPTY }; N], tokens: [[const { Known { id: 0, token: Token([0; 8]) } }; WAYS]; N] };
+    pub(super) const EMPTY: Self = Self {
+        slots: [const { Relay::EMPTY }; N],
+        tokens: [[const { Known { id: 0, token: Token([0; 8]) } }; WAYS]; N],
+    };
 
     pub(super) fn clear(&mut self) {
         for relay in &mut self.slots {
@@ -197,7 +199,7 @@ impl<A: Address, const N: usize> Relays<A, N> {
     }
 
     /// The question in this slot was sent.
-    pub(super) fn passed_on(&mut self, index: u8) {
+    pub(super) fn forwarded(&mut self, index: u8) {
         if let Some(relay) = self.get_mut(index) {
             relay.news = true;
         }
@@ -212,7 +214,9 @@ impl<A: Address, const N: usize> Relays<A, N> {
 
     /// Where an operation's question is kept.
     pub(super) fn of_operation(&self, slot: u8) -> Option<u8> {
-        let own = |relay: &Relay<A>| relay.stage != Stage::Idle && matches!(relay.previous, Previous::Own { slot: own } if own == slot);
+        let own = |relay: &Relay<A>| {
+            relay.stage != Stage::Idle && matches!(relay.previous, Previous::Own { slot: own } if own == slot)
+        };
         Some(self.slots.iter().position(own)? as u8)
     }
 
@@ -235,16 +239,17 @@ impl<A: Address, const N: usize> Relays<A, N> {
         self.slots.get_mut(usize::from(index)).filter(|relay| relay.stage != Stage::Idle)
     }
 
-    pub(super) fn find(&mut self, question: Question) -> Option<&mut Relay<A>> {
-        self.slots.iter_mut().find(|relay| relay.stage != Stage::Idle && relay.question == question)
+    pub(super) fn find(&mut self, relay_id: RelayId) -> Option<&mut Relay<A>> {
+        self.slots.iter_mut().find(|relay| relay.stage != Stage::Idle && relay.relay_id == relay_id)
     }
 
     /// Keeps a question. A quarter of the slots is kept for the own ones.
     pub(super) fn keep(&mut self, passing: &Passing, previous: Previous<A>) -> Option<u8> {
         let spared = if matches!(previous, Previous::Own { .. }) { 0 } else { N / 4 };
-        let (index, relay) = self.slots.iter_mut().enumerate().filter(|(_, relay)| relay.stage == Stage::Idle).nth(spared)?;
+        let (index, relay) =
+            self.slots.iter_mut().enumerate().filter(|(_, relay)| relay.stage == Stage::Idle).nth(spared)?;
         relay.stage = Stage::Passed;
-        relay.question = passing.question;
+        relay.relay_id = passing.relay_id;
         (relay.key, relay.nodes) = match passing.target {
             Target::Nodes(id) => (Key { kind: Kind::Plain, id }, true),
             Target::Value(key) => (key, false),
@@ -276,15 +281,19 @@ mod tests {
     use super::*;
 
     fn passing(number: u8) -> Passing {
-        Passing { question: Question([number; 8]), target: Target::Nodes(Id::ZERO), hops: 3, deadline: Instant::ZERO }
+        Passing { relay_id: RelayId([number; 8]), target: Target::Nodes(Id::ZERO), hops: 3, deadline: Instant::ZERO }
     }
 
     fn hop(number: u8) -> Previous<u16> {
-        Previous::Hop(Hop { contact: Contact::new(Id::from_bytes([number; 20]), 7), transaction: Transaction([0; 8]), largest: 100 })
+        Previous::Hop(Hop {
+            contact: Contact::new(Id::from_bytes([number; 20]), 7),
+            transaction: Transaction([0; 8]),
+            largest: 100,
+        })
     }
 
     #[test]
-    fn a_quarter_of_the_slots_is_kept_for_the_own_questions() {
+    fn a_quarter_of_the_slots_is_kept_for_the_own_requests() {
         let mut relays = Relays::<u16, 4>::EMPTY;
         assert!((0..3).all(|number| relays.keep(&passing(number), hop(number)).is_some()));
         assert_eq!(relays.keep(&passing(3), hop(3)), None);
@@ -307,7 +316,10 @@ mod tests {
         (1..=8).for_each(|number| relays.note_token(&id(number), token(number)));
         relays.note_token(&id(1), token(100));
         relays.note_token(&id(9), token(9));
-        assert_eq!((relays.token(&id(1)), relays.token(&id(2)), relays.token(&id(9))), (Some(token(100)), None, Some(token(9))));
+        assert_eq!(
+            (relays.token(&id(1)), relays.token(&id(2)), relays.token(&id(9))),
+            (Some(token(100)), None, Some(token(9)))
+        );
         relays.clear();
         assert_eq!(relays.token(&id(1)), None);
     }

@@ -1,7 +1,7 @@
 //! An operation on its way: it asks whom its lookup names, then, if it stores, stores there, and ends.
 
 use super::operation::{Ending, Operation, Recursion, Task};
-use super::question::Owner;
+use super::request::Purpose;
 use super::{Node, Options};
 use crate::record::Kind;
 use crate::routing::Routing;
@@ -29,9 +29,12 @@ impl<
     pub(super) fn drive(&mut self, now: Instant) {
         for _ in 0..=LOOKUPS {
             self.requests_freed = false;
-            for upkeep in [false, true] {
+            for maintenance in [false, true] {
                 for slot in 0..LOOKUPS as u8 {
-                    if self.operation(slot).is_some_and(|operation| operation.works() && operation.comes_second() == upkeep) {
+                    if self
+                        .operation(slot)
+                        .is_some_and(|operation| operation.works() && operation.comes_second() == maintenance)
+                    {
                         self.step(now, slot);
                     }
                 }
@@ -40,7 +43,7 @@ impl<
                 break;
             }
         }
-        self.begin_upkeep(now);
+        self.begin_maintenance(now);
     }
 
     /// Lets one operation go as far as it can.
@@ -62,7 +65,7 @@ impl<
         let Some(contact) = self.operation(slot).and_then(|operation| operation.lookup.next()) else {
             return false;
         };
-        let asked = self.ask(Owner::Ping { slot }, contact.address, None, None);
+        let asked = self.ask(Purpose::Ping { slot }, contact.address, None, None);
         if let Some(operation) = self.operation(slot) {
             operation.tally.asked = u16::from(asked);
             if !asked {
@@ -87,9 +90,11 @@ impl<
             Recursion::Relayed => return true,
             _ => {}
         }
-        let next = |operation: &mut Operation<_, _, SHORTLIST>| if operation.fetching.is_none() { operation.lookup.next() } else { None };
+        let next = |operation: &mut Operation<_, _, SHORTLIST>| {
+            if operation.fetching.is_none() { operation.lookup.next() } else { None }
+        };
         while let Some(contact) = self.operation(slot).and_then(next) {
-            let asked = self.ask(Owner::Search { slot }, contact.address, Some(contact.id), None);
+            let asked = self.ask(Purpose::Search { slot }, contact.address, Some(contact.id), None);
             let Some(operation) = self.operation(slot) else {
                 return false;
             };
@@ -108,7 +113,7 @@ impl<
     /// Asks those who are to store next. True when all have been asked and have answered or failed.
     fn ask_to_store(&mut self, slot: u8) -> bool {
         while let Some((contact, _)) = self.operation(slot).and_then(|operation| operation.lookup.next_store()) {
-            if !self.ask(Owner::Store { slot }, contact.address, Some(contact.id), None) {
+            if !self.ask(Purpose::Store { slot }, contact.address, Some(contact.id), None) {
                 if let Some(operation) = self.operation(slot) {
                     operation.lookup.unstored(&contact.id);
                 }
@@ -119,7 +124,7 @@ impl<
     }
 
     /// Begins a question; false if all request slots are taken.
-    pub(super) fn ask(&mut self, owner: Owner, to: R::Address, expect: Option<Id>, attempts: Option<u8>) -> bool {
+    pub(super) fn ask(&mut self, owner: Purpose, to: R::Address, expect: Option<Id>, attempts: Option<u8>) -> bool {
         let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
         let transaction = Transaction(self.random.next().to_be_bytes());
         self.requests.begin(owner, to, expect, transaction, timeout, attempts).is_ok()
@@ -169,7 +174,7 @@ impl<
         let ending = match operation.task {
             Task::Get if operation.best(now).is_some() => Ending::Value,
             Task::Get if operation.tally.too_large > 0 => Ending::TooLarge,
-            _ if operation.lookup.closest().is_empty() => Ending::NoAnswer,
+            _ if operation.lookup.closest().is_empty() => Ending::NoResponse,
             Task::Get => Ending::NotFound,
             Task::Bootstrap => Ending::Joined,
             _ => Ending::Nodes,
@@ -187,7 +192,7 @@ impl<
             return false;
         }
         // With the token that it gave, so that it may well ask back.
-        if !self.ask(Owner::Bootstrap { slot }, contact.address, Some(contact.id), None) {
+        if !self.ask(Purpose::Bootstrap { slot }, contact.address, Some(contact.id), None) {
             return false;
         }
         if let Some(operation) = self.operation(slot) {
@@ -200,7 +205,9 @@ impl<
 
 fn crowded(farthest: Option<Distance>, expected: Option<Distance>) -> bool {
     match (farthest, expected) {
-        (Some(farthest), Some(expected)) => farthest.leading_zeros() >= expected.leading_zeros().saturating_add(CROWDED_BITS),
+        (Some(farthest), Some(expected)) => {
+            farthest.leading_zeros() >= expected.leading_zeros().saturating_add(CROWDED_BITS)
+        }
         _ => false,
     }
 }

@@ -3,15 +3,15 @@
 
 use core::cmp::Ordering;
 
-use super::question::Owner;
 use super::relays::Passing;
+use super::request::Purpose;
 use super::stats::count_up;
 use super::{MAX_NAMED, Node, Transmit};
 use crate::record::{Key, Record, Version};
-use crate::routing::{Heard, Routing, State};
-use crate::store::{Held, Notes, Put, Store, StoreError};
+use crate::routing::{ContactState, Origin, Routing};
+use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
 use crate::time::Micros;
-use crate::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token};
+use crate::wire::{self, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Response, Token};
 use crate::{Address, Contact, Id, Instant};
 
 /// A request's circumstances.
@@ -50,7 +50,12 @@ impl<
 > Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     /// Answers a request into `buf`.
-    pub(super) fn serve(&mut self, asked: &Asked<'_, R::Address>, request: &Request<'_>, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
+    pub(super) fn serve(
+        &mut self,
+        asked: &Asked<'_, R::Address>,
+        request: &Request<'_>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<R::Address>> {
         if !self.config.serve {
             count_up(&mut self.stats.not_serving);
             return None;
@@ -64,9 +69,9 @@ impl<
         if asked.token.is_some() && !proved {
             count_up(&mut self.stats.bad_tokens);
         }
-        let within = self.budget.take(now, from.group(), proved);
+        let within = self.rate_limiter.take(now, from.prefix(), proved);
         if !within {
-            count_up(&mut self.stats.over_budget);
+            count_up(&mut self.stats.rate_limited);
             if proved {
                 return None;
             }
@@ -79,29 +84,31 @@ impl<
         }
         let buf = buf.get_mut(..room.min(unproved))?;
         let len = match (within, request) {
-            (false, _) => self.reply(asked, token, Answer::Error { code: ErrorCode::Token, detail: 0 }, buf),
-            (true, Request::Ping) => self.reply(asked, token, Answer::Pong { observed: Observed::new(from) }, buf),
-            (true, Request::FindNode { target }) => self.answer_nodes(asked, token, target, buf),
-            (true, Request::FindValue { key, have }) => self.answer_value(asked, token, key, *have, buf),
+            (false, _) => self.reply(asked, token, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
+            (true, Request::Ping) => self.reply(asked, token, Response::Pong { observed: Observed::new(from) }, buf),
+            (true, Request::FindNode { target }) => self.response_nodes(asked, token, target, buf),
+            (true, Request::FindValue { key, have }) => self.response_value(asked, token, key, *have, buf),
             (true, Request::Store { record, lifetime, compare, handover }) => {
                 let offer = Offer { record, lifetime: *lifetime, compare: *compare, handover: *handover };
-                let answer = match self.take_record(asked, proved, &offer) {
-                    Ok(lifetime) => Answer::Stored { lifetime },
+                let response = match self.take_record(asked, proved, &offer) {
+                    Ok(lifetime) => Response::Stored { lifetime },
                     Err((code, detail)) => {
                         count_up(&mut self.stats.refused_stores);
-                        Answer::Error { code, detail }
+                        Response::Error { code, detail }
                     }
                 };
-                self.reply(asked, token, answer, buf)
+                self.reply(asked, token, response, buf)
             }
-            (true, Request::Relay { question, target, hops, time }) => {
+            (true, Request::Relay { relay_id, target, hops, time }) => {
                 let deadline = now + Micros::from_millis(u64::from(*time));
-                let passing = Passing { question: *question, target: *target, hops: *hops, deadline };
-                self.answer_relay(asked, proved, token, &passing, buf)
+                let passing = Passing { relay_id: *relay_id, target: *target, hops: *hops, deadline };
+                self.response_relay(asked, proved, token, &passing, buf)
             }
-            (true, Request::Unknown { .. }) => self.reply(asked, token, Answer::Error { code: ErrorCode::Unsupported, detail: 0 }, buf),
+            (true, Request::Unknown { .. }) => {
+                self.reply(asked, token, Response::Error { code: ErrorCode::Unsupported, detail: 0 }, buf)
+            }
         }?;
-        count_up(&mut self.stats.answered);
+        count_up(&mut self.stats.responded);
         let transmit = self.count_sent(from, len);
         if within && header.features.contains(Features::SERVES) {
             self.introduce(now, Contact::new(header.sender, from), unproved - len);
@@ -113,20 +120,26 @@ impl<
         &self,
         asked: &Asked<'_, R::Address>,
         token: Token,
-        answer: Answer<'_, R::Address>,
+        response: Response<'_, R::Address>,
         buf: &mut [u8],
     ) -> Option<usize> {
         let header = self.header(asked.header.transaction);
-        wire::encode(&Message { header, body: Body::Answer { token, answer } }, buf).ok()
+        wire::encode(&Message { header, body: Body::Response { token, response } }, buf).ok()
     }
 
-    fn answer_nodes(&self, asked: &Asked<'_, R::Address>, token: Token, target: &Id, buf: &mut [u8]) -> Option<usize> {
+    fn response_nodes(
+        &self,
+        asked: &Asked<'_, R::Address>,
+        token: Token,
+        target: &Id,
+        buf: &mut [u8],
+    ) -> Option<usize> {
         let mut named = const { [Contact::EMPTY; MAX_NAMED] };
         let contacts = self.nearest(asked, target, wire::nodes_len(0, 0), buf.len(), &mut named);
-        self.reply(asked, token, Answer::Nodes { contacts }, buf)
+        self.reply(asked, token, Response::Nodes { contacts }, buf)
     }
 
-    fn answer_value(
+    fn response_value(
         &mut self,
         asked: &Asked<'_, R::Address>,
         token: Token,
@@ -136,32 +149,32 @@ impl<
     ) -> Option<usize> {
         let now = asked.now;
         let Some(slot) = self.store.find(key) else {
-            return self.answer_nodes(asked, token, &key.id, buf);
+            return self.response_nodes(asked, token, &key.id, buf);
         };
-        let held = self.store.get(slot).filter(|held| held.notes.expires > now);
+        let held = self.store.get(slot).filter(|held| held.metadata.expires > now);
         let Some(held) = held else {
-            return self.answer_nodes(asked, token, &key.id, buf);
+            return self.response_nodes(asked, token, &key.id, buf);
         };
-        let (version, lifetime) = (held.version(now), held.notes.expires.micros_since(now).secs());
+        let (version, lifetime) = (held.version(now), held.metadata.expires.micros_since(now).secs());
         let compared = have.map(|have| key.kind.contest(have, version).offered);
-        let answer_len = wire::value_len(&held.stored);
+        let response_len = wire::value_len(&held.stored);
         let mut named = const { [Contact::EMPTY; MAX_NAMED] };
-        let answer = match compared {
-            None | Some(Ordering::Greater) if answer_len <= buf.len() => {
-                let contacts = self.nearest(asked, &key.id, answer_len, buf.len(), &mut named);
-                Answer::Value { record: held.record(now), lifetime, contacts }
+        let response = match compared {
+            None | Some(Ordering::Greater) if response_len <= buf.len() => {
+                let contacts = self.nearest(asked, &key.id, response_len, buf.len(), &mut named);
+                Response::Value { record: held.record(now), lifetime, contacts }
             }
             _ => {
                 let contacts = self.nearest(asked, &key.id, wire::HELD_LEN, buf.len(), &mut named);
-                Answer::Held { version, size: u16::try_from(answer_len).unwrap_or(u16::MAX), contacts }
+                Response::StoredRecord { version, size: u16::try_from(response_len).unwrap_or(u16::MAX), contacts }
             }
         };
-        let len = self.reply(asked, token, answer, buf);
+        let len = self.reply(asked, token, response, buf);
         if compared == Some(Ordering::Equal) && self.is_co_holder(asked) && self.table.rank_of_own(&key.id, 1) > 0 {
             // Somebody who has the same version is seeing that its holders have it. Who that is may be forged, so the most responsible
             // holder doesn't rely on it.
-            if let Some(notes) = self.store.notes_mut(slot).filter(|notes| !notes.pinned) {
-                notes.tended = now;
+            if let Some(metadata) = self.store.metadata_mut(slot).filter(|metadata| !metadata.pinned) {
+                metadata.last_replicated = now;
             }
         }
         len
@@ -194,11 +207,18 @@ impl<
 
     /// Whether the asker is a node that has answered us from this address, and so may look after the same records.
     fn is_co_holder(&self, asked: &Asked<'_, R::Address>) -> bool {
-        self.table.get(&asked.header.sender).is_some_and(|peer| peer.state == State::Verified && peer.contact.address == asked.from)
+        self.table
+            .get(&asked.header.sender)
+            .is_some_and(|peer| peer.state == ContactState::Verified && peer.contact.address == asked.from)
     }
 
     /// Takes a record in: token, then bounds, then who wins, and the signature last, since it costs most. Tells for how many seconds it is held.
-    fn take_record(&mut self, asked: &Asked<'_, R::Address>, proved: bool, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
+    fn take_record(
+        &mut self,
+        asked: &Asked<'_, R::Address>,
+        proved: bool,
+        offer: &Offer<'_>,
+    ) -> Result<u32, (ErrorCode, u64)> {
         let (now, record) = (asked.now, offer.record);
         if !proved {
             return Err((ErrorCode::Token, 0));
@@ -217,13 +237,13 @@ impl<
         if lifetime == Micros::ZERO {
             return Err((ErrorCode::Invalid, 0));
         }
-        let source = asked.from.group().filter(|_| !(offer.handover && self.is_co_holder(asked)));
+        let source = asked.from.prefix().filter(|_| !(offer.handover && self.is_co_holder(asked)));
         let mut expires = now + lifetime;
         let held = self.held(now, &record.key());
         if let Some(held) = &held {
             self.check_against(now, held, offer)?;
             if offer.handover && held.version(now).digest == record.version().digest {
-                expires = expires.min(held.notes.expires);
+                expires = expires.min(held.metadata.expires);
             }
         } else if offer.compare.is_some_and(|compare| compare != 0) {
             return Err((ErrorCode::Conflict, 0));
@@ -233,10 +253,14 @@ impl<
             set => set,
         };
         // Nobody gets round it by letting small records grow, or by taking another source's over.
-        let own = held.as_ref().filter(|held| held.notes.source == source).map_or(0, |held| held.stored.value.len() + RECORD_COST);
+        let own = held
+            .as_ref()
+            .filter(|held| held.metadata.source == source)
+            .map_or(0, |held| held.stored.value.len() + RECORD_COST);
         if record.value.len() + RECORD_COST > own
             && source.is_some_and(|source| {
-                self.store.bytes() + self.store.len() * RECORD_COST >= quota && self.bytes_from(source).saturating_sub(own) >= quota
+                self.store.bytes() + self.store.len() * RECORD_COST >= quota
+                    && self.bytes_from(source).saturating_sub(own) >= quota
             })
         {
             return Err((ErrorCode::Full, 0));
@@ -244,7 +268,7 @@ impl<
         if self.config.verify.is_some_and(|verify| !record.verify(verify)) {
             return Err((ErrorCode::Invalid, 0));
         }
-        let put = self.keep(now, record, Notes { expires, source, pinned: false, tended: now });
+        let put = self.keep(now, record, Metadata { expires, source, pinned: false, last_replicated: now });
         match put {
             Ok(Put::New | Put::Replaced) => self.table.disturbed(now),
             Ok(Put::Renewed) => {}
@@ -257,7 +281,7 @@ impl<
     }
 
     /// Whether what is offered may take the place of what is held.
-    fn check_against(&self, now: Instant, held: &Held<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
+    fn check_against(&self, now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
         let version = held.version(now);
         if offer.compare.is_some_and(|compare| compare != version.number) {
             return Err((ErrorCode::Conflict, version.number));
@@ -269,19 +293,19 @@ impl<
     }
 
     /// Puts another's record into the own store. Where it takes the place of one that is published here, publishing stops.
-    pub(super) fn keep(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
-        let published = self.stored(&record.key()).is_some_and(|held| held.notes.pinned);
-        let put = self.store.put(now, record, notes)?;
-        self.chores.stored(notes.expires);
-        if published && !notes.pinned && put == Put::Replaced {
+    pub(super) fn keep(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
+        let published = self.stored(&record.key()).is_some_and(|held| held.metadata.pinned);
+        let put = self.store.put(now, record, metadata)?;
+        self.chores.stored(metadata.expires);
+        if published && !metadata.pinned && put == Put::Replaced {
             self.superseded = [record.key()].into();
         }
         Ok(put)
     }
 
-    fn bytes_from(&self, source: crate::Group) -> usize {
+    fn bytes_from(&self, source: crate::Prefix) -> usize {
         let held = (0..self.store.len()).filter_map(|slot| self.store.get(slot));
-        held.filter(|held| held.notes.source == Some(source)).map(|held| held.stored.value.len() + RECORD_COST).sum()
+        held.filter(|held| held.metadata.source == Some(source)).map(|held| held.stored.value.len() + RECORD_COST).sum()
     }
 
     /// Asks a stranger who serves whether it is there, if the table would take it: only once it has proved its address, or within what
@@ -293,9 +317,9 @@ impl<
         if self.requests.free() <= REQUESTS - REQUESTS.div_ceil(INTRODUCTIONS) {
             return;
         }
-        if self.table.heard(now, contact, Heard::Asked) {
+        if self.table.discovered(now, contact, Origin::Requester) {
             // Never repeated: that would exceed the limit.
-            self.ask(Owner::Introduction, contact.address, Some(contact.id), Some(1));
+            self.ask(Purpose::Introduction, contact.address, Some(contact.id), Some(1));
         }
     }
 

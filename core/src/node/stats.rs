@@ -13,11 +13,11 @@ pub struct Stats {
     /// Bytes in them.
     pub sent_bytes: u64,
     /// Requests answered, errors included.
-    pub answered: u64,
+    pub responded: u64,
     /// Questions of our own that were answered.
-    pub answers: u64,
+    pub responses: u64,
     /// Questions of our own that were sent again.
-    pub repeats: u64,
+    pub retransmits: u64,
     /// Questions of our own that nobody answered.
     pub timeouts: u64,
     /// Dropped: not a message of kadlet's, or not in its one canonical form.
@@ -33,7 +33,7 @@ pub struct Stats {
     /// Dropped: an answer from another address than was asked, or by another node than was expected there.
     pub spoofed: u64,
     /// Requests over their source's budget: answered with a fresh token alone, or dropped if they showed one.
-    pub over_budget: u64,
+    pub rate_limited: u64,
     /// Requests that showed a token that is not, or no longer, valid.
     pub bad_tokens: u64,
     /// Stores refused, for whatever reason.
@@ -41,7 +41,7 @@ pub struct Stats {
     /// Records taken from others.
     pub stored: u64,
     /// Recursive questions of others passed on.
-    pub passed_on: u64,
+    pub forwarded: u64,
     /// Recursive questions of others refused: their table is full, they came round in a circle, or too few requests are free.
     pub busy: u64,
     /// Requests dropped because the node is a client.
@@ -60,9 +60,9 @@ impl Stats {
         received_bytes: 0,
         sent: 0,
         sent_bytes: 0,
-        answered: 0,
-        answers: 0,
-        repeats: 0,
+        responded: 0,
+        responses: 0,
+        retransmits: 0,
         timeouts: 0,
         malformed: 0,
         wrong_version: 0,
@@ -70,11 +70,11 @@ impl Stats {
         wrong_network: 0,
         unsolicited: 0,
         spoofed: 0,
-        over_budget: 0,
+        rate_limited: 0,
         bad_tokens: 0,
         refused_stores: 0,
         stored: 0,
-        passed_on: 0,
+        forwarded: 0,
         busy: 0,
         not_serving: 0,
         small_buffers: 0,

@@ -1,14 +1,17 @@
-//! The surface: [`Machine`], implemented for every [`Node`].
+//! The surface: [`Dht`], implemented for every [`Node`].
 
 use core::time::Duration;
 
 use super::operation::{Operation, Phase, Task};
 use super::serve::Asked;
 use super::stats::count_up;
-use super::{Done, Event, FindError, GetError, Machine, Node, Options, Progress, PutError, Query, RestoreError, Stats, Transmit, Wake};
+use super::{
+    Dht, Event, FindError, GetError, Node, Options, Progress, PutError, QueryId, QueryResult, RestoreError, Stats,
+    Transmit, WakeReason,
+};
 use crate::record::{Key, Record};
-use crate::routing::{Heard, Routing};
-use crate::store::{Notes, Store, StoreError};
+use crate::routing::{Origin, Routing};
+use crate::store::{Metadata, Store, StoreError};
 use crate::wire::{self, Body, DecodeError, Header};
 use crate::{Address, Contact, Geometry, Id, Instant};
 
@@ -25,7 +28,7 @@ impl<
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
     const RELAYS: usize,
-> Machine for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
+> Dht for Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     type Address = R::Address;
     type Routing = R;
@@ -35,7 +38,7 @@ impl<
         self.table.own()
     }
 
-    fn bootstrap(&mut self, now: Instant, addresses: &[R::Address]) -> Result<Query, FindError> {
+    fn bootstrap(&mut self, now: Instant, addresses: &[R::Address]) -> Result<QueryId, FindError> {
         self.reclaim();
         if !self.started {
             return Err(FindError::NotStarted);
@@ -50,7 +53,7 @@ impl<
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
     }
 
-    fn ping(&mut self, now: Instant, address: R::Address) -> Result<Query, FindError> {
+    fn ping(&mut self, now: Instant, address: R::Address) -> Result<QueryId, FindError> {
         self.reclaim();
         if !self.started {
             return Err(FindError::NotStarted);
@@ -68,7 +71,7 @@ impl<
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
     }
 
-    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<Query, FindError> {
+    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, FindError> {
         self.reclaim();
         if self.knows_nobody() {
             return Err(FindError::NoContacts);
@@ -82,7 +85,7 @@ impl<
         self.query_in(slot).ok_or(FindError::Busy(LOOKUPS))
     }
 
-    fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<Query, GetError> {
+    fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<QueryId, GetError> {
         self.reclaim();
         if !self.supports(key.kind) {
             return Err(GetError::Unsupported(key.kind));
@@ -93,7 +96,8 @@ impl<
         let buffer = self.free_buffer(now).ok_or(GetError::NoBuffer(VALUES))?;
         let slot = self.free_slot(now).ok_or(GetError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::Get, key.id, options.timeout);
-        let (Some(operation), Some(filled)) = (self.operations.get_mut(usize::from(slot)), self.buffers.get_mut(usize::from(buffer)))
+        let (Some(operation), Some(filled)) =
+            (self.operations.get_mut(usize::from(slot)), self.buffers.get_mut(usize::from(buffer)))
         else {
             return Err(GetError::Busy(LOOKUPS));
         };
@@ -102,16 +106,17 @@ impl<
         operation.tally.recursion = options.mode.into();
         filled.take();
         // As `held`, which would borrow the whole node.
-        let held = self.store.find(&key).and_then(|slot| self.store.get(slot)).filter(|held| held.notes.expires > now);
+        let held =
+            self.store.find(&key).and_then(|slot| self.store.get(slot)).filter(|held| held.metadata.expires > now);
         if let Some(held) = held {
             operation.set_best(now, held.version(now));
-            filled.fill(now, key, &held.record(now), held.version(now), held.notes.expires.micros_since(now).secs());
+            filled.fill(now, key, &held.record(now), held.version(now), held.metadata.expires.micros_since(now).secs());
         }
         self.drive(now);
         self.query_in(slot).ok_or(GetError::Busy(LOOKUPS))
     }
 
-    fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<Query, PutError> {
+    fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<QueryId, PutError> {
         self.reclaim();
         if !self.supports(record.kind()) {
             return Err(PutError::Unsupported(record.kind()));
@@ -140,9 +145,9 @@ impl<
         {
             return Err(PutError::Store(StoreError::Outdated(held)));
         }
-        let notes = Notes { expires: now + options.lifetime, source: None, pinned: true, tended: now };
-        self.store.put(now, record, notes).map_err(PutError::Store)?;
-        self.chores.stored(notes.expires);
+        let metadata = Metadata { expires: now + options.lifetime, source: None, pinned: true, last_replicated: now };
+        self.store.put(now, record, metadata).map_err(PutError::Store)?;
+        self.chores.stored(metadata.expires);
         self.replace_stores(now, &key);
         let slot = self.free_slot(now).ok_or(PutError::Busy(LOOKUPS))?;
         self.begin(now, slot, Task::Put, key.id, options.timeout);
@@ -159,17 +164,23 @@ impl<
 
     fn unpublish(&mut self, _now: Instant, key: &Key) -> bool {
         self.reclaim();
-        self.notes_mut(key).is_some_and(|notes| core::mem::replace(&mut notes.pinned, false))
+        self.metadata_mut(key).is_some_and(|metadata| core::mem::replace(&mut metadata.pinned, false))
     }
 
-    fn cancel(&mut self, query: Query) {
+    fn cancel(&mut self, query: QueryId) {
         self.reclaim();
         if self.running(query).is_some() {
             self.abandon(query.slot);
         }
     }
 
-    fn handle_datagram(&mut self, now: Instant, from: R::Address, datagram: &[u8], buf: &mut [u8]) -> Option<Transmit<R::Address>> {
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        from: R::Address,
+        datagram: &[u8],
+        buf: &mut [u8],
+    ) -> Option<Transmit<R::Address>> {
         self.reclaim();
         count_up(&mut self.stats.received);
         self.stats.received_bytes += datagram.len() as u64;
@@ -191,11 +202,12 @@ impl<
         }
         match &message.body {
             Body::Request { largest, token, request, .. } => {
-                let asked = Asked { now, from, header: &message.header, largest: *largest, token: *token, len: datagram.len() };
+                let asked =
+                    Asked { now, from, header: &message.header, largest: *largest, token: *token, len: datagram.len() };
                 self.serve(&asked, request, buf)
             }
-            Body::Answer { token, answer } => {
-                let transmit = self.answered(now, from, &message.header, *token, answer, buf);
+            Body::Response { token, response } => {
+                let transmit = self.responded(now, from, &message.header, *token, response, buf);
                 self.drive(now);
                 transmit
             }
@@ -223,7 +235,7 @@ impl<
 
     fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<R::Address>> {
         self.reclaim();
-        self.answer_relayed(now, buf).or_else(|| self.transmit(now, buf))
+        self.response_relayed(now, buf).or_else(|| self.transmit(now, buf))
     }
 
     fn poll_event(&mut self) -> Option<Event<'_, R::Address>> {
@@ -237,55 +249,62 @@ impl<
             return Some(Event::Superseded { key });
         }
         if let Some((target, to)) = self.relays.news() {
-            return Some(Event::PassedOn { target, to });
+            return Some(Event::Forwarded { target, to });
         }
         let slot = self.operations.iter().position(|operation| operation.phase == Phase::Ended)?;
-        self.lend(slot).map(Event::Done)
+        self.lend(slot).map(Event::QueryResult)
     }
 
-    fn take(&mut self, query: Query) -> Option<Done<'_, R::Address>> {
+    fn take_result(&mut self, query: QueryId) -> Option<QueryResult<'_, R::Address>> {
         self.reclaim();
         self.running(query).filter(|operation| operation.phase == Phase::Ended)?;
         self.lend(usize::from(query.slot))
     }
 
-    fn progress(&self, query: Query) -> Option<Progress<'_, R::Address>> {
+    fn progress(&self, query: QueryId) -> Option<Progress<'_, R::Address>> {
         self.running(query).filter(|operation| operation.is_running()).map(Operation::progress)
     }
 
-    fn poll_timeout(&self) -> Option<(Instant, Wake)> {
+    fn poll_timeout(&self) -> Option<(Instant, WakeReason)> {
         if !self.started {
             return None;
         }
         if self.requests.has_ready() || self.relays.last().is_some() {
-            return Some((Instant::ZERO, Wake::Transmit));
+            return Some((Instant::ZERO, WakeReason::Transmit));
         }
         if self.requests_freed {
-            return Some((Instant::ZERO, Wake::Operation));
+            return Some((Instant::ZERO, WakeReason::Operation));
         }
-        let operation = self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
-        let mut next = (self.requests.deadline(), Wake::Request);
+        let operation =
+            self.operations.iter().filter(|operation| operation.is_running()).map(|operation| operation.deadline).min();
+        let mut next = (self.requests.deadline(), WakeReason::Request);
         let mut or = |at, wake| {
             if at < next.0 {
                 next = (at, wake);
             }
         };
-        or(operation.unwrap_or(Instant::NEVER), Wake::Operation);
-        or(self.chores.expiry(), Wake::Record);
-        if self.can_begin_upkeep() {
-            or(self.next_table_upkeep(), Wake::Upkeep);
-            or(self.chores.due(), Wake::Record);
-            or(self.bootstraps.due(), Wake::Bootstrap);
+        or(operation.unwrap_or(Instant::NEVER), WakeReason::Operation);
+        or(self.chores.expiry(), WakeReason::Record);
+        if self.can_begin_maintenance() {
+            or(self.next_table_maintenance(), WakeReason::Maintenance);
+            or(self.chores.due(), WakeReason::Record);
+            or(self.bootstraps.due(), WakeReason::Bootstrap);
         }
         Some(next).filter(|(at, _)| *at != Instant::NEVER)
     }
 
     fn restore_contact(&mut self, now: Instant, contact: Contact<R::Address>) {
         self.reclaim();
-        self.table.heard(now, Contact { address: contact.address.canonical(), ..contact }, Heard::Restored);
+        self.table.discovered(now, Contact { address: contact.address.canonical(), ..contact }, Origin::Restored);
     }
 
-    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), RestoreError> {
+    fn restore_record(
+        &mut self,
+        now: Instant,
+        record: &Record<'_>,
+        lifetime: Duration,
+        publish: bool,
+    ) -> Result<(), RestoreError> {
         self.reclaim();
         if !self.started {
             return Err(RestoreError::NotStarted);
@@ -299,9 +318,10 @@ impl<
         if record.check().is_ok() && self.config.verify.is_some_and(|verify| !record.verify(verify)) {
             return Err(RestoreError::Signature);
         }
-        let notes = Notes { expires: now + lifetime, source: None, pinned: publish, tended: Instant::ZERO };
-        self.store.put(now, record, notes).map_err(RestoreError::Store)?;
-        self.chores.stored(notes.expires);
+        let metadata =
+            Metadata { expires: now + lifetime, source: None, pinned: publish, last_replicated: Instant::ZERO };
+        self.store.put(now, record, metadata).map_err(RestoreError::Store)?;
+        self.chores.stored(metadata.expires);
         if publish {
             self.chores.publish_by(now);
         }
@@ -353,7 +373,7 @@ impl<
         true
     }
 
-    fn query_in(&self, slot: u8) -> Option<Query> {
+    fn query_in(&self, slot: u8) -> Option<QueryId> {
         Some(self.operations.get(usize::from(slot))?.query(slot))
     }
 }

@@ -43,7 +43,7 @@
 //! - *Two rings, or one that winds twice, can be stable each for itself.* Not excluded; the same retries meet it, for a lost or bootstrap node
 //!   of the other ring that answers is taken in where it belongs.
 
-use super::entry::Entry;
+use super::entry::TableEntry;
 use super::ring::{Cell, Named, Plan, Ring, View};
 use crate::{Address, Contact, Distance, Geometry, Id};
 
@@ -61,7 +61,7 @@ use crate::{Address, Contact, Distance, Geometry, Id};
 /// let node = |byte: u8| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte));
 /// table.start(now, node(0x40).id, &Limits::DEFAULT, 42);
 /// for byte in [0x20, 0x50, 0x60, 0x90] {
-///     table.answered(now, node(byte), None);
+///     table.responded(now, node(byte), None);
 /// }
 /// assert!(table.successors().eq([0x50, 0x60, 0x90, 0x20].map(node)));
 /// assert_eq!(table.predecessor(), Some(node(0x20)));
@@ -149,7 +149,7 @@ impl Plan for Clockwise {
         usize::from(Self::cell(own, ahead).row)
     }
 
-    fn prefers<A: Address>(own: &Id, first: &Entry<A>, second: &Entry<A>) -> bool {
+    fn prefers<A: Address>(own: &Id, first: &TableEntry<A>, second: &TableEntry<A>) -> bool {
         own.clockwise(&first.contact.id) < own.clockwise(&second.contact.id)
     }
 

@@ -11,7 +11,7 @@
 use core::time::Duration;
 
 use super::Limits;
-use super::entry::Entry;
+use super::entry::TableEntry;
 use crate::time::Micros;
 use crate::{Address, Id, Instant};
 
@@ -23,7 +23,7 @@ const ASKED_PAUSE: Micros = Micros::from_secs(60);
 /// The neighbourhood is checked so long after it was first looked up.
 const SECOND_LOOK: Micros = Micros::from_secs(3);
 /// A contact that was only heard of is asked so long after.
-const HEARD_PAUSE: Micros = Micros::from_secs(2);
+const DISCOVERY_PAUSE: Micros = Micros::from_secs(2);
 /// A failing contact is asked again after so many seconds, then twice as many and so on.
 const RETRY_PAUSE: u64 = 30;
 /// One that was lost, or fails again and again, is asked at least so often; and not less often than quiet ones are in calm.
@@ -72,8 +72,12 @@ struct Waits {
 }
 
 impl Waits {
-    const ZERO: Self =
-        Self { neighbourhood_min: Micros::ZERO, neighbourhood_max: Micros::ZERO, refresh: Micros::ZERO, quiet: Micros::ZERO };
+    const ZERO: Self = Self {
+        neighbourhood_min: Micros::ZERO,
+        neighbourhood_max: Micros::ZERO,
+        refresh: Micros::ZERO,
+        quiet: Micros::ZERO,
+    };
 
     /// None is below a second, nor beyond three centuries, of which parts can be reckoned without overflow.
     fn new(limits: &Limits) -> Self {
@@ -105,7 +109,8 @@ impl Clock {
     pub(super) fn start(&mut self, limits: &Limits, random: u64) {
         let waits = Waits::new(limits);
         let pause = waits.neighbourhood_min;
-        *self = Self { next: Instant::NEVER, check: Instant::NEVER, pause, random, waits, calm: NEWCOMER, ..Self::EMPTY };
+        *self =
+            Self { next: Instant::NEVER, check: Instant::NEVER, pause, random, waits, calm: NEWCOMER, ..Self::EMPTY };
     }
 
     /// The table isn't empty.
@@ -145,7 +150,8 @@ impl Clock {
         }
         let pause = self.pause;
         self.check = now + self.spread(pause);
-        self.pause = Micros(3 * pause.0).min(self.half_calm(self.waits.neighbourhood_max)).max(self.waits.neighbourhood_min);
+        self.pause =
+            Micros(3 * pause.0).min(self.half_calm(self.waits.neighbourhood_max)).max(self.waits.neighbourhood_min);
         true
     }
 
@@ -172,7 +178,7 @@ impl Clock {
     }
 
     /// A contact that was believed to be there is not: the others are asked sooner, and the table is refreshed sooner.
-    pub(super) fn alarm<A: Address>(&mut self, now: Instant, others: &mut [Entry<A>]) {
+    pub(super) fn alarm<A: Address>(&mut self, now: Instant, others: &mut [TableEntry<A>]) {
         if self.calm == LEAST_CALM {
             return;
         }
@@ -199,26 +205,26 @@ impl Clock {
     }
 
     /// When to ask one that was heard of.
-    pub(super) fn after_heard(&mut self, now: Instant) -> u32 {
-        self.after(now, HEARD_PAUSE)
+    pub(super) fn after_discovery(&mut self, now: Instant) -> u32 {
+        self.after(now, DISCOVERY_PAUSE)
     }
 
     /// A contact answers, after such a round trip if one was measured: it is asked again only when it is quiet.
-    pub(super) fn answered<A: Address>(&mut self, now: Instant, entry: &mut Entry<A>, rtt: Option<Duration>) {
+    pub(super) fn responded<A: Address>(&mut self, now: Instant, entry: &mut TableEntry<A>, rtt: Option<Duration>) {
         if entry.is_verified() {
             self.reassured(now, entry.due);
         }
-        entry.answer(now, rtt);
-        entry.due = self.after_answer(now);
+        entry.response(now, rtt);
+        entry.due = self.after_response(now);
     }
 
     /// When to ask one again that answers.
-    pub(super) fn after_answer(&mut self, now: Instant) -> u32 {
+    pub(super) fn after_response(&mut self, now: Instant) -> u32 {
         self.after(now, self.quiet())
     }
 
     /// The same for one that matters more than others: before long, whatever the calm.
-    pub(super) fn after_answer_of_next(&mut self, now: Instant) -> u32 {
+    pub(super) fn after_response_of_next(&mut self, now: Instant) -> u32 {
         self.after(now, self.quiet().min(Micros(2 * self.waits.neighbourhood_min.0)))
     }
 
@@ -302,35 +308,49 @@ mod tests {
     #[test]
     fn what_is_drawn_is_what_the_inventors_of_splitmix64_draw() {
         let mut clock = Clock::EMPTY;
-        assert_eq!([(); 3].map(|()| clock.draw()), [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F]);
+        assert_eq!(
+            [(); 3].map(|()| clock.draw()),
+            [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F]
+        );
     }
 
     #[test]
-    fn losses_cut_the_waits_down_and_answers_after_silence_lengthen_them_again() {
+    fn losses_cut_the_waits_down_and_responses_after_silence_lengthen_them_again() {
         let limits = Limits::DEFAULT;
         let mut clock = Clock::EMPTY;
         clock.start(&limits, 1);
         assert_eq!(clock.quiet().duration(), limits.quiet / 16, "a newcomer is alert");
         clock.reassured(Instant::ZERO, 60);
-        assert_eq!(clock.quiet().duration(), limits.quiet / 16, "of one that answered a moment ago, another answer tells nothing");
+        assert_eq!(
+            clock.quiet().duration(),
+            limits.quiet / 16,
+            "of one that answered a moment ago, another answer tells nothing"
+        );
         for _ in 0..60 {
             clock.reassured(Instant::ZERO, 0);
         }
         assert_eq!(clock.quiet().duration(), limits.quiet);
-        let mut quiet = [Entry::new(Instant::ZERO, crate::Contact::new(Id::ZERO, 7_u16))];
-        quiet[0].answer(Instant::ZERO, None);
+        let mut quiet = [TableEntry::new(Instant::ZERO, crate::Contact::new(Id::ZERO, 7_u16))];
+        quiet[0].response(Instant::ZERO, None);
         clock.alarm(Instant::ZERO, &mut quiet);
         assert_eq!(clock.quiet().duration(), limits.quiet * 3 / 4);
         assert!(at(quiet[0].due) <= Instant::ZERO + limits.quiet * 3 / 4, "the others are asked sooner");
         clock.alarm(Instant::ZERO, &mut quiet);
-        assert_eq!(clock.refresh_pause().duration(), limits.refresh, "refreshed as in calm until quiet ones are asked twice as often");
+        assert_eq!(
+            clock.refresh_pause().duration(),
+            limits.refresh,
+            "refreshed as in calm until quiet ones are asked twice as often"
+        );
         clock.alarm(Instant::ZERO, &mut quiet);
         assert!(clock.refresh_pause().duration() < limits.refresh * 7 / 8);
         assert!(clock.refresh.iter().all(|due| at(*due) <= Instant::ZERO + clock.refresh_pause().duration()));
         for _ in 0..20 {
             clock.alarm(Instant::ZERO, &mut quiet);
         }
-        assert_eq!((clock.quiet().duration(), clock.refresh_pause().duration()), (limits.quiet / 32, limits.refresh / 16));
+        assert_eq!(
+            (clock.quiet().duration(), clock.refresh_pause().duration()),
+            (limits.quiet / 32, limits.refresh / 16)
+        );
         for _ in 0..60 {
             clock.reassured(Instant::ZERO, 0);
         }

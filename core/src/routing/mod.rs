@@ -7,12 +7,12 @@
 //! | of the trait | Kademlia | Chord | Pastry |
 //! |---|---|---|---|
 //! | what is kept | k-buckets | successor list, predecessors, fingers | leaf set, rows of the prefix table |
-//! | `heard(Asked)` | worth a ping if there is a place | notify: likewise, and the one before has shown that it knows the own node | as Kademlia |
-//! | `answered` | the longest known keep a bucket | the first of an interval is its finger | of two for a cell, the shorter `rtt` |
+//! | `discovered(Asked)` | worth a ping if there is a place | notify: likewise, and the one before has shown that it knows the own node | as Kademlia |
+//! | `responded` | the longest known keep a bucket | the first of an interval is its finger | of two for a cell, the shorter `rtt` |
 //! | `closest` | by XOR | among the neighbours who follows the target, else who precedes it most closely | the cell of the next digit, and the numerically closest |
 //! | `toward` | those nearer than the own node | the same, but never past the target's successor | among the leaves the nearest, else the cell of the next digit |
-//! | `Upkeep::Ask` | ping of a quiet contact | stabilise and check_predecessor | exchange of leaves |
-//! | `Upkeep::Lookup` | bucket refresh | fix_fingers | maintenance of a row |
+//! | `Maintenance::Ask` | ping of a quiet contact | stabilise and check_predecessor | exchange of leaves |
+//! | `Maintenance::Lookup` | bucket refresh | fix_fingers | maintenance of a row |
 //! | `awaited` | nobody | the predecessor | nobody |
 //! | `expected_reach` | how far the k-th closest is | how far the k-th successor is | how far the k-th nearest leaf is |
 //! | exempt from group limits | the k closest | successors and predecessors | the leaf set |
@@ -61,10 +61,10 @@ pub trait Routing {
     fn peers(&self) -> impl Iterator<Item = Peer<Self::Address>>;
 
     /// A contact was heard of but has not answered us. Says whether the table would take it if it did, so that asking it is worth while.
-    fn heard(&mut self, now: Instant, contact: Contact<Self::Address>, how: Heard) -> bool;
+    fn discovered(&mut self, now: Instant, contact: Contact<Self::Address>, how: Origin) -> bool;
 
     /// A contact answered our own question. `rtt` is the round trip, `None` if it can't be told (the question was repeated: Karn's rule).
-    fn answered(&mut self, now: Instant, contact: Contact<Self::Address>, rtt: Option<Duration>);
+    fn responded(&mut self, now: Instant, contact: Contact<Self::Address>, rtt: Option<Duration>);
 
     /// A contact did not answer a question, with all its repeats. Only for a question that went to the address by which the table
     /// knows it: others may name it with any.
@@ -113,10 +113,10 @@ pub trait Routing {
     fn disturbed(&mut self, now: Instant);
 
     /// The next question of upkeep, if one is due; asked once for each idle slot. It counts as being asked.
-    fn upkeep(&mut self, now: Instant) -> Option<Upkeep<Self::Address>>;
+    fn maintenance(&mut self, now: Instant) -> Option<Maintenance<Self::Address>>;
 
     /// When the next question of upkeep is due. Costs constant time.
-    fn next_upkeep(&self) -> Instant;
+    fn next_maintenance(&self) -> Instant;
 }
 
 /// A contact in a table.
@@ -125,7 +125,7 @@ pub struct Peer<A> {
     /// Who.
     pub contact: Contact<A>,
     /// How much it is trusted to be there.
-    pub state: State,
+    pub state: ContactState,
     /// Its smoothed round trip, if one was measured.
     pub rtt: Option<Duration>,
     /// When to give up waiting for its answer and try another way (RFC 6298), if a round trip was measured.
@@ -134,9 +134,9 @@ pub struct Peer<A> {
 
 /// How much a contact is trusted to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ContactState {
     /// Somebody named it, or it asked us; it has not answered us.
-    Heard,
+    Unverified,
     /// It answered us.
     Verified,
     /// It answered us once, but not the last time.
@@ -145,9 +145,9 @@ pub enum State {
 
 /// How a contact was heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Origin {
     /// It asked us something. Whoever asks may have forged its address: it is not remembered for that, only told to be worth a question.
-    Asked,
+    Requester,
     /// Another named it in an answer to a question of upkeep.
     Named,
     /// The caller restored it from an earlier run.
@@ -156,7 +156,7 @@ pub enum Heard {
 
 /// A question of upkeep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upkeep<A> {
+pub enum Maintenance<A> {
     /// Ask one contact what is near the own identifier: is it alive, and whom does it name? (Kademlia's ping of a quiet contact,
     /// Chord's stabilise and check_predecessor, Pastry's leaf exchange.)
     Ask(Contact<A>),
@@ -183,9 +183,9 @@ pub struct Limits {
     /// A contact that was silent for so long is asked whether it is there: 30 minutes by default.
     pub quiet: Duration,
     /// Contacts of one address group in a bucket: 2 by default.
-    pub group_in_bucket: u8,
+    pub per_prefix_in_bucket: u8,
     /// Contacts of one address group in the table: 10 by default.
-    pub group_in_table: u8,
+    pub per_prefix_in_table: u8,
 }
 
 impl Limits {
@@ -196,8 +196,8 @@ impl Limits {
         neighbourhood_max: Duration::from_secs(15 * 60),
         refresh: Duration::from_secs(60 * 60),
         quiet: Duration::from_secs(30 * 60),
-        group_in_bucket: 2,
-        group_in_table: 10,
+        per_prefix_in_bucket: 2,
+        per_prefix_in_table: 10,
     };
 }
 
@@ -209,8 +209,8 @@ impl Limits {
         neighbourhood_max: Duration::ZERO,
         refresh: Duration::ZERO,
         quiet: Duration::ZERO,
-        group_in_bucket: 0,
-        group_in_table: 0,
+        per_prefix_in_bucket: 0,
+        per_prefix_in_table: 0,
     };
 
     /// The largest k, which bounds a bucket.
@@ -222,8 +222,8 @@ impl Limits {
     }
 
     /// How many contacts of one address group are taken in a bucket and in the table.
-    pub(super) fn of_a_group(&self) -> (usize, usize) {
-        (usize::from(self.group_in_bucket.max(1)), usize::from(self.group_in_table.max(1)))
+    pub(super) fn per_prefix(&self) -> (usize, usize) {
+        (usize::from(self.per_prefix_in_bucket.max(1)), usize::from(self.per_prefix_in_table.max(1)))
     }
 }
 

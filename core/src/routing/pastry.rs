@@ -28,7 +28,7 @@
 //! - The paper leaves open who holds a key that is as far from one node as from another: here both do, as far as there are replicas.
 //! - A question goes on only to a node that shares a longer prefix, or an equal one and is numerically closer. So it never returns.
 
-use super::entry::Entry;
+use super::entry::TableEntry;
 use super::ring::{Cell, Named, Plan, Ring, View};
 use crate::{Address, Contact, Distance, Geometry, Id};
 
@@ -47,7 +47,7 @@ use crate::{Address, Contact, Distance, Geometry, Id};
 /// let node = |byte: u8| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte));
 /// table.start(now, node(0x40).id, &Limits::DEFAULT, 42);
 /// for (byte, millis) in [(0x3F, 20), (0x41, 20), (0x90, 50), (0x98, 30), (0x9A, 70), (0xB0, 10)] {
-///     table.answered(now, node(byte), Some(Duration::from_millis(millis)));
+///     table.responded(now, node(byte), Some(Duration::from_millis(millis)));
 /// }
 /// assert!(table.leaves().eq([0x41, 0x3F].map(node)));
 /// assert_eq!(table.cell(0, 0x9), Some(node(0x98)), "the nearest in the network");
@@ -56,7 +56,8 @@ use crate::{Address, Contact, Distance, Geometry, Id};
 /// table.toward(&node(0x9F).id, &mut hops);
 /// assert_eq!(hops, [node(0x98)]);
 /// ```
-pub type Pastry<A, const LEAVES: usize = 16, const BITS: usize = 4, const CONTACTS: usize = 128> = Ring<Digits<BITS>, A, LEAVES, CONTACTS>;
+pub type Pastry<A, const LEAVES: usize = 16, const BITS: usize = 4, const CONTACTS: usize = 128> =
+    Ring<Digits<BITS>, A, LEAVES, CONTACTS>;
 
 /// Pastry's geometry: one order, by the shorter way around the ring, whatever the digits.
 ///
@@ -110,7 +111,8 @@ impl<A: Address, const LEAVES: usize, const BITS: usize, const CONTACTS: usize> 
     pub fn leaves(&self) -> impl Iterator<Item = Contact<A>> {
         let view = self.view();
         let edges = view.edges();
-        let leaves = view.verified().filter(move |(at, _)| edges.is_none_or(|(ahead, behind)| *at <= ahead || *at >= behind));
+        let leaves =
+            view.verified().filter(move |(at, _)| edges.is_none_or(|(ahead, behind)| *at <= ahead || *at >= behind));
         leaves.map(|(_, entry)| entry.contact)
     }
 
@@ -159,7 +161,7 @@ impl<const BITS: usize> Plan for Digits<BITS> {
         (zeros / Self::DIGIT.0).saturating_add(1)
     }
 
-    fn prefers<A: Address>(_: &Id, first: &Entry<A>, second: &Entry<A>) -> bool {
+    fn prefers<A: Address>(_: &Id, first: &TableEntry<A>, second: &TableEntry<A>) -> bool {
         match (first.rtt.smoothed(), second.rtt.smoothed()) {
             (Some(first), Some(second)) => first < second,
             (first, second) => first.is_some() && second.is_none(),
@@ -182,7 +184,8 @@ impl<const BITS: usize> Plan for Digits<BITS> {
         let cell = Self::cell(view.own(), target);
         named.add_verified(view.holder::<Self>(cell).into_iter());
         named.add_verified(view.verified().filter(|(_, entry)| Self::cell(view.own(), &entry.contact.id) == cell));
-        named.add_verified(nearer.filter(|(_, entry)| Self::shared(&entry.contact.id, target) >= usize::from(cell.row)));
+        named
+            .add_verified(nearer.filter(|(_, entry)| Self::shared(&entry.contact.id, target) >= usize::from(cell.row)));
     }
 
     fn reach<A: Address>(view: View<'_, A>, k: usize) -> Option<Distance> {

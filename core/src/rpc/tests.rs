@@ -4,8 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits =
-    Limits { min: Duration::from_millis(100), initial: Duration::from_secs(1), max: Duration::from_secs(3), attempts: 3 };
+const LIMITS: RequestLimits = RequestLimits {
+    min: Duration::from_millis(100),
+    initial: Duration::from_secs(1),
+    max: Duration::from_secs(3),
+    attempts: 3,
+};
 
 fn requests() -> Requests<u16, u8, 4> {
     let mut requests = Requests::EMPTY;
@@ -36,7 +40,7 @@ fn send(requests: &mut Requests<u16, u8, 4>, now: Instant) -> Option<u8> {
     Some(ready.owner)
 }
 
-fn answer(requests: &mut Requests<u16, u8, 4>, now: Instant, owner: u8) -> Accepted<u8> {
+fn response(requests: &mut Requests<u16, u8, 4>, now: Instant, owner: u8) -> Accepted<u8> {
     requests.accept(now, u16::from(owner), &id(owner), name(owner))
 }
 
@@ -59,42 +63,45 @@ fn requests_are_sent_in_the_order_in_which_they_were_begun() {
 }
 
 #[test]
-fn only_the_asked_address_and_the_expected_node_answer() {
+fn only_the_asked_address_and_the_expected_node_response() {
     let requests = &mut requests();
     ask(requests, 1).unwrap();
-    assert_eq!(answer(requests, at(0), 1), Accepted::Unknown, "it was not sent yet");
+    assert_eq!(response(requests, at(0), 1), Accepted::Unknown, "it was not sent yet");
     send(requests, at(0));
     assert_eq!(requests.accept(at(1), 1, &id(1), name(2)), Accepted::Unknown);
     assert_eq!(requests.accept(at(1), 2, &id(1), name(1)), Accepted::WrongAddress);
     assert_eq!(requests.len(), 1);
     assert_eq!(requests.accept(at(1), 1, &id(2), name(1)), Accepted::WrongId { owner: Some(1), expected: id(1) });
     assert!(requests.is_empty());
-    assert_eq!(answer(requests, at(2), 1), Accepted::Unknown);
+    assert_eq!(response(requests, at(2), 1), Accepted::Unknown);
 }
 
 #[test]
-fn where_nobody_is_expected_anybody_answers() {
+fn where_nobody_is_expected_anybody_responses() {
     let requests = &mut requests();
     requests.begin(1, 1, None, name(1), None, None).unwrap();
     send(requests, at(0));
-    assert_eq!(requests.accept(at(7), 1, &id(9), name(1)), Accepted::Answer { owner: Some(1), rtt: Some(Duration::from_millis(7)) });
+    assert_eq!(
+        requests.accept(at(7), 1, &id(9), name(1)),
+        Accepted::Response { owner: Some(1), rtt: Some(Duration::from_millis(7)) }
+    );
 }
 
 #[test]
-fn a_round_trip_is_taken_from_a_question_sent_once_alone() {
+fn a_round_trip_is_taken_from_a_request_sent_once_alone() {
     let requests = &mut requests();
     ask(requests, 1).unwrap();
     send(requests, at(0));
     assert_eq!(requests.due(at(1_000)), slow(1));
     send(requests, at(1_000));
-    assert_eq!(answer(requests, at(1_005), 1), Accepted::Answer { owner: Some(1), rtt: None });
+    assert_eq!(response(requests, at(1_005), 1), Accepted::Response { owner: Some(1), rtt: None });
     assert_eq!(requests.timeout(), LIMITS.initial, "nothing was learnt");
 
     ask(requests, 2).unwrap();
     send(requests, at(2_000));
     assert_eq!(requests.due(at(3_000)), slow(2));
     let rtt = Some(Duration::from_millis(1_010));
-    assert_eq!(answer(requests, at(3_010), 2), Accepted::Answer { owner: Some(2), rtt }, "the repeat had not left");
+    assert_eq!(response(requests, at(3_010), 2), Accepted::Response { owner: Some(2), rtt }, "the repeat had not left");
     assert_eq!((requests.has_ready(), requests.timeout()), (false, LIMITS.max));
 }
 
@@ -104,7 +111,7 @@ fn strangers_are_given_the_time_that_all_round_trips_suggest() {
     for owner in 0..20 {
         ask(requests, owner).unwrap();
         send(requests, at(0));
-        answer(requests, at(60), owner);
+        response(requests, at(60), owner);
     }
     assert_eq!(requests.timeout(), LIMITS.min.max(requests.trip.timeout().unwrap()));
     ask(requests, 1).unwrap();
@@ -118,7 +125,7 @@ fn each_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
     requests.begin(1, 1, Some(id(1)), name(1), Some(Duration::from_millis(900)), Some(4)).unwrap();
     let mut now = at(0);
     for (wait, told) in [(900, slow(1)), (1_800, None), (3_000, None), (3_000, failed(Some(1), 1))] {
-        assert_eq!(requests.ready().map(|ready| ready.repeat), Some(wait != 900));
+        assert_eq!(requests.ready().map(|ready| ready.retransmit), Some(wait != 900));
         send(requests, now);
         assert_eq!(requests.deadline(), now + Duration::from_millis(wait));
         let just_before = Instant::from_micros(requests.deadline().as_micros() - 1);
@@ -138,7 +145,10 @@ fn a_timeout_is_clamped_to_the_limits() {
         requests.begin(owner, 0, None, name(owner), Some(Duration::from_millis(timeout)), Some(1)).unwrap();
         send(requests, at(0));
         assert_eq!(requests.deadline(), at(wait));
-        assert_eq!(requests.due(at(wait)), Some(Due::Failed { owner: Some(owner), expect: None, to: 0, acknowledged: false }));
+        assert_eq!(
+            requests.due(at(wait)),
+            Some(Due::Failed { owner: Some(owner), expect: None, to: 0, acknowledged: false })
+        );
     }
 }
 
@@ -164,7 +174,7 @@ fn what_can_not_be_delivered_times_out_at_once() {
 }
 
 #[test]
-fn a_released_request_waits_for_its_answer_and_is_not_repeated() {
+fn a_released_request_waits_for_its_response_and_is_not_repeated() {
     let requests = &mut requests();
     for owner in [1, 2, 3] {
         ask(requests, owner).unwrap();
@@ -173,12 +183,19 @@ fn a_released_request_waits_for_its_answer_and_is_not_repeated() {
     send(requests, at(0));
     assert_eq!(requests.free(), 1);
     requests.release(|owner| *owner != 2);
-    assert_eq!((requests.len(), requests.free(), requests.has_ready()), (2, 3, false), "what was never sent is forgotten");
-    assert_eq!(answer(requests, at(20), 2), Accepted::Answer { owner: Some(2), rtt: Some(Duration::from_millis(20)) });
+    assert_eq!(
+        (requests.len(), requests.free(), requests.has_ready()),
+        (2, 3, false),
+        "what was never sent is forgotten"
+    );
+    assert_eq!(
+        response(requests, at(20), 2),
+        Accepted::Response { owner: Some(2), rtt: Some(Duration::from_millis(20)) }
+    );
     assert_eq!(requests.due(at(5_999)), None);
     assert!(!requests.has_ready());
     let rtt = Some(Duration::from_millis(5_999));
-    assert_eq!(answer(&mut requests.clone(), at(5_999), 1), Accepted::Answer { owner: None, rtt });
+    assert_eq!(response(&mut requests.clone(), at(5_999), 1), Accepted::Response { owner: None, rtt });
     // As long as three attempts would have taken: 1, 2 and, capped, 3 seconds.
     assert_eq!(requests.due(at(6_000)), failed(None, 1));
 }
@@ -191,7 +208,7 @@ fn a_request_released_before_its_repeat_left_waits_on() {
     assert_eq!(requests.due(at(1_000)), slow(1));
     requests.release(|_| true);
     assert_eq!((requests.has_ready(), requests.deadline()), (false, at(3_000)));
-    assert_eq!(answer(requests, at(2_000), 1), Accepted::Answer { owner: None, rtt: Some(Duration::from_secs(2)) });
+    assert_eq!(response(requests, at(2_000), 1), Accepted::Response { owner: None, rtt: Some(Duration::from_secs(2)) });
 }
 
 #[test]
@@ -206,7 +223,7 @@ fn a_full_table_refuses_unless_somebody_was_released() {
     requests.release(|owner| *owner == 3);
     assert_eq!(requests.free(), 1);
     assert_eq!(ask(requests, 5), Ok(()));
-    assert_eq!(answer(requests, at(1), 3), Accepted::Unknown, "it gave way");
+    assert_eq!(response(requests, at(1), 3), Accepted::Unknown, "it gave way");
     assert_eq!(ask(requests, 6), Err(Full));
 }
 
@@ -225,7 +242,10 @@ fn a_table_that_was_not_started_does_no_harm() {
     let mut requests = Requests::<u16, u8, 1>::EMPTY;
     requests.begin(1, 1, None, name(1), None, None).unwrap();
     requests.sent(Instant::NEVER, 0);
-    assert_eq!(requests.due(Instant::NEVER), Some(Due::Failed { owner: Some(1), expect: None, to: 1, acknowledged: false }));
+    assert_eq!(
+        requests.due(Instant::NEVER),
+        Some(Due::Failed { owner: Some(1), expect: None, to: 1, acknowledged: false })
+    );
     assert_eq!(requests.due(Instant::NEVER), None);
 }
 
@@ -242,7 +262,7 @@ struct Naive {
     first_sent: u64,
     /// When the attempt times out.
     until: u64,
-    repeated: bool,
+    retransmitted: bool,
     released: bool,
 }
 
@@ -298,7 +318,7 @@ proptest! {
                         to_send: true,
                         first_sent: 0,
                         until: 0,
-                        repeated: false,
+                        retransmitted: false,
                         released: false,
                     };
                     let timeout = Some(Duration::from_millis(new.timeout));
@@ -313,12 +333,12 @@ proptest! {
                 }
                 2 | 3 => {
                     let request = model.iter_mut().find(|request| request.to_send);
-                    let repeat = request.as_ref().map(|request| request.begun != 0);
-                    prop_assert_eq!(requests.ready().map(|ready| ready.repeat), repeat);
+                    let retransmit = request.as_ref().map(|request| request.begun != 0);
+                    prop_assert_eq!(requests.ready().map(|ready| ready.retransmit), retransmit);
                     prop_assert_eq!(send(requests, at(now)), request.as_ref().map(|request| request.name));
                     if let Some(request) = request {
-                        request.repeated = request.begun != 0;
-                        request.first_sent = if request.repeated { request.first_sent } else { now };
+                        request.retransmitted = request.begun != 0;
+                        request.first_sent = if request.retransmitted { request.first_sent } else { now };
                         request.begin_attempt(now);
                     }
                 }
@@ -326,12 +346,12 @@ proptest! {
                     let index = usize::from(dice) % model.len();
                     let request = model[index].clone();
                     let (from, sender) = (request.to + u16::from(dice % 5 == 0), if dice % 7 == 0 { 0 } else { request.name });
-                    let rtt = (!request.repeated).then(|| Duration::from_millis(now - request.first_sent));
+                    let rtt = (!request.retransmitted).then(|| Duration::from_millis(now - request.first_sent));
                     let expected = match () {
                         () if request.begun == 0 => Accepted::Unknown,
                         () if from != request.to => Accepted::WrongAddress,
                         () if sender != request.name => Accepted::WrongId { owner: request.owner(), expected: id(request.name) },
-                        () => Accepted::Answer { owner: request.owner(), rtt },
+                        () => Accepted::Response { owner: request.owner(), rtt },
                     };
                     prop_assert_eq!(requests.accept(at(now), from, &id(sender), name(request.name)), expected);
                     if !matches!(expected, Accepted::Unknown | Accepted::WrongAddress) {
@@ -372,13 +392,13 @@ proptest! {
 }
 
 #[test]
-fn the_more_is_lost_the_more_often_a_question_is_sent_up_to_three_times_as_often() {
+fn the_more_is_lost_the_more_often_a_request_is_sent_up_to_three_times_as_often() {
     let attempts_at = |timeouts: &[u8]| {
         let mut loss = Loss::NONE;
         for index in 0..1_000 {
-            loss.answered(timeouts[index % timeouts.len()]);
+            loss.responded(timeouts[index % timeouts.len()]);
         }
-        assert!(loss.answered + loss.lost <= Loss::MEMORY);
+        assert!(loss.responded + loss.lost <= Loss::MEMORY);
         loss.attempts(3)
     };
     assert_eq!(Loss::NONE.attempts(3), 3);
@@ -390,23 +410,27 @@ fn the_more_is_lost_the_more_often_a_question_is_sent_up_to_three_times_as_often
 }
 
 #[test]
-fn an_acknowledged_request_is_not_repeated_and_waits_for_the_rest_of_its_answer() {
+fn an_acknowledged_request_is_not_repeated_and_waits_for_the_rest_of_its_response() {
     let requests = &mut requests();
     ask(requests, 1).unwrap();
     ask(requests, 2).unwrap();
     send(requests, at(0));
     send(requests, at(0));
-    let acknowledge = |requests: &mut Requests<u16, u8, 4>, now, from| requests.acknowledge(now, from, &id(1), name(1), at(9_000));
+    let acknowledge =
+        |requests: &mut Requests<u16, u8, 4>, now, from| requests.acknowledge(now, from, &id(1), name(1), at(9_000));
     assert_eq!(acknowledge(requests, at(50), 7), Accepted::WrongAddress);
-    let first = Accepted::Answer { owner: Some(1), rtt: Some(Duration::from_millis(50)) };
+    let first = Accepted::Response { owner: Some(1), rtt: Some(Duration::from_millis(50)) };
     assert_eq!((acknowledge(requests, at(50), 1), requests.owner(name(1)), requests.len()), (first, Some(1), 2));
     // Another's silence goes on beside it.
     assert_eq!(requests.due(at(1_000)), slow(2));
-    assert_eq!((send(requests, at(1_000)), answer(requests, at(1_010), 2)), (Some(2), Accepted::Answer { owner: Some(2), rtt: None }));
+    assert_eq!(
+        (send(requests, at(1_000)), response(requests, at(1_010), 2)),
+        (Some(2), Accepted::Response { owner: Some(2), rtt: None })
+    );
     assert_eq!((requests.deadline(), requests.due(at(8_999))), (at(9_000), None));
-    let again = Accepted::Answer { owner: Some(1), rtt: None };
+    let again = Accepted::Response { owner: Some(1), rtt: None };
     assert_eq!(acknowledge(requests, at(3_000), 1), again, "the second time nothing is measured");
-    assert_eq!(answer(requests, at(4_000), 1), again);
+    assert_eq!(response(requests, at(4_000), 1), again);
     assert!(requests.is_empty());
 
     ask(requests, 3).unwrap();

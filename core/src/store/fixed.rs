@@ -4,7 +4,7 @@ use heapless::{Vec, VecView};
 
 use super::room::{Load, Owner, Recounted, decide};
 use super::slot::{Slot, len_within};
-use super::{Held, Notes, Put, Rank, Store, StoreError};
+use super::{Metadata, Put, Rank, Store, StoreError, StoredRecord};
 use crate::record::{Key, Record};
 use crate::{Id, Instant};
 
@@ -16,19 +16,19 @@ use crate::{Id, Instant};
 ///
 /// ```
 /// use core::time::Duration;
-/// use kadlet::store::{Notes, Put};
+/// use kadlet::store::{Metadata, Put};
 /// use kadlet::{FixedStore, Id, Instant, Key, Record, Store};
 ///
 /// let now = Instant::ZERO;
 /// let mut store = FixedStore::<4, 512>::EMPTY;
 /// store.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
 ///
-/// let notes = Notes { expires: now + Duration::from_secs(60), source: None, pinned: false, tended: now };
-/// assert_eq!(store.put(now, &Record::plain(b"hello", b"world"), notes), Ok(Put::New));
+/// let metadata = Metadata { expires: now + Duration::from_secs(60), source: None, pinned: false, last_replicated: now };
+/// assert_eq!(store.put(now, &Record::plain(b"hello", b"world"), metadata), Ok(Put::New));
 /// assert_eq!(store.bytes(), 5);
 ///
 /// let later = now + Duration::from_secs(10);
-/// assert_eq!(store.put(later, &Record::plain(b"hello", b"there"), notes), Ok(Put::Replaced));
+/// assert_eq!(store.put(later, &Record::plain(b"hello", b"there"), metadata), Ok(Put::Replaced));
 /// let held = store.find(&Key::plain(b"hello")).and_then(|slot| store.get(slot)).unwrap();
 /// assert_eq!(held.stored.value, b"there");
 ///
@@ -63,18 +63,18 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
         find(&self.slots, key)
     }
 
-    fn get(&self, slot: usize) -> Option<Held<'_>> {
+    fn get(&self, slot: usize) -> Option<StoredRecord<'_>> {
         let slot = self.slots.get(slot)?;
         let start = slot.place as usize;
         slot.held(self.arena.get(start..start.checked_add(slot.size())?)?)
     }
 
-    fn notes_mut(&mut self, slot: usize) -> Option<&mut Notes> {
-        self.slots.get_mut(slot).map(|slot| &mut slot.notes)
+    fn metadata_mut(&mut self, slot: usize) -> Option<&mut Metadata> {
+        self.slots.get_mut(slot).map(|slot| &mut slot.metadata)
     }
 
-    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
-        put(&mut self.slots, &mut self.arena, &self.owner, now, record, notes)
+    fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
+        put(&mut self.slots, &mut self.arena, &self.owner, now, record, metadata)
     }
 
     fn remove(&mut self, slot: usize) {
@@ -100,11 +100,11 @@ fn put(
     owner: &Owner,
     now: Instant,
     record: &Record<'_>,
-    notes: Notes,
+    metadata: Metadata,
 ) -> Result<Put, StoreError> {
     let most = Load { bytes: arena.capacity(), records: slots.capacity() };
     let len = len_within(most.bytes, record)?;
-    let mut offer = Slot::new(now, record, len, notes, 0);
+    let mut offer = Slot::new(now, record, len, metadata, 0);
     let held = find(slots, &offer.key);
     let load = Load { bytes: arena.len(), records: slots.len() };
     let put = decide::<_, Recounted>(now, slots, held, load, most, owner, &offer)?;

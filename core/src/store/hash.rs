@@ -9,7 +9,7 @@ use siphasher::sip::SipHasher13;
 
 use super::room::{Counted, Load, Owner, decide};
 use super::slot::{Slot, len_within};
-use super::{Held, Notes, Put, Rank, Store, StoreError};
+use super::{Metadata, Put, Rank, Store, StoreError, StoredRecord};
 use crate::record::{Key, Record};
 use crate::{Id, Instant};
 
@@ -21,16 +21,16 @@ use crate::{Id, Instant};
 ///
 /// ```
 /// use core::time::Duration;
-/// use kadlet::store::{Notes, Put, StoreError};
+/// use kadlet::store::{Metadata, Put, StoreError};
 /// use kadlet::{HashStore, Id, Instant, Key, Record, Store};
 ///
 /// let now = Instant::ZERO;
 /// let mut store = HashStore::new(1_000, 1_000_000);
 /// store.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
 ///
-/// let notes = Notes { expires: now + Duration::from_secs(60), source: None, pinned: false, tended: now };
-/// assert_eq!(store.put(now, &Record::immutable(b"hello"), notes), Ok(Put::New));
-/// assert_eq!(store.put(now, &Record::immutable(&[0; 1_001]), notes), Err(StoreError::TooLarge(1_000)));
+/// let metadata = Metadata { expires: now + Duration::from_secs(60), source: None, pinned: false, last_replicated: now };
+/// assert_eq!(store.put(now, &Record::immutable(b"hello"), metadata), Ok(Put::New));
+/// assert_eq!(store.put(now, &Record::immutable(&[0; 1_001]), metadata), Err(StoreError::TooLarge(1_000)));
 /// assert_eq!(store.find(&Key::immutable(b"hello")), Some(0));
 /// ```
 #[derive(Debug)]
@@ -76,17 +76,17 @@ impl Store for HashStore {
         self.index.get(key).copied()
     }
 
-    fn get(&self, slot: usize) -> Option<Held<'_>> {
+    fn get(&self, slot: usize) -> Option<StoredRecord<'_>> {
         self.slots.get(slot).and_then(|slot| slot.held(&slot.place))
     }
 
-    fn notes_mut(&mut self, slot: usize) -> Option<&mut Notes> {
-        self.slots.get_mut(slot).map(|slot| &mut slot.notes)
+    fn metadata_mut(&mut self, slot: usize) -> Option<&mut Metadata> {
+        self.slots.get_mut(slot).map(|slot| &mut slot.metadata)
     }
 
-    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
+    fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
         let len = len_within(self.most.bytes, record)?;
-        let mut offer = Slot::new(now, record, len, notes, Box::default());
+        let mut offer = Slot::new(now, record, len, metadata, Box::default());
         let held = self.find(&offer.key);
         let load = Load { bytes: self.bytes, records: self.slots.len() };
         let put = decide::<_, Counted>(now, &mut self.slots, held, load, self.most, &self.owner, &offer)?;

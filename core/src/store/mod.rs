@@ -9,7 +9,7 @@ mod room;
 mod slot;
 
 use crate::record::{Key, Proof, Record, Version};
-use crate::{Distance, Group, Id, Instant};
+use crate::{Distance, Id, Instant, Prefix};
 
 pub use fixed::FixedStore;
 #[cfg(feature = "alloc")]
@@ -39,10 +39,10 @@ pub trait Store {
     fn find(&self, key: &Key) -> Option<usize>;
 
     /// The record in a slot.
-    fn get(&self, slot: usize) -> Option<Held<'_>>;
+    fn get(&self, slot: usize) -> Option<StoredRecord<'_>>;
 
     /// What is noted beside the record in a slot, to be changed.
-    fn notes_mut(&mut self, slot: usize) -> Option<&mut Notes>;
+    fn metadata_mut(&mut self, slot: usize) -> Option<&mut Metadata>;
 
     /// Puts a record in. Its proof is the caller's to check.
     ///
@@ -61,7 +61,7 @@ pub trait Store {
     /// # Errors
     ///
     /// [`StoreError`]; the store is as it was.
-    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError>;
+    fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError>;
 
     /// Takes the record in a slot out; nothing happens if there is none.
     fn remove(&mut self, slot: usize);
@@ -70,7 +70,7 @@ pub trait Store {
     fn expire(&mut self, now: Instant) -> Instant {
         let (mut slot, mut next) = (0, Instant::NEVER);
         while let Some(held) = self.get(slot) {
-            let expires = held.notes.expires;
+            let expires = held.metadata.expires;
             if expires <= now {
                 self.remove(slot);
             } else {
@@ -95,20 +95,20 @@ pub trait Store {
 
 /// A record that is held.
 #[derive(Clone, Copy, Debug)]
-pub struct Held<'a> {
+pub struct StoredRecord<'a> {
     /// Its key.
     pub key: Key,
-    /// Its version as of when it was stored; [`Held::version`] tells today's.
+    /// Its version as of when it was stored; [`StoredRecord::version`] tells today's.
     pub stored_version: Version,
     /// When that was, for the age of a plain record.
     pub stored_at: Instant,
-    /// The record as it was stored; [`Held::record`] tells it with today's age.
+    /// The record as it was stored; [`StoredRecord::record`] tells it with today's age.
     pub stored: Record<'a>,
     /// What is noted beside it.
-    pub notes: &'a Notes,
+    pub metadata: &'a Metadata,
 }
 
-impl<'a> Held<'a> {
+impl<'a> StoredRecord<'a> {
     /// Its version as of `now`.
     #[must_use]
     pub fn version(&self, now: Instant) -> Version {
@@ -119,7 +119,9 @@ impl<'a> Held<'a> {
     #[must_use]
     pub fn record(&self, now: Instant) -> Record<'a> {
         match self.stored.proof {
-            Proof::Plain { id, .. } => Record { proof: Proof::Plain { id, age: self.version(now).number }, ..self.stored },
+            Proof::Plain { id, .. } => {
+                Record { proof: Proof::Plain { id, age: self.version(now).number }, ..self.stored }
+            }
             Proof::Immutable | Proof::Signed { .. } => self.stored,
         }
     }
@@ -127,15 +129,15 @@ impl<'a> Held<'a> {
 
 /// What a store notes beside a record, for its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Notes {
+pub struct Metadata {
     /// When its time ends.
     pub expires: Instant,
     /// Whose quota it counts against: the address group it came from; `None` for the own node's, an exempt source's or a handover's.
-    pub source: Option<Group>,
+    pub source: Option<Prefix>,
     /// Whether it is the own node's, which never gives way.
     pub pinned: bool,
     /// When it was last seen to be looked after, by us or a co-holder; when it is pinned, when it was last published.
-    pub tended: Instant,
+    pub last_replicated: Instant,
 }
 
 /// What became of a put.

@@ -5,7 +5,7 @@ use core::slice;
 
 use super::slot::Slot;
 use super::{Put, Rank, StoreError};
-use crate::{Group, Id, Instant};
+use crate::{Id, Instant, Prefix};
 
 /// Whose a store is.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Load {
 pub(super) trait Shares<P> {
     fn count(slots: &[Slot<P>], newcomer: &Slot<P>) -> Self;
 
-    fn of(&self, slots: &[Slot<P>], newcomer: &Slot<P>, source: Option<Group>) -> Load;
+    fn of(&self, slots: &[Slot<P>], newcomer: &Slot<P>, source: Option<Prefix>) -> Load;
 
     /// A slot that was counted is leaving.
     fn leave(&mut self, slot: &Slot<P>);
@@ -50,7 +50,7 @@ pub(super) fn decide<P, S: Shares<P>>(
     let mut put = Put::New;
     if let Some(held) = held.and_then(|slot| slots.get_mut(slot)) {
         // What has expired doesn't defend its place.
-        if held.notes.expires > now {
+        if held.metadata.expires > now {
             let version = held.version(now);
             match offer.key.kind.contest(version, offer.version).offered {
                 Ordering::Less => return Err(StoreError::Outdated(version)),
@@ -67,7 +67,7 @@ pub(super) fn decide<P, S: Shares<P>>(
     if load.fits(most) {
         return Ok(put);
     }
-    for slot in slots.iter_mut().filter(|slot| !slot.leaving && slot.notes.expires <= now) {
+    for slot in slots.iter_mut().filter(|slot| !slot.leaving && slot.metadata.expires <= now) {
         slot.leaving = true;
         load = load.minus(slot.load());
     }
@@ -75,7 +75,9 @@ pub(super) fn decide<P, S: Shares<P>>(
     while !load.fits(most) {
         let by_records = load.records > most.records;
         // Of the source with the largest share, the farthest. On a tie the newcomer loses, then the lower slot.
-        let weight = |slot: &Slot<P>| (shares.of(slots, offer, slot.notes.source).order(by_records), rank(&slot.key.id, &owner.id));
+        let weight = |slot: &Slot<P>| {
+            (shares.of(slots, offer, slot.metadata.source).order(by_records), rank(&slot.key.id, &owner.id))
+        };
         let mut heaviest = if offer.may_leave() { weight(offer) } else { Default::default() };
         let mut loser = None;
         for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.may_leave()) {
@@ -120,7 +122,7 @@ impl<P> Slot<P> {
     }
 
     fn may_leave(&self) -> bool {
-        !self.leaving && !self.notes.pinned
+        !self.leaving && !self.metadata.pinned
     }
 }
 
@@ -132,10 +134,10 @@ impl<P> Shares<P> for Recounted {
         Self
     }
 
-    fn of(&self, slots: &[Slot<P>], newcomer: &Slot<P>, source: Option<Group>) -> Load {
+    fn of(&self, slots: &[Slot<P>], newcomer: &Slot<P>, source: Option<Prefix>) -> Load {
         let mut share = Load::default();
         for slot in slots.iter().chain(slice::from_ref(newcomer)) {
-            if slot.notes.source == source && slot.may_leave() {
+            if slot.metadata.source == source && slot.may_leave() {
                 share = share.plus(slot.load());
             }
         }
@@ -147,25 +149,25 @@ impl<P> Shares<P> for Recounted {
 
 /// Shares counted once for each put that needs room, on the heap.
 #[cfg(feature = "alloc")]
-pub(super) struct Counted(alloc::collections::BTreeMap<Option<Group>, Load>);
+pub(super) struct Counted(alloc::collections::BTreeMap<Option<Prefix>, Load>);
 
 #[cfg(feature = "alloc")]
 impl<P> Shares<P> for Counted {
     fn count(slots: &[Slot<P>], newcomer: &Slot<P>) -> Self {
         let mut shares = alloc::collections::BTreeMap::<_, Load>::new();
         for slot in slots.iter().chain([newcomer]).filter(|slot| slot.may_leave()) {
-            let share = shares.entry(slot.notes.source).or_default();
+            let share = shares.entry(slot.metadata.source).or_default();
             *share = share.plus(slot.load());
         }
         Self(shares)
     }
 
-    fn of(&self, _: &[Slot<P>], _: &Slot<P>, source: Option<Group>) -> Load {
+    fn of(&self, _: &[Slot<P>], _: &Slot<P>, source: Option<Prefix>) -> Load {
         self.0.get(&source).copied().unwrap_or_default()
     }
 
     fn leave(&mut self, slot: &Slot<P>) {
-        if let Some(share) = self.0.get_mut(&slot.notes.source) {
+        if let Some(share) = self.0.get_mut(&slot.metadata.source) {
             *share = share.minus(slot.load());
         }
     }

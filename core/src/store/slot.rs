@@ -1,13 +1,13 @@
 //! One record's place in a store: all of it but its bytes.
 
-use super::{Held, Notes, StoreError};
+use super::{Metadata, StoreError, StoredRecord};
 use crate::record::{Key, MAX_SALT, MAX_VALUE, RecordError, Version};
 use crate::{Instant, Record};
 
 /// What is known of a record that is held or on offer, with `place` telling where its bytes are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot<P> {
-    pub(super) notes: Notes,
+    pub(super) metadata: Metadata,
     /// Together with `version`, the age of a plain record.
     stored_at: Instant,
     pub(super) version: Version,
@@ -34,9 +34,9 @@ pub(super) fn len_within(capacity: usize, record: &Record<'_>) -> Result<u16, St
 
 impl<P> Slot<P> {
     /// The slot of a record on offer that takes `len` bytes.
-    pub(super) fn new(now: Instant, record: &Record<'_>, len: u16, notes: Notes, place: P) -> Self {
+    pub(super) fn new(now: Instant, record: &Record<'_>, len: u16, metadata: Metadata, place: P) -> Self {
         Self {
-            notes,
+            metadata,
             stored_at: now,
             version: record.version(),
             place,
@@ -58,9 +58,15 @@ impl<P> Slot<P> {
     }
 
     /// It with its bytes.
-    pub(super) fn held<'a>(&'a self, bytes: &'a [u8]) -> Option<Held<'a>> {
+    pub(super) fn held<'a>(&'a self, bytes: &'a [u8]) -> Option<StoredRecord<'a>> {
         let stored = Record::of_parts(&self.key, self.version.number, self.salt_len, bytes)?;
-        Some(Held { key: self.key, stored_version: self.version, stored_at: self.stored_at, stored, notes: &self.notes })
+        Some(StoredRecord {
+            key: self.key,
+            stored_version: self.version,
+            stored_at: self.stored_at,
+            stored,
+            metadata: &self.metadata,
+        })
     }
 
     /// Takes in that the same version, of which this one has come to `version`, was put again.
@@ -68,12 +74,12 @@ impl<P> Slot<P> {
         if again.version.number < version.number {
             (self.version, self.stored_at) = (again.version, again.stored_at);
         }
-        let expires = self.notes.expires.max(again.notes.expires);
-        if again.notes.pinned {
-            self.notes = again.notes;
-        } else if !self.notes.pinned {
-            self.notes.tended = self.notes.tended.max(again.notes.tended);
+        let expires = self.metadata.expires.max(again.metadata.expires);
+        if again.metadata.pinned {
+            self.metadata = again.metadata;
+        } else if !self.metadata.pinned {
+            self.metadata.last_replicated = self.metadata.last_replicated.max(again.metadata.last_replicated);
         }
-        self.notes.expires = expires;
+        self.metadata.expires = expires;
     }
 }

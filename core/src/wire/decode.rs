@@ -7,7 +7,10 @@ use postcard::de_flavors::Flavor;
 use serde::Deserialize;
 
 use super::fixed::Head;
-use super::{Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, Question, Request, Target, Token};
+use super::{
+    Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, RelayId, Request, Response, Target,
+    Token,
+};
 use super::{Transaction, VERSION, can_be, is_unknown, kind, record_kind};
 use crate::record::{Key, Kind, Proof, Record, RecordError, Version};
 use crate::{Address, Id};
@@ -26,7 +29,7 @@ pub enum DecodeError {
     /// Bytes other than zero follow the end of a request.
     Padding,
     /// It is an answer of a kind that this version doesn't know: this one. (Of requests these are [`Request::Unknown`].)
-    UnknownAnswer(u8),
+    UnknownResponse(u8),
     /// The record answered with is of a kind that this version doesn't know: this one.
     UnknownRecord(u8),
     /// A byte that says whether something is so, or is there, is neither 0 nor 1.
@@ -66,14 +69,17 @@ fn read<'a, A: Address>(from: &mut Reader<'a>) -> Message<'a, A> {
     let sender = from.id();
     let features = Features(from.u16());
     let header = Header { geometry, network, transaction, sender, features };
-    Message { header, body: if kind < kind::ANSWERS { read_request(kind, from) } else { read_answer(kind, from) } }
+    Message { header, body: if kind < kind::RESPONSES { read_request(kind, from) } else { read_response(kind, from) } }
 }
 
 fn read_request<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A> {
     let largest = from.u16();
     let token = from.flag().then(|| Token(*from.array()));
-    let request =
-        if is_unknown(kind, from.rest) { Request::Unknown { kind, payload: from.take_rest() } } else { read_known_request(kind, from) };
+    let request = if is_unknown(kind, from.rest) {
+        Request::Unknown { kind, payload: from.take_rest() }
+    } else {
+        read_known_request(kind, from)
+    };
     let padding = from.take_rest();
     // No early exit: the compiler makes wide words of it.
     if padding.iter().fold(0, |any, byte| any | byte) != 0 {
@@ -104,39 +110,43 @@ fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Request<'a> {
             // `None` stands for nodes: any other tag would have been an unknown request's.
             let kind = record_kind(from.byte());
             let id = from.id();
-            let question = Question(*from.array());
+            let relay_id = RelayId(*from.array());
             let target = kind.map_or(Target::Nodes(id), |kind| Target::Value(Key { kind, id }));
-            Request::Relay { question, target, hops: from.byte(), time: from.u16() }
+            Request::Relay { relay_id, target, hops: from.byte(), time: from.u16() }
         }
         _ => Request::Ping,
     }
 }
 
-fn read_answer<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A> {
+fn read_response<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A> {
     let token = Token(*from.array());
-    let answer = match kind {
-        kind::PONG => Answer::Pong { observed: Observed::read(from) },
-        kind::NODES => Answer::Nodes { contacts: Contacts::read(from) },
-        kind::VALUE => Answer::Value { record: read_record(from), lifetime: from.u32(), contacts: Contacts::read(from) },
-        kind::HELD => Answer::Held { version: read_version(from), size: from.u16(), contacts: Contacts::read(from) },
-        kind::STORED => Answer::Stored { lifetime: from.u32() },
+    let response = match kind {
+        kind::PONG => Response::Pong { observed: Observed::read(from) },
+        kind::NODES => Response::Nodes { contacts: Contacts::read(from) },
+        kind::VALUE => {
+            Response::Value { record: read_record(from), lifetime: from.u32(), contacts: Contacts::read(from) }
+        }
+        kind::HELD => {
+            Response::StoredRecord { version: read_version(from), size: from.u16(), contacts: Contacts::read(from) }
+        }
+        kind::STORED => Response::Stored { lifetime: from.u32() },
         kind::RELAYED => {
             let hops = from.byte();
             let found = from.flag().then(|| (read_record(from), from.u32()));
-            Answer::Relayed { hops, found, contacts: Contacts::read(from) }
+            Response::Relayed { hops, found, contacts: Contacts::read(from) }
         }
-        kind::ERROR => Answer::Error { code: ErrorCode::from_tag(from.byte()), detail: from.u64() },
+        kind::ERROR => Response::Error { code: ErrorCode::from_tag(from.byte()), detail: from.u64() },
         _ => {
             if kind != kind::ACCEPTED {
-                from.fail(DecodeError::UnknownAnswer(kind));
+                from.fail(DecodeError::UnknownResponse(kind));
             }
-            Answer::Accepted
+            Response::Accepted
         }
     };
     if !from.rest.is_empty() {
         from.fail(DecodeError::Trailing);
     }
-    Body::Answer { token, answer }
+    Body::Response { token, response }
 }
 
 fn read_record<'a>(from: &mut Reader<'a>) -> Record<'a> {
@@ -269,12 +279,14 @@ impl<'a> Flavor<'a> for Reader<'a> {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Version(version) => write!(f, "the datagram is of version {version} of the format; this is version {VERSION}"),
+            Self::Version(version) => {
+                write!(f, "the datagram is of version {version} of the format; this is version {VERSION}")
+            }
             Self::TooLong => write!(f, "the datagram is longer than {MAX_DATAGRAM} bytes"),
             Self::Truncated => f.write_str("the datagram ends too early"),
             Self::Trailing => f.write_str("bytes follow the end of the answer"),
             Self::Padding => f.write_str("the request is padded with other bytes than zeros"),
-            Self::UnknownAnswer(kind) => write!(f, "{kind} is no kind of answer"),
+            Self::UnknownResponse(kind) => write!(f, "{kind} is no kind of answer"),
             Self::UnknownRecord(kind) => write!(f, "{kind} is no kind of record"),
             Self::Flag => f.write_str("a flag is neither 0 nor 1"),
             Self::Record(error) => error.fmt(f),

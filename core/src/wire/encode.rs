@@ -8,7 +8,10 @@ use serde::Serialize;
 
 use super::contacts::Source;
 use super::fixed::Head;
-use super::{Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, NODES, Request, Target, VERSION, can_be};
+use super::{
+    Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, NODES, Request, Response, Target, VERSION,
+    can_be,
+};
 use super::{is_unknown, kind};
 use crate::record::{Proof, Record, RecordError, Version};
 use crate::{Address, EncodedAddress};
@@ -51,7 +54,11 @@ pub fn encode<A: Address>(message: &Message<'_, A>, buf: &mut [u8]) -> Result<us
 }
 
 /// [`encode`], and then zeros until the request is `wanted` bytes long, if it is shorter and the buffer isn't.
-pub(crate) fn encode_padded<A: Address>(request: &Message<'_, A>, wanted: usize, buf: &mut [u8]) -> Result<usize, EncodeError> {
+pub(crate) fn encode_padded<A: Address>(
+    request: &Message<'_, A>,
+    wanted: usize,
+    buf: &mut [u8],
+) -> Result<usize, EncodeError> {
     let len = encode(request, buf)?;
     match buf.get_mut(len..wanted) {
         Some(padding) => {
@@ -76,7 +83,7 @@ fn write<A: Address>(message: &Message<'_, A>, to: &mut Writer<'_>) {
     to.bytes(&transaction.0);
     to.byte(match &message.body {
         Body::Request { request, .. } => request_kind(request),
-        Body::Answer { answer, .. } => answer_kind(answer),
+        Body::Response { response, .. } => response_kind(response),
     });
     to.bytes(sender.as_bytes());
     to.u16(features);
@@ -93,9 +100,9 @@ fn write<A: Address>(message: &Message<'_, A>, to: &mut Writer<'_>) {
             }
             to.zeros(usize::from(*padding));
         }
-        Body::Answer { token, answer } => {
+        Body::Response { token, response } => {
             to.bytes(&token.0);
-            write_answer(answer, to);
+            write_response(response, to);
         }
     }
 }
@@ -111,16 +118,16 @@ const fn request_kind(request: &Request<'_>) -> u8 {
     }
 }
 
-const fn answer_kind<A: Address>(answer: &Answer<'_, A>) -> u8 {
-    match answer {
-        Answer::Pong { .. } => kind::PONG,
-        Answer::Nodes { .. } => kind::NODES,
-        Answer::Value { .. } => kind::VALUE,
-        Answer::Held { .. } => kind::HELD,
-        Answer::Stored { .. } => kind::STORED,
-        Answer::Accepted => kind::ACCEPTED,
-        Answer::Relayed { .. } => kind::RELAYED,
-        Answer::Error { .. } => kind::ERROR,
+const fn response_kind<A: Address>(response: &Response<'_, A>) -> u8 {
+    match response {
+        Response::Pong { .. } => kind::PONG,
+        Response::Nodes { .. } => kind::NODES,
+        Response::Value { .. } => kind::VALUE,
+        Response::StoredRecord { .. } => kind::HELD,
+        Response::Stored { .. } => kind::STORED,
+        Response::Accepted => kind::ACCEPTED,
+        Response::Relayed { .. } => kind::RELAYED,
+        Response::Error { .. } => kind::ERROR,
     }
 }
 
@@ -148,13 +155,13 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
             }
             to.fixed(handover);
         }
-        Request::Relay { question, target, hops, time } => {
+        Request::Relay { relay_id, target, hops, time } => {
             to.byte(match target {
                 Target::Nodes(_) => NODES,
                 Target::Value(key) => key.kind as u8,
             });
             to.bytes(target.id().as_bytes());
-            to.bytes(&question.0);
+            to.bytes(&relay_id.0);
             to.byte(*hops);
             to.u16(*time);
         }
@@ -167,23 +174,23 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
     }
 }
 
-fn write_answer<A: Address>(answer: &Answer<'_, A>, to: &mut Writer<'_>) {
-    match answer {
-        Answer::Pong { observed } => write_address(&observed.encoded, to),
-        Answer::Nodes { contacts } => write_contacts(contacts, to),
-        Answer::Value { record, lifetime, contacts } => {
+fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
+    match response {
+        Response::Pong { observed } => write_address(&observed.encoded, to),
+        Response::Nodes { contacts } => write_contacts(contacts, to),
+        Response::Value { record, lifetime, contacts } => {
             write_record(record, to);
             to.u32(*lifetime);
             write_contacts(contacts, to);
         }
-        Answer::Held { version, size, contacts } => {
+        Response::StoredRecord { version, size, contacts } => {
             write_version(version, to);
             to.u16(*size);
             write_contacts(contacts, to);
         }
-        Answer::Stored { lifetime } => to.u32(*lifetime),
-        Answer::Accepted => {}
-        Answer::Relayed { hops, found, contacts } => {
+        Response::Stored { lifetime } => to.u32(*lifetime),
+        Response::Accepted => {}
+        Response::Relayed { hops, found, contacts } => {
             to.byte(*hops);
             to.fixed(&found.is_some());
             if let Some((record, lifetime)) = found {
@@ -192,7 +199,7 @@ fn write_answer<A: Address>(answer: &Answer<'_, A>, to: &mut Writer<'_>) {
             }
             write_contacts(contacts, to);
         }
-        Answer::Error { code, detail } => {
+        Response::Error { code, detail } => {
             if let ErrorCode::Other(code) = *code
                 && ErrorCode::from_tag(code) != ErrorCode::Other(code)
             {

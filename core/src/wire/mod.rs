@@ -11,14 +11,14 @@
 //!
 //! ```
 //! use core::net::SocketAddrV4;
-//! use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, Message, Token, Transaction};
+//! use kadlet::wire::{self, Response, Body, Contacts, Features, Header, Message, Token, Transaction};
 //! use kadlet::{Contact, Id};
 //!
 //! let header =
 //!     Header { geometry: 1, network: 0, transaction: Transaction([7; 8]), sender: Id::ZERO, features: Features::SERVES };
 //! let known = [Contact::new(Id::from_bytes([1; 20]), SocketAddrV4::new([192, 0, 2, 1].into(), 4000))];
-//! let answer = Answer::Nodes { contacts: Contacts::new(&known) };
-//! let message = Message { header, body: Body::Answer { token: Token([9; 8]), answer } };
+//! let response = Response::Nodes { contacts: Contacts::new(&known) };
+//! let message = Message { header, body: Body::Response { token: Token([9; 8]), response } };
 //!
 //! let mut buf = [0; wire::MAX_DATAGRAM];
 //! let len = wire::encode(&message, &mut buf)?;
@@ -27,7 +27,12 @@
 //! # Ok::<(), wire::EncodeError>(())
 //! ```
 
-#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
 
 mod contacts;
 mod decode;
@@ -61,7 +66,7 @@ pub struct Token(pub [u8; 8]);
 
 /// Names a question that is passed on from node to node: 8 random bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Question(pub [u8; 8]);
+pub struct RelayId(pub [u8; 8]);
 
 /// What a question that is passed on looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,32 +141,32 @@ pub enum Body<'a, A: Address> {
         padding: u16,
     },
     /// An answer.
-    Answer {
+    Response {
         /// To be shown with the next request.
         token: Token,
         /// The answer.
-        answer: Answer<'a, A>,
+        response: Response<'a, A>,
     },
 }
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// Are you there? Answered by [`Answer::Pong`].
+    /// Are you there? Answered by [`Response::Pong`].
     Ping,
-    /// Whom do you know near this? Answered by [`Answer::Nodes`].
+    /// Whom do you know near this? Answered by [`Response::Nodes`].
     FindNode {
         /// This.
         target: Id,
     },
-    /// What do you hold under this key? Answered by [`Answer::Value`], [`Answer::Held`] or [`Answer::Nodes`].
+    /// What do you hold under this key? Answered by [`Response::Value`], [`Response::StoredRecord`] or [`Response::Nodes`].
     FindValue {
         /// The key.
         key: Key,
         /// What the asker has already, so that it needn't travel. Always `None` or a `number` of 0 for an immutable key.
         have: Option<Version>,
     },
-    /// Hold this. Answered by [`Answer::Stored`].
+    /// Hold this. Answered by [`Response::Stored`].
     Store {
         /// The record.
         record: Record<'a>,
@@ -172,11 +177,11 @@ pub enum Request<'a> {
         /// A holder hands it to a co-holder: never extends its time.
         handover: bool,
     },
-    /// Find this, and pass the question on to whom you know nearer: acknowledged by [`Answer::Accepted`] and answered in time by
-    /// [`Answer::Relayed`], both with this request's transaction.
+    /// Find this, and pass the question on to whom you know nearer: acknowledged by [`Response::Accepted`] and answered in time by
+    /// [`Response::Relayed`], both with this request's transaction.
     Relay {
         /// The question's own name, the same from hop to hop.
-        question: Question,
+        relay_id: RelayId,
         /// What is looked for.
         target: Target,
         /// How often it may still be passed on.
@@ -196,7 +201,7 @@ pub enum Request<'a> {
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer<'a, A: Address> {
+pub enum Response<'a, A: Address> {
     /// I am here, and saw you at this address.
     Pong {
         /// Where the request came from.
@@ -217,7 +222,7 @@ pub enum Answer<'a, A: Address> {
         contacts: Contacts<'a, A>,
     },
     /// A record is held that the asker has, or that is too large to answer with now: ask again with the token.
-    Held {
+    StoredRecord {
         /// Its version.
         version: Version,
         /// How large the answer with the record is, in bytes.
@@ -273,7 +278,7 @@ pub enum ErrorCode {
     Other(u8),
 }
 
-/// The tags of requests and answers. Those below [`kind::ANSWERS`] are requests.
+/// The tags of requests and answers. Those below [`kind::RESPONSES`] are requests.
 mod kind {
     pub(super) const PING: u8 = 1;
     pub(super) const FIND_NODE: u8 = 2;
@@ -281,7 +286,7 @@ mod kind {
     pub(super) const STORE: u8 = 4;
     pub(super) const RELAY: u8 = 5;
     // 6 is reserved for asking a peer to have a third one probe an address.
-    pub(super) const ANSWERS: u8 = 0x80;
+    pub(super) const RESPONSES: u8 = 0x80;
     pub(super) const PONG: u8 = 0x81;
     pub(super) const NODES: u8 = 0x82;
     pub(super) const VALUE: u8 = 0x83;
@@ -299,7 +304,7 @@ fn is_unknown(kind: u8, payload: &[u8]) -> bool {
         kind::PING | kind::FIND_NODE => false,
         kind::FIND_VALUE | kind::STORE => payload.first().is_some_and(|tag| record_kind(*tag).is_none()),
         kind::RELAY => payload.first().is_some_and(|tag| *tag != NODES && record_kind(*tag).is_none()),
-        _ => kind < kind::ANSWERS,
+        _ => kind < kind::RESPONSES,
     }
 }
 
@@ -352,37 +357,37 @@ fn can_be(kind: Kind, version: Version) -> bool {
 
 // What fits. `SPEC.md` has the same numbers, and a test compares them with what `encode` writes.
 const REQUEST: usize = 35 + 2 + 9;
-const ANSWER: usize = 35 + 8;
+const RESPONSE: usize = 35 + 8;
 /// Bytes of a ping without a token.
 pub(crate) const PING_LEN: usize = 35 + 2 + 1;
 /// Bytes of an error.
-pub(crate) const ERROR_LEN: usize = ANSWER + 1 + 8;
+pub(crate) const ERROR_LEN: usize = RESPONSE + 1 + 8;
 /// Bytes of a `held` answer without contacts.
-pub(crate) const HELD_LEN: usize = ANSWER + 16 + 2 + 1;
+pub(crate) const HELD_LEN: usize = RESPONSE + 16 + 2 + 1;
 const LARGEST_RECORD: usize = 1 + 32 + 8 + 64 + 1 + 2 + MAX_VALUE;
 const LARGEST_STORE: usize = REQUEST + LARGEST_RECORD + 4 + 9 + 1;
-const LARGEST_VALUE: usize = ANSWER + LARGEST_RECORD + 4 + 1;
+const LARGEST_VALUE: usize = RESPONSE + LARGEST_RECORD + 4 + 1;
 const LARGEST_FIND_VALUE: usize = REQUEST + 21 + 17;
 const RELAY: usize = REQUEST + 21 + 8 + 1 + 2;
-const LARGEST_RELAYED: usize = ANSWER + 1 + 1 + LARGEST_RECORD + 4 + 1;
-const HELD_AND_CONTACT: usize = ANSWER + 16 + 2 + 1 + 20 + 2 + MAX_ADDRESS;
+const LARGEST_RELAYED: usize = RESPONSE + 1 + 1 + LARGEST_RECORD + 4 + 1;
+const HELD_AND_CONTACT: usize = RESPONSE + 16 + 2 + 1 + 20 + 2 + MAX_ADDRESS;
 const _: () = assert!(LARGEST_STORE + SEAL <= MAX_DATAGRAM && LARGEST_VALUE + SEAL <= MAX_DATAGRAM);
 const _: () = assert!(LARGEST_RELAYED + SEAL <= MAX_DATAGRAM && RELAY + SEAL <= MIN_DATAGRAM);
 const _: () = assert!(LARGEST_FIND_VALUE + SEAL <= MIN_DATAGRAM && HELD_AND_CONTACT + SEAL <= MIN_DATAGRAM);
 
 /// Bytes of a `nodes` answer with so many contacts whose addresses take so many bytes each.
 pub(crate) const fn nodes_len(contacts: usize, address: usize) -> usize {
-    contacts.saturating_mul(address.saturating_add(Id::LEN + 2)).saturating_add(ANSWER + 1)
+    contacts.saturating_mul(address.saturating_add(Id::LEN + 2)).saturating_add(RESPONSE + 1)
 }
 
 /// Bytes of a `value` answer without contacts.
 pub(crate) fn value_len(record: &Record<'_>) -> usize {
-    record_len(record).saturating_add(ANSWER + 4 + 1)
+    record_len(record).saturating_add(RESPONSE + 4 + 1)
 }
 
 /// Bytes of a `relayed` answer without contacts.
 pub(crate) fn relayed_len(record: Option<&Record<'_>>) -> usize {
-    record.map_or(0, |record| record_len(record).saturating_add(4)).saturating_add(ANSWER + 1 + 1 + 1)
+    record.map_or(0, |record| record_len(record).saturating_add(4)).saturating_add(RESPONSE + 1 + 1 + 1)
 }
 
 /// Bytes of a store request with a token, and with a compare-and-swap if there is one.

@@ -4,7 +4,7 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use kadlet::wire::Target;
-use kadlet::{FindError, GetError, Key, Machine, Mode, Options, PutError, Query, Routing};
+use kadlet::{Dht, FindError, GetError, Key, Mode, Options, PutError, QueryId, Routing};
 
 use super::peers::{OWN, number};
 use super::record::VERIFY;
@@ -16,7 +16,11 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let begun = self.node.bootstrap(self.now, &addresses);
         match begun {
             Err(FindError::Addresses(BOOTSTRAPS)) => assert!(addresses.is_empty() || addresses.len() > BOOTSTRAPS),
-            begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &Options::DEFAULT, Target::Nodes(OWN)),
+            begun => self.begun(
+                begun.map_err(|error| error == FindError::Busy(LOOKUPS)),
+                &Options::DEFAULT,
+                Target::Nodes(OWN),
+            ),
         }
     }
 
@@ -27,12 +31,18 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             if begun.is_ok() {
                 self.accounts.entry(to).or_default().ordered += 1;
             }
-            return self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &Options::DEFAULT, Target::Nodes(OWN));
+            return self.begun(
+                begun.map_err(|error| error == FindError::Busy(LOOKUPS)),
+                &Options::DEFAULT,
+                Target::Nodes(OWN),
+            );
         }
         let (target, options) = (self.target(), self.options());
         match self.node.find_node(self.now, target, &options) {
             Err(FindError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
-            begun => self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &options, Target::Nodes(target)),
+            begun => {
+                self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &options, Target::Nodes(target))
+            }
         }
     }
 
@@ -43,7 +53,9 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         match self.node.get(self.now, key, &options) {
             Err(GetError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
             Err(GetError::Unsupported(kind)) => assert!(!self.supports(kind)),
-            Err(GetError::NoBuffer(VALUES)) => assert_eq!(self.operations.iter().filter(|running| running.gets()).count(), VALUES),
+            Err(GetError::NoBuffer(VALUES)) => {
+                assert_eq!(self.operations.iter().filter(|running| running.gets()).count(), VALUES)
+            }
             begun => self.begun(begun.map_err(|error| error == GetError::Busy(LOOKUPS)), &options, Target::Value(key)),
         }
     }
@@ -54,7 +66,11 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let begun = self.node.put(self.now, &record, &options);
         match begun {
             Ok(_) | Err(PutError::Busy(_)) => {
-                self.begun(begun.map_err(|error| error == PutError::Busy(LOOKUPS)), &options, Target::Nodes(record.key().id));
+                self.begun(
+                    begun.map_err(|error| error == PutError::Busy(LOOKUPS)),
+                    &options,
+                    Target::Nodes(record.key().id),
+                );
             }
             Err(PutError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
             Err(PutError::Unsupported(kind)) => assert!(!self.supports(kind)),
@@ -67,7 +83,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         self.records.push(parts);
     }
 
-    fn begun(&mut self, begun: Result<Query, bool>, options: &Options, seeks: Target) {
+    fn begun(&mut self, begun: Result<QueryId, bool>, options: &Options, seeks: Target) {
         match begun {
             Ok(query) => {
                 assert!(self.operations.len() < LOOKUPS, "one more than the bound");
@@ -90,7 +106,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             self.node.cancel(query);
             self.operations.remove(index);
             self.over.push(query);
-        } else if let Some(done) = self.node.take(query) {
+        } else if let Some(done) = self.node.take_result(query) {
             ended(&done, &mut self.operations, &self.config);
             self.over.push(query);
         }
@@ -112,8 +128,18 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     fn options(&mut self) -> Options {
         Options {
             mode: if self.input.once_in(4) { Mode::Recursive } else { Mode::Iterative },
-            timeout: self.input.pick(&[Duration::from_secs(30), Duration::from_millis(1), Duration::ZERO, Duration::MAX]),
-            lifetime: self.input.pick(&[Duration::from_secs(86_400), Duration::from_secs(2), Duration::ZERO, Duration::MAX]),
+            timeout: self.input.pick(&[
+                Duration::from_secs(30),
+                Duration::from_millis(1),
+                Duration::ZERO,
+                Duration::MAX,
+            ]),
+            lifetime: self.input.pick(&[
+                Duration::from_secs(86_400),
+                Duration::from_secs(2),
+                Duration::ZERO,
+                Duration::MAX,
+            ]),
             publish: self.input.once_in(2),
             compare: self.input.once_in(8).then(|| number(&mut self.input)),
         }

@@ -3,7 +3,7 @@
 use core::net::{SocketAddr, SocketAddrV4};
 
 use kadlet::Address;
-use kadlet::wire::{self, Answer, Body, Contacts, DecodeError, MAX_DATAGRAM, Message};
+use kadlet::wire::{self, Body, Contacts, DecodeError, MAX_DATAGRAM, Message, Response};
 
 /// # Panics
 ///
@@ -25,9 +25,12 @@ fn comes_back<A: Address>(data: &[u8]) -> Result<(), DecodeError> {
 
 fn contacts<'a, A: Address>(message: &Message<'a, A>) -> Contacts<'a, A> {
     match message.body {
-        Body::Answer { answer: Answer::Nodes { contacts }, .. }
-        | Body::Answer { answer: Answer::Value { contacts, .. }, .. }
-        | Body::Answer { answer: Answer::Held { contacts, .. } | Answer::Relayed { contacts, .. }, .. } => contacts,
+        Body::Response { response: Response::Nodes { contacts }, .. }
+        | Body::Response { response: Response::Value { contacts, .. }, .. }
+        | Body::Response {
+            response: Response::StoredRecord { contacts, .. } | Response::Relayed { contacts, .. },
+            ..
+        } => contacts,
         _ => Contacts::EMPTY,
     }
 }

@@ -2,7 +2,9 @@
 
 use core::net::SocketAddrV4;
 
-use kadlet::wire::{self, Answer, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Target, Token, Transaction};
+use kadlet::wire::{
+    self, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Response, Target, Token, Transaction,
+};
 use kadlet::{Contact, Geometry, Id, Routing};
 
 use super::peers::{OWN, PEERS, number, peer, peer_at};
@@ -47,9 +49,9 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let padding = if unknown { 0 } else { self.input.pick(&[0, 60, 122, 1_000]) };
         let largest = self.input.pick(&[1_208, 524, 103, 52, 51, 0, u16::MAX]);
         let mut transaction = Transaction([self.input.byte(); 8]);
-        if let Request::Relay { question, .. } = request {
+        if let Request::Relay { relay_id, .. } = request {
             // So that the answers to several can be told apart.
-            transaction.0[..7].copy_from_slice(&question.0[..7]);
+            transaction.0[..7].copy_from_slice(&relay_id.0[..7]);
         }
         let header = Header { transaction, ..self.header(who.id) };
         self.send(from, &Message { header, body: Body::Request { largest, token, request, padding } });
@@ -57,14 +59,14 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     }
 
     /// One of the questions is answered, perhaps not as it should be.
-    pub(super) fn answer_one(&mut self) {
+    pub(super) fn response_one(&mut self) {
         let (newest, flaw) = (self.input.below(16), self.input.below(16));
-        let Some(question) = self.questions.iter().rev().nth(newest).copied() else {
+        let Some(request) = self.requests.iter().rev().nth(newest).copied() else {
             return;
         };
-        let peer = peer_at(question.to, &self.config);
-        let mut header = Header { transaction: question.transaction, ..self.header(peer.id) };
-        let mut from = question.to;
+        let peer = peer_at(request.to, &self.config);
+        let mut header = Header { transaction: request.transaction, ..self.header(peer.id) };
+        let mut from = request.to;
         match flaw {
             0 => header.transaction.0[7] ^= 1,
             1 => from = self.peer().address,
@@ -79,7 +81,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             contacts.push(if self.input.once_in(4) { Contact::new(who.id, place.address) } else { who });
         }
         let contacts = Contacts::new(&contacts);
-        let fits = match question.about {
+        let fits = match request.about {
             About::Presence => 0,
             About::Nodes(_) => 1,
             About::Value(_) => self.input.below(3) + 1,
@@ -87,31 +89,41 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             About::Relay(..) => 6,
         };
         let kinds = if RELAYS == 0 { 6 } else { 7 };
-        let answer = match if self.input.once_in(4) { self.input.below(kinds) } else { fits } {
-            0 => Answer::Pong { observed: Observed::new(self.peer().address) },
-            1 => Answer::Nodes { contacts },
-            2 => Answer::Value { record: parts.record(), lifetime: self.input.pick(&[60, 1, 0, u32::MAX]), contacts },
-            3 => Answer::Held { version: parts.record().version(), size: self.input.pick(&[200, 0, 1_208, u16::MAX]), contacts },
-            4 => Answer::Stored { lifetime: 60 },
+        let response = match if self.input.once_in(4) { self.input.below(kinds) } else { fits } {
+            0 => Response::Pong { observed: Observed::new(self.peer().address) },
+            1 => Response::Nodes { contacts },
+            2 => Response::Value { record: parts.record(), lifetime: self.input.pick(&[60, 1, 0, u32::MAX]), contacts },
+            3 => Response::StoredRecord {
+                version: parts.record().version(),
+                size: self.input.pick(&[200, 0, 1_208, u16::MAX]),
+                contacts,
+            },
+            4 => Response::Stored { lifetime: 60 },
             6 => self.relayed(parts.record(), contacts),
             _ => {
-                let codes = [ErrorCode::Token, ErrorCode::Unsupported, ErrorCode::Full, ErrorCode::Outdated, ErrorCode::Conflict];
-                Answer::Error { code: self.input.pick(&codes), detail: number(&mut self.input) }
+                let codes = [
+                    ErrorCode::Token,
+                    ErrorCode::Unsupported,
+                    ErrorCode::Full,
+                    ErrorCode::Outdated,
+                    ErrorCode::Conflict,
+                ];
+                Response::Error { code: self.input.pick(&codes), detail: number(&mut self.input) }
             }
         };
         let token = Token([self.input.byte(); 8]);
-        self.send(from, &Message { header, body: Body::Answer { token, answer } });
+        self.send(from, &Message { header, body: Body::Response { token, response } });
         self.records.push(parts);
     }
 
     /// The newest questions are answered as honest nodes would.
-    pub(super) fn answer_all(&mut self) {
+    pub(super) fn response_all(&mut self) {
         let holds = self.input.once_in(2);
-        let older = self.questions.len().saturating_sub(REQUESTS);
-        for question in self.questions.split_off(older) {
-            let who = peer_at(question.to, &self.config);
+        let older = self.requests.len().saturating_sub(REQUESTS);
+        for request in self.requests.split_off(older) {
+            let who = peer_at(request.to, &self.config);
             let mut contacts: Vec<Who> = (0..PEERS).map(|number| peer(number, &self.config)).collect();
-            let target = match question.about {
+            let target = match request.about {
                 About::Nodes(target) => target,
                 About::Value(key) => key.id,
                 About::Relay(_, target) => *target.id(),
@@ -120,19 +132,23 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             contacts.sort_by_key(|contact| R::Geometry::rank(&target, &contact.id));
             let contacts = Contacts::new(&contacts[..4]);
             let held = |key| self.records.iter().rposition(|parts| holds && parts.record().key() == key);
-            let parts = match question.about {
-                About::Value(key) | About::Relay(_, Target::Value(key)) => held(key).map(|index| self.records.remove(index)),
+            let parts = match request.about {
+                About::Value(key) | About::Relay(_, Target::Value(key)) => {
+                    held(key).map(|index| self.records.remove(index))
+                }
                 _ => None,
             };
-            let answer = match (question.about, &parts) {
-                (About::Presence, _) => Answer::Pong { observed: Observed::new(who.address) },
-                (About::Store, _) => Answer::Stored { lifetime: 60 },
-                (About::Relay(..), _) => Answer::Relayed { hops: 1, found: parts.as_ref().map(|parts| (parts.record(), 60)), contacts },
-                (_, Some(parts)) => Answer::Value { record: parts.record(), lifetime: 60, contacts },
-                _ => Answer::Nodes { contacts },
+            let response = match (request.about, &parts) {
+                (About::Presence, _) => Response::Pong { observed: Observed::new(who.address) },
+                (About::Store, _) => Response::Stored { lifetime: 60 },
+                (About::Relay(..), _) => {
+                    Response::Relayed { hops: 1, found: parts.as_ref().map(|parts| (parts.record(), 60)), contacts }
+                }
+                (_, Some(parts)) => Response::Value { record: parts.record(), lifetime: 60, contacts },
+                _ => Response::Nodes { contacts },
             };
-            let header = Header { transaction: question.transaction, ..self.header(who.id) };
-            self.send(question.to, &Message { header, body: Body::Answer { token: Token([9; 8]), answer } });
+            let header = Header { transaction: request.transaction, ..self.header(who.id) };
+            self.send(request.to, &Message { header, body: Body::Response { token: Token([9; 8]), response } });
             self.records.extend(parts);
         }
     }

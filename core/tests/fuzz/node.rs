@@ -15,10 +15,13 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use input::Input;
-use kadlet::routing::State;
-use kadlet::wire::{self, Answer, Body, Header, Message, Request, Target, Token, Transaction};
-use kadlet::{Chord, Config, Contact, Done, Event, FixedStore, Geometry, Id, Instant, Kademlia, Key, Kind, Machine, Node, Outcome, Pastry};
-use kadlet::{Query, Routing, Stats, Store};
+use kadlet::routing::ContactState;
+use kadlet::wire::{self, Body, Header, Message, Request, Response, Target, Token, Transaction};
+use kadlet::{
+    Chord, Config, Contact, Dht, Event, FixedStore, Geometry, Id, Instant, Kademlia, Key, Kind, Node, Outcome, Pastry,
+    QueryResult,
+};
+use kadlet::{QueryId, Routing, Stats, Store};
 use peers::{OWN, config, id_near, number, peer};
 use record::{Parts, VERIFY};
 use relaying::Passed;
@@ -32,7 +35,8 @@ const VALUES: usize = 1;
 const REQUESTS: usize = 8;
 const BOOTSTRAPS: usize = 2;
 
-type Mote<R, const RELAYS: usize> = Node<R, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, BOOTSTRAPS, RELAYS>;
+type Mote<R, const RELAYS: usize> =
+    Node<R, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, BOOTSTRAPS, RELAYS>;
 type Who = Contact<SocketAddrV4>;
 
 /// A history longer than this finds nothing that a shorter one doesn't.
@@ -71,7 +75,7 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     /// How late it ever was.
     latest: Instant,
     /// Questions that the node sent, the newest last.
-    questions: Vec<Question>,
+    requests: Vec<SentRequest>,
     /// Where all it ever sent went, with their transactions, and which question that is passed on each was about.
     asked: BTreeMap<(SocketAddrV4, [u8; 8]), Option<usize>>,
     passed: Vec<Passed>,
@@ -79,11 +83,11 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     recursive: usize,
     operations: Vec<Operation>,
     /// Ended or cancelled ones.
-    over: Vec<Query>,
+    over: Vec<QueryId>,
     /// All tokens that the node gave, the newest of each contact last.
     tokens: Vec<(Who, Token)>,
     /// Who answered a question, at the address where it was asked.
-    answered: BTreeSet<(Id, SocketAddrV4)>,
+    responded: BTreeSet<(Id, SocketAddrV4)>,
     accounts: BTreeMap<SocketAddrV4, Account>,
     /// Records that were named, to be asked for again.
     records: Vec<Parts>,
@@ -92,7 +96,7 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
 }
 
 #[derive(Clone, Copy)]
-struct Question {
+struct SentRequest {
     to: SocketAddrV4,
     transaction: Transaction,
     about: About,
@@ -104,11 +108,11 @@ enum About {
     Nodes(Id),
     Value(Key),
     Store,
-    Relay(wire::Question, Target),
+    Relay(wire::RelayId, Target),
 }
 
 struct Operation {
-    query: Query,
+    query: QueryId,
     deadline: Instant,
     /// What it looks for; the record, if it is a get.
     seeks: Target,
@@ -132,7 +136,7 @@ struct Account {
     /// Pings that the user asked for.
     ordered: usize,
     /// Questions that were passed on to it: if it is silent it is asked whether it is there.
-    passed_on: usize,
+    forwarded: usize,
     pings: usize,
 }
 
@@ -146,14 +150,14 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             config,
             now,
             latest: now,
-            questions: Vec::new(),
+            requests: Vec::new(),
             asked: BTreeMap::new(),
             passed: Vec::new(),
             recursive: 0,
             operations: Vec::new(),
             over: Vec::new(),
             tokens: Vec::new(),
-            answered: BTreeSet::new(),
+            responded: BTreeSet::new(),
             accounts: BTreeMap::new(),
             records: Vec::new(),
             last: Vec::new(),
@@ -185,8 +189,8 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         match kind {
             0 => self.wait(),
             1 | 2 => self.ask(),
-            3..=5 => self.answer_one(),
-            6 | 7 => self.answer_all(),
+            3..=5 => self.response_one(),
+            6 | 7 => self.response_all(),
             8 => self.bootstrap(),
             9 => self.find(),
             10 => self.get(),
@@ -235,7 +239,10 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             2 => {
                 for query in &self.over {
                     self.node.cancel(*query);
-                    assert!(self.node.take(*query).is_none() && self.node.progress(*query).is_none(), "it was over");
+                    assert!(
+                        self.node.take_result(*query).is_none() && self.node.progress(*query).is_none(),
+                        "it was over"
+                    );
                 }
             }
             _ => self.node.handle_timeout(self.now),
@@ -245,10 +252,10 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
     /// Gives the node a datagram, and holds what it does against what it may do.
     fn deliver(&mut self, from: SocketAddrV4, datagram: &[u8]) {
         let message = wire::decode::<SocketAddrV4>(datagram);
-        if let Ok(Message { header, body: Body::Answer { .. } }) = message
+        if let Ok(Message { header, body: Body::Response { .. } }) = message
             && self.asked.contains_key(&(from, header.transaction.0))
         {
-            self.answered.insert((header.sender, from));
+            self.responded.insert((header.sender, from));
         }
         if message.is_ok_and(|message| self.would_confuse(from, &message)) {
             return;
@@ -257,11 +264,13 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         let room = if self.input.once_in(16) { self.input.below(160) } else { buf.len() };
         let before = *self.node.stats();
         let out = self.node.handle_datagram(self.now, from, datagram, &mut buf[..room]);
-        let answer = out.map(|out| &buf[..out.len]);
+        let response = out.map(|out| &buf[..out.len]);
         match message {
-            Ok(Message { header, .. }) if header.geometry != R::Geometry::TAG || header.network != self.config.network => {
+            Ok(Message { header, .. })
+                if header.geometry != R::Geometry::TAG || header.network != self.config.network =>
+            {
                 let wrong_geometry = header.geometry != R::Geometry::TAG;
-                self.dropped(datagram, answer, before, |stats| {
+                self.dropped(datagram, response, before, |stats| {
                     *(if wrong_geometry { &mut stats.wrong_geometry } else { &mut stats.wrong_network }) += 1;
                 });
             }
@@ -274,60 +283,83 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 } else {
                     account.bytes_in += datagram.len();
                 }
-                let Some(answer) = answer else {
+                let Some(response) = response else {
                     return;
                 };
                 assert_eq!(out.map(|out| out.to), Some(from), "only the asker is answered");
                 if !proved {
-                    assert!(answer.len() <= 3 * datagram.len(), "{} bytes for {}: {request:?}", answer.len(), datagram.len());
-                    account.bytes_out += answer.len();
+                    assert!(
+                        response.len() <= 3 * datagram.len(),
+                        "{} bytes for {}: {request:?}",
+                        response.len(),
+                        datagram.len()
+                    );
+                    account.bytes_out += response.len();
                 }
                 assert!(self.config.serve && header.sender != OWN);
                 assert!(
-                    answer.len() <= room && answer.len() <= usize::from(largest) && answer.len() + wire::SEAL <= self.config.max_datagram
+                    response.len() <= room
+                        && response.len() <= usize::from(largest)
+                        && response.len() + wire::SEAL <= self.config.max_datagram
                 );
-                let Ok(Message { header: Header { sender: OWN, transaction, .. }, body: Body::Answer { token, answer: told } }) =
-                    wire::decode::<SocketAddrV4>(answer)
+                let Ok(Message {
+                    header: Header { sender: OWN, transaction, .. },
+                    body: Body::Response { token, response: told },
+                }) = wire::decode::<SocketAddrV4>(response)
                 else {
                     panic!("a request gets an answer");
                 };
                 assert_eq!(transaction, header.transaction);
-                assert!(proved || !matches!(told, Answer::Stored { .. }), "a store must prove its address");
+                assert!(proved || !matches!(told, Response::Stored { .. }), "a store must prove its address");
                 self.tokens.push((who, token));
                 let asked = relaying::Previous { who, transaction, largest, len: datagram.len() };
                 self.told(&asked, proved, request, &told);
-                self.note(answer);
+                self.note(response);
             }
-            Ok(Message { header, body: Body::Answer { answer: ref told, .. } }) => {
-                let accepted = self.node.stats().answers > before.answers;
-                self.carried(from, header.transaction, accepted.then_some(told), room, out.map(|out| out.to).zip(answer));
+            Ok(Message { header, body: Body::Response { response: ref told, .. } }) => {
+                let accepted = self.node.stats().responses > before.responses;
+                self.carried(
+                    from,
+                    header.transaction,
+                    accepted.then_some(told),
+                    room,
+                    out.map(|out| out.to).zip(response),
+                );
             }
-            Err(wire::DecodeError::Version(_)) => self.dropped(datagram, answer, before, |stats| stats.wrong_version += 1),
-            Err(_) => self.dropped(datagram, answer, before, |stats| stats.malformed += 1),
+            Err(wire::DecodeError::Version(_)) => {
+                self.dropped(datagram, response, before, |stats| stats.wrong_version += 1)
+            }
+            Err(_) => self.dropped(datagram, response, before, |stats| stats.malformed += 1),
         }
     }
 
-    fn dropped(&self, datagram: &[u8], answer: Option<&[u8]>, before: Stats, count: impl Fn(&mut Stats)) {
+    fn dropped(&self, datagram: &[u8], response: Option<&[u8]>, before: Stats, count: impl Fn(&mut Stats)) {
         let mut expected = before;
         expected.received += 1;
         expected.received_bytes += datagram.len() as u64;
         count(&mut expected);
-        assert_eq!((answer, *self.node.stats()), (None, expected));
+        assert_eq!((response, *self.node.stats()), (None, expected));
     }
 
     /// Does what an event loop does until nothing is due.
     fn drain(&mut self) {
         let mut buf = [0; wire::MAX_DATAGRAM];
         for _ in 0..8 {
-            let mut questions = 0;
+            let mut requests = 0;
             while let Some(out) = self.node.poll_transmit(self.now, &mut buf) {
-                questions += 1;
-                assert!(questions <= REQUESTS + RELAYS, "more questions than may be in flight, and answers than are owed");
+                requests += 1;
+                assert!(
+                    requests <= REQUESTS + RELAYS,
+                    "more questions than may be in flight, and answers than are owed"
+                );
                 self.sent(out.to, &buf[..out.len]);
             }
             if self.node.poll_timeout().is_none_or(|(at, _)| at > self.now) {
                 self.node.handle_timeout(self.now);
-                assert!(self.node.poll_transmit(self.now, &mut buf).is_none(), "something was due that no timer told of");
+                assert!(
+                    self.node.poll_transmit(self.now, &mut buf).is_none(),
+                    "something was due that no timer told of"
+                );
                 return;
             }
             self.node.handle_timeout(self.now);
@@ -354,19 +386,19 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 assert!(record.check().is_ok() && record.verify(VERIFY) && self.supports(record.kind()));
                 About::Store
             }
-            Request::Relay { question, target, .. } => {
+            Request::Relay { relay_id, target, .. } => {
                 passed = Some(self.goes_on(to, header.transaction, &request, datagram.len()));
-                About::Relay(question, target)
+                About::Relay(relay_id, target)
             }
             Request::Unknown { .. } => panic!("it knows all kinds that it sends"),
         };
         if first {
             let account = self.accounts.entry(to).or_default();
             account.pings += usize::from(matches!(about, About::Presence));
-            account.passed_on += usize::from(passed.is_some());
+            account.forwarded += usize::from(passed.is_some());
         }
         self.asked.insert((to, header.transaction.0), passed);
-        self.questions.push(Question { to, transaction: header.transaction, about });
+        self.requests.push(SentRequest { to, transaction: header.transaction, about });
         self.note(datagram);
     }
 
@@ -374,11 +406,13 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         for _ in 0..LOOKUPS + RELAYS + 3 {
             match self.node.poll_event() {
                 None => return,
-                Some(Event::Done(done)) => {
+                Some(Event::QueryResult(done)) => {
                     ended(&done, &mut self.operations, &self.config);
                     self.over.push(done.query);
                 }
-                Some(Event::PassedOn { target, .. }) => assert!(self.passed.iter().any(|passed| *passed.target.id() == target)),
+                Some(Event::Forwarded { target, .. }) => {
+                    assert!(self.passed.iter().any(|passed| *passed.target.id() == target))
+                }
                 Some(Event::OwnIdSeen { .. } | Event::Superseded { .. }) => {}
             }
         }
@@ -388,8 +422,12 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
     fn check(&self) {
         let peers = || self.node.routing().peers();
         assert!(peers().count() <= CONTACTS);
-        for peer in peers().filter(|peer| peer.state == State::Verified) {
-            assert!(self.answered.contains(&(peer.contact.id, peer.contact.address)), "{:?} never answered", peer.contact);
+        for peer in peers().filter(|peer| peer.state == ContactState::Verified) {
+            assert!(
+                self.responded.contains(&(peer.contact.id, peer.contact.address)),
+                "{:?} never answered",
+                peer.contact
+            );
         }
         let store = self.node.store();
         assert!(store.len() <= RECORDS && store.bytes() <= BYTES);
@@ -398,7 +436,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             assert!(held.stored.check().is_ok() && held.key == held.stored.key());
         }
         for (to, account) in &self.accounts {
-            let introductions = account.pings.saturating_sub(account.ordered + account.proved + account.passed_on);
+            let introductions = account.pings.saturating_sub(account.ordered + account.proved + account.forwarded);
             assert!(account.bytes_out + 38 * introductions <= 3 * account.bytes_in, "amplified toward {to}");
         }
         self.check_passed();
@@ -420,7 +458,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             self.now = self.latest.max(self.now) + Duration::from_secs(5 * 60);
             self.node.handle_timeout(self.now);
             self.drain();
-            self.check_answered();
+            self.check_responded();
         }
         for _ in 0..16 {
             let Some((at, _)) = self.node.poll_timeout() else {
@@ -469,7 +507,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
     }
 }
 
-fn ended(done: &Done<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config: &Config) {
+fn ended(done: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config: &Config) {
     let index = operations.iter().position(|running| running.query == done.query);
     let ended = operations.remove(index.expect("an operation ends once"));
     match &done.outcome {

@@ -30,13 +30,14 @@ pub(crate) fn config(input: &mut Input<'_>) -> Config {
         verify: (modes & 4 == 0).then_some(VERIFY),
         bind_ids: modes & 8 != 0,
         max_datagram: if modes & 16 == 0 { wire::MAX_DATAGRAM } else { [127, 160, 548, 200][usize::from(modes >> 6)] },
-        budget: if modes & 32 == 0 { 64 } else { 1 },
+        rate_limit: if modes & 32 == 0 { 64 } else { 1 },
         quota: if modes & 64 == 0 { 0 } else { 100 },
         table,
         ..Config::DEFAULT
     };
     if times & 1 != 0 {
-        (config.timeout_min, config.timeout_initial, config.timeout_max) = (Duration::ZERO, Duration::MAX, Duration::MAX);
+        (config.timeout_min, config.timeout_initial, config.timeout_max) =
+            (Duration::ZERO, Duration::MAX, Duration::MAX);
     }
     if times & 2 != 0 {
         (config.alpha, config.attempts) = (times >> 4, times >> 2 & 7);

@@ -4,7 +4,8 @@ use kadlet::record::{Proof, Verifier};
 use kadlet::{Key, Kind, Record};
 
 /// Says of a signature that it holds if it begins with what it signs, so that the fuzzer can forge what should hold.
-pub(crate) const VERIFY: Verifier = |public_key, message, signature| signature[..32] == *message && signature[32..] == *public_key;
+pub(crate) const VERIFY: Verifier =
+    |public_key, message, signature| signature[..32] == *message && signature[32..] == *public_key;
 
 /// A record in parts that it borrows.
 pub(crate) struct Parts {
@@ -23,7 +24,15 @@ impl Parts {
         let public_key = [name; 32];
         let mut signature = [name; 64];
         signature[..32].copy_from_slice(&Record::signed_digest(salt, sequence, value));
-        Self { kind: Kind::Signed, name, number: sequence, value: value.to_vec(), salt: salt.to_vec(), public_key, signature }
+        Self {
+            kind: Kind::Signed,
+            name,
+            number: sequence,
+            value: value.to_vec(),
+            salt: salt.to_vec(),
+            public_key,
+            signature,
+        }
     }
 
     pub(crate) fn record(&self) -> Record<'_> {

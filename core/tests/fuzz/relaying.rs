@@ -5,8 +5,10 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use kadlet::wire::{self, Answer, Body, Contacts, ErrorCode, Header, Message, Question, Request, Target, Token, Transaction};
-use kadlet::{Geometry, Id, Instant, Key, Machine, Record, Routing};
+use kadlet::wire::{
+    self, Body, Contacts, ErrorCode, Header, Message, RelayId, Request, Response, Target, Token, Transaction,
+};
+use kadlet::{Dht, Geometry, Id, Instant, Key, Record, Routing};
 
 use super::peers::OWN;
 use super::{About, History, LAST, SHORTLIST, Who};
@@ -22,7 +24,7 @@ const SHORTEST: usize = 46;
 
 /// A question that the node passes on.
 pub(super) struct Passed {
-    question: Question,
+    relay_id: RelayId,
     pub(super) target: Target,
     /// Who asked; `None` for one of the node's own lookups.
     previous: Option<Previous>,
@@ -47,11 +49,17 @@ pub(super) struct Previous {
 impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, RELAYS> {
     /// A question to pass on: a new one, one that came before, perhaps from another, or one that the node asks itself.
     pub(super) fn relay(&mut self, key: Key) -> Request<'static> {
-        let of = |about| if let About::Relay(question, _) = about { Some(question) } else { None };
-        let circles = self.input.once_in(2).then(|| self.questions.iter().rev().find_map(|question| of(question.about))).flatten();
-        let question = circles.unwrap_or_else(|| Question([self.input.byte() % 4; 8]));
+        let of = |about| if let About::Relay(relay_id, _) = about { Some(relay_id) } else { None };
+        let circles =
+            self.input.once_in(2).then(|| self.requests.iter().rev().find_map(|asked| of(asked.about))).flatten();
+        let relay_id = circles.unwrap_or_else(|| RelayId([self.input.byte() % 4; 8]));
         let target = if self.input.once_in(2) { Target::Value(key) } else { Target::Nodes(self.target()) };
-        Request::Relay { question, target, hops: self.input.pick(&[32, 255, 1, 0]), time: self.input.pick(&[9_000, u16::MAX, 100, 1, 0]) }
+        Request::Relay {
+            relay_id,
+            target,
+            hops: self.input.pick(&[32, 255, 1, 0]),
+            time: self.input.pick(&[9_000, u16::MAX, 100, 1, 0]),
+        }
     }
 
     /// The newest token that the node gave to somebody.
@@ -70,68 +78,108 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     }
 
     /// An answer to a question that was passed on.
-    pub(super) fn relayed<'a>(&mut self, record: Record<'a>, contacts: Contacts<'a, SocketAddrV4>) -> Answer<'a, SocketAddrV4> {
+    pub(super) fn relayed<'a>(
+        &mut self,
+        record: Record<'a>,
+        contacts: Contacts<'a, SocketAddrV4>,
+    ) -> Response<'a, SocketAddrV4> {
         let hops = self.input.pick(&[0, 1, 31, 255]);
         match self.input.below(8) {
-            0..=2 => Answer::Accepted,
-            3 | 4 => Answer::Relayed { hops, found: None, contacts },
-            5 => Answer::Relayed { hops, found: Some((record, self.input.pick(&[60, 1, 0, u32::MAX]))), contacts },
-            _ => Answer::Error { code: self.input.pick(&[ErrorCode::Busy, ErrorCode::Token, ErrorCode::Unsupported]), detail: 0 },
+            0..=2 => Response::Accepted,
+            3 | 4 => Response::Relayed { hops, found: None, contacts },
+            5 => Response::Relayed { hops, found: Some((record, self.input.pick(&[60, 1, 0, u32::MAX]))), contacts },
+            _ => Response::Error {
+                code: self.input.pick(&[ErrorCode::Busy, ErrorCode::Token, ErrorCode::Unsupported]),
+                detail: 0,
+            },
         }
     }
 
     /// Whether a question has the transaction of another of the same node: their answers couldn't be told apart, so it isn't asked.
     pub(super) fn would_confuse(&self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) -> bool {
-        let Body::Request { request: Request::Relay { question, .. }, .. } = message.body else {
+        let Body::Request { request: Request::Relay { relay_id, .. }, .. } = message.body else {
             return false;
         };
-        self.passed.iter().any(|passed| passed.open && passed.question != question && passed.is_from(from, message.header.transaction))
+        self.passed.iter().any(|passed| {
+            passed.open && passed.relay_id != relay_id && passed.is_from(from, message.header.transaction)
+        })
     }
 
     /// A request is answered at once.
-    pub(super) fn told(&mut self, asked: &Previous, proved: bool, request: &Request<'_>, told: &Answer<'_, SocketAddrV4>) {
-        let Request::Relay { question, target, hops, time } = *request else {
-            return assert!(!matches!(told, Answer::Accepted | Answer::Relayed { .. }), "{told:?} to {request:?}");
+    pub(super) fn told(
+        &mut self,
+        asked: &Previous,
+        proved: bool,
+        request: &Request<'_>,
+        told: &Response<'_, SocketAddrV4>,
+    ) {
+        let Request::Relay { relay_id, target, hops, time } = *request else {
+            return assert!(!matches!(told, Response::Accepted | Response::Relayed { .. }), "{told:?} to {request:?}");
         };
-        let known = self.passed.iter_mut().find(|passed| passed.open && passed.question == question);
-        let circles = known.as_ref().is_some_and(|known| known.previous.is_some_and(|previous| previous.who != asked.who));
+        let known = self.passed.iter_mut().find(|passed| passed.open && passed.relay_id == relay_id);
+        let circles =
+            known.as_ref().is_some_and(|known| known.previous.is_some_and(|previous| previous.who != asked.who));
         match told {
-            Answer::Error { code: ErrorCode::Token, .. } => return,
-            Answer::Error { code: ErrorCode::Unsupported, .. } => return assert_eq!(RELAYS, 0),
+            Response::Error { code: ErrorCode::Token, .. } => return,
+            Response::Error { code: ErrorCode::Unsupported, .. } => return assert_eq!(RELAYS, 0),
             _ => assert!(proved && RELAYS > 0, "{told:?} to one who didn't prove its address"),
         }
         match (told, known) {
-            (Answer::Accepted, Some(known)) => {
+            (Response::Accepted, Some(known)) => {
                 assert!(!circles, "it was asked by another before");
                 known.previous = Some(*asked);
             }
-            (Answer::Accepted, None) => {
+            (Response::Accepted, None) => {
                 assert!(hops > 0 && time > 0, "it can't be passed on");
                 let deadline = (self.now + Duration::from_millis(time.into())).min(self.now + TIME);
                 let (previous, sent) = (Some(*asked), BTreeMap::new());
-                self.passed.push(Passed { question, target, previous, hops: hops.min(HOPS), deadline, open: true, sent });
+                self.passed.push(Passed {
+                    relay_id,
+                    target,
+                    previous,
+                    hops: hops.min(HOPS),
+                    deadline,
+                    open: true,
+                    sent,
+                });
             }
-            (Answer::Relayed { hops: 0, found, contacts }, None) => {
+            (Response::Relayed { hops: 0, found, contacts }, None) => {
                 assert!(found.is_none_or(|(record, _)| target == Target::Value(record.key())));
                 self.check_named(asked, contacts);
             }
-            (Answer::Error { code: ErrorCode::Busy, .. }, known) => assert!(known.is_none() || circles, "a repeat is acknowledged again"),
-            (told, _) => panic!("{told:?} to a question that it passes on"),
+            (Response::Error { code: ErrorCode::Busy, .. }, known) => {
+                assert!(known.is_none() || circles, "a repeat is acknowledged again")
+            }
+            (told, _) => panic!("{told:?} to a relay_id that it passes on"),
         }
     }
 
     /// The node passes a question on. Tells which.
-    pub(super) fn goes_on(&mut self, to: SocketAddrV4, transaction: Transaction, request: &Request<'_>, len: usize) -> usize {
-        let Request::Relay { question, target, hops, time } = *request else {
+    pub(super) fn goes_on(
+        &mut self,
+        to: SocketAddrV4,
+        transaction: Transaction,
+        request: &Request<'_>,
+        len: usize,
+    ) -> usize {
+        let Request::Relay { relay_id, target, hops, time } = *request else {
             panic!("{request:?} is not passed on");
         };
         assert!(RELAYS > 0, "it takes no part in recursive lookups");
-        let others = self.passed.iter().position(|passed| passed.open && passed.question == question);
-        let own = || self.passed.iter().position(|passed| passed.previous.is_none() && passed.question == question);
+        let others = self.passed.iter().position(|passed| passed.open && passed.relay_id == relay_id);
+        let own = || self.passed.iter().position(|passed| passed.previous.is_none() && passed.relay_id == relay_id);
         let index = others.or_else(own).unwrap_or_else(|| {
             let own = self.passed.iter().filter(|passed| passed.previous.is_none()).count();
             assert!(own < self.recursive, "nobody asked for it");
-            let passed = Passed { question, target, previous: None, hops: HOPS, deadline: LAST, open: false, sent: BTreeMap::new() };
+            let passed = Passed {
+                relay_id,
+                target,
+                previous: None,
+                hops: HOPS,
+                deadline: LAST,
+                open: false,
+                sent: BTreeMap::new(),
+            };
             self.passed.push(passed);
             self.passed.len() - 1
         });
@@ -139,18 +187,27 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let attempts = passed.sent.entry((to, transaction.0)).or_default();
         *attempts += 1;
         assert!(*attempts <= ATTEMPTS, "asked {attempts} times");
-        assert!(passed.sent.len() <= 2 * TRIES && passed.sent.keys().map(|(to, _)| to).collect::<BTreeSet<_>>().len() <= TRIES);
+        assert!(
+            passed.sent.len() <= 2 * TRIES
+                && passed.sent.keys().map(|(to, _)| to).collect::<BTreeSet<_>>().len() <= TRIES
+        );
         assert!(passed.target == target && hops < passed.hops, "{hops} hops");
         let previous = passed.previous.map(|previous| previous.who.id);
-        let mut known = self.answered.iter().filter(|(id, address)| *address == to && Some(*id) != previous);
+        let mut known = self.responded.iter().filter(|(id, address)| *address == to && Some(*id) != previous);
         // A client's own question leaves it, whoever it knows.
         let any = previous.is_none() && !self.config.serve;
-        assert!(known.any(|(id, _)| any || may_be_nearer::<R::Geometry>(target.id(), id)), "{to} is not one to pass it on to");
+        assert!(
+            known.any(|(id, _)| any || may_be_nearer::<R::Geometry>(target.id(), id)),
+            "{to} is not one to pass it on to"
+        );
         if let Some(previous) = passed.previous {
             assert!(len <= previous.len, "{len} bytes for {}", previous.len);
             assert!(Duration::from_millis(time.into()) <= passed.deadline.since(self.now) && time > 0, "{time} ms");
         } else {
-            assert!(self.operations.iter().any(|running| running.recursive && running.seeks == target), "its lookup is over");
+            assert!(
+                self.operations.iter().any(|running| running.recursive && running.seeks == target),
+                "its lookup is over"
+            );
         }
         index
     }
@@ -160,12 +217,12 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         &mut self,
         from: SocketAddrV4,
         transaction: Transaction,
-        told: Option<&Answer<'_, SocketAddrV4>>,
+        told: Option<&Response<'_, SocketAddrV4>>,
         room: usize,
         out: Option<(SocketAddrV4, &[u8])>,
     ) {
         let passed = self.asked.get(&(from, transaction.0)).copied().flatten();
-        let passed = passed.filter(|index| self.passed[*index].open && matches!(told, Some(Answer::Relayed { .. })));
+        let passed = passed.filter(|index| self.passed[*index].open && matches!(told, Some(Response::Relayed { .. })));
         let Some(index) = passed else {
             return assert!(out.is_none(), "an answer never causes an answer, but to who asked for it");
         };
@@ -174,26 +231,31 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             self.goes_back(to, datagram);
             assert!(matches!(
                 wire::decode(datagram),
-                Ok(Message::<SocketAddrV4> { body: Body::Answer { answer: Answer::Relayed { .. }, .. }, .. })
+                Ok(Message::<SocketAddrV4> { body: Body::Response { response: Response::Relayed { .. }, .. }, .. })
             ));
         }
-        assert_eq!((out.is_some(), self.passed[index].open), (room >= SHORTEST, room < SHORTEST), "what came is carried back");
+        assert_eq!(
+            (out.is_some(), self.passed[index].open),
+            (room >= SHORTEST, room < SHORTEST),
+            "what came is carried back"
+        );
         self.passed[index].open = false;
     }
 
     /// The node answers a question that it passed on.
     pub(super) fn goes_back(&mut self, to: SocketAddrV4, datagram: &[u8]) {
-        let Ok(Message { header, body: Body::Answer { token, answer } }) = wire::decode::<SocketAddrV4>(datagram) else {
-            panic!("a question is owed an answer");
+        let Ok(Message { header, body: Body::Response { token, response } }) = wire::decode::<SocketAddrV4>(datagram)
+        else {
+            panic!("a relay_id is owed an answer");
         };
         let passed = self.passed.iter_mut().find(|passed| passed.open && passed.is_from(to, header.transaction));
-        let passed = passed.unwrap_or_else(|| panic!("{to} is owed no answer: {answer:?}"));
+        let passed = passed.unwrap_or_else(|| panic!("{to} is owed no answer: {response:?}"));
         let previous = passed.previous.expect("the node's own are never open");
         passed.open = false;
         assert!(header.sender == OWN && datagram.len() <= usize::from(previous.largest));
-        match answer {
-            Answer::Relayed { contacts, .. } => self.check_named(&previous, &contacts),
-            answer => assert!(matches!(answer, Answer::Error { code: ErrorCode::Busy, .. }), "{answer:?}"),
+        match response {
+            Response::Relayed { contacts, .. } => self.check_named(&previous, &contacts),
+            response => assert!(matches!(response, Response::Error { code: ErrorCode::Busy, .. }), "{response:?}"),
         }
         self.tokens.push((previous.who, token));
         self.note(datagram);
@@ -201,18 +263,21 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
 
     fn check_named(&self, asked: &Previous, contacts: &Contacts<'_, SocketAddrV4>) {
         let most = usize::from(self.config.table.k).clamp(1, SHORTLIST / 3);
-        assert!(contacts.count() <= most && contacts.iter().all(|named| named.id != OWN && named.id != asked.who.id), "{contacts:?}");
+        assert!(
+            contacts.count() <= most && contacts.iter().all(|named| named.id != OWN && named.id != asked.who.id),
+            "{contacts:?}"
+        );
     }
 
     pub(super) fn check_passed(&self) {
         let others = || self.passed.iter().filter(|passed| passed.previous.is_some());
         assert!(others().filter(|passed| passed.open).count() <= RELAYS);
-        assert_eq!(self.node.stats().passed_on, others().count() as u64);
+        assert_eq!(self.node.stats().forwarded, others().count() as u64);
     }
 
     /// Long after the last was asked all have been answered.
-    pub(super) fn check_answered(&self) {
-        assert!(self.passed.iter().all(|passed| !passed.open), "a question was never answered");
+    pub(super) fn check_responded(&self) {
+        assert!(self.passed.iter().all(|passed| !passed.open), "a relay_id was never answered");
     }
 }
 

@@ -4,7 +4,7 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use kadlet::routing::{Heard, Peer, State, Upkeep};
+use kadlet::routing::{ContactState, Maintenance, Origin, Peer};
 use kadlet::{Address, Geometry, Id, Instant, Routing};
 
 use super::{CONTACTS, K, Known, LIMITS, OWN, Who, contact};
@@ -45,20 +45,23 @@ pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(data: &[u8], ahead: usize
         let near = || neighbours(&table, None, ahead, behind);
         let (neighbours_before, changed) = (near(), table.changed());
         match call % 16 {
-            0 => heard(&mut table, now, who, Heard::Asked, &before),
-            1 => heard(&mut table, now, who, Heard::Named, &before),
+            0 => discovered(&mut table, now, who, Origin::Requester, &before),
+            1 => discovered(&mut table, now, who, Origin::Named, &before),
             2..=7 => {
                 let known = model.entry(who.id).or_default();
                 known.addresses.insert(who.address);
-                known.answers = true;
+                known.responses = true;
                 let expected = neighbours(&table, Some(&who.id), ahead, behind);
-                table.answered(now, who, (call & 0x80 != 0).then(|| Duration::from_millis(u64::from(next()))));
+                table.responded(now, who, (call & 0x80 != 0).then(|| Duration::from_millis(u64::from(next()))));
                 for id in expected {
-                    assert!(table.get(&id).is_some_and(|peer| peer.state == State::Verified), "the neighbours are always kept");
+                    assert!(
+                        table.get(&id).is_some_and(|peer| peer.state == ContactState::Verified),
+                        "the neighbours are always kept"
+                    );
                 }
             }
             8..=10 => {
-                model.entry(who.id).or_default().answers = false;
+                model.entry(who.id).or_default().responses = false;
                 table.failed(now, &who.id);
             }
             11 => {
@@ -67,7 +70,7 @@ pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(data: &[u8], ahead: usize
                 assert_eq!(table.get(&who.id), None);
             }
             12 => now = now + Duration::from_millis(1 << (next() % 24)),
-            13 => now = now.max(table.next_upkeep().min(now + Duration::from_secs(4_000))),
+            13 => now = now.max(table.next_maintenance().min(now + Duration::from_secs(4_000))),
             14 => table.looked_up(now, if next() % 2 == 0 { &OWN } else { &who.id }),
             _ => table.disturbed(now),
         }
@@ -77,7 +80,7 @@ pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(data: &[u8], ahead: usize
             assert!(table.changed() == changed || table.changed() == now);
         }
         if call & 0x40 != 0 {
-            upkeep(&mut table, now);
+            maintenance(&mut table, now);
         }
         check(&table, &model, ahead, behind);
         check_orders(&table, &who.id, may_pass);
@@ -85,8 +88,13 @@ pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(data: &[u8], ahead: usize
 }
 
 /// Those next to the own node of all that answer, and of one more.
-fn neighbours<R: Routing<Address = SocketAddrV4>>(table: &R, more: Option<&Id>, ahead: usize, behind: usize) -> Vec<Id> {
-    let verified = table.peers().filter(|peer| peer.state == State::Verified).map(|peer| peer.contact.id);
+fn neighbours<R: Routing<Address = SocketAddrV4>>(
+    table: &R,
+    more: Option<&Id>,
+    ahead: usize,
+    behind: usize,
+) -> Vec<Id> {
+    let verified = table.peers().filter(|peer| peer.state == ContactState::Verified).map(|peer| peer.contact.id);
     let mut around: Vec<Id> = verified.chain(more.copied().filter(|id| *id != OWN)).collect();
     around.sort_by_key(|id| OWN.clockwise(id));
     around.dedup();
@@ -94,30 +102,42 @@ fn neighbours<R: Routing<Address = SocketAddrV4>>(table: &R, more: Option<&Id>, 
     around.into_iter().enumerate().filter(|(at, _)| *at < ahead || count - at <= behind).map(|(_, id)| id).collect()
 }
 
-fn heard<R: Routing<Address = SocketAddrV4> + Clone>(table: &mut R, now: Instant, who: Who, how: Heard, before: &[Peer<SocketAddrV4>]) {
-    let worth_asking = table.heard(now, who, how);
-    assert!(how != Heard::Asked || table.peers().eq(before.iter().copied()), "asking makes nobody known");
+fn discovered<R: Routing<Address = SocketAddrV4> + Clone>(
+    table: &mut R,
+    now: Instant,
+    who: Who,
+    how: Origin,
+    before: &[Peer<SocketAddrV4>],
+) {
+    let worth_asking = table.discovered(now, who, how);
+    assert!(how != Origin::Requester || table.peers().eq(before.iter().copied()), "asking makes nobody known");
     for peer in before {
         assert_eq!(table.get(&peer.contact.id), Some(*peer), "one heard of changes and displaces nobody");
     }
     if worth_asking {
         let mut sequel = table.clone();
-        sequel.answered(now, who, None);
-        let taken = sequel.peers().any(|peer| peer.contact == who && peer.state == State::Verified);
+        sequel.responded(now, who, None);
+        let taken = sequel.peers().any(|peer| peer.contact == who && peer.state == ContactState::Verified);
         let moving = before.iter().any(|peer| peer.contact.id == who.id);
         assert!(taken || moving, "{who:?} was worth asking, and is not taken");
     }
 }
 
 /// Asks for all upkeep that is due, and finds an end.
-fn upkeep<R: Routing<Address = SocketAddrV4>>(table: &mut R, now: Instant) {
+fn maintenance<R: Routing<Address = SocketAddrV4>>(table: &mut R, now: Instant) {
     for _ in 0..128 {
-        match table.upkeep(now) {
-            Some(Upkeep::Ask(contact)) => assert!(table.get(&contact.id).is_some_and(|peer| peer.contact == contact)),
-            Some(Upkeep::Lookup { target }) => assert_ne!(target, OWN),
-            Some(Upkeep::Neighbourhood) => assert!(table.peers().next().is_some()),
+        match table.maintenance(now) {
+            Some(Maintenance::Ask(contact)) => {
+                assert!(table.get(&contact.id).is_some_and(|peer| peer.contact == contact))
+            }
+            Some(Maintenance::Lookup { target }) => assert_ne!(target, OWN),
+            Some(Maintenance::Neighbourhood) => assert!(table.peers().next().is_some()),
             None => {
-                assert!(table.next_upkeep() > now, "due at {:?}, and nothing to do at {now:?}", table.next_upkeep());
+                assert!(
+                    table.next_maintenance() > now,
+                    "due at {:?}, and nothing to do at {now:?}",
+                    table.next_maintenance()
+                );
                 return;
             }
         }
@@ -133,28 +153,32 @@ fn check<R: Routing<Address = SocketAddrV4>>(table: &R, model: &BTreeMap<Id, Kno
         assert_ne!(peer.contact.id, OWN);
         assert_eq!(table.get(&peer.contact.id), Some(*peer));
         let known = model.get(&peer.contact.id);
-        let answered = known.is_some_and(|known| known.addresses.contains(&peer.contact.address));
-        assert!(peer.state == State::Heard || answered);
-        assert!(peer.state != State::Verified || known.is_some_and(|known| known.answers));
+        let responded = known.is_some_and(|known| known.addresses.contains(&peer.contact.address));
+        assert!(peer.state == ContactState::Unverified || responded);
+        assert!(peer.state != ContactState::Verified || known.is_some_and(|known| known.responses));
     }
     let near = neighbours(table, None, ahead, behind);
-    let far = || peers.iter().filter(|peer| peer.state == State::Verified && !near.contains(&peer.contact.id));
-    for peer in far().filter(|peer| peer.contact.address.group().is_some()) {
-        let same = far().filter(|other| other.contact.address.group() == peer.contact.address.group()).count();
-        assert!(same <= LIMITS.group_in_table.into());
+    let far = || peers.iter().filter(|peer| peer.state == ContactState::Verified && !near.contains(&peer.contact.id));
+    for peer in far().filter(|peer| peer.contact.address.prefix().is_some()) {
+        let same = far().filter(|other| other.contact.address.prefix() == peer.contact.address.prefix()).count();
+        assert!(same <= LIMITS.per_prefix_in_table.into());
     }
-    let mut ranks: Vec<_> = peers.iter().filter(|peer| peer.state == State::Verified).collect();
+    let mut ranks: Vec<_> = peers.iter().filter(|peer| peer.state == ContactState::Verified).collect();
     ranks.sort_by_key(|peer| R::Geometry::rank(&OWN, &peer.contact.id));
     assert_eq!(table.expected_reach(), ranks.get(K - 1).map(|peer| R::Geometry::rank(&OWN, &peer.contact.id)));
 }
 
 fn check_orders<R: Routing<Address = SocketAddrV4>>(table: &R, target: &Id, may_pass: MayPass) {
-    let verified: Vec<Who> = table.peers().filter(|peer| peer.state == State::Verified).map(|peer| peer.contact).collect();
+    let verified: Vec<Who> =
+        table.peers().filter(|peer| peer.state == ContactState::Verified).map(|peer| peer.contact).collect();
     for room in [0, 4, 30] {
         for name in [R::closest, R::toward] {
             let mut named = vec![Who::EMPTY; room];
             let count = name(table, target, &mut named);
-            assert!(named[..count].iter().all(|contact| verified.contains(contact)), "only those that answer are named");
+            assert!(
+                named[..count].iter().all(|contact| verified.contains(contact)),
+                "only those that answer are named"
+            );
             assert!((1..count).all(|at| !named[..at].contains(&named[at])), "each once");
         }
         let mut named = vec![Who::EMPTY; room];

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 
 use kadlet::record::{Proof, Version};
-use kadlet::store::{Held, Notes, Put, Rank, StoreError};
-use kadlet::{Clockwise, Digits, Distance, FixedStore, Geometry, Group, HashStore, Id, Instant, Key, Kind, Record, Store, Xor};
+use kadlet::store::{Metadata, Put, Rank, StoreError, StoredRecord};
+use kadlet::{
+    Clockwise, Digits, Distance, FixedStore, Geometry, HashStore, Id, Instant, Key, Kind, Prefix, Record, Store, Xor,
+};
 
 /// What to do to a store.
 #[derive(Clone, Debug)]
@@ -115,10 +117,10 @@ fn play_on<S: Store>(store: &mut S, rank: Rank, random: [u8; 16], operations: &[
                 let (public_key, signature) = ([sample.name % 4; 32], [sample.number; 64]);
                 let record = sample.record(&value, &salt, &public_key, &signature);
                 let expires = now + core::time::Duration::from_secs(u64::from(*lifetime));
-                let source = Group::new(u64::from(*source % 4));
-                let notes = Notes { expires, source, pinned: *pinned, tended: now };
-                let put = store.put(now, &record, notes);
-                assert_eq!(put, model.put(now, &record, notes), "{operation:?}");
+                let source = Prefix::new(u64::from(*source % 4));
+                let metadata = Metadata { expires, source, pinned: *pinned, last_replicated: now };
+                let put = store.put(now, &record, metadata);
+                assert_eq!(put, model.put(now, &record, metadata), "{operation:?}");
                 if put.is_err() || put == Ok(Put::Renewed) {
                     assert_eq!(keys(store), order[order.len() - 1], "nothing moved");
                 } else {
@@ -139,8 +141,8 @@ fn play_on<S: Store>(store: &mut S, rank: Rank, random: [u8; 16], operations: &[
             Operation::Pin(slot, pinned) => {
                 let slot = usize::from(*slot) % (RECORDS + 1);
                 if let Some(key) = store.get(slot).map(|held| held.key) {
-                    store.notes_mut(slot).unwrap().pinned = *pinned;
-                    model.items.get_mut(&key).unwrap().notes.pinned = *pinned;
+                    store.metadata_mut(slot).unwrap().pinned = *pinned;
+                    model.items.get_mut(&key).unwrap().metadata.pinned = *pinned;
                 }
             }
             Operation::Expire => assert_eq!(store.expire(now), model.expire(now)),
@@ -171,7 +173,13 @@ impl Sample {
         vec![self.name % 4; usize::from(len)]
     }
 
-    fn record<'a>(&self, value: &'a [u8], salt: &'a [u8], public_key: &'a [u8; 32], signature: &'a [u8; 64]) -> Record<'a> {
+    fn record<'a>(
+        &self,
+        value: &'a [u8],
+        salt: &'a [u8],
+        public_key: &'a [u8; 32],
+        signature: &'a [u8; 64],
+    ) -> Record<'a> {
         let proof = match self.kind % 3 {
             0 => Proof::Plain { id: Key::plain(&[self.name % 8]).id, age: u64::from(self.number) * 300 },
             1 => Proof::Immutable,
@@ -196,12 +204,12 @@ struct Item {
     value: Vec<u8>,
     /// Public key, signature and salt.
     signed: Option<([u8; 32], [u8; 64], Vec<u8>)>,
-    notes: Notes,
+    metadata: Metadata,
 }
 
 impl Model {
-    fn put(&mut self, now: Instant, record: &Record<'_>, notes: Notes) -> Result<Put, StoreError> {
-        let new = Item::new(now, record, notes);
+    fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
+        let new = Item::new(now, record, metadata);
         let salt = new.signed.as_ref().map_or(0, |(_, _, salt)| salt.len());
         if salt > 64 {
             return Err(StoreError::TooLarge(64));
@@ -212,7 +220,7 @@ impl Model {
         }
         let key = record.key();
         let mut put = Put::New;
-        if let Some(held) = self.items.get_mut(&key).filter(|held| held.notes.expires > now) {
+        if let Some(held) = self.items.get_mut(&key).filter(|held| held.metadata.expires > now) {
             let version = held.version(key.kind, now);
             match key.kind.contest(version, new.version).offered {
                 core::cmp::Ordering::Less => return Err(StoreError::Outdated(version)),
@@ -226,7 +234,7 @@ impl Model {
         let before = self.clone();
         self.items.insert(key, new);
         if !self.fits() {
-            self.items.retain(|other, item| *other == key || item.notes.expires > now);
+            self.items.retain(|other, item| *other == key || item.metadata.expires > now);
         }
         while !self.fits() {
             match self.loser() {
@@ -241,13 +249,15 @@ impl Model {
     }
 
     fn loser(&self) -> Option<Key> {
-        let free = || self.items.iter().filter(|(_, item)| !item.notes.pinned);
-        let share = |source: Option<Group>| {
-            let sizes = || free().filter(|(_, item)| item.notes.source == source).map(|(_, item)| item.size());
+        let free = || self.items.iter().filter(|(_, item)| !item.metadata.pinned);
+        let share = |source: Option<Prefix>| {
+            let sizes = || free().filter(|(_, item)| item.metadata.source == source).map(|(_, item)| item.size());
             let (bytes, records) = (sizes().sum::<usize>(), sizes().count());
             if self.items.len() > RECORDS { (records, bytes) } else { (bytes, records) }
         };
-        let claim = |(key, item): &(&Key, &Item)| -> ((usize, usize), Distance) { (share(item.notes.source), (self.rank)(&key.id, &OWN)) };
+        let claim = |(key, item): &(&Key, &Item)| -> ((usize, usize), Distance) {
+            (share(item.metadata.source), (self.rank)(&key.id, &OWN))
+        };
         free().max_by_key(claim).map(|(key, _)| *key)
     }
 
@@ -260,8 +270,8 @@ impl Model {
     }
 
     fn expire(&mut self, now: Instant) -> Instant {
-        self.items.retain(|_, item| item.notes.expires > now);
-        self.items.values().map(|item| item.notes.expires).min().unwrap_or(Instant::NEVER)
+        self.items.retain(|_, item| item.metadata.expires > now);
+        self.items.values().map(|item| item.metadata.expires).min().unwrap_or(Instant::NEVER)
     }
 
     fn compare<S: Store>(&self, now: Instant, store: &S) {
@@ -271,23 +281,23 @@ impl Model {
         assert!(store.get(store.len()).is_none());
         for (key, item) in &self.items {
             let slot = store.find(key).expect("what the model holds is held");
-            let held: Held<'_> = store.get(slot).unwrap();
+            let held: StoredRecord<'_> = store.get(slot).unwrap();
             assert_eq!(held.key, *key);
             assert_eq!(held.version(now), item.version(key.kind, now));
             assert_eq!(held.record(now), item.record(*key, now));
-            assert_eq!(*held.notes, item.notes);
+            assert_eq!(*held.metadata, item.metadata);
             assert_eq!(held.stored.key(), *key);
         }
     }
 }
 
 impl Item {
-    fn new(now: Instant, record: &Record<'_>, notes: Notes) -> Self {
+    fn new(now: Instant, record: &Record<'_>, metadata: Metadata) -> Self {
         let signed = match record.proof {
             Proof::Signed { public_key, salt, signature, .. } => Some((*public_key, *signature, salt.to_vec())),
             _ => None,
         };
-        Self { version: record.version(), at: now, value: record.value.to_vec(), signed, notes }
+        Self { version: record.version(), at: now, value: record.value.to_vec(), signed, metadata }
     }
 
     fn size(&self) -> usize {
@@ -303,7 +313,9 @@ impl Item {
         let number = self.version(key.kind, now).number;
         let proof = match (key.kind, &self.signed) {
             (Kind::Plain, _) => Proof::Plain { id: key.id, age: number },
-            (Kind::Signed, Some((public_key, signature, salt))) => Proof::Signed { public_key, salt, sequence: number, signature },
+            (Kind::Signed, Some((public_key, signature, salt))) => {
+                Proof::Signed { public_key, salt, sequence: number, signature }
+            }
             _ => Proof::Immutable,
         };
         Record { value: &self.value, proof }
@@ -313,13 +325,13 @@ impl Item {
         if new.version.number < self.version(kind, now).number {
             (self.version, self.at) = (new.version, now);
         }
-        self.notes.expires = self.notes.expires.max(new.notes.expires);
-        if new.notes.pinned {
-            self.notes.source = new.notes.source;
-            self.notes.tended = new.notes.tended;
-            self.notes.pinned = true;
-        } else if !self.notes.pinned {
-            self.notes.tended = self.notes.tended.max(new.notes.tended);
+        self.metadata.expires = self.metadata.expires.max(new.metadata.expires);
+        if new.metadata.pinned {
+            self.metadata.source = new.metadata.source;
+            self.metadata.last_replicated = new.metadata.last_replicated;
+            self.metadata.pinned = true;
+        } else if !self.metadata.pinned {
+            self.metadata.last_replicated = self.metadata.last_replicated.max(new.metadata.last_replicated);
         }
     }
 }

@@ -7,7 +7,9 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Address, Config, Done, Event, FixedStore, Id, Instant, Kademlia, Machine, Node, Outcome, Query, Routing, Store};
+use kadlet::{
+    Address, Config, Dht, Event, FixedStore, Id, Instant, Kademlia, Node, Outcome, QueryId, QueryResult, Routing, Store,
+};
 
 /// A node like a microcontroller's, with this table, that passes up to so many questions on.
 pub type With<R, const RELAYS: usize = 0> = Node<R, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, RELAYS>;
@@ -83,7 +85,7 @@ pub struct Seen<A> {
 }
 
 /// Nodes at addresses 1, 2, .. and the datagrams between them.
-pub struct Net<M: Machine = Mote> {
+pub struct Net<M: Dht = Mote> {
     pub now: Instant,
     pub nodes: Vec<Option<Box<M>>>,
     pub random: Random,
@@ -100,7 +102,7 @@ pub struct Net<M: Machine = Mote> {
     seed: u64,
 }
 
-impl<M: Machine> Drop for Net<M> {
+impl<M: Dht> Drop for Net<M> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the network's seed was {}", self.seed);
@@ -112,7 +114,7 @@ pub fn config() -> Config {
     Config { plain: true, ..Config::default() }
 }
 
-impl<M: Machine<Address: Place>> Net<M> {
+impl<M: Dht<Address: Place>> Net<M> {
     pub fn new(seed: u64) -> Self {
         Self {
             now: Instant::from_secs(1),
@@ -218,10 +220,15 @@ impl<M: Machine<Address: Place>> Net<M> {
     }
 
     /// Runs until an operation ends, and tells how through `read`. Other events of its node are dropped.
-    pub fn wait<T>(&mut self, address: M::Address, query: Query, read: impl Fn(&Done<'_, M::Address>) -> T) -> T {
+    pub fn wait<T>(
+        &mut self,
+        address: M::Address,
+        query: QueryId,
+        read: impl Fn(&QueryResult<'_, M::Address>) -> T,
+    ) -> T {
         let end = self.now + Duration::from_secs(120);
         loop {
-            if let Some(done) = self.node(address).take(query) {
+            if let Some(done) = self.node(address).take_result(query) {
                 return read(&done);
             }
             assert!(self.step(end), "the operation never ended");
@@ -267,7 +274,9 @@ impl<
         if let Some(known) = known {
             let now = self.now;
             let query = self.node(address).bootstrap(now, &[known]).unwrap();
-            self.wait(address, query, |done| assert!(matches!(done.outcome, Outcome::Joined { .. }), "{:?}", done.outcome));
+            self.wait(address, query, |done| {
+                assert!(matches!(done.outcome, Outcome::Joined { .. }), "{:?}", done.outcome)
+            });
         }
         address
     }

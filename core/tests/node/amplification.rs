@@ -6,10 +6,12 @@ use std::collections::HashMap;
 
 use kadlet::record::{Proof, Version};
 use kadlet::wire::{
-    Body, Features, Header, MAX_DATAGRAM, MIN_DATAGRAM, Message, Question, Request, SEAL, Target, Token, Transaction, encoded_len,
+    Body, Features, Header, MAX_DATAGRAM, MIN_DATAGRAM, Message, RelayId, Request, SEAL, Target, Token, Transaction,
+    encoded_len,
 };
 use kadlet::{
-    Address, Config, Contact, FixedStore, Id, Instant, Kademlia, Key, Machine, Node, Record, Routing, Store, routing, store::Notes,
+    Address, Config, Contact, Dht, FixedStore, Id, Instant, Kademlia, Key, Node, Record, Routing, Store, routing,
+    store::Metadata,
 };
 
 use crate::by_hand::{NOW, Peer, deliver, encode, id, sent};
@@ -55,21 +57,24 @@ fn contact<A: Global>(depth: u32, nth: u32) -> Contact<A> {
 }
 
 /// A node whose table holds 16 contacts of each of the first `depths` depths, or as many as k allows, and whose store holds small and large records.
-fn filled<A: Global, const SHORTLIST: usize, const RELAYS: usize>(config: Config, depths: u32) -> Wide<A, SHORTLIST, RELAYS> {
+fn filled<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
+    config: Config,
+    depths: u32,
+) -> Wide<A, SHORTLIST, RELAYS> {
     let mut table = Kademlia::EMPTY;
     table.start(NOW, OWN, &config.table, 42);
     for depth in 0..depths {
         for nth in 0..16 {
-            table.answered(NOW, contact::<A>(depth, nth), Some(Duration::from_millis(20)));
+            table.responded(NOW, contact::<A>(depth, nth), Some(Duration::from_millis(20)));
         }
     }
     let mut store = FixedStore::EMPTY;
     store.start(OWN, |target, id| target.xor(id), [0; 16]);
-    let notes = Notes { expires: NOW + LIFETIME, source: None, pinned: false, tended: NOW };
+    let metadata = Metadata { expires: NOW + LIFETIME, source: None, pinned: false, last_replicated: NOW };
     for size in SIZES {
-        store.put(NOW, &Record::plain(&[size as u8], &vec![7; size]), notes).unwrap();
+        store.put(NOW, &Record::plain(&[size as u8], &vec![7; size]), metadata).unwrap();
     }
-    store.put(NOW, &Record::immutable(b"immutable"), notes).unwrap();
+    store.put(NOW, &Record::immutable(b"immutable"), metadata).unwrap();
     let mut node = Node::from_parts(config, [42; 32], table, store);
     node.handle_timeout(NOW);
     node
@@ -105,9 +110,9 @@ impl<A: Global, const SHORTLIST: usize, const RELAYS: usize> Scene<A, Wide<A, SH
     fn receive(&mut self, from: A, bytes: &[u8]) {
         let account = self.accounts.entry(from).or_default();
         account.received += bytes.len();
-        if let Some((to, answer)) = deliver(&mut self.node, self.now, from, bytes) {
+        if let Some((to, response)) = deliver(&mut self.node, self.now, from, bytes) {
             assert_eq!(to, from, "an answer goes to the asker");
-            account.sent += answer.len();
+            account.sent += response.len();
         }
     }
 
@@ -121,8 +126,8 @@ impl<A: Global, const SHORTLIST: usize, const RELAYS: usize> Scene<A, Wide<A, SH
                     self.introductions += 1;
                 } else {
                     let id = self.contacts.get(&to).expect("only contacts and askers are ever written to");
-                    let answer = Peer::new(*id, to).empty_answer(&bytes);
-                    let _ = deliver(&mut self.node, self.now, to, &answer);
+                    let response = Peer::new(*id, to).empty_response(&bytes);
+                    let _ = deliver(&mut self.node, self.now, to, &response);
                 }
             }
             match self.node.poll_timeout() {
@@ -140,7 +145,12 @@ impl<A: Global, const SHORTLIST: usize, const RELAYS: usize> Scene<A, Wide<A, SH
             assert!(account.sent <= 3 * account.received, "{address:?}: {account:?}");
         }
         let most = self.accounts.values().map(|account| account.sent * 100 / account.received).max();
-        println!("{} askers, {} asked back, at most {:?} % of what they sent", self.accounts.len(), self.introductions, most);
+        println!(
+            "{} askers, {} asked back, at most {:?} % of what they sent",
+            self.accounts.len(),
+            self.introductions,
+            most
+        );
     }
 }
 
@@ -172,19 +182,23 @@ fn requests() -> Vec<Request<'static>> {
     }
     requests.push(Request::Unknown { kind: 3, payload: &[9] });
     requests.push(Request::Unknown { kind: 5, payload: &[9] });
-    let question = Question([3; 8]);
-    for target in
-        [Target::Nodes(Id::from_bytes([9; 20])), Target::Value(Key::plain(b"unknown")), Target::Value(Key::immutable(b"immutable"))]
-    {
+    let relay_id = RelayId([3; 8]);
+    for target in [
+        Target::Nodes(Id::from_bytes([9; 20])),
+        Target::Value(Key::plain(b"unknown")),
+        Target::Value(Key::immutable(b"immutable")),
+    ] {
         for hops in [0, 9, 255] {
-            requests.push(Request::Relay { question, target, hops, time: 9_000 });
+            requests.push(Request::Relay { relay_id, target, hops, time: 9_000 });
         }
     }
     requests
 }
 
 /// Sends every kind of request in every length and dress to a node, each from an address of its own.
-fn every_request<A: Global, const SHORTLIST: usize, const RELAYS: usize>(scene: &mut Scene<A, Wide<A, SHORTLIST, RELAYS>>) {
+fn every_request<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
+    scene: &mut Scene<A, Wide<A, SHORTLIST, RELAYS>>,
+) {
     let mut n = 0_u32;
     for request in requests() {
         let minimum = minimum::<A>(request);
@@ -211,7 +225,8 @@ fn every_request<A: Global, const SHORTLIST: usize, const RELAYS: usize>(scene: 
                     }
                 };
                 let features = if n.is_multiple_of(7) { Features::default() } else { Features::SERVES };
-                let header = Header { geometry: 1, network: 0, transaction: Transaction([n as u8; 8]), sender, features };
+                let header =
+                    Header { geometry: 1, network: 0, transaction: Transaction([n as u8; 8]), sender, features };
                 let message = Message::<A> { header, body: Body::Request { largest, token, request, padding } };
                 scene.receive(A::global(n), &encode(&message));
                 scene.run(Duration::from_millis(1_300));
@@ -222,7 +237,13 @@ fn every_request<A: Global, const SHORTLIST: usize, const RELAYS: usize>(scene: 
 }
 
 fn minimum<A: Address>(request: Request<'_>) -> usize {
-    let header = Header { geometry: 1, network: 0, transaction: Transaction::default(), sender: OWN, features: Features::SERVES };
+    let header = Header {
+        geometry: 1,
+        network: 0,
+        transaction: Transaction::default(),
+        sender: OWN,
+        features: Features::SERVES,
+    };
     encoded_len(&Message::<A> { header, body: Body::Request { largest: 0, token: None, request, padding: 0 } })
 }
 
@@ -244,10 +265,10 @@ fn a_node_that_knows_few_and_would_know_more_keeps_to_it_too() {
 }
 
 #[test]
-fn a_node_that_passes_questions_on_keeps_to_it_too() {
+fn a_node_that_passes_requests_on_keeps_to_it_too() {
     let mut scene = Scene::new(filled::<SocketAddrV4, 24, 2>(config(), 16));
     every_request(&mut scene);
-    assert_eq!((scene.node.stats().passed_on, scene.node.stats().busy), (0, 0), "nobody has shown a token that holds");
+    assert_eq!((scene.node.stats().forwarded, scene.node.stats().busy), (0, 0), "nobody has shown a token that holds");
     scene.check();
 }
 
@@ -286,22 +307,23 @@ fn the_same_request_again_and_again_from_one_forged_source_earns_no_more() {
 }
 
 #[test]
-fn whoever_shows_a_token_is_answered_in_full() {
+fn whoever_shows_a_token_is_responded_in_full() {
     let mut node = filled::<SocketAddrV4, 24, 0>(config(), 16);
-    let asker = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
-    let question = Request::FindValue { key: Key::plain(&[1_000_usize as u8]), have: None };
-    let first = asker.ask(&mut node, NOW, question, None);
-    assert!(first.len() <= 3 * minimum::<SocketAddrV4>(question));
-    let token = asker.token(&mut node, NOW);
-    assert!(asker.ask(&mut node, NOW, question, Some(token)).len() > 1_000);
+    let requester = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
+    let request = Request::FindValue { key: Key::plain(&[1_000_usize as u8]), have: None };
+    let first = requester.ask(&mut node, NOW, request, None);
+    assert!(first.len() <= 3 * minimum::<SocketAddrV4>(request));
+    let token = requester.token(&mut node, NOW);
+    assert!(requester.ask(&mut node, NOW, request, Some(token)).len() > 1_000);
 }
 
 #[test]
-fn a_find_node_padded_to_a_third_of_its_answer_is_answered_in_full() {
+fn a_find_node_padded_to_a_third_of_its_response_is_responded_in_full() {
     let mut node = filled::<SocketAddrV4, 24, 0>(config(), 16);
-    let asker = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
-    let question = Request::FindNode { target: Id::ZERO };
-    let padding = 90 - minimum::<SocketAddrV4>(question);
-    let (_, answer) = deliver(&mut node, NOW, asker.contact.address, &asker.padded(question, None, padding as u16)).unwrap();
-    assert_eq!(answer.len(), 268, "eight contacts");
+    let requester = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
+    let request = Request::FindNode { target: Id::ZERO };
+    let padding = 90 - minimum::<SocketAddrV4>(request);
+    let (_, response) =
+        deliver(&mut node, NOW, requester.contact.address, &requester.padded(request, None, padding as u16)).unwrap();
+    assert_eq!(response.len(), 268, "eight contacts");
 }

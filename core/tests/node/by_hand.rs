@@ -4,8 +4,10 @@ use core::fmt::Debug;
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
-use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Observed, Request, Token, Transaction};
-use kadlet::{Address, Config, Contact, FixedStore, Id, Instant, Kademlia, Machine, Node, Outcome, Routing, Store};
+use kadlet::wire::{
+    self, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Observed, Request, Response, Token, Transaction,
+};
+use kadlet::{Address, Config, Contact, Dht, FixedStore, Id, Instant, Kademlia, Node, Outcome, Routing, Store};
 
 /// A node like a microcontroller's, on the internet.
 pub(crate) type Node4 = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
@@ -46,7 +48,13 @@ impl<A: Address> Peer<A> {
     }
 
     fn header(&self, transaction: Transaction) -> Header {
-        Header { geometry: self.geometry, network: self.network, transaction, sender: self.contact.id, features: self.features }
+        Header {
+            geometry: self.geometry,
+            network: self.network,
+            transaction,
+            sender: self.contact.id,
+            features: self.features,
+        }
     }
 
     pub(crate) fn request(&self, request: Request<'_>, token: Option<Token>) -> Vec<u8> {
@@ -58,41 +66,49 @@ impl<A: Address> Peer<A> {
         encode::<A>(&Message { header: self.header(Transaction([9; 8])), body })
     }
 
-    pub(crate) fn answer(&self, transaction: Transaction, answer: Answer<'_, A>) -> Vec<u8> {
-        encode(&Message { header: self.header(transaction), body: Body::Answer { token: Token([5; 8]), answer } })
+    pub(crate) fn response(&self, transaction: Transaction, response: Response<'_, A>) -> Vec<u8> {
+        encode(&Message { header: self.header(transaction), body: Body::Response { token: Token([5; 8]), response } })
     }
 
     /// Asks a node, and gives its answer.
-    pub(crate) fn ask<M: Machine<Address = A>>(&self, node: &mut M, now: Instant, request: Request<'_>, token: Option<Token>) -> Vec<u8> {
+    pub(crate) fn ask<M: Dht<Address = A>>(
+        &self,
+        node: &mut M,
+        now: Instant,
+        request: Request<'_>,
+        token: Option<Token>,
+    ) -> Vec<u8> {
         deliver(node, now, self.contact.address, &self.request(request, token)).expect("an answer").1
     }
 
     /// The token that a node gives it.
-    pub(crate) fn token<M: Machine<Address = A>>(&self, node: &mut M, now: Instant) -> Token {
+    pub(crate) fn token<M: Dht<Address = A>>(&self, node: &mut M, now: Instant) -> Token {
         token_of::<A>(&self.ask(node, now, Request::Ping, None))
     }
 
     /// Becomes a verified contact of a node.
-    pub(crate) fn meet<M: Machine<Address = A>>(&self, node: &mut M, now: Instant) {
+    pub(crate) fn meet<M: Dht<Address = A>>(&self, node: &mut M, now: Instant) {
         let query = node.ping(now, self.contact.address).unwrap();
         for (to, bytes) in sent(node, now) {
             if to == self.contact.address {
-                let pong = Answer::Pong { observed: Observed::new(to) };
-                deliver(node, now, to, &self.answer(transaction_of::<A>(&bytes), pong));
+                let pong = Response::Pong { observed: Observed::new(to) };
+                deliver(node, now, to, &self.response(transaction_of::<A>(&bytes), pong));
             }
         }
-        assert!(matches!(node.take(query).unwrap().outcome, Outcome::Pong { .. }));
+        assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Pong { .. }));
     }
 
     /// Answers a question as one who knows nobody and holds nothing.
-    pub(crate) fn empty_answer(&self, question: &[u8]) -> Vec<u8> {
-        let message = decode::<A>(question);
-        let answer = match message.body {
-            Body::Request { request: Request::Ping, .. } => Answer::Pong { observed: Observed::new(self.contact.address) },
-            Body::Request { request: Request::Store { lifetime, .. }, .. } => Answer::Stored { lifetime },
-            _ => Answer::Nodes { contacts: Contacts::EMPTY },
+    pub(crate) fn empty_response(&self, request: &[u8]) -> Vec<u8> {
+        let message = decode::<A>(request);
+        let response = match message.body {
+            Body::Request { request: Request::Ping, .. } => {
+                Response::Pong { observed: Observed::new(self.contact.address) }
+            }
+            Body::Request { request: Request::Store { lifetime, .. }, .. } => Response::Stored { lifetime },
+            _ => Response::Nodes { contacts: Contacts::EMPTY },
         };
-        self.answer(message.header.transaction, answer)
+        self.response(message.header.transaction, response)
     }
 }
 
@@ -113,39 +129,44 @@ pub(crate) fn transaction_of<A: Address>(bytes: &[u8]) -> Transaction {
 pub(crate) fn request_of<A: Address>(bytes: &[u8]) -> Request<'_> {
     match decode::<A>(bytes).body {
         Body::Request { request, .. } => request,
-        Body::Answer { .. } => panic!("an answer"),
+        Body::Response { .. } => panic!("an answer"),
     }
 }
 
-pub(crate) fn answer_of<A: Address>(bytes: &[u8]) -> Answer<'_, A> {
+pub(crate) fn response_of<A: Address>(bytes: &[u8]) -> Response<'_, A> {
     match decode::<A>(bytes).body {
-        Body::Answer { answer, .. } => answer,
+        Body::Response { response, .. } => response,
         Body::Request { .. } => panic!("a request"),
     }
 }
 
 pub(crate) fn token_of<A: Address>(bytes: &[u8]) -> Token {
     match decode::<A>(bytes).body {
-        Body::Answer { token, .. } => token,
+        Body::Response { token, .. } => token,
         Body::Request { .. } => panic!("a request"),
     }
 }
 
 /// Gives a node a datagram, and tells what it answers to whom.
-pub(crate) fn deliver<M: Machine>(node: &mut M, now: Instant, from: M::Address, bytes: &[u8]) -> Option<(M::Address, Vec<u8>)> {
+pub(crate) fn deliver<M: Dht>(
+    node: &mut M,
+    now: Instant,
+    from: M::Address,
+    bytes: &[u8],
+) -> Option<(M::Address, Vec<u8>)> {
     let mut buf = [0; MAX_DATAGRAM];
     let out = node.handle_datagram(now, from, bytes, &mut buf)?;
     Some((out.to, buf[..out.len].to_vec()))
 }
 
 /// All that a node has to send.
-pub(crate) fn sent<M: Machine>(node: &mut M, now: Instant) -> Sent<M::Address> {
+pub(crate) fn sent<M: Dht>(node: &mut M, now: Instant) -> Sent<M::Address> {
     let mut buf = [0; MAX_DATAGRAM];
     core::iter::from_fn(|| node.poll_transmit(now, &mut buf).map(|out| (out.to, buf[..out.len].to_vec()))).collect()
 }
 
 /// Calls a node whenever it wants to be called, for some time; tells what it sent meanwhile.
-pub(crate) fn idle<M: Machine>(node: &mut M, now: &mut Instant, time: Duration) -> Vec<(Instant, M::Address, Vec<u8>)> {
+pub(crate) fn idle<M: Dht>(node: &mut M, now: &mut Instant, time: Duration) -> Vec<(Instant, M::Address, Vec<u8>)> {
     let end = *now + time;
     let mut all = Vec::new();
     loop {
@@ -161,13 +182,13 @@ pub(crate) fn idle<M: Machine>(node: &mut M, now: &mut Instant, time: Duration) 
 }
 
 /// All that can be seen of a node's state, to be compared.
-pub(crate) fn picture<M: Machine<Address: Debug>>(node: &M) -> String {
+pub(crate) fn picture<M: Dht<Address: Debug>>(node: &M) -> String {
     let peers: Vec<_> = node.routing().peers().collect();
     let records: Vec<_> = (0..node.store().len()).map(|slot| format!("{:?}", node.store().get(slot))).collect();
     format!("{:?} {peers:?} {records:?} {:?}", node.stats(), node.poll_timeout())
 }
 
 /// Whether a node knows another and has had an answer from it.
-pub(crate) fn knows<M: Machine>(node: &M, id: &Id) -> bool {
-    node.routing().get(id).is_some_and(|peer| peer.state == kadlet::routing::State::Verified)
+pub(crate) fn knows<M: Dht>(node: &M, id: &Id) -> bool {
+    node.routing().get(id).is_some_and(|peer| peer.state == kadlet::routing::ContactState::Verified)
 }

@@ -4,10 +4,10 @@ use core::time::Duration;
 
 use kadlet::record::{Proof, RecordError};
 use kadlet::store::StoreError;
-use kadlet::wire::{Answer, Observed};
+use kadlet::wire::{Observed, Response};
 use kadlet::{
-    Config, Contact, Event, Failure, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Machine, Node, Options, Outcome,
-    PutError, Query, Record, RestoreError, Routing, Store,
+    Config, Contact, Dht, Event, Failure, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Node,
+    Options, Outcome, PutError, QueryId, Record, RestoreError, Routing, Store,
 };
 
 use crate::by_hand::{NOW, Node4, Peer, at, deliver, id, idle, knows, node4, picture, sent, transaction_of};
@@ -24,7 +24,7 @@ fn acquainted(config: Config) -> Box<Node4> {
     let mut now = NOW;
     for _ in 0..8 {
         for (to, bytes) in sent(&mut *node, now) {
-            deliver(&mut *node, now, to, &first().empty_answer(&bytes));
+            deliver(&mut *node, now, to, &first().empty_response(&bytes));
         }
         if node.poll_timeout().is_some_and(|(at, _)| at <= now) {
             node.handle_timeout(now);
@@ -74,8 +74,14 @@ fn bootstrap_addresses_are_at_least_one_and_at_most_the_bound() {
 fn a_kind_of_record_that_is_not_taken_is_refused_by_name() {
     let mut node = acquainted(Config::default());
     let options = Options::default();
-    assert_eq!(refused(&mut node, |node| node.get(NOW, Key::plain(b"x"), &options)), GetError::Unsupported(Kind::Plain));
-    assert_eq!(refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", b"y"), &options)), PutError::Unsupported(Kind::Plain));
+    assert_eq!(
+        refused(&mut node, |node| node.get(NOW, Key::plain(b"x"), &options)),
+        GetError::Unsupported(Kind::Plain)
+    );
+    assert_eq!(
+        refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", b"y"), &options)),
+        PutError::Unsupported(Kind::Plain)
+    );
     let key = signed(b"y").key();
     assert_eq!(refused(&mut node, |node| node.get(NOW, key, &options)), GetError::Unsupported(Kind::Signed));
     assert_eq!(refused(&mut node, |node| node.put(NOW, &signed(b"y"), &options)), PutError::Unsupported(Kind::Signed));
@@ -89,14 +95,22 @@ fn a_record_beyond_the_bounds_is_refused_with_its_length() {
     assert_eq!(error, PutError::Record(RecordError::TooLong(1_001)));
     assert!(error.to_string().contains("1000"), "{error}");
     let salt = [0; 65];
-    let salted = Record { value: b"", proof: Proof::Signed { public_key: &[1; 32], salt: &salt, sequence: 1, signature: &[2; 64] } };
-    assert_eq!(refused(&mut node, |node| node.put(NOW, &salted, &options)), PutError::Record(RecordError::SaltTooLong(65)));
+    let salted = Record {
+        value: b"",
+        proof: Proof::Signed { public_key: &[1; 32], salt: &salt, sequence: 1, signature: &[2; 64] },
+    };
+    assert_eq!(
+        refused(&mut node, |node| node.put(NOW, &salted, &options)),
+        PutError::Record(RecordError::SaltTooLong(65))
+    );
 }
 
 #[test]
 fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_limit() {
     let mut node = acquainted(Config { max_datagram: 548, ..config() });
-    let fits = (0..1_000).rev().find(|len| node.put(NOW, &Record::plain(b"x", &[0; 1_000][..*len]), &Options::default()).is_ok());
+    let fits = (0..1_000)
+        .rev()
+        .find(|len| node.put(NOW, &Record::plain(b"x", &[0; 1_000][..*len]), &Options::default()).is_ok());
     let fits = fits.unwrap();
     assert!((400..548).contains(&fits), "{fits}");
     let mut node = acquainted(Config { max_datagram: 548, ..config() });
@@ -132,7 +146,10 @@ fn a_record_larger_than_the_own_store_is_refused_with_its_size() {
 #[test]
 fn a_put_of_what_is_outdated_in_the_own_store_is_refused() {
     let mut node = acquainted(Config { verify: Some(|_, _, _| true), ..config() });
-    let newer = Record { value: b"z", proof: Proof::Signed { public_key: &[1; 32], salt: b"", sequence: 2, signature: &[2; 64] } };
+    let newer = Record {
+        value: b"z",
+        proof: Proof::Signed { public_key: &[1; 32], salt: b"", sequence: 2, signature: &[2; 64] },
+    };
     node.restore_record(NOW, &newer, Duration::from_secs(9_000), false).unwrap();
     let error = refused(&mut node, |node| node.put(NOW, &signed(b"y"), &Options::default()));
     assert_eq!(error, PutError::Store(StoreError::Outdated(newer.version())));
@@ -142,7 +159,7 @@ fn a_put_of_what_is_outdated_in_the_own_store_is_refused() {
 fn when_all_slots_are_busy_every_command_says_so_and_one_more_ends_first() {
     let mut node = acquainted(config());
     let options = Options::default();
-    let queries: Vec<Query> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
+    let queries: Vec<QueryId> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
     sent(&mut *node, NOW);
     assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), FindError::Busy(4));
     assert_eq!(refused(&mut node, |node| node.ping(NOW, at("192.0.2.9:1"))), FindError::Busy(4));
@@ -165,7 +182,7 @@ fn a_get_that_finds_no_buffer_free_is_told_so() {
 }
 
 #[test]
-fn upkeep_gives_way_to_commands_at_once_and_comes_back() {
+fn maintenance_gives_way_to_commands_at_once_and_comes_back() {
     type Single = Node<Kademlia<u16, 128>, FixedStore<4, 512>, 1>;
     let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]);
     for n in 1..=3 {
@@ -193,18 +210,18 @@ fn a_cancelled_operation_tells_nothing_and_asks_nothing_more() {
     let mut now = NOW;
     let later = idle(&mut *node, &mut now, Duration::from_secs(2));
     assert!(later.is_empty(), "what was sent is not repeated: {later:?}");
-    assert!(node.poll_event().is_none() && node.take(query).is_none() && node.progress(query).is_none());
+    assert!(node.poll_event().is_none() && node.take_result(query).is_none() && node.progress(query).is_none());
 }
 
 #[test]
-fn an_answer_to_a_cancelled_question_still_proves_that_its_node_lives() {
+fn a_response_to_a_cancelled_request_still_proves_that_its_node_lives() {
     let mut node = node4(config());
     let query = node.ping(NOW, first().contact.address).unwrap();
-    let question = sent(&mut *node, NOW).remove(0).1;
+    let request = sent(&mut *node, NOW).remove(0).1;
     node.cancel(query);
-    deliver(&mut *node, NOW, first().contact.address, &first().empty_answer(&question));
+    deliver(&mut *node, NOW, first().contact.address, &first().empty_response(&request));
     assert!(knows(&*node, &first().contact.id));
-    assert_eq!(node.stats().answers, 1);
+    assert_eq!(node.stats().responses, 1);
 }
 
 #[test]
@@ -216,7 +233,7 @@ fn a_cancelled_put_is_still_published() {
     let stores = idle(&mut *node, &mut now, Duration::from_secs(2 * 3_600));
     let asked = stores.iter().filter(|(at, ..)| *at > NOW + Duration::from_secs(3_000)).count();
     assert!(asked > 0);
-    assert!(node.store().get(0).unwrap().notes.tended > NOW, "it was published after an hour");
+    assert!(node.store().get(0).unwrap().metadata.last_replicated > NOW, "it was published after an hour");
 }
 
 #[test]
@@ -228,7 +245,7 @@ fn a_cancelled_end_of_a_put_does_not_touch_a_later_put_of_the_same_key() {
     idle(&mut *node, &mut now, Duration::from_secs(40));
     let later = node.put(now, &Record::plain(b"x", b"z"), &Options::default()).unwrap();
     node.cancel(first_put);
-    assert!(node.store().get(0).unwrap().notes.pinned);
+    assert!(node.store().get(0).unwrap().metadata.pinned);
     assert!(node.progress(later).is_some());
 }
 
@@ -240,7 +257,7 @@ fn stale_queries_are_harmless() {
     let query = node.find_node(NOW, id(&[2]), &Options::default()).unwrap();
     assert_ne!(stale, query);
     node.cancel(stale);
-    assert!(node.take(stale).is_none() && node.progress(stale).is_none());
+    assert!(node.take_result(stale).is_none() && node.progress(stale).is_none());
     assert!(node.progress(query).is_some(), "the slot's next operation goes on");
 }
 
@@ -248,16 +265,20 @@ fn stale_queries_are_harmless() {
 fn events_are_lent_and_their_slots_freed_by_the_next_call() {
     let mut node = acquainted(config());
     let options = Options { timeout: Duration::from_secs(1), ..Options::default() };
-    let queries: Vec<Query> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
+    let queries: Vec<QueryId> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
     let mut now = NOW;
     idle(&mut *node, &mut now, Duration::from_secs(2));
-    assert_eq!(node.find_node(now, Id::ZERO, &options), Err(FindError::Busy(4)), "ends that nobody has seen keep their slots");
-    assert_eq!(node.take(queries[3]).map(|done| done.query), Some(queries[3]));
-    assert!(node.take(queries[3]).is_none(), "an end is told once");
+    assert_eq!(
+        node.find_node(now, Id::ZERO, &options),
+        Err(FindError::Busy(4)),
+        "ends that nobody has seen keep their slots"
+    );
+    assert_eq!(node.take_result(queries[3]).map(|done| done.query), Some(queries[3]));
+    assert!(node.take_result(queries[3]).is_none(), "an end is told once");
     assert!(node.find_node(now, Id::ZERO, &options).is_ok());
     let mut polled = Vec::new();
-    while let Some(Event::Done(done)) = node.poll_event() {
-        assert!(matches!(done.outcome, Outcome::Failed(Failure::NoAnswer)), "{:?}", done.outcome);
+    while let Some(Event::QueryResult(done)) = node.poll_event() {
+        assert!(matches!(done.outcome, Outcome::Failed(Failure::NoResponse)), "{:?}", done.outcome);
         polled.push(done.query);
     }
     assert_eq!(polled, queries[..3]);
@@ -269,12 +290,14 @@ fn a_taken_result_frees_its_buffer_with_the_next_call() {
     node.restore_record(NOW, &Record::immutable(b"x"), Duration::from_secs(60), false).unwrap();
     for _ in 0..3 {
         let query = node.get(NOW, Key::immutable(b"x"), &Options::default()).unwrap();
-        assert!(matches!(node.take(query).unwrap().outcome, Outcome::Value { record, .. } if record.value == b"x"));
+        assert!(
+            matches!(node.take_result(query).unwrap().outcome, Outcome::Value { record, .. } if record.value == b"x")
+        );
     }
 }
 
 #[test]
-fn a_ping_tells_who_answers_and_how_fast() {
+fn a_ping_tells_who_responses_and_how_fast() {
     let mut net = Net::joined(20, 2, config());
     let (now, id) = (net.now, net.node(2).id());
     let query = net.node(1).ping(now, 2).unwrap();
@@ -288,22 +311,22 @@ fn a_ping_tells_who_answers_and_how_fast() {
     net.kill(2);
     let now = net.now;
     let query = net.node(1).ping(now, 2).unwrap();
-    net.wait(1, query, |done| assert!(matches!(done.outcome, Outcome::Failed(Failure::NoAnswer))));
+    net.wait(1, query, |done| assert!(matches!(done.outcome, Outcome::Failed(Failure::NoResponse))));
 }
 
 #[test]
 fn find_node_names_the_closest_in_order() {
     let mut net = Net::joined(21, 30, config());
     let target = id(b"anything");
-    let (now, asker) = (net.now, net.node(7).id());
-    let mut ids: Vec<Id> = net.nodes.iter().flatten().map(|node| node.id()).filter(|id| *id != asker).collect();
+    let (now, requester) = (net.now, net.node(7).id());
+    let mut ids: Vec<Id> = net.nodes.iter().flatten().map(|node| node.id()).filter(|id| *id != requester).collect();
     ids.sort_by_key(|id| id.xor(&target));
     let query = net.node(7).find_node(now, target, &Options::default()).unwrap();
     net.wait(7, query, |done| match &done.outcome {
         Outcome::Nodes(found) => {
             assert_eq!(found.iter().map(|contact| contact.id).collect::<Vec<_>>(), ids[..8]);
-            assert_eq!(done.report.closest, Some(ids[0].xor(&target)));
-            assert!(done.report.answered >= 8 && done.report.depth >= 1 && !done.report.took.is_zero());
+            assert_eq!(done.stats.closest, Some(ids[0].xor(&target)));
+            assert!(done.stats.responded >= 8 && done.stats.depth >= 1 && !done.stats.took.is_zero());
         }
         other => panic!("{other:?}"),
     });
@@ -313,14 +336,17 @@ fn find_node_names_the_closest_in_order() {
 fn every_operation_ends_in_exactly_one_event() {
     let mut net = Net::joined(22, 12, config());
     net.loss = 150;
-    let mut open: Vec<(u16, Query)> = Vec::new();
-    let mut ended: Vec<(u16, Query)> = Vec::new();
+    let mut open: Vec<(u16, QueryId)> = Vec::new();
+    let mut ended: Vec<(u16, QueryId)> = Vec::new();
     let mut begun = 0;
     for round in 0..400 {
         let (now, at) = (net.now, 1 + net.random.below(12) as u16);
         let name = [net.random.below(20) as u8];
-        let options =
-            Options { timeout: Duration::from_millis(net.random.below(8_000) as u64), publish: round % 3 == 0, ..Options::default() };
+        let options = Options {
+            timeout: Duration::from_millis(net.random.below(8_000) as u64),
+            publish: round % 3 == 0,
+            ..Options::default()
+        };
         let choice = net.random.below(6);
         let node = net.node(at);
         let query = match choice {
@@ -353,15 +379,19 @@ fn every_operation_ends_in_exactly_one_event() {
     assert!(begun > 150 && ended.len() > 100, "{begun} {}", ended.len());
 }
 
-fn collect(net: &mut Net<Mote>, open: &mut Vec<(u16, Query)>, ended: &mut Vec<(u16, Query)>, take: bool) {
+fn collect(net: &mut Net<Mote>, open: &mut Vec<(u16, QueryId)>, ended: &mut Vec<(u16, QueryId)>, take: bool) {
     for at in 1..=12 {
         let node = net.node(at);
         let mut over = Vec::new();
         if take {
-            over.extend(open.iter().filter(|(other, query)| *other == at && node.take(*query).is_some()).map(|(_, query)| *query));
+            over.extend(
+                open.iter()
+                    .filter(|(other, query)| *other == at && node.take_result(*query).is_some())
+                    .map(|(_, query)| *query),
+            );
         } else {
             while let Some(event) = node.poll_event() {
-                if let Event::Done(done) = event {
+                if let Event::QueryResult(done) = event {
                     over.push(done.query);
                 }
             }
@@ -402,8 +432,14 @@ fn a_record_that_no_put_would_take_is_not_restored_either() {
     let hour = Duration::from_secs(3_600);
     let mut node = acquainted(Config::default());
     let plain = Record::plain(b"x", b"y");
-    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &plain, hour, true)), RestoreError::Unsupported(Kind::Plain));
-    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)), RestoreError::Unsupported(Kind::Signed));
+    assert_eq!(
+        refused(&mut node, |node| node.restore_record(NOW, &plain, hour, true)),
+        RestoreError::Unsupported(Kind::Plain)
+    );
+    assert_eq!(
+        refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)),
+        RestoreError::Unsupported(Kind::Signed)
+    );
     let mut node = acquainted(Config { verify: Some(|_, _, _| false), ..config() });
     assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)), RestoreError::Signature);
     let moment = Duration::from_millis(999);
@@ -420,13 +456,13 @@ fn a_node_started_again_has_forgotten_what_it_was() {
     node.start(Instant::ZERO, config(), id(&[9]), [43; 32]);
     assert_eq!(node.id(), id(&[9]));
     assert!(sent(&mut *node, Instant::ZERO).is_empty());
-    assert!(node.take(stale).is_none());
+    assert!(node.take_result(stale).is_none());
     assert!(node.routing().peers().next().is_none() && node.store().is_empty());
     assert_eq!(node.poll_timeout(), None);
 }
 
 #[test]
-fn a_ping_for_which_no_question_is_free_waits_for_one() {
+fn a_ping_for_which_no_request_is_free_waits_for_one() {
     type Narrow = Node<Kademlia<core::net::SocketAddrV4, 16>, FixedStore<4, 512>, 2, 12, 1, 2>;
     let mut node = Box::new(Narrow::new(NOW, config(), Id::from_bytes([7; 20]), [42; 32]));
     let seeds = [1, 2].map(|n| at(&format!("192.0.2.{n}:1")));
@@ -436,14 +472,14 @@ fn a_ping_for_which_no_question_is_free_waits_for_one() {
     assert!(sent(&mut *node, NOW).iter().all(|(to, _)| seeds.contains(to)), "both questions are the join's");
     node.cancel(joining);
     node.handle_timeout(NOW);
-    let questions = sent(&mut *node, NOW);
-    let (_, question) = questions.iter().find(|(to, _)| *to == address).expect("now it is asked");
+    let requests = sent(&mut *node, NOW);
+    let (_, request) = requests.iter().find(|(to, _)| *to == address).expect("now it is asked");
     let peer = Peer::new(id(&[0x80]), address);
-    let pong = Answer::Pong { observed: Observed::new(address) };
-    deliver(&mut *node, NOW, address, &peer.answer(transaction_of::<core::net::SocketAddrV4>(question), pong));
-    let done = node.take(ping).unwrap();
+    let pong = Response::Pong { observed: Observed::new(address) };
+    deliver(&mut *node, NOW, address, &peer.response(transaction_of::<core::net::SocketAddrV4>(request), pong));
+    let done = node.take_result(ping).unwrap();
     assert!(matches!(done.outcome, Outcome::Pong { contact, .. } if contact == peer.contact), "{:?}", done.outcome);
-    assert_eq!((done.report.asked, done.report.answered), (1, 1));
+    assert_eq!((done.stats.asked, done.stats.responded), (1, 1));
 }
 
 #[test]
@@ -455,9 +491,9 @@ fn the_shortest_lifetime_outlasts_the_search_for_its_holders() {
     for _ in 0..2 {
         for (to, bytes) in sent(&mut *node, now) {
             now = now + Duration::from_millis(20);
-            deliver(&mut *node, now, to, &first().empty_answer(&bytes));
+            deliver(&mut *node, now, to, &first().empty_response(&bytes));
         }
     }
-    let done = node.take(query).unwrap();
+    let done = node.take_result(query).unwrap();
     assert!(matches!(done.outcome, Outcome::Stored { .. }), "{:?}", done.outcome);
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kadlet::{Chord, Config, Geometry, Kademlia, Key, Machine, Mode, Options, Outcome, Pastry, Record, Routing, Store};
+use kadlet::{Chord, Config, Dht, Geometry, Kademlia, Key, Mode, Options, Outcome, Pastry, Record, Routing, Store};
 
 use crate::net::{Net, With, config};
 
@@ -28,20 +28,24 @@ pub fn put<R: Routing<Address = u16>, const RELAYS: usize>(
     let query = net.node(at).put(now, &Record::plain(name, value), &options).unwrap();
     net.wait(at, query, |done| match &done.outcome {
         Outcome::Stored { holders, wanted } => {
-            assert!(holders.len() >= *wanted, "{} of {wanted}: {:?}", holders.len(), done.report);
+            assert!(holders.len() >= *wanted, "{} of {wanted}: {:?}", holders.len(), done.stats);
             holders.iter().map(|contact| contact.address).collect()
         }
-        other => panic!("{other:?} {:?}", done.report),
+        other => panic!("{other:?} {:?}", done.stats),
     })
 }
 
-pub fn get<R: Routing<Address = u16>, const RELAYS: usize>(net: &mut Of<R, RELAYS>, at: u16, name: &[u8]) -> Option<Vec<u8>> {
+pub fn get<R: Routing<Address = u16>, const RELAYS: usize>(
+    net: &mut Of<R, RELAYS>,
+    at: u16,
+    name: &[u8],
+) -> Option<Vec<u8>> {
     let (now, options) = (net.now, Options { mode: mode::<RELAYS>(), ..Options::default() });
     let query = net.node(at).get(now, Key::plain(name), &options).unwrap();
     net.wait(at, query, |done| match &done.outcome {
         Outcome::Value { record, .. } => Some(record.value.to_vec()),
         Outcome::NotFound { .. } => None,
-        other => panic!("{other:?} {:?}", done.report),
+        other => panic!("{other:?} {:?}", done.stats),
     })
 }
 
@@ -65,7 +69,7 @@ fn a_large_value_travels_too<R: Routing<Address = u16>, const RELAYS: usize>() {
     assert_eq!(get(&mut net, 17, b"large").as_deref(), Some(&value[..]));
 }
 
-fn fifty_nodes_lose_a_third_and_every_get_still_answers<R: Routing<Address = u16>, const RELAYS: usize>() {
+fn fifty_nodes_lose_a_third_and_every_get_still_responses<R: Routing<Address = u16>, const RELAYS: usize>() {
     let mut net = joined::<R, RELAYS>(3, 50, config());
     for n in 0..20_u8 {
         put(&mut net, 1 + u16::from(n), &[n], &[n; 40], &once());
@@ -138,7 +142,8 @@ fn every_lookup_finds_the_responsible_nodes<R: Routing<Address = u16>, const REL
     for n in 0..100_u8 {
         let target = Key::plain(&[n]).id;
         let at = 1 + net.random.below(50) as u16;
-        let mut ids: Vec<_> = net.living().into_iter().filter(|other| *other != at).map(|other| net.node(other).id()).collect();
+        let mut ids: Vec<_> =
+            net.living().into_iter().filter(|other| *other != at).map(|other| net.node(other).id()).collect();
         ids.sort_by_key(|id| R::Geometry::rank(&target, id));
         let (now, options) = (net.now, Options { mode: mode::<RELAYS>(), ..Options::default() });
         let query = net.node(at).find_node(now, target, &options).unwrap();
@@ -189,7 +194,7 @@ macro_rules! suites {
 suites!([
     a_value_put_at_one_node_is_got_at_every_other,
     a_large_value_travels_too,
-    fifty_nodes_lose_a_third_and_every_get_still_answers,
+    fifty_nodes_lose_a_third_and_every_get_still_responses,
     replicas_killed_four_by_four_are_replaced_within_a_minute,
     twenty_percent_loss_loses_no_put_and_no_get,
     the_same_seed_gives_the_same_bytes,

@@ -3,13 +3,15 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
-use kadlet::wire::{Answer, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Token, Transaction};
-use kadlet::{Config, Id, Machine, Options, Outcome, Record, Routing, Stats, Store, wire};
+use kadlet::wire::{Contacts, ErrorCode, Features, Header, Message, Observed, Request, Response, Token, Transaction};
+use kadlet::{Config, Dht, Id, Options, Outcome, Record, Routing, Stats, Store, wire};
 
-use crate::by_hand::{NOW, Node4, Peer, answer_of, at, decode, deliver, id, idle, knows, node4, picture, sent, token_of, transaction_of};
+use crate::by_hand::{
+    NOW, Node4, Peer, at, decode, deliver, id, idle, knows, node4, picture, response_of, sent, token_of, transaction_of,
+};
 use crate::net::{Random, config};
 
-const STORED: Answer<'_, SocketAddrV4> = Answer::Stored { lifetime: 1 };
+const STORED: Response<'_, SocketAddrV4> = Response::Stored { lifetime: 1 };
 
 fn peer() -> Peer<SocketAddrV4> {
     Peer::new(id(&[0x80]), at("192.0.2.1:4000"))
@@ -63,30 +65,30 @@ fn other_versions_networks_and_geometries_are_counted_each() {
 }
 
 #[test]
-fn an_answer_to_nothing_is_unsolicited() {
+fn a_response_to_nothing_is_unsolicited() {
     let mut node = node4(config());
-    let answer = peer().answer(Transaction([1; 8]), STORED);
-    assert_eq!(dropped(&mut node, peer().contact.address, &answer).unsolicited, 1);
+    let response = peer().response(Transaction([1; 8]), STORED);
+    assert_eq!(dropped(&mut node, peer().contact.address, &response).unsolicited, 1);
     // Nor does an answer count twice.
     node.ping(NOW, peer().contact.address).unwrap();
-    let question = sent(&mut *node, NOW).remove(0).1;
-    let answer = peer().empty_answer(&question);
-    deliver(&mut *node, NOW, peer().contact.address, &answer);
+    let request = sent(&mut *node, NOW).remove(0).1;
+    let response = peer().empty_response(&request);
+    deliver(&mut *node, NOW, peer().contact.address, &response);
     sent(&mut *node, NOW);
-    assert_eq!(dropped(&mut node, peer().contact.address, &answer).unsolicited, 2);
+    assert_eq!(dropped(&mut node, peer().contact.address, &response).unsolicited, 2);
 }
 
 #[test]
-fn an_answer_from_another_address_is_spoofed_and_the_question_waits_on() {
+fn a_response_from_another_address_is_spoofed_and_the_request_waits_on() {
     let mut node = node4(config());
     let query = node.ping(NOW, peer().contact.address).unwrap();
-    let question = sent(&mut *node, NOW).remove(0).1;
-    let answer = peer().empty_answer(&question);
-    assert_eq!(dropped(&mut node, at("192.0.2.2:4000"), &answer).spoofed, 1);
-    assert_eq!(dropped(&mut node, at("192.0.2.1:4001"), &answer).spoofed, 2);
+    let request = sent(&mut *node, NOW).remove(0).1;
+    let response = peer().empty_response(&request);
+    assert_eq!(dropped(&mut node, at("192.0.2.2:4000"), &response).spoofed, 1);
+    assert_eq!(dropped(&mut node, at("192.0.2.1:4001"), &response).spoofed, 2);
     assert!(node.progress(query).is_some());
-    deliver(&mut *node, NOW, peer().contact.address, &answer);
-    assert!(matches!(node.take(query).unwrap().outcome, Outcome::Pong { .. }));
+    deliver(&mut *node, NOW, peer().contact.address, &response);
+    assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Pong { .. }));
 }
 
 #[test]
@@ -94,16 +96,17 @@ fn another_id_at_a_contacts_address_evicts_the_contact() {
     let mut node = node4(config());
     peer().meet(&mut *node, NOW);
     let query = node.find_node(NOW, Id::ZERO, &Options::default()).unwrap();
-    let question = sent(&mut *node, NOW).remove(0).1;
+    let request = sent(&mut *node, NOW).remove(0).1;
     let other = Peer::new(id(&[0x40]), peer().contact.address);
-    let answer = other.answer(transaction_of::<SocketAddrV4>(&question), Answer::Nodes { contacts: Contacts::EMPTY });
-    assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &answer), None);
+    let response =
+        other.response(transaction_of::<SocketAddrV4>(&request), Response::Nodes { contacts: Contacts::EMPTY });
+    assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &response), None);
     assert_eq!(node.stats().spoofed, 1);
     assert!(node.routing().get(&peer().contact.id).is_none());
     assert!(node.routing().get(&other.contact.id).is_none(), "nor does the other get in by that");
     let mut now = NOW;
     idle(&mut *node, &mut now, Duration::from_secs(60));
-    assert!(matches!(node.take(query).unwrap().outcome, Outcome::Failed(_)));
+    assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Failed(_)));
 }
 
 #[test]
@@ -126,39 +129,46 @@ fn a_token_that_does_not_hold_is_counted_and_stores_nothing() {
     let token = peer().token(&mut *node, NOW);
     let others = Peer::new(peer().contact.id, at("192.0.2.2:4000"));
     let impostor = Peer::new(id(&[0x81]), peer().contact.address);
-    for (asker, shown) in [(peer(), None), (peer(), Some(Token([0; 8]))), (others, Some(token)), (impostor, Some(token))] {
-        let answer = asker.ask(&mut *node, NOW, store, shown);
-        assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Error { code: ErrorCode::Token, .. }));
+    for (requester, shown) in
+        [(peer(), None), (peer(), Some(Token([0; 8]))), (others, Some(token)), (impostor, Some(token))]
+    {
+        let response = requester.ask(&mut *node, NOW, store, shown);
+        assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Error { code: ErrorCode::Token, .. }));
         assert!(node.store().is_empty());
     }
     assert_eq!((node.stats().bad_tokens, node.stats().refused_stores), (3, 4));
     let later = NOW + Duration::from_secs(601);
     peer().ask(&mut *node, later, store, Some(token));
     assert_eq!(node.stats().bad_tokens, 4, "ten minutes later it is too old");
-    let answer = peer().ask(&mut *node, NOW, store, Some(token));
-    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Stored { lifetime: 60 }));
+    let response = peer().ask(&mut *node, NOW, store, Some(token));
+    assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Stored { lifetime: 60 }));
     assert_eq!(node.stats().stored, 1);
 }
 
 #[test]
 fn requests_over_budget_are_counted_and_get_a_token_at_most() {
-    let mut node = node4(Config { budget: 10, ..config() });
-    let asker = peer();
-    let answers: Vec<Vec<u8>> = (0..30).map(|_| asker.ask(&mut *node, NOW, Request::Ping, None)).collect();
-    let errors = answers.iter().filter(|bytes| matches!(answer_of::<SocketAddrV4>(bytes), Answer::Error { .. })).count();
-    assert_eq!((errors, node.stats().over_budget), (10, 10), "a burst of two seconds' worth is answered");
-    let token = token_of::<SocketAddrV4>(&answers[29]);
-    let ping = asker.request(Request::Ping, Some(token));
-    let proved = (0..30).filter(|_| deliver(&mut *node, NOW, asker.contact.address, &ping).is_some()).count();
-    assert_eq!((proved, node.stats().over_budget), (20, 20), "who has proved itself has a budget of its own, and no more");
+    let mut node = node4(Config { rate_limit: 10, ..config() });
+    let requester = peer();
+    let responses: Vec<Vec<u8>> = (0..30).map(|_| requester.ask(&mut *node, NOW, Request::Ping, None)).collect();
+    let errors =
+        responses.iter().filter(|bytes| matches!(response_of::<SocketAddrV4>(bytes), Response::Error { .. })).count();
+    assert_eq!((errors, node.stats().rate_limited), (10, 10), "a burst of two seconds' worth is answered");
+    let token = token_of::<SocketAddrV4>(&responses[29]);
+    let ping = requester.request(Request::Ping, Some(token));
+    let proved = (0..30).filter(|_| deliver(&mut *node, NOW, requester.contact.address, &ping).is_some()).count();
+    assert_eq!(
+        (proved, node.stats().rate_limited),
+        (20, 20),
+        "who has proved itself has a budget of its own, and no more"
+    );
 }
 
 #[test]
-fn a_flood_from_forged_prefixes_starves_neither_a_proved_asker_nor_answers_to_own_questions() {
+fn a_flood_from_forged_prefixes_starves_neither_a_proved_requester_nor_responses_to_own_requests() {
     let mut node = node4(config());
     peer().meet(&mut *node, NOW);
-    let asker = Peer::new(id(&[0x41]), at("198.51.100.7:4000"));
-    let token = asker.token(&mut *node, NOW);
+    let requester = Peer::new(id(&[0x41]), at("198.51.100.7:4000"));
+    let token = requester.token(&mut *node, NOW);
     let mut random = Random::new(3);
     let mut now = NOW;
     let mut served = 0;
@@ -171,66 +181,87 @@ fn a_flood_from_forged_prefixes_starves_neither_a_proved_asker_nor_answers_to_ow
             let [a, b, c, d] = random.bytes();
             let from = if c % 3 == 0 { [198, 51, 100, d] } else { [20 + a % 10, b, c, d] };
             let forged = Peer::new(Id::from_bytes(random.bytes()), SocketAddrV4::new(from.into(), 1));
-            let _ = deliver(&mut *node, now, forged.contact.address, &forged.request(Request::FindNode { target: Id::ZERO }, None));
+            let _ = deliver(
+                &mut *node,
+                now,
+                forged.contact.address,
+                &forged.request(Request::FindNode { target: Id::ZERO }, None),
+            );
         }
         if round % 10 == 0 {
-            let answer = asker.ask(&mut *node, now, Request::FindNode { target: Id::ZERO }, Some(token));
-            served += usize::from(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Nodes { .. }));
+            let response = requester.ask(&mut *node, now, Request::FindNode { target: Id::ZERO }, Some(token));
+            served += usize::from(matches!(response_of::<SocketAddrV4>(&response), Response::Nodes { .. }));
         }
         if query.is_none() {
             query = Some(node.ping(now, peer().contact.address).expect("a slot"));
         }
         for (to, bytes) in sent(&mut *node, now) {
             if to == peer().contact.address {
-                deliver(&mut *node, now, to, &peer().empty_answer(&bytes));
+                deliver(&mut *node, now, to, &peer().empty_response(&bytes));
             }
         }
         node.handle_timeout(now);
-        if let Some(done) = query.and_then(|query| node.take(query)) {
+        if let Some(done) = query.and_then(|query| node.take_result(query)) {
             assert!(matches!(done.outcome, Outcome::Pong { .. }), "{:?}", done.outcome);
-            assert!(done.report.took < Duration::from_millis(50));
+            assert!(done.stats.took < Duration::from_millis(50));
             (query, pongs) = (None, pongs + 1);
         }
     }
     assert_eq!(served, 30);
     assert!(pongs > 100, "{pongs}");
-    assert!(node.stats().over_budget > 1_000, "{:?}", node.stats());
+    assert!(node.stats().rate_limited > 1_000, "{:?}", node.stats());
     assert!(knows(&*node, &peer().contact.id));
 }
 
 #[test]
-fn who_asks_from_a_flooded_prefix_gets_a_token_and_with_it_an_answer() {
-    let mut node = node4(Config { budget: 1, ..config() });
+fn who_asks_from_a_flooded_prefix_gets_a_token_and_with_it_a_response() {
+    let mut node = node4(Config { rate_limit: 1, ..config() });
     for n in 0..50 {
         let forged = Peer::new(id(&[n]), SocketAddrV4::new([192, 0, 2, n].into(), 1));
         let _ = deliver(&mut *node, NOW, forged.contact.address, &forged.request(Request::Ping, None));
     }
-    let asker = peer();
-    let answer = asker.ask(&mut *node, NOW, Request::Ping, None);
-    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Error { code: ErrorCode::Token, .. }));
-    let answer = asker.ask(&mut *node, NOW, Request::Ping, Some(token_of::<SocketAddrV4>(&answer)));
-    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Pong { .. }));
+    let requester = peer();
+    let response = requester.ask(&mut *node, NOW, Request::Ping, None);
+    assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Error { code: ErrorCode::Token, .. }));
+    let response = requester.ask(&mut *node, NOW, Request::Ping, Some(token_of::<SocketAddrV4>(&response)));
+    assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Pong { .. }));
 }
 
 #[test]
-fn an_unknown_kind_of_request_is_answered_with_unsupported_and_unknown_features_are_ignored() {
+fn an_unknown_kind_of_request_is_responded_with_unsupported_and_unknown_features_are_ignored() {
     let mut node = node4(config());
-    let asker = Peer { features: Features(0xFFFE), ..peer() };
-    let answer = asker.ask(&mut *node, NOW, Request::Unknown { kind: 77, payload: b"from the future" }, None);
-    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Error { code: ErrorCode::Unsupported, detail: 0 }));
-    let answer = asker.ask(&mut *node, NOW, Request::Ping, None);
-    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Pong { observed } if observed == Observed::new(asker.contact.address)));
+    let requester = Peer { features: Features(0xFFFE), ..peer() };
+    let response = requester.ask(&mut *node, NOW, Request::Unknown { kind: 77, payload: b"from the future" }, None);
+    assert!(matches!(
+        response_of::<SocketAddrV4>(&response),
+        Response::Error { code: ErrorCode::Unsupported, detail: 0 }
+    ));
+    let response = requester.ask(&mut *node, NOW, Request::Ping, None);
+    assert!(
+        matches!(response_of::<SocketAddrV4>(&response), Response::Pong { observed } if observed == Observed::new(requester.contact.address))
+    );
 }
 
 #[test]
-fn an_answer_never_causes_an_answer() {
+fn a_response_never_causes_a_response() {
     let mut node = node4(config());
-    for answer in [STORED, Answer::Error { code: ErrorCode::Token, detail: 0 }, Answer::Nodes { contacts: Contacts::EMPTY }] {
-        assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &peer().answer(Transaction([1; 8]), answer)), None);
+    for response in
+        [STORED, Response::Error { code: ErrorCode::Token, detail: 0 }, Response::Nodes { contacts: Contacts::EMPTY }]
+    {
+        assert_eq!(
+            deliver(&mut *node, NOW, peer().contact.address, &peer().response(Transaction([1; 8]), response)),
+            None
+        );
     }
     let stray = Message::<SocketAddrV4> {
-        header: Header { geometry: 1, network: 0, transaction: Transaction([2; 8]), sender: Id::ZERO, features: Features::SERVES },
-        body: wire::Body::Answer { token: Token([0; 8]), answer: STORED },
+        header: Header {
+            geometry: 1,
+            network: 0,
+            transaction: Transaction([2; 8]),
+            sender: Id::ZERO,
+            features: Features::SERVES,
+        },
+        body: wire::Body::Response { token: Token([0; 8]), response: STORED },
     };
     assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &crate::by_hand::encode(&stray)), None);
     assert!(sent(&mut *node, NOW).is_empty());
@@ -238,24 +269,24 @@ fn an_answer_never_causes_an_answer() {
 }
 
 #[test]
-fn a_node_that_answers_every_store_with_a_token_error_does_not_hold_the_put_up() {
+fn a_node_that_responses_every_store_with_a_token_error_does_not_hold_the_put_up() {
     let mut node = node4(config());
     peer().meet(&mut *node, NOW);
     let query = node.put(NOW, &Record::plain(b"x", b"y"), &Options::default()).unwrap();
-    let mut answered = 0;
+    let mut responded = 0;
     while node.progress(query).is_some() {
         for (to, bytes) in sent(&mut *node, NOW) {
-            let error = Answer::Error { code: ErrorCode::Token, detail: 0 };
-            let answer = match crate::by_hand::request_of::<SocketAddrV4>(&bytes) {
-                Request::Store { .. } => peer().answer(transaction_of::<SocketAddrV4>(&bytes), error),
-                _ => peer().empty_answer(&bytes),
+            let error = Response::Error { code: ErrorCode::Token, detail: 0 };
+            let response = match crate::by_hand::request_of::<SocketAddrV4>(&bytes) {
+                Request::Store { .. } => peer().response(transaction_of::<SocketAddrV4>(&bytes), error),
+                _ => peer().empty_response(&bytes),
             };
-            deliver(&mut *node, NOW, to, &answer);
-            answered += 1;
+            deliver(&mut *node, NOW, to, &response);
+            responded += 1;
         }
-        assert!(answered < 200, "it asks on and on");
+        assert!(responded < 200, "it asks on and on");
     }
-    let done = node.take(query).unwrap();
+    let done = node.take_result(query).unwrap();
     assert!(matches!(done.outcome, Outcome::Failed(_)), "{:?}", done.outcome);
 }
 
@@ -265,12 +296,13 @@ fn one_prefix_may_fill_a_quarter_of_the_store_unless_set_otherwise() {
         let mut node = node4(Config { quota, ..config() });
         let token = peer().token(&mut *node, NOW);
         let mut store = |value: [u8; 156]| {
-            let request = Request::Store { record: Record::immutable(&value), lifetime: 60, compare: None, handover: false };
-            let answer = peer().ask(&mut *node, NOW, request, Some(token));
-            match answer_of::<SocketAddrV4>(&answer) {
-                Answer::Stored { .. } => true,
+            let request =
+                Request::Store { record: Record::immutable(&value), lifetime: 60, compare: None, handover: false };
+            let response = peer().ask(&mut *node, NOW, request, Some(token));
+            match response_of::<SocketAddrV4>(&response) {
+                Response::Stored { .. } => true,
                 other => {
-                    assert_eq!(other, Answer::Error { code: ErrorCode::Full, detail: 0 });
+                    assert_eq!(other, Response::Error { code: ErrorCode::Full, detail: 0 });
                     false
                 }
             }
@@ -289,9 +321,10 @@ fn records_that_grow_or_change_hands_count_against_the_quota_too() {
     let mut store = |peer: Peer<SocketAddrV4>, token: Token, name: u8, len: usize| {
         now = now + Duration::from_millis(5);
         let value = vec![name; len];
-        let request = Request::Store { record: Record::plain(&[name], &value), lifetime: 60, compare: None, handover: false };
-        let answer = peer.ask(&mut *node, now, request, Some(token));
-        matches!(answer_of::<SocketAddrV4>(&answer), Answer::Stored { .. })
+        let request =
+            Request::Store { record: Record::plain(&[name], &value), lifetime: 60, compare: None, handover: false };
+        let response = peer.ask(&mut *node, now, request, Some(token));
+        matches!(response_of::<SocketAddrV4>(&response), Response::Stored { .. })
     };
     assert!((0..20).all(|name| store(peer(), tokens[0], name, 1)), "20 times 101 bytes, of 2,048");
     assert_eq!((0..20).filter(|name| store(peer(), tokens[0], *name, 900)).count(), 1);

@@ -4,8 +4,10 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use kadlet::record::Proof;
-use kadlet::wire::{Answer, Contacts, Request};
-use kadlet::{Config, Contact, Event, FixedStore, Id, Kademlia, Key, Machine, Node, Options, Outcome, Record, Routing, Store};
+use kadlet::wire::{Contacts, Request, Response};
+use kadlet::{
+    Config, Contact, Dht, Event, FixedStore, Id, Kademlia, Key, Node, Options, Outcome, Record, Routing, Store,
+};
 
 use crate::by_hand::{NOW, Peer, at, deliver, id, idle, node4, picture, request_of, sent, transaction_of};
 use crate::net::{Mote, Net, Place, config};
@@ -35,7 +37,10 @@ fn a_node_restarted_with_its_contacts_finds_its_network_without_bootstrap() {
     let known = net.node(7).routing().peers().filter(|peer| living.contains(&peer.contact.address)).count();
     assert!(known >= 8, "{known} of {}", living.len() - 1);
     assert_eq!(get(&mut net, 7, b"hello").as_deref(), Some(&b"world"[..]));
-    let knowing = living.iter().filter(|other| net.nodes[usize::from(**other) - 1].as_ref().unwrap().routing().get(&id).is_some()).count();
+    let knowing = living
+        .iter()
+        .filter(|other| net.nodes[usize::from(**other) - 1].as_ref().unwrap().routing().get(&id).is_some())
+        .count();
     assert!(knowing >= 8, "{knowing} know it again");
 }
 
@@ -48,7 +53,7 @@ fn restored_records_are_there_after_a_restart() {
     let record = Record { value: b"world", proof: Proof::Plain { id: key.id, age: 5_000 } };
     node.restore_record(now, &record, MINUTE, false).unwrap();
     let held = node.store().get(0).unwrap();
-    assert_eq!((held.record(now), held.notes.pinned, held.notes.expires), (record, false, now + MINUTE));
+    assert_eq!((held.record(now), held.metadata.pinned, held.metadata.expires), (record, false, now + MINUTE));
     node.restore_contact(now, Contact::new(net.node(1).id(), 1));
     net.replace(4, node);
     net.run(Duration::from_secs(10));
@@ -67,7 +72,8 @@ fn a_bootstrap_address_that_comes_up_late_is_found_by_growing_pauses() {
     net.tap = Some(Vec::new());
     net.run(240 * MINUTE);
     let tries = net.tap.take().unwrap();
-    let mut at: Vec<u64> = tries.iter().filter(|seen| seen.from == newcomer).map(|seen| seen.at.as_millis() / 1_000).collect();
+    let mut at: Vec<u64> =
+        tries.iter().filter(|seen| seen.from == newcomer).map(|seen| seen.at.as_millis() / 1_000).collect();
     at.dedup_by(|later, earlier| *later - *earlier <= 4);
     let pauses: Vec<u64> = at.windows(2).map(|two| two[1] - two[0]).collect();
     assert!(pauses[0] <= 15 && pauses.windows(2).all(|two| two[1] + 1 >= two[0]), "{pauses:?}");
@@ -81,7 +87,7 @@ fn a_bootstrap_address_that_comes_up_late_is_found_by_growing_pauses() {
 }
 
 #[test]
-fn a_client_leaves_no_trace_and_answers_nothing() {
+fn a_client_leaves_no_trace_and_responses_nothing() {
     let mut net = Net::joined(83, 20, config());
     put(&mut net, 3, b"hello", b"world", &once());
     let client = net.join(Config { serve: false, ..config() });
@@ -100,10 +106,10 @@ fn a_client_leaves_no_trace_and_answers_nothing() {
     assert_eq!(net.node(client).store().len(), 1, "only what it publishes is held");
 
     now = net.now;
-    let asker = Peer::new(crate::by_hand::id(&[1]), 99_u16);
+    let requester = Peer::new(crate::by_hand::id(&[1]), 99_u16);
     let before = net.node(client).stats().not_serving;
     for request in [Request::Ping, Request::FindNode { target }, Request::Unknown { kind: 9, payload: b"" }] {
-        assert_eq!(deliver(net.node(client), now, 99, &asker.request(request, None)), None);
+        assert_eq!(deliver(net.node(client), now, 99, &requester.request(request, None)), None);
     }
     assert_eq!(net.node(client).stats().not_serving, before + 3);
 }
@@ -120,10 +126,10 @@ fn another_with_the_own_id_is_an_event_told_once() {
     // The same where it answers a question.
     let elsewhere = Peer::new(node.id(), at("192.0.2.2:4000"));
     let query = node.ping(NOW, elsewhere.contact.address).unwrap();
-    let question = sent(&mut *node, NOW).remove(0).1;
-    deliver(&mut *node, NOW, elsewhere.contact.address, &elsewhere.empty_answer(&question));
+    let request = sent(&mut *node, NOW).remove(0).1;
+    deliver(&mut *node, NOW, elsewhere.contact.address, &elsewhere.empty_response(&request));
     assert!(matches!(node.poll_event(), Some(Event::OwnIdSeen { address }) if address == elsewhere.contact.address));
-    assert!(matches!(node.take(query).unwrap().outcome, Outcome::Failed(_)), "nobody else answers there");
+    assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Failed(_)), "nobody else answers there");
     assert!(node.routing().peers().next().is_none());
 }
 
@@ -144,15 +150,23 @@ fn an_address_of_narrower_scope_than_its_namers_is_not_taken() {
         for _ in 0..3 {
             for (to, bytes) in sent(&mut *node, NOW) {
                 if to == namer.contact.address {
-                    let answer = namer.answer(transaction_of::<SocketAddrV4>(&bytes), Answer::Nodes { contacts: Contacts::new(&named) });
-                    deliver(&mut *node, NOW, to, &answer);
+                    let response = namer.response(
+                        transaction_of::<SocketAddrV4>(&bytes),
+                        Response::Nodes { contacts: Contacts::new(&named) },
+                    );
+                    deliver(&mut *node, NOW, to, &response);
                 } else if !asked.contains(&to) {
                     asked.push(to);
                 }
             }
         }
         let mut now = NOW;
-        asked.extend(idle(&mut *node, &mut now, MINUTE).into_iter().map(|(_, to, _)| to).filter(|to| *to != namer.contact.address));
+        asked.extend(
+            idle(&mut *node, &mut now, MINUTE)
+                .into_iter()
+                .map(|(_, to, _)| to)
+                .filter(|to| *to != namer.contact.address),
+        );
         asked.sort_unstable();
         asked.dedup();
         assert_eq!(asked.len(), taken, "{namer:?}: {asked:?}");
@@ -168,7 +182,9 @@ fn nodes_of_different_k_share_a_network() {
     let mut net = Net::<Wide>::grown(84, configs);
     let (now, key) = (net.now, Key::plain(b"hello"));
     let query = net.node(7).put(now, &Record::plain(b"hello", b"world"), &once()).unwrap();
-    net.wait(7, query, |done| assert!(matches!(&done.outcome, Outcome::Stored { holders, wanted: 20 } if holders.len() == 20)));
+    net.wait(7, query, |done| {
+        assert!(matches!(&done.outcome, Outcome::Stored { holders, wanted: 20 } if holders.len() == 20))
+    });
     for at in 1..=40 {
         let now = net.now;
         let query = net.node(at).get(now, key, &Options::default()).unwrap();
@@ -184,15 +200,19 @@ fn a_network_of_global_addresses_joins_and_holds() {
     let mut net = Net::<Global>::grown(85, [config(); 20]);
     let (putter, getter, now) = (SocketAddrV4::nth(3), SocketAddrV4::nth(17), net.now);
     let query = net.node(putter).put(now, &Record::plain(b"hello", &[7; 1_000]), &once()).unwrap();
-    net.wait(putter, query, |done| assert!(matches!(&done.outcome, Outcome::Stored { holders, .. } if holders.len() == 8)));
+    net.wait(putter, query, |done| {
+        assert!(matches!(&done.outcome, Outcome::Stored { holders, .. } if holders.len() == 8))
+    });
     let now = net.now;
     let query = net.node(getter).get(now, Key::plain(b"hello"), &Options::default()).unwrap();
-    net.wait(getter, query, |done| assert!(matches!(&done.outcome, Outcome::Value { record, .. } if record.value == [7; 1_000])));
+    net.wait(getter, query, |done| {
+        assert!(matches!(&done.outcome, Outcome::Value { record, .. } if record.value == [7; 1_000]))
+    });
     assert!(!picture(net.node(getter)).is_empty());
 }
 
 #[test]
-fn a_clients_questions_make_nobody_ask_back() {
+fn a_clients_requests_make_nobody_ask_back() {
     let mut node = node4(config());
     let mut client = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
     client.features = kadlet::wire::Features::default();

@@ -2,7 +2,7 @@
 
 use core::net::{SocketAddr, SocketAddrV4};
 
-use kadlet::{Event, FixedStore, Kademlia, Node, Query, Stats};
+use kadlet::{Event, FixedStore, Kademlia, Node, QueryId, Stats};
 
 type Table<A> = Kademlia<A, 128>;
 type Values = FixedStore<32, 8192>;
@@ -18,7 +18,7 @@ static SPACE: std::sync::Mutex<Mote> = std::sync::Mutex::new(Mote::empty());
 #[test]
 fn a_mote_takes_24_kib_and_a_dual_stack_node_40() {
     println!("{} and {} bytes", size_of::<Mote>(), size_of::<DualStack>());
-    assert_eq!(kadlet::Machine::stats(&*SPACE.lock().unwrap()), &Stats::ZERO);
+    assert_eq!(kadlet::Dht::stats(&*SPACE.lock().unwrap()), &Stats::ZERO);
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn nodes_and_what_they_lend_can_be_sent_to_and_shared_by_threads() {
     const fn is_send_and_sync<T: Send + Sync>() {}
     is_send_and_sync::<Mote>();
     is_send_and_sync::<DualStack>();
-    is_send_and_sync::<Query>();
+    is_send_and_sync::<QueryId>();
     is_send_and_sync::<Event<'_, SocketAddr>>();
     #[cfg(feature = "alloc")]
     is_send_and_sync::<Node<Table<SocketAddr>, kadlet::HashStore, 4>>();

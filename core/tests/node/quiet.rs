@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kadlet::Machine;
+use kadlet::Dht;
 
 use crate::net::{Net, config};
 
@@ -10,13 +10,14 @@ const NODES: usize = 20;
 
 /// Counted for each node in the third hour: wake-ups (a datagram that comes in, or a deadline), datagrams and bytes, both ways.
 #[test]
-fn an_idle_node_in_a_quiet_network_of_twenty_wakes_for_its_upkeep_alone() {
+fn an_idle_node_in_a_quiet_network_of_twenty_wakes_for_its_maintenance_alone() {
     let mut net = Net::joined(1, NODES, config());
     net.run(Duration::from_secs(2 * 3_600));
     let end = net.now + Duration::from_secs(3_600);
     let counts = |net: &Net| -> Vec<(u64, u64, u64)> {
         let all = net.nodes.iter().flatten().map(|node| *node.stats());
-        all.map(|stats| (stats.received, stats.received + stats.sent, stats.received_bytes + stats.sent_bytes)).collect()
+        all.map(|stats| (stats.received, stats.received + stats.sent, stats.received_bytes + stats.sent_bytes))
+            .collect()
     };
     let before = counts(&net);
     let mut wakes = 0;
@@ -31,7 +32,9 @@ fn an_idle_node_in_a_quiet_network_of_twenty_wakes_for_its_upkeep_alone() {
         }
     }
     let after = counts(&net);
-    let sum = |of: fn(&(u64, u64, u64)) -> u64| (after.iter().map(of).sum::<u64>() - before.iter().map(of).sum::<u64>()) as usize / NODES;
+    let sum = |of: fn(&(u64, u64, u64)) -> u64| {
+        (after.iter().map(of).sum::<u64>() - before.iter().map(of).sum::<u64>()) as usize / NODES
+    };
     let (wakes, datagrams, bytes) = (wakes / NODES, sum(|c| c.1), sum(|c| c.2));
     println!("an hour of an idle node among {NODES}: {wakes} wake-ups, {datagrams} datagrams, {bytes} bytes");
     assert!(wakes <= datagrams, "{wakes} wake-ups for {datagrams} datagrams");

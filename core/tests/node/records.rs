@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use kadlet::record::Proof;
-use kadlet::wire::{Answer, Contacts, ErrorCode, Request};
-use kadlet::{Config, Event, Failure, Key, Machine, Options, Outcome, PutError, Record, Store};
+use kadlet::wire::{Contacts, ErrorCode, Request, Response};
+use kadlet::{Config, Dht, Event, Failure, Key, Options, Outcome, PutError, Record, Store};
 
 use crate::by_hand::{NOW, Peer, at, deliver, id, node4, request_of, sent, transaction_of};
 use crate::net::{Mote, Net, config};
@@ -34,7 +34,7 @@ pub(crate) fn held(net: &mut Net, key: &Key) -> Vec<(u16, Vec<u8>)> {
 
 fn is_pinned(net: &mut Net, at: u16, key: &Key) -> bool {
     let store = net.node(at).store();
-    store.find(key).and_then(|slot| store.get(slot)).is_some_and(|held| held.notes.pinned)
+    store.find(key).and_then(|slot| store.get(slot)).is_some_and(|held| held.metadata.pinned)
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_published_record_is_put_again_and_outlives_what_its_holders_grant() {
     net.run(HOUR + Duration::from_secs(60));
     for holder in holders {
         let store = net.node(holder).store();
-        let expires = store.find(&key).and_then(|slot| store.get(slot)).unwrap().notes.expires;
+        let expires = store.find(&key).and_then(|slot| store.get(slot)).unwrap().metadata.expires;
         assert!(expires > granted + Duration::from_secs(3_000), "{expires:?} {granted:?}");
     }
     net.run(5 * HOUR);
@@ -84,7 +84,10 @@ fn a_short_lived_record_is_published_again_after_each_third_of_its_time() {
     let stores = tap.iter().filter(|seen| seen.from == publisher && seen.bytes[12] == 4);
     let mut minutes: Vec<u64> = stores.map(|seen| seen.at.since(began).as_secs() / 60).collect();
     minutes.dedup();
-    assert!(minutes.len() >= 2 && (18..=21).contains(&minutes[0]) && (38..=42).contains(minutes.last().unwrap()), "{minutes:?}");
+    assert!(
+        minutes.len() >= 2 && (18..=21).contains(&minutes[0]) && (38..=42).contains(minutes.last().unwrap()),
+        "{minutes:?}"
+    );
 }
 
 #[test]
@@ -125,15 +128,15 @@ fn a_record_ends_with_its_time() {
 #[test]
 fn a_record_whose_time_has_ended_is_not_told_even_where_no_timer_was_handled() {
     let mut node = node4(config());
-    let asker = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
-    asker.meet(&mut *node, NOW);
+    let requester = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
+    requester.meet(&mut *node, NOW);
     node.restore_record(NOW, &Record::immutable(KEY), Duration::from_secs(10), false).unwrap();
     let later = NOW + Duration::from_secs(11);
-    let question = Request::FindValue { key: Key::immutable(KEY), have: None };
-    let answer = asker.ask(&mut *node, later, question, None);
-    assert!(matches!(crate::by_hand::answer_of::<core::net::SocketAddrV4>(&answer), Answer::Nodes { .. }));
+    let request = Request::FindValue { key: Key::immutable(KEY), have: None };
+    let response = requester.ask(&mut *node, later, request, None);
+    assert!(matches!(crate::by_hand::response_of::<core::net::SocketAddrV4>(&response), Response::Nodes { .. }));
     let query = node.get(later, Key::immutable(KEY), &Options::default()).unwrap();
-    assert!(node.take(query).is_none(), "it goes and asks");
+    assert!(node.take_result(query).is_none(), "it goes and asks");
 }
 
 #[test]
@@ -168,7 +171,7 @@ fn a_get_writes_back_to_those_of_the_closest_that_lack_the_record() {
     let mut closest = ranked[..8].to_vec();
     closest.sort_unstable();
     assert_eq!(holders, closest);
-    let expires = net.node(ranked[0]).store().get(0).unwrap().notes.expires;
+    let expires = net.node(ranked[0]).store().get(0).unwrap().metadata.expires;
     assert!(expires <= now + HOUR + Duration::from_secs(1), "what is written back lives no longer for it");
 }
 
@@ -246,7 +249,7 @@ fn a_publisher_takes_its_own_value_for_no_other_where_a_holders_clock_is_slow() 
     for holder in &ranked[..8] {
         let store = net.node(*holder).store();
         let held = store.find(&key).and_then(|slot| store.get(slot)).unwrap();
-        assert!(held.notes.expires > now + 20 * HOUR, "published again at each");
+        assert!(held.metadata.expires > now + 20 * HOUR, "published again at each");
     }
 }
 
@@ -256,14 +259,21 @@ fn an_immutable_record_that_does_not_match_its_key_is_not_taken() {
     let liar = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
     liar.meet(&mut *node, NOW);
     let query = node.get(NOW, Key::immutable(b"hello"), &Options::default()).unwrap();
-    let questions = sent(&mut *node, NOW);
-    let question = questions.iter().find(|(_, bytes)| matches!(request_of::<core::net::SocketAddrV4>(bytes), Request::FindValue { .. }));
-    let question = &question.unwrap().1;
-    let answer = Answer::Value { record: Record::immutable(b"jello"), lifetime: 60, contacts: Contacts::EMPTY };
-    deliver(&mut *node, NOW, liar.contact.address, &liar.answer(transaction_of::<core::net::SocketAddrV4>(question), answer));
-    let done = node.take(query).unwrap();
+    let requests = sent(&mut *node, NOW);
+    let request = requests
+        .iter()
+        .find(|(_, bytes)| matches!(request_of::<core::net::SocketAddrV4>(bytes), Request::FindValue { .. }));
+    let request = &request.unwrap().1;
+    let response = Response::Value { record: Record::immutable(b"jello"), lifetime: 60, contacts: Contacts::EMPTY };
+    deliver(
+        &mut *node,
+        NOW,
+        liar.contact.address,
+        &liar.response(transaction_of::<core::net::SocketAddrV4>(request), response),
+    );
+    let done = node.take_result(query).unwrap();
     assert!(matches!(done.outcome, Outcome::NotFound { .. }), "{:?}", done.outcome);
-    assert_eq!((done.report.refused, done.report.refusal), (1, Some(ErrorCode::Invalid)));
+    assert_eq!((done.stats.refused, done.stats.refusal), (1, Some(ErrorCode::Invalid)));
 }
 
 #[test]
@@ -272,8 +282,12 @@ fn a_put_that_everyone_refuses_says_why() {
     let now = net.now;
     let query = net.node(1).put(now, &Record::plain(KEY, b"world"), &once()).unwrap();
     net.wait(1, query, |done| {
-        assert!(matches!(done.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))), "{:?}", done.outcome);
-        assert_eq!(done.report.refused, 2);
+        assert!(
+            matches!(done.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))),
+            "{:?}",
+            done.outcome
+        );
+        assert_eq!(done.stats.refused, 2);
     });
 }
 
@@ -293,14 +307,15 @@ fn networks_of_small_datagrams_carry_what_fits_and_name_the_limit_to_what_does_n
 }
 
 #[test]
-fn a_record_too_large_for_its_asker_is_said_to_be_there_and_how_large_it_is() {
+fn a_record_too_large_for_its_requester_is_said_to_be_there_and_how_large_it_is() {
     let mut net = Net::joined(52, 12, config());
-    let asker = net.join(Config { max_datagram: 548, ..config() });
-    let name = (0..u8::MAX).map(|n| [n]).find(|name| !by_rank(&net, &Key::plain(name))[..8].contains(&asker)).unwrap();
+    let requester = net.join(Config { max_datagram: 548, ..config() });
+    let name =
+        (0..u8::MAX).map(|n| [n]).find(|name| !by_rank(&net, &Key::plain(name))[..8].contains(&requester)).unwrap();
     put(&mut net, 2, &name, &[7; 1_000], &once());
     let now = net.now;
-    let query = net.node(asker).get(now, Key::plain(&name), &Options::default()).unwrap();
-    net.wait(asker, query, |done| {
+    let query = net.node(requester).get(now, Key::plain(&name), &Options::default()).unwrap();
+    net.wait(requester, query, |done| {
         assert!(matches!(done.outcome, Outcome::Failed(Failure::TooLarge(size)) if size > 1_000), "{:?}", done.outcome);
     });
 }
@@ -313,7 +328,9 @@ fn a_record_too_large_for_its_holders_is_refused_with_their_limit() {
     let now = net.now;
     let query = net.node(2).put(now, &Record::plain(KEY, &[7; 1_000]), &once()).unwrap();
     net.wait(2, query, |done| match done.outcome {
-        Outcome::Failed(Failure::Refused(ErrorCode::TooLarge, limit)) => assert!((400..=524).contains(&limit), "{limit}"),
+        Outcome::Failed(Failure::Refused(ErrorCode::TooLarge, limit)) => {
+            assert!((400..=524).contains(&limit), "{limit}")
+        }
         other => panic!("{other:?}"),
     });
 }
@@ -330,9 +347,15 @@ fn a_put_takes_the_place_of_an_earlier_one_of_its_key_that_still_runs() {
         let now = net.now;
         let second = net.node(publisher).put(now, &Record::plain(KEY, b"two"), &options).unwrap();
         net.wait(publisher, second, |done| {
-            assert!(matches!(&done.outcome, Outcome::Stored { holders, .. } if holders.len() == 8), "{:?}", done.outcome);
+            assert!(
+                matches!(&done.outcome, Outcome::Stored { holders, .. } if holders.len() == 8),
+                "{:?}",
+                done.outcome
+            );
         });
-        net.wait(publisher, first, |done| assert!(matches!(done.outcome, Outcome::Failed(Failure::Replaced)), "{:?}", done.outcome));
+        net.wait(publisher, first, |done| {
+            assert!(matches!(done.outcome, Outcome::Failed(Failure::Replaced)), "{:?}", done.outcome)
+        });
         assert_eq!(is_pinned(&mut net, publisher, &key), options.publish);
         assert_eq!(get(&mut net, 1, KEY).as_deref(), Some(&b"two"[..]));
     }

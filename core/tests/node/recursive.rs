@@ -3,8 +3,10 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
-use kadlet::wire::{Answer, Body, Contacts, ErrorCode, Features, Question, Request, Target, Token};
-use kadlet::{Chord, Config, Contact, Geometry, Id, Kademlia, Key, Machine, Mode, Options, Outcome, Pastry, Report, Routing};
+use kadlet::wire::{Body, Contacts, ErrorCode, Features, RelayId, Request, Response, Target, Token};
+use kadlet::{
+    Chord, Config, Contact, Dht, Geometry, Id, Kademlia, Key, Mode, Options, Outcome, Pastry, QueryStats, Routing,
+};
 
 use crate::by_hand::{NOW, Peer, at, decode, deliver, id, sent, transaction_of};
 use crate::geometries::{once, put};
@@ -23,26 +25,26 @@ fn joined<R: Routing<Address = u16>>(seed: u64, count: usize) -> Of<R> {
     Net::grown(seed, core::iter::repeat_n(config(), count))
 }
 
-fn find<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, target: Id) -> (Vec<u16>, Report) {
+fn find<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, target: Id) -> (Vec<u16>, QueryStats) {
     let now = net.now;
     let query = net.node(from).find_node(now, target, &recursive()).unwrap();
     net.wait(from, query, |done| match &done.outcome {
-        Outcome::Nodes(found) => (found.iter().map(|contact| contact.address).collect(), done.report),
-        other => panic!("{other:?} {:?}", done.report),
+        Outcome::Nodes(found) => (found.iter().map(|contact| contact.address).collect(), done.stats),
+        other => panic!("{other:?} {:?}", done.stats),
     })
 }
 
-fn get<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, name: &[u8]) -> (Option<Vec<u8>>, Report) {
+fn get<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, name: &[u8]) -> (Option<Vec<u8>>, QueryStats) {
     let now = net.now;
     let query = net.node(from).get(now, Key::plain(name), &recursive()).unwrap();
     net.wait(from, query, |done| match &done.outcome {
-        Outcome::Value { record, .. } => (Some(record.value.to_vec()), done.report),
-        Outcome::NotFound { .. } => (None, done.report),
-        other => panic!("{other:?} {:?}", done.report),
+        Outcome::Value { record, .. } => (Some(record.value.to_vec()), done.stats),
+        Outcome::NotFound { .. } => (None, done.stats),
+        other => panic!("{other:?} {:?}", done.stats),
     })
 }
 
-fn the_question_ends_at_the_true_closest<R: Routing<Address = u16>>() {
+fn the_request_ends_at_the_true_closest<R: Routing<Address = u16>>() {
     let mut net = joined::<R>(1, 60);
     let mut farther = 0;
     for n in 0..30_u8 {
@@ -51,12 +53,12 @@ fn the_question_ends_at_the_true_closest<R: Routing<Address = u16>>() {
         others.sort_by_key(|other| R::Geometry::rank(&target, &net.node(*other).id()));
         let own = R::Geometry::rank(&target, &net.node(from).id());
         let responsible = own < R::Geometry::rank(&target, &net.node(others[0]).id());
-        let (found, report) = find(&mut net, from, target);
-        assert_eq!(found[0], others[0], "lookup {n}: {report:?}");
-        assert!(!report.fell_back, "{report:?}");
-        assert_eq!((report.relayed, report.hops > 0), (!responsible, !responsible), "lookup {n}: {report:?}");
-        assert_eq!(report.asked == 1, !responsible, "{report:?}");
-        farther += u8::from(report.hops > 1);
+        let (found, stats) = find(&mut net, from, target);
+        assert_eq!(found[0], others[0], "lookup {n}: {stats:?}");
+        assert!(!stats.fell_back, "{stats:?}");
+        assert_eq!((stats.relayed, stats.hops > 0), (!responsible, !responsible), "lookup {n}: {stats:?}");
+        assert_eq!(stats.asked == 1, !responsible, "{stats:?}");
+        farther += u8::from(stats.hops > 1);
     }
     assert!(farther > 3, "{farther} of 30 took more than one hop");
 }
@@ -66,9 +68,9 @@ fn most_gets_come_the_way_they_were_asked_for<R: Routing<Address = u16>>() {
     put(&mut net, 3, b"hello", b"world", &once());
     let mut relayed = 0;
     for from in 1..=40 {
-        let (value, report) = get(&mut net, from, b"hello");
-        assert_eq!(value.as_deref(), Some(&b"world"[..]), "at {from}: {report:?}");
-        relayed += u8::from(report.relayed);
+        let (value, stats) = get(&mut net, from, b"hello");
+        assert_eq!(value.as_deref(), Some(&b"world"[..]), "at {from}: {stats:?}");
+        relayed += u8::from(stats.relayed);
     }
     assert!(relayed > 20, "{relayed} of 40");
 }
@@ -81,14 +83,14 @@ macro_rules! for_each_geometry {
     };
 }
 
-for_each_geometry!(the_question_ends_at_the_true_closest, most_gets_come_the_way_they_were_asked_for);
+for_each_geometry!(the_request_ends_at_the_true_closest, most_gets_come_the_way_they_were_asked_for);
 
 #[test]
-fn one_question_and_its_answers_are_all_that_the_asker_sees() {
+fn one_request_and_its_responses_are_all_that_the_requester_sees() {
     let mut net = joined::<Kademlia<u16, 128>>(5, 60);
     let target = net.node(40).id();
-    let (_, report) = find(&mut net, 1, target);
-    assert_eq!(report.asked, 1);
+    let (_, stats) = find(&mut net, 1, target);
+    assert_eq!(stats.asked, 1);
     // Everybody on the way has a token by now.
     net.tap = Some(Vec::new());
     find(&mut net, 1, target);
@@ -105,80 +107,88 @@ fn where_nobody_passes_on_the_lookup_goes_on_iteratively() {
     let now = net.now;
     let target = net.node(9).id();
     let query = net.node(2).find_node(now, target, &recursive()).unwrap();
-    let (found, report) = net.wait(2, query, |done| match &done.outcome {
-        Outcome::Nodes(found) => (found.iter().next().unwrap().address, done.report),
+    let (found, stats) = net.wait(2, query, |done| match &done.outcome {
+        Outcome::Nodes(found) => (found.iter().next().unwrap().address, done.stats),
         other => panic!("{other:?}"),
     });
-    assert_eq!((found, report.relayed, report.hops, report.fell_back), (9, false, 0, true));
+    assert_eq!((found, stats.relayed, stats.hops, stats.fell_back), (9, false, 0, true));
 }
 
 /// A relay that knows three peers, of which the third is nearest to identifiers of zeros.
-fn relay() -> (Box<Relay4>, [Peer<SocketAddrV4>; 3], Peer<SocketAddrV4>, Token) {
-    let mut node = Box::new(Relay4::new(NOW, Config { plain: true, ..Config::default() }, Id::from_bytes([0xFF; 20]), [42; 32]));
-    let peers = [(4, 0x40), (3, 0x10), (2, 0x01)].map(|(n, start)| Peer::new(id(&[start]), at(&format!("11.{n}.0.1:4000"))));
+fn relay_and_peers() -> (Box<Relay4>, [Peer<SocketAddrV4>; 3], Peer<SocketAddrV4>, Token) {
+    let mut node =
+        Box::new(Relay4::new(NOW, Config { plain: true, ..Config::default() }, Id::from_bytes([0xFF; 20]), [42; 32]));
+    let peers =
+        [(4, 0x40), (3, 0x10), (2, 0x01)].map(|(n, start)| Peer::new(id(&[start]), at(&format!("11.{n}.0.1:4000"))));
     for peer in &peers {
         peer.meet(&mut *node, NOW);
     }
     // A client: nobody asks it anything.
-    let asker = Peer { features: Features::default(), ..Peer::new(id(&[0xEE]), at("11.9.0.1:4000")) };
-    let token = asker.token(&mut *node, NOW);
+    let requester = Peer { features: Features::default(), ..Peer::new(id(&[0xEE]), at("11.9.0.1:4000")) };
+    let token = requester.token(&mut *node, NOW);
     let _ = sent(&mut *node, NOW);
-    (node, peers, asker, token)
+    (node, peers, requester, token)
 }
 
-fn question(number: u64) -> Request<'static> {
-    Request::Relay { question: Question(number.to_be_bytes()), target: Target::Nodes(id(&[0, 1])), hops: 255, time: 60_000 }
+fn relay(number: u64) -> Request<'static> {
+    Request::Relay {
+        relay_id: RelayId(number.to_be_bytes()),
+        target: Target::Nodes(id(&[0, 1])),
+        hops: 255,
+        time: 60_000,
+    }
 }
 
-fn answer_in(datagram: &[u8]) -> Answer<'_, SocketAddrV4> {
+fn response_in(datagram: &[u8]) -> Response<'_, SocketAddrV4> {
     match decode::<SocketAddrV4>(datagram).body {
-        Body::Answer { answer, .. } => answer,
+        Body::Response { response, .. } => response,
         Body::Request { .. } => panic!("an answer was expected"),
     }
 }
 
 #[test]
-fn a_question_takes_a_token_and_goes_on_no_larger_than_it_came() {
-    let (mut node, peers, asker, token) = relay();
-    let refused = asker.ask(&mut *node, NOW, question(1), None);
-    assert!(matches!(answer_in(&refused), Answer::Error { code: ErrorCode::Token, .. }));
-    let forged = asker.ask(&mut *node, NOW, question(1), Some(Token([1; 8])));
-    assert!(matches!(answer_in(&forged), Answer::Error { code: ErrorCode::Token, .. }));
+fn a_request_takes_a_token_and_goes_on_no_larger_than_it_came() {
+    let (mut node, peers, requester, token) = relay_and_peers();
+    let refused = requester.ask(&mut *node, NOW, relay(1), None);
+    assert!(matches!(response_in(&refused), Response::Error { code: ErrorCode::Token, .. }));
+    let forged = requester.ask(&mut *node, NOW, relay(1), Some(Token([1; 8])));
+    assert!(matches!(response_in(&forged), Response::Error { code: ErrorCode::Token, .. }));
     assert!(sent(&mut *node, NOW).is_empty());
 
-    let came = asker.request(question(1), Some(token));
-    let (to, accepted) = deliver(&mut *node, NOW, asker.contact.address, &came).unwrap();
-    assert_eq!((to, answer_in(&accepted)), (asker.contact.address, Answer::Accepted));
+    let came = requester.request(relay(1), Some(token));
+    let (to, accepted) = deliver(&mut *node, NOW, requester.contact.address, &came).unwrap();
+    assert_eq!((to, response_in(&accepted)), (requester.contact.address, Response::Accepted));
     let out = sent(&mut *node, NOW);
     assert_eq!(out.len(), 1);
     assert_eq!(out[0].0, peers[2].contact.address, "the nearest");
     assert!(out[0].1.len() <= came.len() + 9);
-    let Body::Request { request: Request::Relay { hops, time, .. }, .. } = decode::<SocketAddrV4>(&out[0].1).body else {
+    let Body::Request { request: Request::Relay { hops, time, .. }, .. } = decode::<SocketAddrV4>(&out[0].1).body
+    else {
         panic!("{:?}", out[0]);
     };
     assert!(hops < 32 && time < 10_000, "{hops} hops, {time} ms");
 
-    let again = asker.ask(&mut *node, NOW, question(1), Some(token));
-    assert_eq!(answer_in(&again), Answer::Accepted, "a repeat");
+    let again = requester.ask(&mut *node, NOW, relay(1), Some(token));
+    assert_eq!(response_in(&again), Response::Accepted, "a repeat");
     let token = peers[0].token(&mut *node, NOW);
-    let circled = peers[0].ask(&mut *node, NOW, question(1), Some(token));
-    assert!(matches!(answer_in(&circled), Answer::Error { code: ErrorCode::Busy, .. }));
+    let circled = peers[0].ask(&mut *node, NOW, relay(1), Some(token));
+    assert!(matches!(response_in(&circled), Response::Error { code: ErrorCode::Busy, .. }));
     assert!(sent(&mut *node, NOW).is_empty(), "it is passed on once");
 }
 
 #[test]
-fn a_question_that_shows_anothers_token_is_refused_where_it_came_from_and_reaches_nobody() {
-    let (mut node, peers, asker, token) = relay();
+fn a_request_that_shows_anothers_token_is_refused_where_it_came_from_and_reaches_nobody() {
+    let (mut node, peers, requester, token) = relay_and_peers();
     let peers_token = peers[2].token(&mut *node, NOW);
     let elsewhere = |peer: Peer<SocketAddrV4>, address| Peer {
         contact: Contact::new(peer.contact.id, at(address)),
         features: Features::default(),
         ..peer
     };
-    let impostor = Peer { contact: Contact::new(id(&[0xED]), asker.contact.address), ..asker };
+    let impostor = Peer { contact: Contact::new(id(&[0xED]), requester.contact.address), ..requester };
     let forgers = [
-        (elsewhere(asker, "11.8.0.1:4000"), token),
-        (elsewhere(asker, "11.9.0.1:4001"), token),
+        (elsewhere(requester, "11.8.0.1:4000"), token),
+        (elsewhere(requester, "11.9.0.1:4001"), token),
         (elsewhere(peers[2], "11.8.0.1:4000"), peers_token),
         (impostor, token),
     ];
@@ -186,52 +196,63 @@ fn a_question_that_shows_anothers_token_is_refused_where_it_came_from_and_reache
     for (forger, shown) in forgers {
         for forged in [0, 1, 255] {
             count += 1;
-            let Request::Relay { question, target, time, .. } = question(count) else { unreachable!() };
-            let came = forger.request(Request::Relay { question, target, hops: forged, time }, Some(shown));
+            let Request::Relay { relay_id, target, time, .. } = relay(count) else { unreachable!() };
+            let came = forger.request(Request::Relay { relay_id, target, hops: forged, time }, Some(shown));
             let (to, refused) = deliver(&mut *node, NOW, forger.contact.address, &came).unwrap();
-            assert_eq!((to, answer_in(&refused)), (forger.contact.address, Answer::Error { code: ErrorCode::Token, detail: 0 }));
+            assert_eq!(
+                (to, response_in(&refused)),
+                (forger.contact.address, Response::Error { code: ErrorCode::Token, detail: 0 })
+            );
             assert!(sent(&mut *node, NOW).is_empty(), "{forger:?}");
         }
     }
     let stats = node.stats();
-    assert_eq!((stats.bad_tokens, stats.passed_on, stats.busy), (count, 0, 0));
-    let accepted = asker.ask(&mut *node, NOW, question(0), Some(token));
-    assert_eq!(answer_in(&accepted), Answer::Accepted, "whose it is may still ask");
+    assert_eq!((stats.bad_tokens, stats.forwarded, stats.busy), (count, 0, 0));
+    let accepted = requester.ask(&mut *node, NOW, relay(0), Some(token));
+    assert_eq!(response_in(&accepted), Response::Accepted, "whose it is may still ask");
 }
 
 #[test]
-fn what_comes_back_goes_to_who_asked_and_names_who_answered() {
-    let (mut node, peers, asker, token) = relay();
-    asker.ask(&mut *node, NOW, question(1), Some(token));
+fn what_comes_back_goes_to_who_asked_and_names_who_responded() {
+    let (mut node, peers, requester, token) = relay_and_peers();
+    requester.ask(&mut *node, NOW, relay(1), Some(token));
     let out = sent(&mut *node, NOW);
     let transaction = transaction_of::<SocketAddrV4>(&out[0].1);
-    let relayed = |peer: &Peer<SocketAddrV4>| peer.answer(transaction, Answer::Relayed { hops: 4, found: None, contacts: Contacts::EMPTY });
-    assert_eq!(deliver(&mut *node, NOW, peers[1].contact.address, &relayed(&peers[1])), None, "by another than was asked");
+    let relayed = |peer: &Peer<SocketAddrV4>| {
+        peer.response(transaction, Response::Relayed { hops: 4, found: None, contacts: Contacts::EMPTY })
+    };
+    assert_eq!(
+        deliver(&mut *node, NOW, peers[1].contact.address, &relayed(&peers[1])),
+        None,
+        "by another than was asked"
+    );
     let (to, back) = deliver(&mut *node, NOW, peers[2].contact.address, &relayed(&peers[2])).unwrap();
-    assert_eq!(to, asker.contact.address);
-    let Answer::Relayed { hops: 5, found: None, contacts } = answer_in(&back) else { panic!("{:?}", answer_in(&back)) };
+    assert_eq!(to, requester.contact.address);
+    let Response::Relayed { hops: 5, found: None, contacts } = response_in(&back) else {
+        panic!("{:?}", response_in(&back))
+    };
     assert_eq!(contacts.iter().collect::<Vec<_>>(), [peers[2].contact]);
     assert_eq!(deliver(&mut *node, NOW, peers[2].contact.address, &relayed(&peers[2])), None, "once");
 }
 
 #[test]
-fn the_next_best_is_asked_and_in_the_end_the_node_answers_for_itself() {
-    let (mut node, peers, asker, token) = relay();
-    asker.ask(&mut *node, NOW, question(1), Some(token));
+fn the_next_best_is_asked_and_in_the_end_the_node_responses_for_itself() {
+    let (mut node, peers, requester, token) = relay_and_peers();
+    requester.ask(&mut *node, NOW, relay(1), Some(token));
     let mut now = NOW;
     let mut asked = Vec::new();
     let back = loop {
         for (to, bytes) in sent(&mut *node, now) {
             match decode::<SocketAddrV4>(&bytes).body {
                 Body::Request { request: Request::Relay { .. }, .. } => asked.push(to),
-                Body::Answer { .. } => {
-                    assert_eq!(to, asker.contact.address);
+                Body::Response { .. } => {
+                    assert_eq!(to, requester.contact.address);
                     asked.push(to);
                 }
                 Body::Request { .. } => {}
             }
         }
-        if asked.last() == Some(&asker.contact.address) {
+        if asked.last() == Some(&requester.contact.address) {
             break asked;
         }
         now = now + Duration::from_millis(50);
@@ -247,35 +268,35 @@ fn the_next_best_is_asked_and_in_the_end_the_node_answers_for_itself() {
 }
 
 #[test]
-fn who_has_no_time_left_to_ask_another_sends_the_question_elsewhere() {
-    let (mut node, _, asker, token) = relay();
-    let Request::Relay { question, target, hops, .. } = question(1) else { unreachable!() };
-    let refused = asker.ask(&mut *node, NOW, Request::Relay { question, target, hops, time: 1 }, Some(token));
-    assert!(matches!(answer_in(&refused), Answer::Error { code: ErrorCode::Busy, .. }), "others are nearer");
-    let last = asker.ask(&mut *node, NOW, Request::Relay { question, target, hops: 0, time: 1_000 }, Some(token));
-    assert!(matches!(answer_in(&last), Answer::Relayed { hops: 0, .. }), "it has been passed on often enough");
-    assert_eq!((node.stats().passed_on, node.stats().busy), (0, 1));
+fn who_has_no_time_left_to_ask_another_sends_the_request_elsewhere() {
+    let (mut node, _, requester, token) = relay_and_peers();
+    let Request::Relay { relay_id, target, hops, .. } = relay(1) else { unreachable!() };
+    let refused = requester.ask(&mut *node, NOW, Request::Relay { relay_id, target, hops, time: 1 }, Some(token));
+    assert!(matches!(response_in(&refused), Response::Error { code: ErrorCode::Busy, .. }), "others are nearer");
+    let last = requester.ask(&mut *node, NOW, Request::Relay { relay_id, target, hops: 0, time: 1_000 }, Some(token));
+    assert!(matches!(response_in(&last), Response::Relayed { hops: 0, .. }), "it has been passed on often enough");
+    assert_eq!((node.stats().forwarded, node.stats().busy), (0, 1));
     assert!(sent(&mut *node, NOW).is_empty());
 }
 
 #[test]
-fn questions_without_end_are_refused_but_for_as_many_as_there_is_room_for() {
-    const QUESTIONS: u64 = 500_000;
-    let (mut node, _, asker, mut token) = relay();
+fn requests_without_end_are_refused_but_for_as_many_as_there_is_room_for() {
+    const REQUESTS: u64 = 500_000;
+    let (mut node, _, requester, mut token) = relay_and_peers();
     let (mut accepted, mut now) = (0, NOW);
-    for number in 0..QUESTIONS {
+    for number in 0..REQUESTS {
         // Within the budget of one source, and the lifetime of its token.
         now = now + Duration::from_millis(20);
         if number.is_multiple_of(15_000) {
-            token = asker.token(&mut *node, now);
+            token = requester.token(&mut *node, now);
         }
-        let datagram = asker.request(question(number), Some(token));
-        let (_, bytes) = deliver(&mut *node, now, asker.contact.address, &datagram).unwrap();
-        accepted += u64::from(answer_in(&bytes) == Answer::Accepted);
+        let datagram = requester.request(relay(number), Some(token));
+        let (_, bytes) = deliver(&mut *node, now, requester.contact.address, &datagram).unwrap();
+        accepted += u64::from(response_in(&bytes) == Response::Accepted);
     }
     // Nothing was polled: a slot is kept for the node's own.
-    assert_eq!((accepted, node.stats().passed_on, node.stats().busy), (3, 3, QUESTIONS - 3));
+    assert_eq!((accepted, node.stats().forwarded, node.stats().busy), (3, 3, REQUESTS - 3));
     // By now their time is over: each is sent elsewhere.
     let out = sent(&mut *node, now);
-    assert!(out.iter().all(|(to, _)| *to == asker.contact.address) && out.len() <= 3, "{out:?}");
+    assert!(out.iter().all(|(to, _)| *to == requester.contact.address) && out.len() <= 3, "{out:?}");
 }

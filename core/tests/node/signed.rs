@@ -5,10 +5,12 @@ use core::time::Duration;
 
 use kadlet::record::Proof;
 use kadlet::store::StoreError;
-use kadlet::wire::{Answer, Contacts, ErrorCode, Request};
-use kadlet::{Config, Done, Failure, GetError, Key, Kind, Machine, Options, Outcome, PutError, Record, Store, ed25519};
+use kadlet::wire::{Contacts, ErrorCode, Request, Response};
+use kadlet::{
+    Config, Dht, Failure, GetError, Key, Kind, Options, Outcome, PutError, QueryResult, Record, Store, ed25519,
+};
 
-use crate::by_hand::{NOW, Peer, answer_of, at, deliver, id, node4, request_of, sent, transaction_of};
+use crate::by_hand::{NOW, Peer, at, deliver, id, node4, request_of, response_of, sent, transaction_of};
 use crate::net::{Net, config};
 use crate::once;
 use crate::records::{by_rank, held};
@@ -28,7 +30,10 @@ fn key() -> Key {
 /// Lends the record of a value with its sequence number.
 fn signed<T>(sequence: u64, value: &[u8], lend: impl FnOnce(&Record<'_>) -> T) -> T {
     let (public_key, signature) = (ed25519::public_key(&SECRET), ed25519::sign(&SECRET, SALT, sequence, value));
-    lend(&Record { value, proof: Proof::Signed { public_key: &public_key, salt: SALT, sequence, signature: &signature } })
+    lend(&Record {
+        value,
+        proof: Proof::Signed { public_key: &public_key, salt: SALT, sequence, signature: &signature },
+    })
 }
 
 /// The same with a signature for another value.
@@ -36,21 +41,34 @@ fn forged<T>(value: &[u8], lend: impl FnOnce(&Record<'_>) -> T) -> T {
     signed(9, b"something else", |record| lend(&Record { value, ..*record }))
 }
 
-fn put<T>(net: &mut Net, at: u16, sequence: u64, value: &[u8], options: &Options, read: impl Fn(&Done<'_, u16>) -> T) -> T {
+fn put<T>(
+    net: &mut Net,
+    at: u16,
+    sequence: u64,
+    value: &[u8],
+    options: &Options,
+    read: impl Fn(&QueryResult<'_, u16>) -> T,
+) -> T {
     let now = net.now;
     let query = signed(sequence, value, |record| net.node(at).put(now, record, options)).unwrap();
     net.wait(at, query, read)
 }
 
-fn is_stored(done: &Done<'_, u16>) {
-    assert!(matches!(&done.outcome, Outcome::Stored { holders, wanted } if holders.len() >= *wanted), "{:?}", done.outcome);
+fn is_stored(done: &QueryResult<'_, u16>) {
+    assert!(
+        matches!(&done.outcome, Outcome::Stored { holders, wanted } if holders.len() >= *wanted),
+        "{:?}",
+        done.outcome
+    );
 }
 
 fn get(net: &mut Net, at: u16) -> Option<(u64, Vec<u8>)> {
     let now = net.now;
     let query = net.node(at).get(now, key(), &Options::default()).unwrap();
     net.wait(at, query, |done| match &done.outcome {
-        Outcome::Value { record: Record { value, proof: Proof::Signed { sequence, .. } }, .. } => Some((*sequence, value.to_vec())),
+        Outcome::Value { record: Record { value, proof: Proof::Signed { sequence, .. } }, .. } => {
+            Some((*sequence, value.to_vec()))
+        }
         Outcome::NotFound { .. } => None,
         other => panic!("{other:?}"),
     })
@@ -126,7 +144,8 @@ fn versions_of_the_same_number_converge_to_the_higher_hash() {
         let value = if nth % 2 == 0 { b"this" } else { b"that" };
         signed(1, value, |record| net.node(*holder).restore_record(now, record, HOUR, false)).unwrap();
     }
-    let higher = [&b"this"[..], b"that"].into_iter().max_by_key(|value| Record::immutable(value).version().digest).unwrap();
+    let higher =
+        [&b"this"[..], b"that"].into_iter().max_by_key(|value| Record::immutable(value).version().digest).unwrap();
     assert_eq!(get(&mut net, ranked[15]), Some((1, higher.to_vec())));
     net.run(Duration::from_secs(1));
     assert!(held(&mut net, &key()).iter().all(|(_, value)| value == higher));
@@ -141,33 +160,42 @@ fn a_wrong_signature_is_refused_at_put_at_store_and_at_get() {
     assert!(node.store().is_empty());
 
     let token = liar.token(&mut *node, NOW);
-    let answer = forged(b"value", |record| {
+    let response = forged(b"value", |record| {
         let store = Request::Store { record: *record, lifetime: 60, compare: None, handover: false };
         liar.ask(&mut *node, NOW, store, Some(token))
     });
-    assert!(matches!(answer_of::<SocketAddrV4>(&answer), Answer::Error { code: ErrorCode::Invalid, .. }));
+    assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Error { code: ErrorCode::Invalid, .. }));
     assert!(node.store().is_empty());
     assert_eq!(node.stats().refused_stores, 1);
 
     let query = node.get(NOW, key(), &Options::default()).unwrap();
-    let questions = sent(&mut *node, NOW);
-    let question = questions.iter().find(|(_, bytes)| matches!(request_of::<SocketAddrV4>(bytes), Request::FindValue { .. }));
-    let transaction = transaction_of::<SocketAddrV4>(&question.unwrap().1);
-    let answer =
-        forged(b"value", |record| liar.answer(transaction, Answer::Value { record: *record, lifetime: 60, contacts: Contacts::EMPTY }));
-    deliver(&mut *node, NOW, liar.contact.address, &answer);
-    let done = node.take(query).unwrap();
+    let requests = sent(&mut *node, NOW);
+    let request =
+        requests.iter().find(|(_, bytes)| matches!(request_of::<SocketAddrV4>(bytes), Request::FindValue { .. }));
+    let transaction = transaction_of::<SocketAddrV4>(&request.unwrap().1);
+    let response = forged(b"value", |record| {
+        liar.response(transaction, Response::Value { record: *record, lifetime: 60, contacts: Contacts::EMPTY })
+    });
+    deliver(&mut *node, NOW, liar.contact.address, &response);
+    let done = node.take_result(query).unwrap();
     assert!(matches!(done.outcome, Outcome::NotFound { .. }), "{:?}", done.outcome);
-    assert_eq!(done.report.refusal, Some(ErrorCode::Invalid));
+    assert_eq!(done.stats.refusal, Some(ErrorCode::Invalid));
 }
 
 #[test]
 fn without_a_verifier_signed_records_are_unsupported_to_store_and_to_get() {
     let mut net = Net::<crate::net::Mote>::grown(66, [verifying(), config(), config()]);
     let now = net.now;
-    assert_eq!(signed(1, b"one", |record| net.node(2).put(now, record, &once())), Err(PutError::Unsupported(Kind::Signed)));
+    assert_eq!(
+        signed(1, b"one", |record| net.node(2).put(now, record, &once())),
+        Err(PutError::Unsupported(Kind::Signed))
+    );
     assert_eq!(net.node(2).get(now, key(), &once()), Err(GetError::Unsupported(Kind::Signed)));
     put(&mut net, 1, 1, b"one", &once(), |done| {
-        assert!(matches!(done.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))), "{:?}", done.outcome);
+        assert!(
+            matches!(done.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))),
+            "{:?}",
+            done.outcome
+        );
     });
 }

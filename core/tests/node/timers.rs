@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use kadlet::wire::{self, Body, MAX_DATAGRAM, Request};
 use kadlet::{
-    Config, Contact, Event, FixedStore, Id, Instant, Kademlia, Key, Machine, Node, Options, Outcome, Record, Routing, Store, Wake,
+    Config, Contact, Dht, Event, FixedStore, Id, Instant, Kademlia, Key, Node, Options, Outcome, Record, Routing,
+    Store, WakeReason,
 };
 
 use crate::by_hand::{NOW, Node4, Peer, at, deliver, id, idle, node4, sent};
@@ -24,11 +25,15 @@ fn a_node_that_is_empty_or_knows_nobody_never_wakes_anyone() {
 fn what_waits_to_be_sent_comes_first() {
     let mut node = node4(config());
     let query = node.ping(NOW, at("192.0.2.1:4000")).unwrap();
-    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(Wake::Transmit));
+    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(WakeReason::Transmit));
     assert!(node.poll_timeout().unwrap().0 <= NOW);
     let later = NOW + Duration::from_secs(9);
     assert_eq!(sent(&mut *node, later).len(), 1);
-    assert_eq!(node.poll_timeout(), Some((later + Config::DEFAULT.timeout_initial, Wake::Request)), "the clock starts when it is sent");
+    assert_eq!(
+        node.poll_timeout(),
+        Some((later + Config::DEFAULT.timeout_initial, WakeReason::Request)),
+        "the clock starts when it is sent"
+    );
     node.cancel(query);
 }
 
@@ -36,13 +41,13 @@ fn what_waits_to_be_sent_comes_first() {
 fn each_reason_to_wake_is_named() {
     let mut node = node4(config());
     node.restore_record(NOW, &Record::immutable(b"x"), HOUR, false).unwrap();
-    assert_eq!(node.poll_timeout(), Some((NOW + HOUR, Wake::Record)));
+    assert_eq!(node.poll_timeout(), Some((NOW + HOUR, WakeReason::Record)));
     node.restore_contact(NOW, Contact::new(id(&[0x80]), at("192.0.2.1:4000")));
-    assert_eq!(node.poll_timeout(), Some((NOW, Wake::Upkeep)));
+    assert_eq!(node.poll_timeout(), Some((NOW, WakeReason::Maintenance)));
     let options = Options { timeout: Duration::from_millis(10), ..Options::default() };
     node.find_node(NOW, Id::ZERO, &options).unwrap();
     sent(&mut *node, NOW);
-    assert_eq!(node.poll_timeout(), Some((NOW + Duration::from_millis(10), Wake::Operation)));
+    assert_eq!(node.poll_timeout(), Some((NOW + Duration::from_millis(10), WakeReason::Operation)));
     let mut node = node4(config());
     node.bootstrap(NOW, &[at("192.0.2.1:4000")]).unwrap();
     let mut wakes = Vec::new();
@@ -52,18 +57,18 @@ fn each_reason_to_wake_is_named() {
         node.handle_timeout(now);
         sent(&mut *node, now);
     }
-    assert_eq!(wakes, [Wake::Transmit, Wake::Request, Wake::Request, Wake::Bootstrap]);
+    assert_eq!(wakes, [WakeReason::Transmit, WakeReason::Request, WakeReason::Request, WakeReason::Bootstrap]);
 }
 
 #[test]
-fn upkeep_of_a_node_whose_only_result_was_just_taken_is_not_late() {
+fn maintenance_of_a_node_whose_only_result_was_just_taken_is_not_late() {
     type Single = Node<Kademlia<u16, 128>, FixedStore<4, 512>, 1>;
     let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]);
     let query = node.bootstrap(NOW, &[1]).unwrap();
     let mut now = NOW;
     idle(&mut node, &mut now, Duration::from_secs(60));
-    assert!(node.take(query).is_some());
-    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(Wake::Bootstrap), "its slot counts as free");
+    assert!(node.take_result(query).is_some());
+    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(WakeReason::Bootstrap), "its slot counts as free");
 }
 
 /// Calls a node at its own times for a long while, with churn, and checks each time that it asks to be called later, not at once again.
@@ -146,26 +151,26 @@ fn a_datagram_that_no_buffer_had_room_for_waits_and_is_counted() {
         assert!(node.poll_transmit(NOW, &mut vec![0; len]).is_none());
     }
     assert_eq!(node.stats().small_buffers, 3);
-    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(Wake::Transmit));
+    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(WakeReason::Transmit));
     assert!(node.poll_transmit(NOW, &mut [0; 127]).is_some(), "the smallest datagram suffices for a question");
-    let asker = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
-    let ping = asker.request(Request::Ping, None);
+    let requester = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
+    let ping = requester.request(Request::Ping, None);
     for len in [0, 10, 51] {
-        assert!(node.handle_datagram(NOW, asker.contact.address, &ping, &mut vec![0; len]).is_none());
+        assert!(node.handle_datagram(NOW, requester.contact.address, &ping, &mut vec![0; len]).is_none());
     }
     assert_eq!(node.stats().small_buffers, 6);
 }
 
 #[test]
-fn an_answer_is_fitted_to_a_small_buffer() {
+fn a_response_is_fitted_to_a_small_buffer() {
     let mut node = node4(config());
     for n in 1..=9 {
         Peer::new(id(&[n]), at(&format!("192.0.{n}.1:4000"))).meet(&mut *node, NOW);
     }
-    let asker = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
-    let question = asker.padded(Request::FindNode { target: Id::ZERO }, None, 60);
+    let requester = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
+    let request = requester.padded(Request::FindNode { target: Id::ZERO }, None, 60);
     for room in [52, 127, 200, 268, 1_232] {
-        let out = node.handle_datagram(NOW, asker.contact.address, &question, &mut vec![0; room]).unwrap();
+        let out = node.handle_datagram(NOW, requester.contact.address, &request, &mut vec![0; room]).unwrap();
         assert!(out.len <= room && out.len + 28 > room.min(268), "{} of {room}", out.len);
     }
 }
@@ -180,12 +185,12 @@ fn a_record_too_large_for_the_callers_buffer_is_not_stored_and_the_put_ends() {
     let mut buf = [0; 127];
     for _ in 0..200 {
         while let Some(out) = node.poll_transmit(now, &mut buf) {
-            let answer = peer.empty_answer(&buf[..out.len]);
-            deliver(&mut *node, now, out.to, &answer);
+            let response = peer.empty_response(&buf[..out.len]);
+            deliver(&mut *node, now, out.to, &response);
         }
-        if let Some(done) = node.take(query) {
+        if let Some(done) = node.take_result(query) {
             assert!(matches!(done.outcome, Outcome::Failed(_)), "{:?}", done.outcome);
-            assert!(done.report.took < Duration::from_secs(20), "{:?}", done.report);
+            assert!(done.stats.took < Duration::from_secs(20), "{:?}", done.stats);
             assert!(node.stats().small_buffers > 0);
             return;
         }
@@ -223,8 +228,12 @@ fn odd_times_never_panic_and_lose_nothing() {
                     }
                 }
                 4 => node.handle_unreachable(now, 1 + random.below(8) as u16),
-                5 => open.extend(node.get(now, Key::plain(&[random.below(9) as u8]), &Options::default()).map(|query| (at, query))),
-                6 => open.extend(node.put(now, &Record::plain(&[random.below(9) as u8], &[7; 99]), &once()).map(|query| (at, query))),
+                5 => open.extend(
+                    node.get(now, Key::plain(&[random.below(9) as u8]), &Options::default()).map(|query| (at, query)),
+                ),
+                6 => open.extend(
+                    node.put(now, &Record::plain(&[random.below(9) as u8], &[7; 99]), &once()).map(|query| (at, query)),
+                ),
                 7 => open.extend(node.bootstrap(now, &[1 + random.below(8) as u16]).map(|query| (at, query))),
                 8 => {
                     let mut bytes: [u8; 40] = random.bytes();
@@ -234,7 +243,12 @@ fn odd_times_never_panic_and_lose_nothing() {
                 9 => {
                     node.unpublish(now, &Key::plain(&[1]));
                     node.restore_contact(now, Contact::new(id(&random.bytes::<2>()), 1 + random.below(8) as u16));
-                    let _ = node.restore_record(now, &Record::plain(b"kept", b"value"), Duration::from_secs(random.next() >> 20), true);
+                    let _ = node.restore_record(
+                        now,
+                        &Record::plain(b"kept", b"value"),
+                        Duration::from_secs(random.next() >> 20),
+                        true,
+                    );
                 }
                 _ => {
                     let end = net.now + Duration::from_millis(20);
@@ -256,11 +270,12 @@ fn odd_times_never_panic_and_lose_nothing() {
     }
 }
 
-fn collect(net: &mut Net, open: &mut Vec<(u16, kadlet::Query)>) {
+fn collect(net: &mut Net, open: &mut Vec<(u16, kadlet::QueryId)>) {
     for at in 1..=6 {
         while let Some(event) = net.node(at).poll_event() {
-            if let Event::Done(done) = event {
-                let index = open.iter().position(|other| *other == (at, done.query)).expect("an open operation ends, and once");
+            if let Event::QueryResult(done) = event {
+                let index =
+                    open.iter().position(|other| *other == (at, done.query)).expect("an open operation ends, and once");
                 open.swap_remove(index);
             }
         }
@@ -288,7 +303,7 @@ fn a_clock_at_its_end_is_harmless() {
         let _ = node.get(now, Key::plain(b"z"), &once());
         for _ in 0..20 {
             for (to, bytes) in sent(&mut *node, now) {
-                deliver(&mut *node, now, to, &peer.empty_answer(&bytes));
+                deliver(&mut *node, now, to, &peer.empty_response(&bytes));
             }
             node.handle_timeout(now);
             node.handle_unreachable(now, peer.contact.address);
@@ -302,7 +317,8 @@ fn a_clock_at_its_end_is_harmless() {
 fn publishing_that_gives_way_to_commands_waits_before_it_begins_again() {
     type Busy = Node<Kademlia<u16, 8>, FixedStore<4, 2_000>, 1, 6, 1, 8>;
     let now = Instant::from_secs(100);
-    let mut node = Busy::new(now, Config { serve: false, plain: true, ..Config::default() }, Id::from_bytes([1; 20]), [7; 32]);
+    let mut node =
+        Busy::new(now, Config { serve: false, plain: true, ..Config::default() }, Id::from_bytes([1; 20]), [7; 32]);
     node.restore_contact(now, Contact::new(Id::from_bytes([9; 20]), 5));
     node.restore_record(now, &Record::plain(b"hello", b"world"), Duration::from_secs(3_600), true).unwrap();
     let mut published = 0;

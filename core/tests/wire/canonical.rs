@@ -46,7 +46,8 @@ fn contact() -> impl Strategy<Value = Contact<SocketAddr>> {
 
 /// Short, with now and then one at and beyond the bounds.
 fn parts() -> impl Strategy<Value = Parts> {
-    let fixed = (any::<u8>(), header(), any::<[u8; 20]>(), any::<[u8; 8]>(), any::<[u8; 32]>(), any::<(u64, u64, u32, u16)>());
+    let fixed =
+        (any::<u8>(), header(), any::<[u8; 20]>(), any::<[u8; 8]>(), any::<[u8; 32]>(), any::<(u64, u64, u32, u16)>());
     let tags = (prop_oneof![0..10_u8, any::<u8>()], any::<Option<u64>>(), any::<bool>());
     let long = prop_oneof![4 => vec(any::<u8>(), 0..40), 1 => vec(any::<u8>(), 900..1_003)];
     let salt = prop_oneof![4 => vec(any::<u8>(), 0..20), 1 => vec(any::<u8>(), 60..67)];
@@ -66,7 +67,9 @@ fn record(parts: &Parts) -> Record<'_> {
     let proof = match parts.tag % 3 {
         0 => Proof::Plain { id: Id::from_bytes(parts.id), age: number },
         1 => Proof::Immutable,
-        _ => Proof::Signed { public_key: &parts.public_key, salt: &parts.salt, sequence: number, signature: &SIGNATURE },
+        _ => {
+            Proof::Signed { public_key: &parts.public_key, salt: &parts.salt, sequence: number, signature: &SIGNATURE }
+        }
     };
     Record { value: &parts.value, proof }
 }
@@ -77,8 +80,9 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
     let id = Id::from_bytes(parts.id);
     let token = Token(parts.short);
     let contacts = Contacts::new(&parts.contacts);
-    let ask = |request| Body::Request { largest: size, token: parts.flag.then_some(token), request, padding: parts.padding };
-    let answer = |answer| Body::Answer { token, answer };
+    let ask =
+        |request| Body::Request { largest: size, token: parts.flag.then_some(token), request, padding: parts.padding };
+    let response = |response| Body::Response { token, response };
     let body = match parts.shape % 15 {
         0 => ask(Request::Ping),
         1 => ask(Request::FindNode { target: id }),
@@ -89,22 +93,28 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
         }
         3 => ask(Request::Store { record: record(parts), lifetime, compare: parts.maybe, handover: parts.flag }),
         4 => ask(Request::Unknown { kind: parts.tag, payload: &parts.value }),
-        5 => answer(Answer::Pong {
-            observed: Observed::new(parts.contacts.first().map_or(SocketAddrV4::new([192, 0, 2, 7].into(), 1).into(), |c| c.address)),
+        5 => response(Response::Pong {
+            observed: Observed::new(
+                parts.contacts.first().map_or(SocketAddrV4::new([192, 0, 2, 7].into(), 1).into(), |c| c.address),
+            ),
         }),
-        6 => answer(Answer::Nodes { contacts }),
-        7 => answer(Answer::Value { record: record(parts), lifetime, contacts }),
-        8 => answer(Answer::Held { version, size, contacts }),
-        9 => answer(Answer::Stored { lifetime }),
-        11 => answer(Answer::Accepted),
-        12 => answer(Answer::Relayed { hops: parts.tag, found: parts.flag.then(|| (record(parts), lifetime)), contacts }),
+        6 => response(Response::Nodes { contacts }),
+        7 => response(Response::Value { record: record(parts), lifetime, contacts }),
+        8 => response(Response::StoredRecord { version, size, contacts }),
+        9 => response(Response::Stored { lifetime }),
+        11 => response(Response::Accepted),
+        12 => response(Response::Relayed {
+            hops: parts.tag,
+            found: parts.flag.then(|| (record(parts), lifetime)),
+            contacts,
+        }),
         13 => {
             let kind = [Kind::Plain, Kind::Immutable, Kind::Signed][usize::from(parts.tag) % 3];
             let target = if parts.flag { Target::Nodes(id) } else { Target::Value(Key { kind, id }) };
-            ask(Request::Relay { question: Question(parts.short), target, hops: parts.tag, time: size })
+            ask(Request::Relay { relay_id: RelayId(parts.short), target, hops: parts.tag, time: size })
         }
-        10 => answer(Answer::Error { code: ErrorCode::Outdated, detail: number }),
-        _ => answer(Answer::Error { code: ErrorCode::Other(parts.tag), detail: number }),
+        10 => response(Response::Error { code: ErrorCode::Outdated, detail: number }),
+        _ => response(Response::Error { code: ErrorCode::Other(parts.tag), detail: number }),
     };
     Message { header: parts.header, body }
 }
@@ -113,11 +123,10 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
 fn refusal(message: &Message<'_, SocketAddr>) -> Option<EncodeError> {
     match message.body {
         Body::Request { request: Request::Store { record, .. }, .. }
-        | Body::Answer { answer: Answer::Value { record, .. } | Answer::Relayed { found: Some((record, _)), .. }, .. }
-            if record.check().is_err() =>
-        {
-            record.check().err().map(EncodeError::Record)
-        }
+        | Body::Response {
+            response: Response::Value { record, .. } | Response::Relayed { found: Some((record, _)), .. },
+            ..
+        } if record.check().is_err() => record.check().err().map(EncodeError::Record),
         Body::Request { request: Request::Unknown { kind, payload }, .. }
             if kind > 127
                 || kind == 1
@@ -133,7 +142,9 @@ fn refusal(message: &Message<'_, SocketAddr>) -> Option<EncodeError> {
         {
             Some(EncodeError::ImmutableNumber)
         }
-        Body::Answer { answer: Answer::Error { code: ErrorCode::Other(code @ 1..=8), .. }, .. } => Some(EncodeError::KnownCode(code)),
+        Body::Response { response: Response::Error { code: ErrorCode::Other(code @ 1..=8), .. }, .. } => {
+            Some(EncodeError::KnownCode(code))
+        }
         _ => (encoded_len(message) > MAX_DATAGRAM).then_some(EncodeError::TooLarge),
     }
 }
@@ -208,7 +219,7 @@ proptest! {
     fn as_many_contacts_are_fitted_as_fit(parts in parts(), room in 0..1_300_usize) {
         let size = |count: usize| {
             let contacts = Contacts::new(&parts.contacts[..count]);
-            encoded_len(&Message { header: parts.header, body: Body::Answer { token: Token([0; 8]), answer: Answer::Nodes { contacts } } }) - 43
+            encoded_len(&Message { header: parts.header, body: Body::Response { token: Token([0; 8]), response: Response::Nodes { contacts } } }) - 43
         };
         let fitting = Contacts::fitting(&parts.contacts, room);
         let most = (0..=parts.contacts.len()).rev().find(|count| size(*count) <= room).unwrap_or(0);
@@ -240,14 +251,14 @@ fn the_examples_cut_at_every_length_are_refused() {
 }
 
 #[test]
-fn what_follows_an_answer_is_trailing_and_what_follows_a_request_is_padding() {
+fn what_follows_a_response_is_trailing_and_what_follows_a_request_is_padding() {
     for (title, mut bytes) in spec::examples() {
-        let (is_answer, is_known) = (bytes[12] >= 0x80, bytes[12] != 6);
+        let (is_response, is_known) = (bytes[12] >= 0x80, bytes[12] != 6);
         bytes.push(0);
         let zero = decode::<SocketAddr>(&bytes).err();
-        assert_eq!(zero, is_answer.then_some(DecodeError::Trailing), "{title}");
+        assert_eq!(zero, is_response.then_some(DecodeError::Trailing), "{title}");
         *bytes.last_mut().unwrap() = 1;
-        let one = if is_answer { Some(DecodeError::Trailing) } else { is_known.then_some(DecodeError::Padding) };
+        let one = if is_response { Some(DecodeError::Trailing) } else { is_known.then_some(DecodeError::Padding) };
         assert_eq!(decode::<SocketAddr>(&bytes).err(), one, "{title}");
     }
 }
@@ -308,14 +319,16 @@ fn bounds_hold_for_what_arrives() {
 }
 
 #[test]
-fn an_unknown_kind_of_request_is_kept_whole_and_one_of_answer_is_refused() {
+fn an_unknown_kind_of_request_is_kept_whole_and_one_of_response_is_refused() {
     for (title, mut bytes) in spec::examples() {
-        let is_answer = bytes[12] >= 0x80;
-        for kind in (0..=0xFF_u8).filter(|kind| (*kind >= 0x80) == is_answer && !matches!(kind, 1..=5 | 0x81..=0x87 | 0xFF)) {
+        let is_response = bytes[12] >= 0x80;
+        for kind in
+            (0..=0xFF_u8).filter(|kind| (*kind >= 0x80) == is_response && !matches!(kind, 1..=5 | 0x81..=0x87 | 0xFF))
+        {
             bytes[12] = kind;
             let decoded = decode::<SocketAddr>(&bytes);
-            if is_answer {
-                assert_eq!(decoded, Err(DecodeError::UnknownAnswer(kind)), "{title}");
+            if is_response {
+                assert_eq!(decoded, Err(DecodeError::UnknownResponse(kind)), "{title}");
                 continue;
             }
             let Ok(Message { body: Body::Request { request, padding: 0, token, .. }, .. }) = decoded else {
@@ -348,7 +361,10 @@ fn unknown_feature_bits_and_error_codes_are_carried() {
     (bytes[33], bytes[43]) = (0x80, 200);
     let message = decode::<SocketAddr>(&bytes).unwrap();
     assert!(message.header.features.contains(Features(0x8001)) && message.header.features.contains(Features::SERVES));
-    assert!(matches!(message.body, Body::Answer { answer: Answer::Error { code: ErrorCode::Other(200), detail: 1_000 }, .. }));
+    assert!(matches!(
+        message.body,
+        Body::Response { response: Response::Error { code: ErrorCode::Other(200), detail: 1_000 }, .. }
+    ));
     assert_eq!(encoded(&message), Ok(bytes));
 }
 
@@ -356,7 +372,7 @@ fn unknown_feature_bits_and_error_codes_are_carried() {
 fn a_board_that_knows_only_ipv4_skips_other_families_and_loses_no_bytes() {
     let bytes = spec::examples().into_iter().find(|(name, _)| *name == "nodes").unwrap().1;
     let message = decode::<SocketAddrV4>(&bytes).unwrap();
-    let Body::Answer { answer: Answer::Nodes { contacts }, .. } = message.body else {
+    let Body::Response { response: Response::Nodes { contacts }, .. } = message.body else {
         panic!("{message:?}");
     };
     assert_eq!(contacts.count(), 3);

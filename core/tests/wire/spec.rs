@@ -12,12 +12,16 @@ const SPEC: &str = include_str!("../../SPEC.md");
 /// The examples: what each is called, and its bytes.
 pub(crate) fn examples() -> Vec<(&'static str, Vec<u8>)> {
     let blocks = SPEC.split("```hex ").skip(1).map(|block| block.split_once("```").expect("a block ends").0);
-    blocks.map(|block| block.split_once('\n').expect("a block has a title")).map(|(title, lines)| (title, hex(lines))).collect()
+    blocks
+        .map(|block| block.split_once('\n').expect("a block has a title"))
+        .map(|(title, lines)| (title, hex(lines)))
+        .collect()
 }
 
 fn hex(lines: &str) -> Vec<u8> {
     let digits: String = lines.lines().flat_map(|line| line.split('#').next()).collect();
-    let digits: Vec<u32> = digits.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16).expect("a digit")).collect();
+    let digits: Vec<u32> =
+        digits.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16).expect("a digit")).collect();
     digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).expect("a byte")).collect()
 }
 
@@ -36,8 +40,8 @@ fn ask(largest: u16, token: Option<Token>, request: Request<'_>, padding: u16) -
     Message { header: header(0xA1), body: Body::Request { largest, token, request, padding } }
 }
 
-fn answer(answer: Answer<'_, SocketAddr>) -> Message<'_, SocketAddr> {
-    Message { header: header(0xB2), body: Body::Answer { token: TOKEN, answer } }
+fn response(response: Response<'_, SocketAddr>) -> Message<'_, SocketAddr> {
+    Message { header: header(0xB2), body: Body::Response { token: TOKEN, response } }
 }
 
 #[cfg(feature = "ed25519")]
@@ -63,7 +67,10 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
     let signature = array(
         "f682b0e830d572d4c0d6216c0be7cca0d492f1bcf2332a7b63a3819096536b8f5008d52d6b2d1b713477ca33a029c4d251c337a7eb33c8f044cc4daf67b9b80b",
     );
-    let signed = Record { value: b"hi", proof: Proof::Signed { public_key: &public_key, salt: b"me", sequence: 3, signature: &signature } };
+    let signed = Record {
+        value: b"hi",
+        proof: Proof::Signed { public_key: &public_key, salt: b"me", sequence: 3, signature: &signature },
+    };
     let target = "00112233445566778899aabbccddeeff00112233".parse().unwrap();
     let hello = Request::FindValue { key: Key::plain(b"hello"), have: None };
     let world_again = Request::FindValue { key: world.key(), have: Some(world.version()) };
@@ -71,8 +78,8 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
     let swap = Request::Store { record: signed, lifetime: 3_600, compare: Some(2), handover: false };
     let unknown = Request::Unknown { kind: 6, payload: &[0xDE, 0xAD, 0xBE, 0xEF] };
     let sought = Target::Value(Key { kind: kadlet::Kind::Plain, id: target });
-    let question = Question([0xD0, 0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0xD6, 0xD7]);
-    let relay = Request::Relay { question, target: sought, hops: 32, time: 10_000 };
+    let relay_id = RelayId([0xD0, 0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0xD6, 0xD7]);
+    let relay = Request::Relay { relay_id, target: sought, hops: 32, time: 10_000 };
     let held = Version { number: 3, digest: 0x0123_4567_89AB_CDEF };
     let meant = [
         ("ping", ask(1_208, None, Request::Ping, 0)),
@@ -83,14 +90,17 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
         ("store signed", ask(1_208, Some(TOKEN), swap, 0)),
         ("unknown request", ask(1_208, None, unknown, 0)),
         ("relay", ask(1_208, Some(TOKEN), relay, 0)),
-        ("pong", answer(Answer::Pong { observed: Observed::new("198.51.100.9:4242".parse().unwrap()) })),
-        ("nodes", answer(Answer::Nodes { contacts: Contacts::new(&contacts) })),
-        ("value", answer(Answer::Value { record: world, lifetime: 60, contacts: Contacts::new(&contacts[..1]) })),
-        ("held", answer(Answer::Held { version: held, size: 1_152, contacts: Contacts::EMPTY })),
-        ("stored", answer(Answer::Stored { lifetime: 86_400 })),
-        ("accepted", answer(Answer::Accepted)),
-        ("relayed", answer(Answer::Relayed { hops: 2, found: Some((world, 60)), contacts: Contacts::new(&contacts[..1]) })),
-        ("error", answer(Answer::Error { code: ErrorCode::TooLarge, detail: 1_000 })),
+        ("pong", response(Response::Pong { observed: Observed::new("198.51.100.9:4242".parse().unwrap()) })),
+        ("nodes", response(Response::Nodes { contacts: Contacts::new(&contacts) })),
+        ("value", response(Response::Value { record: world, lifetime: 60, contacts: Contacts::new(&contacts[..1]) })),
+        ("held", response(Response::StoredRecord { version: held, size: 1_152, contacts: Contacts::EMPTY })),
+        ("stored", response(Response::Stored { lifetime: 86_400 })),
+        ("accepted", response(Response::Accepted)),
+        (
+            "relayed",
+            response(Response::Relayed { hops: 2, found: Some((world, 60)), contacts: Contacts::new(&contacts[..1]) }),
+        ),
+        ("error", response(Response::Error { code: ErrorCode::TooLarge, detail: 1_000 })),
     ];
 
     let examples = examples();
@@ -103,7 +113,7 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
         assert_eq!(&buf[..len], bytes, "{name}");
         match decoded.body {
             // The third contact is of a family of which only the bytes are known.
-            Body::Answer { answer: Answer::Nodes { contacts: arrived }, .. } => {
+            Body::Response { response: Response::Nodes { contacts: arrived }, .. } => {
                 assert_eq!(arrived.count(), 3);
                 assert_eq!(arrived.iter().collect::<Vec<_>>(), contacts);
             }
@@ -130,7 +140,8 @@ fn row(name: &str, most: usize, len: impl Fn(usize) -> usize) -> String {
 #[test]
 fn the_table_of_sizes_is_what_encode_writes() {
     let ip = |text: &str| text.parse::<SocketAddr>().unwrap();
-    let (v4, v6) = ([Contact::new(Id::ZERO, ip("192.0.2.7:1")); 60], [Contact::new(Id::ZERO, ip("[2001:db8::7]:1")); 60]);
+    let (v4, v6) =
+        ([Contact::new(Id::ZERO, ip("192.0.2.7:1")); 60], [Contact::new(Id::ZERO, ip("[2001:db8::7]:1")); 60]);
     let value = [0; 1_001];
     let plain = |n: usize| Record { value: &value[..n], proof: Proof::Plain { id: Id::ZERO, age: 0 } };
     let immutable = |n: usize| Record::immutable(&value[..n]);
@@ -141,11 +152,11 @@ fn the_table_of_sizes_is_what_encode_writes() {
 
     let of = |request: Request<'_>| encoded_len(&ask(0, Some(TOKEN), request, 0));
     let store = |record, compare| of(Request::Store { record, lifetime: 0, compare, handover: false });
-    let back = |body: Answer<'_, SocketAddr>| encoded_len(&answer(body));
-    let value = |record| back(Answer::Value { record, lifetime: 0, contacts: Contacts::EMPTY });
-    let nodes = |contacts| back(Answer::Nodes { contacts: Contacts::new(contacts) });
-    let held = |contacts| back(Answer::Held { version, size: 0, contacts: Contacts::new(contacts) });
-    let pong = |address| back(Answer::Pong { observed: Observed::new(address) });
+    let back = |body: Response<'_, SocketAddr>| encoded_len(&response(body));
+    let value = |record| back(Response::Value { record, lifetime: 0, contacts: Contacts::EMPTY });
+    let nodes = |contacts| back(Response::Nodes { contacts: Contacts::new(contacts) });
+    let held = |contacts| back(Response::StoredRecord { version, size: 0, contacts: Contacts::new(contacts) });
+    let pong = |address| back(Response::Pong { observed: Observed::new(address) });
 
     let table = [
         row("ping", 0, |_| of(Request::Ping)),
@@ -164,14 +175,18 @@ fn the_table_of_sizes_is_what_encode_writes() {
         row("value, signed, no contacts", 1_000, |n| value(signed(n))),
         row("held, IPv4", 59, |n| held(&v4[..n])),
         row("held, IPv6", 59, |n| held(&v6[..n])),
-        row("stored", 0, |_| back(Answer::Stored { lifetime: 0 })),
-        row("relay", 0, |_| of(Request::Relay { question: Question([0; 8]), target: Target::Nodes(Id::ZERO), hops: 0, time: 0 })),
-        row("accepted", 0, |_| back(Answer::Accepted)),
-        row("relayed, no record, IPv4", 60, |n| back(Answer::Relayed { hops: 0, found: None, contacts: Contacts::new(&v4[..n]) })),
-        row("relayed, signed, no contacts", 1_000, |n| {
-            back(Answer::Relayed { hops: 0, found: Some((signed(n), 0)), contacts: Contacts::EMPTY })
+        row("stored", 0, |_| back(Response::Stored { lifetime: 0 })),
+        row("relay", 0, |_| {
+            of(Request::Relay { relay_id: RelayId([0; 8]), target: Target::Nodes(Id::ZERO), hops: 0, time: 0 })
         }),
-        row("error", 0, |_| back(Answer::Error { code: ErrorCode::Full, detail: 0 })),
+        row("accepted", 0, |_| back(Response::Accepted)),
+        row("relayed, no record, IPv4", 60, |n| {
+            back(Response::Relayed { hops: 0, found: None, contacts: Contacts::new(&v4[..n]) })
+        }),
+        row("relayed, signed, no contacts", 1_000, |n| {
+            back(Response::Relayed { hops: 0, found: Some((signed(n), 0)), contacts: Contacts::EMPTY })
+        }),
+        row("error", 0, |_| back(Response::Error { code: ErrorCode::Full, detail: 0 })),
     ]
     .join("\n");
     assert!(SPEC.contains(&table), "the table is now\n{table}");
@@ -196,7 +211,8 @@ fn the_table_of_timers_has_the_defaults() {
     ];
     let values = waits.map(|(name, wait)| (name, in_words(wait)));
     for (name, value) in values.into_iter().chain([("attempts", config.attempts.to_string())]) {
-        let rows: Vec<&str> = SPEC.lines().filter(|line| line.starts_with("| ") && line.contains(&format!("`{name}`"))).collect();
+        let rows: Vec<&str> =
+            SPEC.lines().filter(|line| line.starts_with("| ") && line.contains(&format!("`{name}`"))).collect();
         assert!(rows.iter().any(|row| row.contains(&value)), "{name} is {value}, which is in none of {rows:?}");
     }
 }

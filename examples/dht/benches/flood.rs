@@ -28,8 +28,8 @@ mod linux {
     use std::time::Instant;
 
     use kadlet::wire::{
-        self, Answer, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, Question, Request, Target, Token,
-        Transaction,
+        self, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, RelayId, Request, Response,
+        Target, Token, Transaction,
     };
     use kadlet::{Contact, Id, Key, Record};
 
@@ -45,38 +45,39 @@ mod linux {
     const LIMIT: usize = 64;
 
     /// Questions that came to a contact.
-    static PASSED_ON: AtomicUsize = AtomicUsize::new(0);
+    static FORWARDED: AtomicUsize = AtomicUsize::new(0);
 
     pub(super) fn main() -> Result<(), Error> {
         let datagrams = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(DATAGRAMS);
         let (mut node, address) = Node::start()?;
         for number in 0..8 {
-            let contact = Asker::new(address, Id::from_bytes([32 * number + 16; 20]))?;
+            let contact = Requester::new(address, Id::from_bytes([32 * number + 16; 20]))?;
             contact.meet()?;
             thread::spawn(move || contact.serve());
         }
-        let asker = Asker::new(address, Id::ZERO)?;
+        let requester = Requester::new(address, Id::ZERO)?;
         let mut random = Random(1);
-        let mut askers: Vec<Asker> = (0..16).map(|_| Asker::new(address, Id::from_bytes(random.bytes()))).collect::<Result<_, _>>()?;
+        let mut requesters: Vec<Requester> =
+            (0..16).map(|_| Requester::new(address, Id::from_bytes(random.bytes()))).collect::<Result<_, _>>()?;
         let mut flood = |count: usize| -> Result<(), Error> {
             for number in 0..2 * count {
                 if number.is_multiple_of(RENEWAL) {
-                    for asker in &mut askers {
-                        asker.token = asker.ping()?;
+                    for requester in &mut requesters {
+                        requester.token = requester.ping()?;
                     }
                 }
-                let at = random.next() as usize % askers.len();
+                let at = random.next() as usize % requesters.len();
                 let bytes = match number % 2 {
                     0 => hostile(&mut random, number / 2),
-                    _ => question(&mut random, &askers, at),
+                    _ => relay(&mut random, &requesters, at),
                 };
                 // What the node refuses comes back to a socket as an error of the next sending.
-                let _ = askers[at].socket.send(&bytes);
+                let _ = requesters[at].socket.send(&bytes);
                 if number.is_multiple_of(ROUND) {
-                    asker.ping()?;
+                    requester.ping()?;
                 }
             }
-            asker.ping().map(|_| ())
+            requester.ping().map(|_| ())
         };
         flood(datagrams / 10)?;
         let before = node.resident()?;
@@ -87,11 +88,11 @@ mod linux {
             "{datagrams} hostile datagrams and {datagrams} hostile questions in {:.1} s, and it answers",
             began.elapsed().as_secs_f64()
         );
-        let passed_on = PASSED_ON.load(Ordering::Relaxed);
-        println!("{passed_on} times a question came to one of its contacts");
+        let forwarded = FORWARDED.load(Ordering::Relaxed);
+        println!("{forwarded} times a question came to one of its contacts");
         println!("memory before {before} KiB, after {after} KiB");
         println!("{}", node.stop()?.lines().last().unwrap_or("no statistics"));
-        if passed_on == 0 {
+        if forwarded == 0 {
             return Err("it passed no question on".into());
         }
         if after > before + LIMIT {
@@ -140,24 +141,29 @@ mod linux {
     }
 
     /// One who asks the node, and may be its contact.
-    struct Asker {
+    struct Requester {
         socket: UdpSocket,
         id: Id,
         /// What the node gave it last.
         token: Token,
     }
 
-    impl Asker {
+    impl Requester {
         fn new(node: SocketAddr, id: Id) -> Result<Self, Error> {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
             socket.connect(node)?;
             socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-            let mut asker = Self { socket, id, token: Token::default() };
-            asker.token = asker.ping()?;
-            Ok(asker)
+            let mut requester = Self { socket, id, token: Token::default() };
+            requester.token = requester.ping()?;
+            Ok(requester)
         }
 
-        fn send(&self, transaction: Transaction, features: Features, body: Body<'_, SocketAddrV4>) -> Result<(), Error> {
+        fn send(
+            &self,
+            transaction: Transaction,
+            features: Features,
+            body: Body<'_, SocketAddrV4>,
+        ) -> Result<(), Error> {
             let mut buf = [0; MAX_DATAGRAM];
             let header = Header { transaction, sender: self.id, features, ..HEADER };
             let len = wire::encode(&Message { header, body }, &mut buf)?;
@@ -178,10 +184,12 @@ mod linux {
             loop {
                 let len = self.socket.recv(&mut buf).map_err(|error| format!("the node doesn't answer: {error}"))?;
                 match wire::decode::<SocketAddrV4>(&buf[..len]) {
-                    Ok(Message { header, body: Body::Answer { token, answer } }) if header.transaction == ASKED => match answer {
-                        Answer::Pong { .. } => return Ok(token),
-                        other => return Err(format!("not a pong: {other:?}").into()),
-                    },
+                    Ok(Message { header, body: Body::Response { token, response } }) if header.transaction == ASKED => {
+                        match response {
+                            Response::Pong { .. } => return Ok(token),
+                            other => return Err(format!("not a pong: {other:?}").into()),
+                        }
+                    }
                     _ => {}
                 }
             }
@@ -195,13 +203,13 @@ mod linux {
                 let len = self.socket.recv(&mut buf).map_err(|error| format!("the node doesn't ask back: {error}"))?;
                 let message = wire::decode::<SocketAddrV4>(&buf[..len])?;
                 if let Body::Request { request: Request::Ping, .. } = message.body {
-                    return self.answer(&message.header, pong());
+                    return self.response(&message.header, pong());
                 }
             }
         }
 
-        fn answer(&self, asked: &Header, answer: Answer<'_, SocketAddrV4>) -> Result<(), Error> {
-            self.send(asked.transaction, Features::SERVES, Body::Answer { token: Token(*b"mine too"), answer })
+        fn response(&self, asked: &Header, response: Response<'_, SocketAddrV4>) -> Result<(), Error> {
+            self.send(asked.transaction, Features::SERVES, Body::Response { token: Token(*b"mine too"), response })
         }
 
         /// Answers the node as a contact whom no question should be passed on to.
@@ -213,50 +221,56 @@ mod linux {
                 let Ok(len) = self.socket.recv(&mut buf) else { continue };
                 let Ok(Message { header, body: came }) = wire::decode::<SocketAddrV4>(&buf[..len]) else { continue };
                 let request = match came {
-                    Body::Answer { token, .. } => {
+                    Body::Response { token, .. } => {
                         self.token = token;
                         continue;
                     }
                     Body::Request { request, .. } => request,
                 };
-                let busy = Answer::Error { code: ErrorCode::Busy, detail: 0 };
-                let answer = match (request, random.next() % 64) {
+                let busy = Response::Error { code: ErrorCode::Busy, detail: 0 };
+                let response = match (request, random.next() % 64) {
                     (Request::Ping, _) => pong(),
                     (Request::Relay { .. }, way) => {
-                        PASSED_ON.fetch_add(1, Ordering::Relaxed);
+                        FORWARDED.fetch_add(1, Ordering::Relaxed);
                         match way {
                             0 => continue,
-                            1 => Answer::Accepted,
+                            1 => Response::Accepted,
                             2..8 => busy,
                             8..24 => {
-                                let _ = self.send(Transaction(random.bytes()), Features::SERVES, body(Some(self.token), request));
+                                let _ = self.send(
+                                    Transaction(random.bytes()),
+                                    Features::SERVES,
+                                    body(Some(self.token), request),
+                                );
                                 busy
                             }
-                            _ => Answer::Relayed { hops: random.next() as u8, found: None, contacts: Contacts::EMPTY },
+                            _ => {
+                                Response::Relayed { hops: random.next() as u8, found: None, contacts: Contacts::EMPTY }
+                            }
                         }
                     }
-                    _ => Answer::Nodes { contacts: Contacts::EMPTY },
+                    _ => Response::Nodes { contacts: Contacts::EMPTY },
                 };
-                let _ = self.answer(&header, answer);
+                let _ = self.response(&header, response);
             }
         }
     }
 
-    fn pong() -> Answer<'static, SocketAddrV4> {
-        Answer::Pong { observed: Observed::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000)) }
+    fn pong() -> Response<'static, SocketAddrV4> {
+        Response::Pong { observed: Observed::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000)) }
     }
 
     /// A question to be passed on, of which another may ask one of the same name, with a token that is the asker's own, another's, made up or none.
-    fn question(random: &mut Random, askers: &[Asker], at: usize) -> Vec<u8> {
+    fn relay(random: &mut Random, requesters: &[Requester], at: usize) -> Vec<u8> {
         let token = match random.next() % 8 {
             0 => None,
             1 => Some(Token(random.bytes())),
-            2 => Some(askers[(at + 1) % askers.len()].token),
-            _ => Some(askers[at].token),
+            2 => Some(requesters[(at + 1) % requesters.len()].token),
+            _ => Some(requesters[at].token),
         };
-        let question = match random.next() % 4 {
-            0 => Question([random.next() as u8 % 16; 8]),
-            _ => Question(random.bytes()),
+        let relay_id = match random.next() % 4 {
+            0 => RelayId([random.next() as u8 % 16; 8]),
+            _ => RelayId(random.bytes()),
         };
         let id = Id::from_bytes(random.bytes());
         let target = match random.next() % 2 {
@@ -264,8 +278,8 @@ mod linux {
             _ => Target::Value(Key { id, ..Key::plain(b"") }),
         };
         let (hops, time) = (random.next() as u8, random.next() as u16 >> (random.next() % 16));
-        let header = Header { transaction: Transaction(random.bytes()), sender: askers[at].id, ..HEADER };
-        encoded(&Message { header, body: body(token, Request::Relay { question, target, hops, time }) })
+        let header = Header { transaction: Transaction(random.bytes()), sender: requesters[at].id, ..HEADER };
+        encoded(&Message { header, body: body(token, Request::Relay { relay_id, target, hops, time }) })
     }
 
     fn hostile(random: &mut Random, number: usize) -> Vec<u8> {
@@ -285,12 +299,16 @@ mod linux {
                 let record = Record::immutable(&value);
                 body(token, Request::Store { record, lifetime: 3_600, compare: None, handover: false })
             }
-            (_, 0) => answer(Answer::Pong { observed: Observed::new(contact[0].address) }),
-            (_, 1) => answer(Answer::Nodes { contacts: Contacts::new(&contact) }),
-            (_, 2) => answer(Answer::Value { record: Record::immutable(&value), lifetime: 3_600, contacts: Contacts::EMPTY }),
-            (_, 3) => answer(Answer::Accepted),
-            (_, 4) => answer(Answer::Relayed { hops: 3, found: None, contacts: Contacts::new(&contact) }),
-            (_, _) => answer(Answer::Stored { lifetime: 3_600 }),
+            (_, 0) => response(Response::Pong { observed: Observed::new(contact[0].address) }),
+            (_, 1) => response(Response::Nodes { contacts: Contacts::new(&contact) }),
+            (_, 2) => response(Response::Value {
+                record: Record::immutable(&value),
+                lifetime: 3_600,
+                contacts: Contacts::EMPTY,
+            }),
+            (_, 3) => response(Response::Accepted),
+            (_, 4) => response(Response::Relayed { hops: 3, found: None, contacts: Contacts::new(&contact) }),
+            (_, _) => response(Response::Stored { lifetime: 3_600 }),
         };
         let header = Header { transaction: Transaction(random.bytes()), sender, ..HEADER };
         let mut bytes = encoded(&Message { header, body });
@@ -303,15 +321,20 @@ mod linux {
         bytes
     }
 
-    const HEADER: Header =
-        Header { geometry: 1, network: 0, transaction: Transaction([0; 8]), sender: Id::ZERO, features: Features::SERVES };
+    const HEADER: Header = Header {
+        geometry: 1,
+        network: 0,
+        transaction: Transaction([0; 8]),
+        sender: Id::ZERO,
+        features: Features::SERVES,
+    };
 
     fn body(token: Option<Token>, request: Request<'_>) -> Body<'_, SocketAddrV4> {
         Body::Request { largest: 1_208, token, request, padding: 0 }
     }
 
-    fn answer<'a>(answer: Answer<'a, SocketAddrV4>) -> Body<'a, SocketAddrV4> {
-        Body::Answer { token: Token::default(), answer }
+    fn response<'a>(response: Response<'a, SocketAddrV4>) -> Body<'a, SocketAddrV4> {
+        Body::Response { token: Token::default(), response }
     }
 
     fn encoded(message: &Message<'_, SocketAddrV4>) -> Vec<u8> {

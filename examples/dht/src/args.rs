@@ -259,7 +259,9 @@ impl Place {
     pub(crate) fn resolve(&self) -> Result<Vec<SocketAddr>, Error> {
         let found = self.0.to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
         if found.is_empty() {
-            return Err(Error::new(Exit::Network, format!("the name in {} can't be resolved", self.0)).tip("give IP:PORT"));
+            return Err(
+                Error::new(Exit::Network, format!("the name in {} can't be resolved", self.0)).tip("give IP:PORT")
+            );
         }
         Ok(found)
     }
@@ -301,7 +303,8 @@ pub(crate) fn bootstraps(places: &[Place]) -> Result<Vec<SocketAddr>, Error> {
     }
     match all.len() {
         0..=BOOTSTRAPS => Ok(all),
-        more => Err(Error::new(Exit::Usage, format!("{more} bootstrap addresses; at most {BOOTSTRAPS} are taken")).tip("give fewer")),
+        more => Err(Error::new(Exit::Usage, format!("{more} bootstrap addresses; at most {BOOTSTRAPS} are taken"))
+            .tip("give fewer")),
     }
 }
 
@@ -376,7 +379,9 @@ mod tests {
 
     #[test]
     fn addresses_may_be_repeated_or_separated_by_commas() {
-        let cli = Cli::try_parse_from("kadlet find key --bootstrap [::1]:1,localhost:2 --bootstrap 127.0.0.1:3".split(' ')).unwrap();
+        let cli =
+            Cli::try_parse_from("kadlet find key --bootstrap [::1]:1,localhost:2 --bootstrap 127.0.0.1:3".split(' '))
+                .unwrap();
         let Command::Find(find) = cli.command else { panic!("not a find") };
         assert_eq!(find.way.bootstrap.len(), 3);
     }

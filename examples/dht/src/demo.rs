@@ -4,7 +4,9 @@ use core::cell::RefCell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use kadlet::{Contact, Done, Geometry, Id, Key, Machine, Mode, Options, Outcome, Progress, Query, Record, Report, Store};
+use kadlet::{
+    Contact, Dht, Geometry, Id, Key, Mode, Options, Outcome, Progress, QueryId, QueryResult, QueryStats, Record, Store,
+};
 use serde_json::{Value, json};
 
 use crate::args::{Common, Demo};
@@ -12,8 +14,8 @@ use crate::error::{Error, Exit};
 use crate::network::{Table, account, config, nodes, source};
 use crate::output::{NodeObject, Output};
 use crate::put::check;
-use crate::story::{GET, PUT, Round, Story, Turn, line, power};
 use crate::swarm::Swarm;
+use crate::trace::{GET, PUT, Round, Trace, Turn, line, power};
 
 /// The local node, which the story is about.
 const LOCAL: usize = 0;
@@ -30,17 +32,23 @@ pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Resul
     tale.introduce(&swarm)?;
     join(&mut swarm, &tale)?;
     let holders = put(&mut swarm, &tale, &args.key.to_string_lossy(), &Record::plain(name, value))?;
-    swarm.passed_on = (tale.mode == Mode::Recursive).then(Vec::new);
+    swarm.forwarded = (tale.mode == Mode::Recursive).then(Vec::new);
     let read = get(&mut swarm, &tale, &holders)?;
     if read != value {
         return Err(Error::new(Exit::NotFound, "the value that was read back is not the one that was put"));
     }
-    if out.json { out.object(&json!({ "step": "value", "value": hex::encode(&read) })) } else { out.bytes(&[&read[..], b"\n"].concat()) }
+    if out.json {
+        out.object(&json!({ "step": "value", "value": hex::encode(&read) }))
+    } else {
+        out.bytes(&[&read[..], b"\n"].concat())
+    }
 }
 
 /// The local node's address and free ports beside it, with ids of their own.
 fn places(args: &Demo, key: &Id) -> Result<Vec<(SocketAddr, Id)>, Error> {
-    let [listen, ..] = args.listen.resolve()?[..] else { return Err(Error::new(Exit::Usage, "--listen names no address")) };
+    let [listen, ..] = args.listen.resolve()?[..] else {
+        return Err(Error::new(Exit::Usage, "--listen names no address"));
+    };
     let beside = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -63,25 +71,32 @@ fn places(args: &Demo, key: &Id) -> Result<Vec<(SocketAddr, Id)>, Error> {
 fn join<R: Table>(swarm: &mut Swarm<R>, tale: &Tale) -> Result<(), Error> {
     let entry = swarm.nodes[ENTRY].local_addr();
     let began = Instant::now();
-    tale.say(&format!("\nThey join the network, knowing nothing but {entry}:"), || json!({ "step": "join", "through": entry }))?;
+    tale.say(
+        &format!("\nThey join the network, knowing nothing but {entry}:"),
+        || json!({ "step": "join", "through": entry }),
+    )?;
     let others: Vec<_> = (0..swarm.nodes.len()).filter(|node| ![LOCAL, ENTRY].contains(node)).collect();
     for nodes in [&others[..], &[LOCAL]] {
         let mut queries = Vec::new();
         for node in nodes {
-            let query = swarm.command(*node, |machine, now| machine.bootstrap(now, &[entry]));
+            let query = swarm.command(*node, |node, now| node.bootstrap(now, &[entry]));
             queries.push((*node, query.map_err(|error| Error::new(Exit::Network, error.to_string()))?));
         }
         for (node, query) in queries {
             if !swarm.finish(node, query, |_| Ok(()), |done| matches!(done.outcome, Outcome::Joined { .. }))? {
                 let what = format!("the node at {} could not join", swarm.nodes[node].local_addr());
-                return Err(Error::new(Exit::Network, what).tip("check that this machine's firewall lets loopback datagrams pass"));
+                return Err(Error::new(Exit::Network, what)
+                    .tip("check that this machine's firewall lets loopback datagrams pass"));
             }
         }
     }
-    let contacts = swarm.nodes[LOCAL].machine().routing().peers().count();
+    let contacts = swarm.nodes[LOCAL].node().routing().peers().count();
     let took = began.elapsed();
     let text = format!("  all are in after {took:.0?}; the local node, the last to come, knows {contacts} of them");
-    tale.say(&text, || json!({ "step": "joined", "nodes": swarm.nodes.len(), "contacts": contacts, "seconds": took.as_secs_f64() }))
+    tale.say(
+        &text,
+        || json!({ "step": "joined", "nodes": swarm.nodes.len(), "contacts": contacts, "seconds": took.as_secs_f64() }),
+    )
 }
 
 /// The local node puts the record. Returns who holds it, by the holders' own word.
@@ -90,16 +105,17 @@ fn put<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, name: &str, record: &Record<
     let text = format!("\nThe local node puts {name:?}, whose id is {id}:");
     tale.say(&text, || json!({ "step": "put", "key": name, "id": id.to_string() }))?;
     let options = Options { publish: false, mode: tale.mode, ..Options::DEFAULT };
-    let query = swarm.command(LOCAL, |machine, now| machine.put(now, record, &options));
+    let query = swarm.command(LOCAL, |node, now| node.put(now, record, &options));
     let query = query.map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     let stored = tale.follow(swarm, LOCAL, query, PUT, |done| match done.outcome {
         Outcome::Stored { holders, wanted } => Ok((holders.len(), wanted)),
-        _ => Err(failed("the value could not be stored", &done.report)),
+        _ => Err(failed("the value could not be stored", &done.stats)),
     })?;
     let (stored, wanted) = stored?;
 
-    let mut holders: Vec<_> = (0..swarm.nodes.len()).filter(|node| *node != LOCAL && holds(swarm, *node, &tale.key)).collect();
-    holders.sort_by_key(|node| R::Geometry::rank(&id, &swarm.nodes[*node].machine().id()));
+    let mut holders: Vec<_> =
+        (0..swarm.nodes.len()).filter(|node| *node != LOCAL && holds(swarm, *node, &tale.key)).collect();
+    holders.sort_by_key(|node| R::Geometry::rank(&id, &swarm.nodes[*node].node().id()));
     let found: Vec<_> = holders.iter().map(|node| contact(swarm, *node)).collect();
     let text = format!("  stored at {stored} of {}, and these hold it now:", nodes(wanted));
     tale.say(&text, || json!({ "step": "stored", "stored": stored, "wanted": wanted, "holders": objects(&found) }))?;
@@ -109,35 +125,39 @@ fn put<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, name: &str, record: &Record<
 
 /// Another node, which doesn't hold the record if there is one, gets it: the farthest from it, which has the most to ask.
 fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result<Vec<u8>, Error> {
-    let distance = |node: usize| R::Geometry::progress(&tale.key.id, &swarm.nodes[node].machine().id());
+    let distance = |node: usize| R::Geometry::progress(&tale.key.id, &swarm.nodes[node].node().id());
     let others = (0..swarm.nodes.len()).filter(|node| *node != LOCAL);
     let reader = others.max_by_key(|node| (!holders.contains(node), distance(*node))).unwrap_or(ENTRY);
     let node = contact(swarm, reader);
     let text = format!("\nAnother node, {} with id {}, gets it:", node.address, node.id);
     tale.say(&text, || json!({ "step": "get", "node": NodeObject::from(&node) }))?;
     let options = Options { mode: tale.mode, ..Options::DEFAULT };
-    let query = swarm.command(reader, |machine, now| machine.get(now, tale.key, &options));
+    let query = swarm.command(reader, |node, now| node.get(now, tale.key, &options));
     let query = query.map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     let got = tale.follow(swarm, reader, query, GET, |done| match done.outcome {
-        Outcome::Value { record, holders, .. } => Ok((record.value.to_vec(), holders.iter().collect::<Vec<_>>(), done.report)),
-        _ => Err(failed("the value was not found", &done.report)),
+        Outcome::Value { record, holders, .. } => {
+            Ok((record.value.to_vec(), holders.iter().collect::<Vec<_>>(), done.stats))
+        }
+        _ => Err(failed("the value was not found", &done.stats)),
     })?;
-    let (value, holders, report) = got?;
+    let (value, holders, stats) = got?;
     let everybody: Vec<_> = (0..swarm.nodes.len()).map(|node| contact(swarm, node)).collect();
-    for (number, (from, to)) in (1..).zip(swarm.passed_on.take().unwrap_or_default()) {
-        let (Some(from), Some(to)) = (everybody.get(from), everybody.iter().find(|node| node.id == to)) else { continue };
+    for (number, (from, to)) in (1..).zip(swarm.forwarded.take().unwrap_or_default()) {
+        let (Some(from), Some(to)) = (everybody.get(from), everybody.iter().find(|node| node.id == to)) else {
+            continue;
+        };
         let distance = power(&R::Geometry::rank(&tale.key.id, &to.id));
         let text = format!("  question {number}: {} asks {}, at distance {distance}", from.address, to.address);
         tale.say(&text, || json!({ "step": "hop", "from": NodeObject::from(from), "to": NodeObject::from(to) }))?;
     }
-    let text = format!("  {}; its {} bytes are:", source(holders.len(), &report), value.len());
-    let Report { asked, answered, hops, relayed, fell_back, .. } = report;
+    let text = format!("  {}; its {} bytes are:", source(holders.len(), &stats), value.len());
+    let QueryStats { asked, responded, hops, relayed, fell_back, .. } = stats;
     tale.say(&text, || {
         json!({
             "step": "found",
             "holders": objects(&holders),
             "asked": asked,
-            "answered": answered,
+            "answered": responded,
             "hops": hops,
             "relayed": relayed,
             "fell_back": fell_back,
@@ -172,35 +192,35 @@ impl Tale {
         &self,
         swarm: &mut Swarm<R>,
         node: usize,
-        query: Query,
+        query: QueryId,
         then: &'static str,
-        end: impl FnOnce(Done<'_, SocketAddr>) -> T,
+        end: impl FnOnce(QueryResult<'_, SocketAddr>) -> T,
     ) -> Result<T, Error> {
         let id = self.key.id;
-        let own = R::Geometry::rank(&id, &swarm.nodes[node].machine().id());
+        let own = R::Geometry::rank(&id, &swarm.nodes[node].node().id());
         let text = format!("  start: this node itself, at distance {}", power(&own));
         self.say(&text, || json!({ "step": "round", "round": 0, "closest": own.to_string() }))?;
-        let story = RefCell::new(Story::new(id, then, R::Geometry::rank));
+        let trace = RefCell::new(Trace::new(id, then, R::Geometry::rank));
         let look = |progress: Progress<'_, SocketAddr>| {
-            let turns = story.borrow_mut().look(&progress);
-            turns.iter().try_for_each(|turn| self.turn(&story.borrow(), turn))
+            let turns = trace.borrow_mut().look(&progress);
+            turns.iter().try_for_each(|turn| self.turn(&trace.borrow(), turn))
         };
         let (result, last) = swarm.finish(node, query, look, |done| {
-            let last = story.borrow_mut().end(&done.report, &found(&done.outcome));
+            let last = trace.borrow_mut().end(&done.stats, &found(&done.outcome));
             (end(done), last)
         })?;
-        last.iter().try_for_each(|turn| self.turn(&story.borrow(), turn))?;
+        last.iter().try_for_each(|turn| self.turn(&trace.borrow(), turn))?;
         Ok(result)
     }
 
-    fn turn(&self, story: &Story, turn: &Turn) -> Result<(), Error> {
-        self.say(&format!("  {}", story.words(turn, false)), || match turn {
+    fn turn(&self, trace: &Trace, turn: &Turn) -> Result<(), Error> {
+        self.say(&format!("  {}", trace.words(turn, false)), || match turn {
             Turn::Storing => json!({ "step": "storing" }),
-            Turn::Round(Round { number, asked, answered, timed_out, closest, newcomers }) => json!({
+            Turn::Round(Round { number, asked, responded, timed_out, closest, newcomers }) => json!({
                 "step": "round",
                 "round": number,
                 "asked": asked,
-                "answered": answered,
+                "answered": responded,
                 "timed_out": timed_out,
                 "closest": closest.map(|distance| distance.to_string()),
                 "newcomers": objects(newcomers),
@@ -227,17 +247,17 @@ fn found(outcome: &Outcome<'_, SocketAddr>) -> Vec<Contact<SocketAddr>> {
     }
 }
 
-fn failed(what: &str, report: &Report) -> Error {
-    Error::new(Exit::Network, format!("{what}: {}", account(report))).tip("more --timeout, or fewer --nodes")
+fn failed(what: &str, stats: &QueryStats) -> Error {
+    Error::new(Exit::Network, format!("{what}: {}", account(stats))).tip("more --timeout, or fewer --nodes")
 }
 
 fn holds<R: Table>(swarm: &Swarm<R>, node: usize, key: &Key) -> bool {
-    swarm.nodes[node].machine().store().find(key).is_some()
+    swarm.nodes[node].node().store().find(key).is_some()
 }
 
 fn contact<R: Table>(swarm: &Swarm<R>, node: usize) -> Contact<SocketAddr> {
     let driver = &swarm.nodes[node];
-    Contact { id: driver.machine().id(), address: driver.local_addr() }
+    Contact { id: driver.node().id(), address: driver.local_addr() }
 }
 
 fn objects(contacts: &[Contact<SocketAddr>]) -> Vec<NodeObject> {

@@ -3,15 +3,15 @@
 use core::net::SocketAddr;
 
 use kadlet::record::Kind;
-use kadlet::{Contact, Geometry, Id, Key, Report};
+use kadlet::{Contact, Geometry, Id, Key, QueryStats};
 use kadlet_udp::{Got, ProofBuf};
 use serde::Serialize;
 
 use crate::args::{Common, Find, Get, Ping};
 use crate::error::{Error, Exit};
-use crate::network::{Client, Table, Trouble, account, explain, reason, report, source};
-use crate::output::{NodeObject, Output, ReportObject};
-use crate::story::{GET, line, power};
+use crate::network::{Client, Table, Trouble, account, explain, reason, source, stats};
+use crate::output::{NodeObject, Output, QueryStatsObject};
+use crate::trace::{GET, line, power};
 
 #[derive(Serialize)]
 struct GetObject {
@@ -23,7 +23,7 @@ struct GetObject {
     sequence: Option<u64>,
     holders: Vec<SocketAddr>,
     #[serde(flatten)]
-    report: ReportObject,
+    stats: QueryStatsObject,
     /// The distance of the closest node that answered, in hex.
     closest: Option<String>,
 }
@@ -33,7 +33,7 @@ struct FindObject {
     id: String,
     nodes: Vec<NodeObject>,
     #[serde(flatten)]
-    report: ReportObject,
+    stats: QueryStatsObject,
 }
 
 #[derive(Serialize)]
@@ -45,26 +45,28 @@ struct PingObject {
 
 pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result<(), Error> {
     let key = key(args)?;
-    let client = Client::<R>::join(&args.way, common).map_err(|error| out.nothing(&object(key, &Report::default(), None), error))?;
-    let found = client.search(&format!("looking for the record with id {}", key.id), key.id, GET).get(key, &client.options());
-    let (report, nearest) = match &found {
-        Ok(got) => (got.report, &got.holders[..]),
-        Err(trouble @ Trouble::NotFound { closest, .. }) => (report(trouble), &closest[..]),
-        Err(trouble) => (report(trouble), &[][..]),
+    let client = Client::<R>::join(&args.way, common)
+        .map_err(|error| out.nothing(&object(key, &QueryStats::default(), None), error))?;
+    let found =
+        client.search(&format!("looking for the record with id {}", key.id), key.id, GET).get(key, &client.options());
+    let (stats, nearest) = match &found {
+        Ok(got) => (got.stats, &got.holders[..]),
+        Err(trouble @ Trouble::NotFound { closest, .. }) => (stats(trouble), &closest[..]),
+        Err(trouble) => (stats(trouble), &[][..]),
     };
-    client.end(&report, nearest);
+    client.end(&stats, nearest);
     if let Ok(got) = &found
         && common.verbose
     {
-        eprintln!("{}", source(got.holders.len(), &report));
+        eprintln!("{}", source(got.holders.len(), &stats));
     }
     match &found {
-        _ if out.json => out.object(&object(key, &report, found.as_ref().ok()))?,
+        _ if out.json => out.object(&object(key, &stats, found.as_ref().ok()))?,
         Ok(got) => out.bytes(&got.record.value)?,
         Err(_) => {}
     }
     found.map(|_| ()).map_err(|trouble| match trouble {
-        Trouble::NotFound { report, .. } => not_found(key, &report),
+        Trouble::NotFound { stats, .. } => not_found(key, &stats),
         trouble => explain(&trouble),
     })
 }
@@ -72,21 +74,22 @@ pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result
 pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Result<(), Error> {
     let named = || args.key.as_ref().map(|key| Key::plain(key.as_encoded_bytes()).id);
     let target = args.id.or_else(named).unwrap_or(Id::ZERO);
-    let object = |nodes: &[Contact<SocketAddr>], report: &Report| FindObject {
+    let object = |nodes: &[Contact<SocketAddr>], stats: &QueryStats| FindObject {
         id: target.to_string(),
         nodes: nodes.iter().map(NodeObject::from).collect(),
-        report: report.into(),
+        stats: stats.into(),
     };
-    let client = Client::<R>::join(&args.way, common).map_err(|error| out.nothing(&object(&[], &Report::default()), error))?;
+    let client = Client::<R>::join(&args.way, common)
+        .map_err(|error| out.nothing(&object(&[], &QueryStats::default()), error))?;
     let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
     let found = handle.find_node(target, &client.options());
-    let found = found.map_err(|trouble| out.nothing(&object(&[], &report(&trouble)), explain(&trouble)))?;
-    client.end(&found.report, &found.nodes);
+    let found = found.map_err(|trouble| out.nothing(&object(&[], &stats(&trouble)), explain(&trouble)))?;
+    client.end(&found.stats, &found.nodes);
     if common.verbose || !out.json {
-        eprintln!("the nodes nearest to {target}, with their distance ({})", account(&found.report));
+        eprintln!("the nodes nearest to {target}, with their distance ({})", account(&found.stats));
     }
     if out.json {
-        return out.object(&object(&found.nodes, &found.report));
+        return out.object(&object(&found.nodes, &found.stats));
     }
     found.nodes.iter().try_for_each(|contact| out.line(&line(R::Geometry::rank, &target, contact)))
 }
@@ -109,7 +112,8 @@ pub(crate) fn ping<R: Table>(args: &Ping, common: &Common, out: &Output) -> Resu
             }
             Err(trouble) => {
                 let what = format!("no node of network {} answered at {peer}: {}", common.network, reason(&trouble));
-                last = Error::new(Exit::Network, what).tip("check that a node runs there, and that --network and --geometry are the same");
+                last = Error::new(Exit::Network, what)
+                    .tip("check that a node runs there, and that --network and --geometry are the same");
             }
         }
     }
@@ -128,7 +132,7 @@ fn key(args: &Get) -> Result<Key, Error> {
     Ok(Key::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes()))
 }
 
-fn object(key: Key, report: &Report, got: Option<&Got<SocketAddr>>) -> GetObject {
+fn object(key: Key, stats: &QueryStats, got: Option<&Got<SocketAddr>>) -> GetObject {
     let sequence = got.and_then(|got| match got.record.proof {
         ProofBuf::Signed { sequence, .. } => Some(sequence),
         _ => None,
@@ -139,21 +143,25 @@ fn object(key: Key, report: &Report, got: Option<&Got<SocketAddr>>) -> GetObject
         value: got.map(|got| hex::encode(&got.record.value)),
         sequence,
         holders: got.map_or_else(Vec::new, |got| got.holders.iter().map(|holder| holder.address).collect()),
-        report: report.into(),
-        closest: report.closest.map(|distance| distance.to_string()),
+        stats: stats.into(),
+        closest: stats.closest.map(|distance| distance.to_string()),
     }
 }
 
-fn not_found(key: Key, report: &Report) -> Error {
+fn not_found(key: Key, stats: &QueryStats) -> Error {
     let kind = match key.kind {
         Kind::Plain => "a plain record under that key",
         Kind::Immutable => "an immutable record with that id",
         Kind::Signed => "a record signed by that key with that salt",
     };
-    let near = report.closest.map_or_else(String::new, |distance| format!(", the nearest of them at distance {}", power(&distance)));
-    let what = format!("nobody who answered holds {kind} (id {}): {}{near}", key.id, account(report));
+    let near = stats
+        .closest
+        .map_or_else(String::new, |distance| format!(", the nearest of them at distance {}", power(&distance)));
+    let what = format!("nobody who answered holds {kind} (id {}): {}{near}", key.id, account(stats));
     let tip = match key.kind {
-        Kind::Plain => "the key exactly as it was put; --id or --public-key if it wasn't put under a name; its time may have ended",
+        Kind::Plain => {
+            "the key exactly as it was put; --id or --public-key if it wasn't put under a name; its time may have ended"
+        }
         Kind::Immutable => "the id that `put --immutable` printed; its time may have ended",
         Kind::Signed => "the same --salt as it was put with; its time may have ended",
     };

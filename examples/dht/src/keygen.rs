@@ -21,7 +21,9 @@ pub(crate) fn run(args: &Keygen, out: &Output) -> Result<(), Error> {
     write(&args.file, &secret).map_err(|error| {
         let what = format!("the key file {} can't be made: {error}", args.file.display());
         match error.kind() {
-            io::ErrorKind::AlreadyExists => Error::new(Exit::Usage, what).tip("another name: a key that is overwritten is lost for ever"),
+            io::ErrorKind::AlreadyExists => {
+                Error::new(Exit::Usage, what).tip("another name: a key that is overwritten is lost for ever")
+            }
             _ => Error::new(Exit::Usage, what).tip("check that its folder exists and may be written to"),
         }
     })?;

@@ -12,8 +12,8 @@ mod node;
 mod output;
 mod put;
 mod state;
-mod story;
 mod swarm;
+mod trace;
 mod watch;
 
 use core::net::SocketAddr;
@@ -73,7 +73,8 @@ fn manual(command: Option<&str>) -> Result<Vec<u8>, Error> {
         None => whole,
         Some(name) => {
             let found = whole.find_subcommand(name).cloned();
-            let unknown = || Error::new(Exit::Usage, format!("there is no command {name}")).tip("`kadlet help` lists them");
+            let unknown =
+                || Error::new(Exit::Usage, format!("there is no command {name}")).tip("`kadlet help` lists them");
             found.ok_or_else(unknown)?
         }
     };

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use kadlet::wire::ErrorCode;
-use kadlet::{Config, Contact, Failure, FindError, Geometry, HashStore, Id, Mode, Options, Report, Routing};
+use kadlet::{Config, Contact, Failure, FindError, Geometry, HashStore, Id, Mode, Options, QueryStats, Routing};
 use kadlet_udp::{Driver, Handle, Server};
 
 use crate::args::{BOOTSTRAPS, Common, Place, Way, bootstraps};
@@ -43,8 +43,14 @@ impl<R: Table> Client<R> {
     pub(crate) fn open(listen: Option<&Place>, peers: &[SocketAddr], common: &Common) -> Result<Self, Error> {
         let config = Config { serve: false, ..config(common) };
         let driver = bind(&listening(listen, peers)?, config, None)?;
-        let server = Server::start(driver).map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
-        Ok(Self { server, watch: Watch::new(common.verbose), deadline: Instant::now() + common.timeout, mode: Mode::Iterative })
+        let server = Server::start(driver)
+            .map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
+        Ok(Self {
+            server,
+            watch: Watch::new(common.verbose),
+            deadline: Instant::now() + common.timeout,
+            mode: Mode::Iterative,
+        })
     }
 
     /// A client that knows its way.
@@ -55,9 +61,11 @@ impl<R: Table> Client<R> {
         let peers = client.reachable(&peers)?;
         if let Err(trouble) = client.bootstrap(peers.clone()) {
             let names: Vec<_> = peers.iter().map(SocketAddr::to_string).collect();
-            let what = format!("no node of network {} answered at {}: {}", common.network, names.join(", "), reason(&trouble));
-            return Err(Error::new(Exit::Network, what)
-                .tip("check that a node runs there (`kadlet ping ADDR`) and that --network and --geometry are the same"));
+            let what =
+                format!("no node of network {} answered at {}: {}", common.network, names.join(", "), reason(&trouble));
+            return Err(Error::new(Exit::Network, what).tip(
+                "check that a node runs there (`kadlet ping ADDR`) and that --network and --geometry are the same",
+            ));
         }
         Ok(client)
     }
@@ -89,19 +97,19 @@ impl<R: Table> Client<R> {
     }
 
     /// The client has done its work.
-    pub(crate) fn end(self, report: &Report, nearest: &[Contact<SocketAddr>]) {
-        if *report != Report::default() {
-            self.watch.end(report, nearest);
+    pub(crate) fn end(self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) {
+        if *stats != QueryStats::default() {
+            self.watch.end(stats, nearest);
         }
     }
 
     /// Returns as soon as one of the addresses has answered; the others need not be waited for.
     fn bootstrap(&self, peers: Vec<SocketAddr>) -> Result<(), Trouble> {
         let (sender, ended) = mpsc::channel();
-        let answered = sender.clone();
+        let responded = sender.clone();
         let handle = self.server.handle().watch(move |progress| {
-            if progress.report.answered > 0 {
-                let _ = answered.send(Ok(()));
+            if progress.stats.responded > 0 {
+                let _ = responded.send(Ok(()));
             }
         });
         let left = self.left();
@@ -122,7 +130,11 @@ pub(crate) fn config(common: &Common) -> Config {
 }
 
 /// Begins a node at the first of these addresses that the system gives it.
-pub(crate) fn bind<R: Table>(addresses: &[SocketAddr], config: Config, id: Option<Id>) -> Result<Driver<Node<R>>, Error> {
+pub(crate) fn bind<R: Table>(
+    addresses: &[SocketAddr],
+    config: Config,
+    id: Option<Id>,
+) -> Result<Driver<Node<R>>, Error> {
     let mut refused = String::new();
     for address in addresses {
         let id = id.map_or_else(kadlet_udp::random_id, Ok)?;
@@ -169,25 +181,28 @@ pub(crate) fn reachable(peers: &[SocketAddr], local: SocketAddr) -> Result<Vec<S
 pub(crate) fn explain(trouble: &Trouble) -> Error {
     let error = |what: String| Error::new(Exit::Network, what);
     match trouble {
-        Trouble::Failed { failure: Failure::Refused(ErrorCode::Unsupported, _), report } => {
-            error(format!("the nodes take no records of this kind: {}", account(report))).tip("--immutable or --sign FILE")
+        Trouble::Failed { failure: Failure::Refused(ErrorCode::Unsupported, _), stats } => {
+            error(format!("the nodes take no records of this kind: {}", account(stats)))
+                .tip("--immutable or --sign FILE")
         }
-        Trouble::Failed { failure: failure @ Failure::Refused(..), report } => {
-            error(format!("{failure}: {}", account(report))).tip("again later, or a shorter --ttl")
+        Trouble::Failed { failure: failure @ Failure::Refused(..), stats } => {
+            error(format!("{failure}: {}", account(stats))).tip("again later, or a shorter --ttl")
         }
-        Trouble::Failed { failure, report } => {
-            error(format!("{failure}: {}", account(report))).tip("more --timeout, or another --bootstrap")
+        Trouble::Failed { failure, stats } => {
+            error(format!("{failure}: {}", account(stats))).tip("more --timeout, or another --bootstrap")
         }
-        Trouble::Find(FindError::NoContacts) => error(trouble.to_string()).tip("check that the bootstrap node is one that serves"),
+        Trouble::Find(FindError::NoContacts) => {
+            error(trouble.to_string()).tip("check that the bootstrap node is one that serves")
+        }
         _ => error(trouble.to_string()).tip("more --timeout, or another --bootstrap"),
     }
 }
 
 /// Who was asked in an operation that came to nothing: nobody, if it did not begin.
-pub(crate) fn report(trouble: &Trouble) -> Report {
+pub(crate) fn stats(trouble: &Trouble) -> QueryStats {
     match trouble {
-        Trouble::NotFound { report, .. } | Trouble::Conflict { report, .. } | Trouble::Failed { report, .. } => *report,
-        _ => Report::default(),
+        Trouble::NotFound { stats, .. } | Trouble::Conflict { stats, .. } | Trouble::Failed { stats, .. } => *stats,
+        _ => QueryStats::default(),
     }
 }
 
@@ -200,30 +215,30 @@ pub(crate) fn reason(trouble: &Trouble) -> String {
 }
 
 /// Who was asked and who answered, in words.
-pub(crate) fn account(report: &Report) -> String {
-    let mut words = format!("{} asked, {} answered, {} did not", nodes(report.asked), report.answered, report.timed_out);
-    match report.refusal {
-        Some(code) if report.refused > 0 => words += &format!(", {} refused ({code:?})", report.refused),
+pub(crate) fn account(stats: &QueryStats) -> String {
+    let mut words = format!("{} asked, {} answered, {} did not", nodes(stats.asked), stats.responded, stats.timed_out);
+    match stats.refusal {
+        Some(code) if stats.refused > 0 => words += &format!(", {} refused ({code:?})", stats.refused),
         _ => {}
     }
-    match report.hops {
+    match stats.hops {
         0 => {}
         1 => words += ", over 1 hop",
         hops => words += &format!(", over {hops} hops"),
     }
-    if report.fell_back {
+    if stats.fell_back {
         words += ", iteratively, as the recursive question was not answered";
     }
-    words + &format!(", in {:.0?}", report.took)
+    words + &format!(", in {:.0?}", stats.took)
 }
 
 /// Where a record that was got comes from, in words.
-pub(crate) fn source(holders: usize, report: &Report) -> String {
-    let place = match report.relayed {
+pub(crate) fn source(holders: usize, stats: &QueryStats) -> String {
+    let place = match stats.relayed {
         true => "the value comes back the way the question went".to_owned(),
         false => format!("found at {}", nodes(holders)),
     };
-    format!("{place} ({})", account(report))
+    format!("{place} ({})", account(stats))
 }
 
 /// So many nodes.
@@ -244,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn a_recursive_question_is_told_of_whether_it_was_answered_or_not() {
-        let mut report = Report::default();
-        assert!(!account(&report).contains("hop") && !account(&report).contains("recursive"));
-        report.hops = 1;
-        assert!(account(&report).contains(", over 1 hop, in"));
-        report.hops = 3;
-        assert!(account(&report).contains(", over 3 hops, in"));
-        (report.hops, report.fell_back) = (0, true);
-        assert!(account(&report).contains(", iteratively, as the recursive question was not answered, in"));
+    fn a_recursive_request_is_told_of_whether_it_was_responded_or_not() {
+        let mut stats = QueryStats::default();
+        assert!(!account(&stats).contains("hop") && !account(&stats).contains("recursive"));
+        stats.hops = 1;
+        assert!(account(&stats).contains(", over 1 hop, in"));
+        stats.hops = 3;
+        assert!(account(&stats).contains(", over 3 hops, in"));
+        (stats.hops, stats.fell_back) = (0, true);
+        assert!(account(&stats).contains(", iteratively, as the recursive question was not answered, in"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
 
-use kadlet::{Config, Event, Machine, Outcome, Routing, Store};
+use kadlet::{Config, Dht, Event, Outcome, Routing, Store};
 use kadlet_udp::{Handle, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -38,7 +38,7 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
     let mut peers = network::reachable(&peers, driver.local_addr())?;
     let now = driver.now();
     if let Some(state) = &state {
-        let restored = state.restore(driver.machine_mut(), now);
+        let restored = state.restore(driver.node_mut(), now);
         eprintln!("restored {} contacts and {} records", restored.contacts.len(), restored.records);
         // The way back into the network, besides the addresses given: tried until one of them answers.
         let known = restored.contacts.iter().map(|contact| contact.address).filter(|address| !peers.contains(address));
@@ -46,12 +46,12 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
         peers.extend(known);
     }
     if !peers.is_empty() {
-        driver.machine_mut().bootstrap(now, &peers).map_err(|error| Error::new(Exit::Network, error.to_string()))?;
+        driver.node_mut().bootstrap(now, &peers).map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     }
-    let (address, id) = (driver.local_addr(), driver.machine().id());
+    let (address, id) = (driver.local_addr(), driver.node().id());
     let verbose = common.verbose;
     let mut doubles = 0;
-    let server = Server::start_with(driver, move |event| report(&event, verbose, &mut doubles))
+    let server = Server::start_with(driver, move |event| print_event(&event, verbose, &mut doubles))
         .map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
     let handle = server.handle();
     let Common { geometry, network, .. } = *common;
@@ -89,7 +89,7 @@ fn serve<R: Table>(
         let ended = !matches!(signals.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
         let now = Instant::now();
         if out.json && (ended || now >= next_stats) {
-            out.object(&handle.with(|machine, _| stats(machine)).map_err(stopped)?)?;
+            out.object(&handle.with(|node, _| stats(node)).map_err(stopped)?)?;
         }
         if ended {
             return Ok(());
@@ -124,9 +124,9 @@ impl Keeper<'_> {
     /// Writes the file if there is something new to remember.
     fn keep<R: Table>(&mut self, handle: &Handle<network::Node<R>>) -> Result<(), Error> {
         let (kept, geometry, network) = (self.fingerprint, self.geometry, self.network);
-        let changed = handle.with(move |machine, now| {
-            let print = fingerprint(machine);
-            (Some(print) != kept).then(|| (print, State::of(machine, now, geometry, network)))
+        let changed = handle.with(move |node, now| {
+            let print = fingerprint(node);
+            (Some(print) != kept).then(|| (print, State::of(node, now, geometry, network)))
         });
         let Some((print, mut state)) = changed.map_err(stopped)? else { return Ok(()) };
         self.last.iter().for_each(|last| state.remember(last));
@@ -148,7 +148,7 @@ impl Keeper<'_> {
 }
 
 /// Tells what an operator wants to know.
-fn report(event: &Event<'_, SocketAddr>, verbose: bool, doubles: &mut u32) {
+fn print_event(event: &Event<'_, SocketAddr>, verbose: bool, doubles: &mut u32) {
     match event {
         // Anybody can claim any id: whoever does so again and again doesn't fill the disk.
         Event::OwnIdSeen { .. } if *doubles >= 8 => {}
@@ -158,24 +158,28 @@ fn report(event: &Event<'_, SocketAddr>, verbose: bool, doubles: &mut u32) {
                 "kadlet: another node at {address} has this node's id\n  try: end one of the two, and give each a --state file of its own"
             );
         }
-        Event::Superseded { key } => eprintln!("a newer record than the one published here was met under id {}", key.id),
-        Event::PassedOn { .. } => {}
-        Event::Done(done) => match done.outcome {
+        Event::Superseded { key } => {
+            eprintln!("a newer record than the one published here was met under id {}", key.id)
+        }
+        Event::Forwarded { .. } => {}
+        Event::QueryResult(done) => match done.outcome {
             Outcome::Joined { neighbours } if verbose => {
-                eprintln!("joined the network: {}", account(&done.report));
+                eprintln!("joined the network: {}", account(&done.stats));
                 neighbours.iter().for_each(|contact| eprintln!("  {} id {}", contact.address, contact.id));
             }
             Outcome::Joined { .. } => eprintln!("joined the network"),
             Outcome::Failed(failure) => {
-                eprintln!("the network was not joined yet: {failure}; the bootstrap addresses are tried again and again");
+                eprintln!(
+                    "the network was not joined yet: {failure}; the bootstrap addresses are tried again and again"
+                );
             }
             _ => {}
         },
     }
 }
 
-fn stats<M: Machine>(machine: &M) -> StatsObject {
-    StatsObject::new(machine.routing().peers().count(), machine.store().len(), machine.store().bytes(), machine.stats())
+fn stats<M: Dht>(node: &M) -> StatsObject {
+    StatsObject::new(node.routing().peers().count(), node.store().len(), node.store().bytes(), node.stats())
 }
 
 /// What ends a node, as it comes. A second signal ends the process at once.

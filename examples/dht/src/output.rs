@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::io::{self, Write};
 
-use kadlet::{Contact, Report, Stats};
+use kadlet::{Contact, QueryStats, Stats};
 use serde::Serialize;
 
 use crate::error::{Error, Exit};
@@ -56,11 +56,11 @@ impl From<&Contact<SocketAddr>> for NodeObject {
     }
 }
 
-/// A [`Report`] in JSON: what all lookups say of how they went.
+/// A [`QueryStats`] in JSON: what all lookups say of how they went.
 #[derive(Debug, Serialize)]
-pub(crate) struct ReportObject {
+pub(crate) struct QueryStatsObject {
     asked: u16,
-    answered: u16,
+    responded: u16,
     timed_out: u16,
     refused: u16,
     hops: u8,
@@ -68,10 +68,10 @@ pub(crate) struct ReportObject {
     fell_back: bool,
 }
 
-impl From<&Report> for ReportObject {
-    fn from(report: &Report) -> Self {
-        let Report { asked, answered, timed_out, refused, hops, relayed, fell_back, .. } = *report;
-        Self { asked, answered, timed_out, refused, hops, relayed, fell_back }
+impl From<&QueryStats> for QueryStatsObject {
+    fn from(stats: &QueryStats) -> Self {
+        let QueryStats { asked, responded, timed_out, refused, hops, relayed, fell_back, .. } = *stats;
+        Self { asked, responded, timed_out, refused, hops, relayed, fell_back }
     }
 }
 
@@ -85,9 +85,9 @@ pub(crate) struct StatsObject {
     received_bytes: u64,
     sent: u64,
     sent_bytes: u64,
-    answered: u64,
-    answers: u64,
-    repeats: u64,
+    responded: u64,
+    responses: u64,
+    retransmits: u64,
     timeouts: u64,
     malformed: u64,
     wrong_version: u64,
@@ -95,11 +95,11 @@ pub(crate) struct StatsObject {
     wrong_network: u64,
     unsolicited: u64,
     spoofed: u64,
-    over_budget: u64,
+    rate_limited: u64,
     bad_tokens: u64,
     refused_stores: u64,
     stored: u64,
-    passed_on: u64,
+    forwarded: u64,
     busy: u64,
     not_serving: u64,
     small_buffers: u64,
@@ -116,9 +116,9 @@ impl StatsObject {
             received_bytes: stats.received_bytes,
             sent: stats.sent,
             sent_bytes: stats.sent_bytes,
-            answered: stats.answered,
-            answers: stats.answers,
-            repeats: stats.repeats,
+            responded: stats.responded,
+            responses: stats.responses,
+            retransmits: stats.retransmits,
             timeouts: stats.timeouts,
             malformed: stats.malformed,
             wrong_version: stats.wrong_version,
@@ -126,11 +126,11 @@ impl StatsObject {
             wrong_network: stats.wrong_network,
             unsolicited: stats.unsolicited,
             spoofed: stats.spoofed,
-            over_budget: stats.over_budget,
+            rate_limited: stats.rate_limited,
             bad_tokens: stats.bad_tokens,
             refused_stores: stats.refused_stores,
             stored: stats.stored,
-            passed_on: stats.passed_on,
+            forwarded: stats.forwarded,
             busy: stats.busy,
             not_serving: stats.not_serving,
             small_buffers: stats.small_buffers,

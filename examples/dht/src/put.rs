@@ -5,16 +5,16 @@ use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kadlet::record::{MAX_SALT, MAX_VALUE, Proof};
-use kadlet::{Id, Key, Options, Record, Report};
+use kadlet::{Id, Key, Options, QueryStats, Record};
 use kadlet_udp::{ProofBuf, Stored};
 use serde::Serialize;
 
 use crate::args::{Common, Put};
 use crate::error::{Error, Exit};
 use crate::keygen;
-use crate::network::{Client, Table, Trouble, account, explain, nodes, report};
-use crate::output::{Output, ReportObject};
-use crate::story::{GET, PUT};
+use crate::network::{Client, Table, Trouble, account, explain, nodes, stats};
+use crate::output::{Output, QueryStatsObject};
+use crate::trace::{GET, PUT};
 
 #[derive(Serialize)]
 struct PutObject {
@@ -25,7 +25,7 @@ struct PutObject {
     wanted: usize,
     holders: Vec<SocketAddr>,
     #[serde(flatten)]
-    report: ReportObject,
+    stats: QueryStatsObject,
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,8 +36,8 @@ impl PutObject {
     /// Of a put that did not begin.
     fn nothing(id: Id, signer: Option<&Signer>) -> Self {
         let public_key = signer.map(|signer| hex::encode(signer.public_key));
-        let (holders, report) = (Vec::new(), ReportObject::from(&Report::default()));
-        Self { id: id.to_string(), stored: 0, wanted: 0, holders, report, public_key, sequence: None }
+        let (holders, stats) = (Vec::new(), QueryStatsObject::from(&QueryStats::default()));
+        Self { id: id.to_string(), stored: 0, wanted: 0, holders, stats, public_key, sequence: None }
     }
 }
 
@@ -65,7 +65,8 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
         Some(signer) => {
             let sequence = signer.sequence(args, &client).map_err(nothing)?;
             signature = kadlet::ed25519::sign(&signer.secret, &signer.salt, sequence, &value);
-            let proof = Proof::Signed { public_key: &signer.public_key, salt: &signer.salt, sequence, signature: &signature };
+            let proof =
+                Proof::Signed { public_key: &signer.public_key, salt: &signer.salt, sequence, signature: &signature };
             Record { value: &value, proof }
         }
         None if args.immutable => Record::immutable(&value),
@@ -85,11 +86,11 @@ fn tell(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) 
     let holders: Vec<_> = stored.holders.iter().map(|holder| holder.address).collect();
     let (held, wanted) = (holders.len(), stored.wanted);
     if out.json {
-        out.object(&object(record, id, holders, wanted, &stored.report))?;
+        out.object(&object(record, id, holders, wanted, &stored.stats))?;
     } else if matches!(record.proof, Proof::Immutable) {
         out.line(&id.to_string())?;
     }
-    eprintln!("stored at {held} of {} ({})", nodes(wanted), account(&stored.report));
+    eprintln!("stored at {held} of {} ({})", nodes(wanted), account(&stored.stats));
     if held < wanted || held == 0 {
         let what = format!("the record is held by {held} of the {wanted} that should hold it");
         return Err(Error::new(Exit::Network, what).tip("put it again; `kadlet -v put` shows who answered"));
@@ -104,36 +105,41 @@ fn tell(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) 
 /// Why nothing is stored, told as JSON too if wanted.
 fn refused(record: &Record<'_>, id: Id, trouble: &Trouble, out: &Output) -> Result<Error, Error> {
     if out.json {
-        let (holders, report) = match trouble {
-            Trouble::Conflict { holders, .. } => (holders.iter().map(|holder| holder.address).collect(), report(trouble)),
-            _ => (Vec::new(), report(trouble)),
+        let (holders, stats) = match trouble {
+            Trouble::Conflict { holders, .. } => {
+                (holders.iter().map(|holder| holder.address).collect(), stats(trouble))
+            }
+            _ => (Vec::new(), stats(trouble)),
         };
-        out.object(&object(record, id, holders, usize::from(report.answered), &report))?;
+        out.object(&object(record, id, holders, usize::from(stats.responded), &stats))?;
     }
-    let Trouble::Conflict { holders, held, report } = trouble else { return Ok(explain(trouble)) };
-    let what = |obstacle: String| format!("{obstacle}; {} took this one all the same ({})", nodes(holders.len()), account(report));
+    let Trouble::Conflict { holders, held, stats } = trouble else { return Ok(explain(trouble)) };
+    let what = |obstacle: String| {
+        format!("{obstacle}; {} took this one all the same ({})", nodes(holders.len()), account(stats))
+    };
     Ok(match record.proof {
-        Proof::Signed { .. } => Error::new(Exit::Network, what(format!("a record with sequence number {held} stands in the way")))
-            .tip(format!("get it, and put again with --cas {held}, or with a --seq above it")),
+        Proof::Signed { .. } => {
+            Error::new(Exit::Network, what(format!("a record with sequence number {held} stands in the way")))
+                .tip(format!("get it, and put again with --cas {held}, or with a --seq above it"))
+        }
         _ => Error::new(Exit::Network, what(format!("a record put {held} ms ago stands in the way")))
             .tip("get it, and put again if this is to replace it"),
     })
 }
 
-fn object(record: &Record<'_>, id: Id, holders: Vec<SocketAddr>, wanted: usize, report: &Report) -> PutObject {
+fn object(record: &Record<'_>, id: Id, holders: Vec<SocketAddr>, wanted: usize, stats: &QueryStats) -> PutObject {
     let (public_key, sequence) = match record.proof {
         Proof::Signed { public_key, sequence, .. } => (Some(hex::encode(public_key)), Some(sequence)),
         _ => (None, None),
     };
-    PutObject { id: id.to_string(), stored: holders.len(), wanted, holders, report: report.into(), public_key, sequence }
+    PutObject { id: id.to_string(), stored: holders.len(), wanted, holders, stats: stats.into(), public_key, sequence }
 }
 
 fn value(args: &Put) -> Result<Vec<u8>, Error> {
     match &args.key {
         None if !args.immutable && args.sign.is_none() => {
-            return Err(
-                Error::new(Exit::Usage, "a plain record needs a KEY to be put under").tip("`put KEY VALUE`, or --immutable or --sign FILE")
-            );
+            return Err(Error::new(Exit::Usage, "a plain record needs a KEY to be put under")
+                .tip("`put KEY VALUE`, or --immutable or --sign FILE"));
         }
         _ if args.value != "-" => return Ok(args.value.as_encoded_bytes().to_vec()),
         _ => {}
@@ -142,7 +148,9 @@ fn value(args: &Put) -> Result<Vec<u8>, Error> {
     let mut value = Vec::new();
     match io::stdin().lock().take(1 << 20).read_to_end(&mut value) {
         Ok(_) => Ok(value),
-        Err(error) => Err(Error::new(Exit::Usage, format!("stdin can't be read: {error}")).tip("give the value itself")),
+        Err(error) => {
+            Err(Error::new(Exit::Usage, format!("stdin can't be read: {error}")).tip("give the value itself"))
+        }
     }
 }
 
@@ -162,7 +170,8 @@ pub(crate) fn check(value: usize, salt: usize) -> Result<(), Error> {
 pub(crate) fn check_salt(salt: &[u8]) -> Result<(), Error> {
     match salt.len() {
         0..=MAX_SALT => Ok(()),
-        length => Err(Error::new(Exit::Usage, format!("the salt is {length} bytes; the limit is {MAX_SALT} bytes")).tip("a shorter salt")),
+        length => Err(Error::new(Exit::Usage, format!("the salt is {length} bytes; the limit is {MAX_SALT} bytes"))
+            .tip("a shorter salt")),
     }
 }
 

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kadlet::record::Proof;
-use kadlet::routing::State as Trust;
-use kadlet::{Contact, Id, Instant, Key, Machine, Record, Routing, Store};
+use kadlet::routing::ContactState as Trust;
+use kadlet::{Contact, Dht, Id, Instant, Key, Record, Routing, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{BOOTSTRAPS, Geometry};
@@ -87,21 +87,27 @@ impl State {
     /// The state of a node that has nothing yet.
     #[cfg(test)]
     pub(crate) fn new(id: Id) -> Self {
-        Self { id: id.to_string(), geometry: Geometry::default(), network: None, contacts: Vec::new(), records: Vec::new() }
+        Self {
+            id: id.to_string(),
+            geometry: Geometry::default(),
+            network: None,
+            contacts: Vec::new(),
+            records: Vec::new(),
+        }
     }
 
     /// What a node remembers at `now`.
-    pub(crate) fn of<M: Machine<Address = SocketAddr>>(machine: &M, now: Instant, geometry: Geometry, network: u16) -> Self {
+    pub(crate) fn of<M: Dht<Address = SocketAddr>>(node: &M, now: Instant, geometry: Geometry, network: u16) -> Self {
         let wall = wall();
-        let known = |trust| machine.routing().peers().filter(move |peer| peer.state == trust).map(|peer| peer.contact);
+        let known = |trust| node.routing().peers().filter(move |peer| peer.state == trust).map(|peer| peer.contact);
         // Failing contacts answered once: they are all there is to return to when the link was down at the end.
         let contacts = known(Trust::Verified).chain(known(Trust::Failing));
         let contacts = contacts.map(|Contact { id, address }| SavedContact { id: id.to_string(), address }).collect();
-        let store = machine.store();
+        let store = node.store();
         let records = (0..store.len()).filter_map(|slot| store.get(slot)).map(|held| SavedRecord {
             value: held.stored.value.to_vec(),
-            expires: wall.saturating_add(millis(held.notes.expires.since(now))),
-            publish: held.notes.pinned,
+            expires: wall.saturating_add(millis(held.metadata.expires.since(now))),
+            publish: held.metadata.pinned,
             proof: match held.stored.proof {
                 Proof::Plain { id, age } => SavedProof::Plain {
                     id: id.to_string(),
@@ -113,7 +119,7 @@ impl State {
                 }
             },
         });
-        Self { id: machine.id().to_string(), geometry, network: Some(network), contacts, records: records.collect() }
+        Self { id: node.id().to_string(), geometry, network: Some(network), contacts, records: records.collect() }
     }
 
     /// Where too few contacts answered so far, those of an earlier state are not forgotten: the link may be down.
@@ -137,7 +143,9 @@ impl State {
     pub(crate) fn check(&self, geometry: Geometry, network: u16, path: Option<&Path>) -> Result<(), Error> {
         let path = path.unwrap_or(Path::new("")).display();
         if let Some(own) = self.network.filter(|own| *own != network) {
-            let what = format!("the state file {path} is of a node of network {own}, and this is to be one of network {network}");
+            let what = format!(
+                "the state file {path} is of a node of network {own}, and this is to be one of network {network}"
+            );
             return Err(Error::new(Exit::Usage, what).tip(format!("--network {own}, or another --state file")));
         }
         if self.geometry == geometry {
@@ -148,16 +156,19 @@ impl State {
     }
 
     /// Gives a node its memory back.
-    pub(crate) fn restore<M: Machine<Address = SocketAddr>>(&self, machine: &mut M, now: Instant) -> Restored {
+    pub(crate) fn restore<M: Dht<Address = SocketAddr>>(&self, node: &mut M, now: Instant) -> Restored {
         let wall = wall();
-        let contacts = self.contacts.iter().filter_map(|saved| Some(Contact { id: saved.id.parse().ok()?, address: saved.address }));
+        let contacts = self
+            .contacts
+            .iter()
+            .filter_map(|saved| Some(Contact { id: saved.id.parse().ok()?, address: saved.address }));
         let contacts: Vec<_> = contacts.collect();
-        contacts.iter().for_each(|contact| machine.restore_contact(now, *contact));
+        contacts.iter().for_each(|contact| node.restore_contact(now, *contact));
         let mut records = 0;
         for saved in &self.records {
             let left = Duration::from_millis(saved.expires.saturating_sub(wall));
             let Some(record) = saved.record(wall).filter(|_| !left.is_zero()) else { continue };
-            if machine.restore_record(now, &record, left, saved.publish).is_ok() {
+            if node.restore_record(now, &record, left, saved.publish).is_ok() {
                 records += 1;
             }
         }
@@ -197,7 +208,8 @@ impl State {
         fs::rename(&temporary, path)?;
         // The rename itself is only as lasting as its folder.
         #[cfg(unix)]
-        File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
+        File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?
+            .sync_all()?;
         Ok(())
     }
 
@@ -235,14 +247,14 @@ impl SavedRecord {
 }
 
 /// A number that changes whenever a node has something new to remember.
-pub(crate) fn fingerprint<M: Machine<Address = SocketAddr>>(machine: &M) -> u64 {
+pub(crate) fn fingerprint<M: Dht<Address = SocketAddr>>(node: &M) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for peer in machine.routing().peers().filter(|peer| peer.state != Trust::Heard) {
+    for peer in node.routing().peers().filter(|peer| peer.state != Trust::Unverified) {
         peer.contact.hash(&mut hasher);
     }
-    let store = machine.store();
+    let store = node.store();
     for held in (0..store.len()).filter_map(|slot| store.get(slot)) {
-        (held.key, held.stored_version, held.notes.expires, held.notes.pinned).hash(&mut hasher);
+        (held.key, held.stored_version, held.metadata.expires, held.metadata.pinned).hash(&mut hasher);
     }
     hasher.finish()
 }
@@ -274,8 +286,13 @@ mod tests {
         let id = Id::from_bytes([7; 20]);
         let contact = SavedContact { id: id.to_string(), address: "[::1]:4000".parse().unwrap() };
         let record = |proof| SavedRecord { value: b"\0value\xff".to_vec(), expires: u64::MAX, publish: true, proof };
-        let signed = SavedProof::Signed { public_key: [1; 32], salt: b"salt".to_vec(), sequence: u64::MAX, signature: [2; 64] };
-        let records = vec![record(SavedProof::Plain { id: id.to_string(), put: 5_000 }), record(SavedProof::Immutable), record(signed)];
+        let signed =
+            SavedProof::Signed { public_key: [1; 32], salt: b"salt".to_vec(), sequence: u64::MAX, signature: [2; 64] };
+        let records = vec![
+            record(SavedProof::Plain { id: id.to_string(), put: 5_000 }),
+            record(SavedProof::Immutable),
+            record(signed),
+        ];
         State { contacts: vec![contact], records, ..State::new(id) }
     }
 

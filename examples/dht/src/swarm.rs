@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
-use kadlet::{Config, Done, Event, Id, Machine, Progress, Query};
+use kadlet::{Config, Dht, Event, Id, Progress, QueryId, QueryResult};
 use kadlet_udp::{Buffers, Driver};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
@@ -23,7 +23,7 @@ pub(crate) struct Swarm<R: Table> {
     buffers: Buffers,
     deadline: Instant,
     /// Which node passed a question on to whom, if that is to be noted: other events are lost then, but for the end that is waited for.
-    pub(crate) passed_on: Option<Vec<(usize, Id)>>,
+    pub(crate) forwarded: Option<Vec<(usize, Id)>>,
 }
 
 impl<R: Table> Swarm<R> {
@@ -39,14 +39,22 @@ impl<R: Table> Swarm<R> {
             sockets.push(socket);
         }
         let deadline = Instant::now() + limit;
-        Ok(Self { nodes, _sockets: sockets, poll, events: Events::with_capacity(1024), buffers: Buffers::new(), deadline, passed_on: None })
+        Ok(Self {
+            nodes,
+            _sockets: sockets,
+            poll,
+            events: Events::with_capacity(1024),
+            buffers: Buffers::new(),
+            deadline,
+            forwarded: None,
+        })
     }
 
     /// Gives one node a command.
     pub(crate) fn command<T>(&mut self, node: usize, command: impl FnOnce(&mut Node<R>, kadlet::Instant) -> T) -> T {
         let driver = &mut self.nodes[node];
         let now = driver.now();
-        let result = command(driver.machine_mut(), now);
+        let result = command(driver.node_mut(), now);
         driver.flush(&mut self.buffers);
         result
     }
@@ -55,31 +63,31 @@ impl<R: Table> Swarm<R> {
     pub(crate) fn finish<T>(
         &mut self,
         node: usize,
-        query: Query,
+        query: QueryId,
         mut look: impl FnMut(Progress<'_, SocketAddr>) -> Result<(), Error>,
-        end: impl FnOnce(Done<'_, SocketAddr>) -> T,
+        end: impl FnOnce(QueryResult<'_, SocketAddr>) -> T,
     ) -> Result<T, Error> {
         loop {
-            if let Some(progress) = self.nodes[node].machine().progress(query) {
+            if let Some(progress) = self.nodes[node].node().progress(query) {
                 look(progress)?;
             }
             self.note_passed_on(node, query);
-            if let Some(done) = self.nodes[node].machine_mut().take(query) {
+            if let Some(done) = self.nodes[node].node_mut().take_result(query) {
                 return Ok(end(done));
             }
             self.turn()?;
         }
     }
 
-    fn note_passed_on(&mut self, busy: usize, query: Query) {
-        let Some(passed_on) = &mut self.passed_on else {
+    fn note_passed_on(&mut self, busy: usize, query: QueryId) {
+        let Some(forwarded) = &mut self.forwarded else {
             return;
         };
         for (index, node) in self.nodes.iter_mut().enumerate() {
-            let ended = index == busy && node.machine().progress(query).is_none();
-            while let Some(event) = (!ended).then(|| node.machine_mut().poll_event()).flatten() {
-                if let Event::PassedOn { to, .. } = event {
-                    passed_on.push((index, to));
+            let ended = index == busy && node.node().progress(query).is_none();
+            while let Some(event) = (!ended).then(|| node.node_mut().poll_event()).flatten() {
+                if let Event::Forwarded { to, .. } = event {
+                    forwarded.push((index, to));
                 }
             }
         }

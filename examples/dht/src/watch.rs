@@ -6,9 +6,9 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use kadlet::{Contact, Id, Progress, Report};
+use kadlet::{Contact, Id, Progress, QueryStats};
 
-use crate::story::{Rank, Story, Turn};
+use crate::trace::{Rank, Trace, Turn};
 
 /// What takes no longer needs no progress shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -23,12 +23,12 @@ pub(crate) struct Watch {
 struct Told {
     verbose: bool,
     doing: Mutex<String>,
-    story: Mutex<Option<Story>>,
+    trace: Mutex<Option<Trace>>,
 }
 
 impl Watch {
     pub(crate) fn new(verbose: bool) -> Self {
-        let told = Arc::new(Told { verbose, doing: Mutex::default(), story: Mutex::default() });
+        let told = Arc::new(Told { verbose, doing: Mutex::default(), trace: Mutex::default() });
         let bar = if verbose { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         let shown = Arc::clone(&told);
         let late = move |state: &ProgressState, out: &mut dyn Write| {
@@ -52,32 +52,37 @@ impl Watch {
     }
 
     /// Shows a search's story as it goes on.
-    pub(crate) fn follow(&self, target: Id, then: &'static str, rank: Rank) -> impl Fn(Progress<'_, SocketAddr>) + Send + Sync + use<> {
-        *lock(&self.told.story) = Some(Story::new(target, then, rank));
+    pub(crate) fn follow(
+        &self,
+        target: Id,
+        then: &'static str,
+        rank: Rank,
+    ) -> impl Fn(Progress<'_, SocketAddr>) + Send + Sync + use<> {
+        *lock(&self.told.trace) = Some(Trace::new(target, then, rank));
         let told = Arc::clone(&self.told);
         move |progress| {
-            if let Some(story) = lock(&told.story).as_mut() {
-                let turns = story.look(&progress);
-                turns.iter().for_each(|turn| told.tell(story, turn));
+            if let Some(trace) = lock(&told.trace).as_mut() {
+                let turns = trace.look(&progress);
+                turns.iter().for_each(|turn| told.tell(trace, turn));
             }
         }
     }
 
     /// Shows the last round of a search, which ended it.
-    pub(crate) fn end(&self, report: &Report, nearest: &[Contact<SocketAddr>]) {
-        if let Some(mut story) = lock(&self.told.story).take() {
-            let turn = story.end(report, nearest);
-            turn.iter().for_each(|turn| self.told.tell(&story, turn));
+    pub(crate) fn end(&self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) {
+        if let Some(mut trace) = lock(&self.told.trace).take() {
+            let turn = trace.end(stats, nearest);
+            turn.iter().for_each(|turn| self.told.tell(&trace, turn));
         }
     }
 }
 
 impl Told {
-    fn tell(&self, story: &Story, turn: &Turn) {
+    fn tell(&self, trace: &Trace, turn: &Turn) {
         if self.verbose {
-            eprintln!("{}", story.words(turn, true));
+            eprintln!("{}", trace.words(turn, true));
         }
-        *lock(&self.doing) = story.words(turn, false);
+        *lock(&self.doing) = trace.words(turn, false);
     }
 }
 

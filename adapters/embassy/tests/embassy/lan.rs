@@ -16,7 +16,7 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use embassy_net::driver::{HardwareAddress, LinkState};
 use embassy_net::{Config, Ipv4Cidr, Ipv6Cidr, Stack, StackResources, StaticConfigV4, StaticConfigV6};
 use embassy_net_driver_channel as channel;
-use kadlet::{Id, Machine};
+use kadlet::{Dht, Id};
 use kadlet_embassy::{Handle, Resources};
 
 pub(crate) const PORT: u16 = 4_000;
@@ -79,8 +79,16 @@ impl Lan {
         link.set_link_state(LinkState::Up);
         let mut config = Config::default();
         let (v4, v6) = (Ipv4Cidr::new(Ipv4Addr::new(10, 0, 0, n), 24), Ipv6Cidr::new(v6(n), 64));
-        config.ipv4 = embassy_net::ConfigV4::Static(StaticConfigV4 { address: v4, gateway: None, dns_servers: Default::default() });
-        config.ipv6 = embassy_net::ConfigV6::Static(StaticConfigV6 { address: v6, gateway: None, dns_servers: Default::default() });
+        config.ipv4 = embassy_net::ConfigV4::Static(StaticConfigV4 {
+            address: v4,
+            gateway: None,
+            dns_servers: Default::default(),
+        });
+        config.ipv6 = embassy_net::ConfigV6::Static(StaticConfigV6 {
+            address: v6,
+            gateway: None,
+            dns_servers: Default::default(),
+        });
         let resources = Box::leak(Box::new(StackResources::<4>::new()));
         let (stack, mut runner) = embassy_net::new(device, config, resources, u64::from(n));
         self.wires.ports.borrow_mut().push(receive);
@@ -91,9 +99,13 @@ impl Lan {
     }
 
     /// A node on a stack of its own.
-    pub(crate) fn node<M>(&mut self, node: M, start: impl FnOnce(&mut M, kadlet::Instant)) -> (Handle<'static, M>, Arc<Bell>)
+    pub(crate) fn node<M>(
+        &mut self,
+        node: M,
+        start: impl FnOnce(&mut M, kadlet::Instant),
+    ) -> (Handle<'static, M>, Arc<Bell>)
     where
-        M: Machine<Address: Into<SocketAddr>> + 'static,
+        M: Dht<Address: Into<SocketAddr>> + 'static,
     {
         let stack = self.stack();
         let resources = Box::leak(Box::new(Resources::<M, 4, 2_560>::new(node)));

@@ -15,22 +15,24 @@ use embassy_futures::select::{Either, select};
 use embassy_net::udp::{PacketMetadata, UdpMetadata, UdpSocket};
 use embassy_time::{Instant, Timer};
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Address, Config, Contact, Failure, FindError, FixedStore, Kademlia, Key, Machine, Node, Options, Outcome, Record, Store};
+use kadlet::{
+    Address, Config, Contact, Dht, Failure, FindError, FixedStore, Kademlia, Key, Node, Options, Outcome, Record, Store,
+};
 use kadlet_embassy::{Error, Handle, News, PATIENCE};
 use lan::{Bell, Lan, Medium, PORT, id};
 
 type On<A> = Node<Kademlia<A, 64>, FixedStore<8, 2_048>, 4, 24, 4>;
 type Mote = On<SocketAddrV4>;
-type Dht = Handle<'static, Mote>;
+type MoteHandle = Handle<'static, Mote>;
 
 const CONFIG: Config = Config { plain: true, timeout_initial: Duration::from_millis(100), ..Config::DEFAULT };
 const OPTIONS: Options = Options::DEFAULT;
 
-fn mote(lan: &mut Lan, n: u8) -> (Dht, Arc<Bell>) {
+fn mote(lan: &mut Lan, n: u8) -> (MoteHandle, Arc<Bell>) {
     lan.node(Mote::empty(), move |node, now| node.start(now, CONFIG, id(n), [n; 32]))
 }
 
-fn motes(lan: &mut Lan, count: u8) -> Vec<Dht> {
+fn motes(lan: &mut Lan, count: u8) -> Vec<MoteHandle> {
     (1..=count).map(|n| mote(lan, n).0).collect()
 }
 
@@ -38,7 +40,7 @@ fn at(n: u8) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, n), PORT)
 }
 
-async fn join_all(nodes: &[Dht]) {
+async fn join_all(nodes: &[MoteHandle]) {
     for node in nodes.iter().skip(1) {
         assert!(node.bootstrap(&[at(1)]).await.unwrap() >= 1);
     }
@@ -127,17 +129,18 @@ fn a_call_ends_for_the_reasons_of_the_core() {
         assert_eq!(b.bootstrap(&[]).await, Err(Error::Find(FindError::Addresses(4))));
         join_all(&nodes).await;
         assert!(matches!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::NotFound(_))));
-        assert!(matches!(ping(b, at(9)).await, Err(Error::Failed { failure: Failure::NoAnswer, .. })));
+        assert!(matches!(ping(b, at(9)).await, Err(Error::Failed { failure: Failure::NoResponse, .. })));
         b.put(&Record::plain(b"x", b"12345"), &OPTIONS).await.unwrap();
         assert_eq!(a.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::Buffer(5)));
-        let length = |done: kadlet::Done<'_, SocketAddrV4>| match done.outcome {
+        let length = |done: kadlet::QueryResult<'_, SocketAddrV4>| match done.outcome {
             Outcome::Value { record, .. } => record.value.len(),
             _ => 0,
         };
         assert_eq!(a.call(|node, now| node.get(now, Key::plain(b"x"), &OPTIONS), length).await, Ok(5));
         let unpublish = || b.with(|node, now| node.unpublish(now, &Key::plain(b"x")));
         assert!(unpublish() && !unpublish());
-        a.with(|node, now| node.restore_record(now, &Record::immutable(b"old"), Duration::from_secs(60), true)).unwrap();
+        a.with(|node, now| node.restore_record(now, &Record::immutable(b"old"), Duration::from_secs(60), true))
+            .unwrap();
         assert_eq!(a.with(|node, _| node.store().len()), 2);
     });
 }
@@ -196,7 +199,8 @@ fn a_full_transmit_buffer_does_not_stop_receiving_and_is_freed() {
     lan.run(async move {
         join_all(&nodes).await;
         let meta = || Box::leak(Box::new([PacketMetadata::EMPTY; 8]));
-        let mut socket = UdpSocket::new(stack, meta(), Box::leak(Box::new([0; 64])), meta(), Box::leak(Box::new([0; 4_096])));
+        let mut socket =
+            UdpSocket::new(stack, meta(), Box::leak(Box::new([0; 64])), meta(), Box::leak(Box::new([0; 4_096])));
         socket.bind(PORT).unwrap();
         // Who is asked to be answered isn't there: nobody will say what its hardware address is.
         let to = (Ipv4Addr::new(10, 0, 0, 1), PORT);
@@ -224,7 +228,7 @@ fn a_full_transmit_buffer_does_not_stop_receiving_and_is_freed() {
 }
 
 #[test]
-fn a_neighbour_that_is_not_there_holds_up_no_answer_and_no_question_for_ever() {
+fn a_neighbour_that_is_not_there_holds_up_no_response_and_no_request_for_ever() {
     let mut lan = Lan::new(Medium::Ethernet);
     let nodes = motes(&mut lan, 2);
     lan.run(async move {

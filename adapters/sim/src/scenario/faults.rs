@@ -45,7 +45,12 @@ pub(super) fn partition<M: Make>(mut stage: Stage<'_, M>) -> Figures {
     keys.sort_unstable();
     keys.dedup();
     let lost = stage.get_all(&keys, Duration::from_millis(50)).iter().filter(|got| got.is_none()).count();
-    Figures { records: keys.len() as u64, records_lost: lost as u64, settled_seconds: settled, ..stage.figures_of(&counts) }
+    Figures {
+        records: keys.len() as u64,
+        records_lost: lost as u64,
+        settled_seconds: settled,
+        ..stage.figures_of(&counts)
+    }
 }
 
 /// How many records of its own each node that restarts has.
@@ -81,9 +86,15 @@ pub(super) fn storm<M: Make>(mut stage: Stage<'_, M>) -> Figures {
     stage.play(minute);
     stage.play_until_judged();
     let counts = stage.network.counts();
-    let keys: Vec<Key> = (0..restarting).flat_map(|address| (0..OWN).map(move |number| Key::plain(&name(address, number)))).collect();
+    let keys: Vec<Key> =
+        (0..restarting).flat_map(|address| (0..OWN).map(move |number| Key::plain(&name(address, number)))).collect();
     let lost = stage.get_all(&keys, Duration::from_millis(5)).iter().filter(|got| got.is_none()).count();
-    Figures { records: keys.len() as u64, records_lost: lost as u64, settled_seconds: settled, ..stage.figures_of(&counts) }
+    Figures {
+        records: keys.len() as u64,
+        records_lost: lost as u64,
+        settled_seconds: settled,
+        ..stage.figures_of(&counts)
+    }
 }
 
 fn name(address: u32, number: u32) -> [u8; 8] {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kadlet::Report;
+use kadlet::QueryStats;
 use serde::Serialize;
 
 use crate::Counts;
@@ -31,9 +31,9 @@ pub struct Figures {
     /// UDP payload in them.
     pub bytes_mean: f64,
     /// Of these datagrams, those that the asker sent or got.
-    pub asker_datagrams_mean: f64,
+    pub requester_datagrams_mean: f64,
     /// UDP payload in them.
-    pub asker_bytes_mean: f64,
+    pub requester_bytes_mean: f64,
     /// Nodes that did not answer one lookup.
     pub timeouts_mean: f64,
     /// How long lookups took: half of them no longer.
@@ -45,9 +45,9 @@ pub struct Figures {
     /// How long lookups took, over the round trip between those who asked and those whom they found.
     pub delay_stretch: f64,
     /// UDP payload that no test lookup caused, that each node sent.
-    pub upkeep_bytes_per_node_second: f64,
+    pub maintenance_bytes_per_node_second: f64,
     /// Datagrams that no test lookup caused, that each node sent.
-    pub upkeep_messages_per_node_second: f64,
+    pub maintenance_messages_per_node_second: f64,
     /// Records that were put and could not be got in the end.
     pub records_lost: u64,
     /// The requests of the node that got the most, over the mean.
@@ -91,19 +91,19 @@ pub(super) struct Tally {
 
 impl Tally {
     /// A lookup ended; `direct` is what a round trip takes to whom it found.
-    pub(super) fn add(&mut self, report: &Report, right: bool, direct: Option<Duration>) {
+    pub(super) fn add(&mut self, stats: &QueryStats, right: bool, direct: Option<Duration>) {
         self.lookups += 1;
         self.right += u64::from(right);
-        let depth = if report.hops > 0 { report.hops } else { report.depth };
+        let depth = if stats.hops > 0 { stats.hops } else { stats.depth };
         self.depth += u64::from(depth);
         self.depth_max = self.depth_max.max(depth);
-        self.fell_back += u64::from(report.fell_back);
-        self.alone += u64::from(right && !report.fell_back);
-        self.asked += u64::from(report.asked);
-        self.timed_out += u64::from(report.timed_out);
-        self.latencies.push(report.took);
+        self.fell_back += u64::from(stats.fell_back);
+        self.alone += u64::from(right && !stats.fell_back);
+        self.asked += u64::from(stats.asked);
+        self.timed_out += u64::from(stats.timed_out);
+        self.latencies.push(stats.took);
         if let Some(direct) = direct {
-            self.found += report.took;
+            self.found += stats.took;
             self.direct += direct;
         }
     }
@@ -131,15 +131,15 @@ impl Tally {
             rpcs_mean: of_lookups(self.asked),
             datagrams_mean: of_lookups(counts.test_datagrams),
             bytes_mean: of_lookups(counts.test_bytes),
-            asker_datagrams_mean: of_lookups(counts.asker_datagrams),
-            asker_bytes_mean: of_lookups(counts.asker_bytes),
+            requester_datagrams_mean: of_lookups(counts.requester_datagrams),
+            requester_bytes_mean: of_lookups(counts.requester_bytes),
             timeouts_mean: of_lookups(self.timed_out),
             latency_p50_ms: percentile(0.5),
             latency_p95_ms: percentile(0.95),
             latency_p99_ms: percentile(0.99),
             delay_stretch: ratio(self.found.as_micros() as f64, self.direct.as_micros() as f64),
-            upkeep_bytes_per_node_second: ratio(counts.upkeep_bytes as f64, node_seconds),
-            upkeep_messages_per_node_second: ratio(counts.upkeep_datagrams as f64, node_seconds),
+            maintenance_bytes_per_node_second: ratio(counts.maintenance_bytes as f64, node_seconds),
+            maintenance_messages_per_node_second: ratio(counts.maintenance_datagrams as f64, node_seconds),
             ..Figures::default()
         }
     }

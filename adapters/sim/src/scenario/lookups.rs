@@ -88,9 +88,10 @@ pub(super) fn gets<M: Make>(mut stage: Stage<'_, M>) -> Figures {
     stage.network.count_from_now();
     for (got, name) in stage.get_each(&keys, pause).into_iter().zip(names) {
         // One that nobody could begin is wrong.
-        let report = got.as_ref().map(|got| got.report).unwrap_or_default();
-        let right = got.is_some_and(|got| matches!(got.ending, Ending::Value { value, .. } if value == value_of(&name, VALUE)));
-        stage.tally.add(&report, right, None);
+        let stats = got.as_ref().map(|got| got.stats).unwrap_or_default();
+        let right =
+            got.is_some_and(|got| matches!(got.ending, Ending::Value { value, .. } if value == value_of(&name, VALUE)));
+        stage.tally.add(&stats, right, None);
     }
     stage.figures()
 }

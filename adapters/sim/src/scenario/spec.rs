@@ -143,7 +143,11 @@ impl Spec {
             (self.nodes >= 2, "nodes", "a network has at least 2 nodes"),
             (self.nodes <= 4_000_000, "nodes", "at most 4,000,000 nodes are simulated"),
             (self.k >= 1 && self.k <= MOST_K, "k", "k is 1 to 32"),
-            (self.k <= MOST_K_OF_PEER || self.nodes <= MOST_WITH_RECORDS, "k", "k is at most 8 in networks of more than 200,000 nodes"),
+            (
+                self.k <= MOST_K_OF_PEER || self.nodes <= MOST_WITH_RECORDS,
+                "k",
+                "k is at most 8 in networks of more than 200,000 nodes",
+            ),
             (self.alpha >= 1 && self.alpha <= 16, "alpha", "alpha is 1 to 16"),
             (self.lookups >= 1, "lookups", "at least 1 lookup is needed to measure anything"),
             (part(self.dead), "dead", "the dead are a part of the nodes: from 0 to below 1"),
@@ -155,8 +159,16 @@ impl Spec {
             ),
             (part(self.loss), "loss", "what is lost is a part of the datagrams: from 0 to below 1"),
             (self.session >= Duration::from_secs(1), "session", "the median session is at least 1 second"),
-            (self.minutes.is_none_or(|minutes| minutes > 0.0 && minutes <= 10_000.0), "minutes", "it is more than 0 and up to 10,000"),
-            (!self.has_records() || self.nodes <= MOST_WITH_RECORDS, "nodes", "at most 200,000 nodes where records are stored"),
+            (
+                self.minutes.is_none_or(|minutes| minutes > 0.0 && minutes <= 10_000.0),
+                "minutes",
+                "it is more than 0 and up to 10,000",
+            ),
+            (
+                !self.has_records() || self.nodes <= MOST_WITH_RECORDS,
+                "nodes",
+                "at most 200,000 nodes where records are stored",
+            ),
         ];
         let first = possible.into_iter().find(|(possible, ..)| !possible);
         first.map_or(Ok(()), |(_, parameter, words)| Err(Impossible { parameter, words }))

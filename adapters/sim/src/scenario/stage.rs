@@ -104,10 +104,10 @@ impl<'a, M: Make> Stage<'a, M> {
     /// The lookups of the specification, from the nodes at every so-manieth address in turn, evenly spread over a time from now on.
     pub(super) fn look_up_from(&mut self, every: u32, over: Duration) {
         let (now, lookups) = (self.network.now(), self.spec.lookups);
-        let askers = self.spec.nodes.div_ceil(every);
+        let requesters = self.spec.nodes.div_ceil(every);
         for lookup in 0..lookups {
-            let asker = lookup % askers * every;
-            self.at(now + over.mul_f64(f64::from(lookup) / f64::from(lookups)), Act::LookupFrom(asker));
+            let requester = lookup % requesters * every;
+            self.at(now + over.mul_f64(f64::from(lookup) / f64::from(lookups)), Act::LookupFrom(requester));
         }
     }
 
@@ -166,7 +166,7 @@ impl<'a, M: Make> Stage<'a, M> {
             match ended.ending {
                 Ending::Found { right, closest } => {
                     let direct = closest.map(|closest| self.network.links.latency.round_trip(ended.address, closest));
-                    self.tally.add(&ended.report, right, direct);
+                    self.tally.add(&ended.stats, right, direct);
                 }
                 // Whether it would have been right nobody knows.
                 Ending::Died => {}
@@ -179,15 +179,16 @@ impl<'a, M: Make> Stage<'a, M> {
         match act {
             Act::Lookup => {
                 let target = self.random().id();
-                let begun = (0..10).any(|_| self.network.any_member().is_some_and(|asker| self.find(asker, target)));
+                let begun =
+                    (0..10).any(|_| self.network.any_member().is_some_and(|requester| self.find(requester, target)));
                 if !begun {
                     let later = self.network.now() + AGAIN;
                     self.at(later, Act::Lookup);
                 }
             }
-            Act::LookupFrom(asker) => {
+            Act::LookupFrom(requester) => {
                 let target = self.random().id();
-                if !self.find(asker, target) {
+                if !self.find(requester, target) {
                     let later = self.network.now() + AGAIN;
                     self.at(later, act);
                 }
@@ -197,13 +198,13 @@ impl<'a, M: Make> Stage<'a, M> {
     }
 
     /// Begins a lookup; false if its asker has no room for it.
-    fn find(&mut self, asker: u32, target: Id) -> bool {
+    fn find(&mut self, requester: u32, target: Id) -> bool {
         if self.spec.lookup != Mode::Forwarded {
-            return self.network.find_node(asker, target).is_ok();
+            return self.network.find_node(requester, target).is_ok();
         }
-        let (end, report) = self.network.forward(asker, target);
-        let direct = end.map(|end| self.network.links.latency.round_trip(asker, end));
-        self.tally.add(&report, end.is_some() && end == self.network.responsible(&target, 1).first().copied(), direct);
+        let (end, stats) = self.network.forward(requester, target);
+        let direct = end.map(|end| self.network.links.latency.round_trip(requester, end));
+        self.tally.add(&stats, end.is_some() && end == self.network.responsible(&target, 1).first().copied(), direct);
         true
     }
 
@@ -258,7 +259,7 @@ impl<'a, M: Make> Stage<'a, M> {
         let mut begun = BTreeMap::new();
         for (index, key) in keys.iter().enumerate() {
             for _ in 0..10 {
-                let operation = self.network.any_member().and_then(|asker| self.network.get(asker, *key).ok());
+                let operation = self.network.any_member().and_then(|requester| self.network.get(requester, *key).ok());
                 if let Some(operation) = operation {
                     begun.insert(operation, index);
                     break;

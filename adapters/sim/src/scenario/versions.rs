@@ -31,7 +31,9 @@ pub fn versions(spec: &Spec, progress: &mut Progress, records: u32) -> Figures {
         let (name, value) = (record.to_be_bytes(), round.to_be_bytes());
         let options = Options { publish: false, ..Options::DEFAULT };
         let writer = stage.network.any_member();
-        if let Some(operation) = writer.and_then(|writer| stage.network.put(writer, &Record::plain(&name, &value), &options).ok()) {
+        if let Some(operation) =
+            writer.and_then(|writer| stage.network.put(writer, &Record::plain(&name, &value), &options).ok())
+        {
             book.puts.insert(operation, (record, round));
         }
         stage.play(APART / records);

@@ -11,10 +11,10 @@ use core::time::Duration;
 
 use input::Input;
 use kadlet::record::{Proof, Version};
-use kadlet::wire::{self, Answer, Body, Contacts, Features, Header, Message, Request, Token, Transaction};
+use kadlet::wire::{self, Body, Contacts, Features, Header, Message, Request, Response, Token, Transaction};
 use kadlet::{
-    Chord, Config, Contact, Geometry, GetError, HashStore, Id, Instant, Kademlia, Key, Kind, Mode, Node, Options, Pastry, PutError, Record,
-    Routing,
+    Chord, Config, Contact, Geometry, GetError, HashStore, Id, Instant, Kademlia, Key, Kind, Mode, Node, Options,
+    Pastry, PutError, Record, Routing,
 };
 use kadlet_sim::{Ending, Latency, Links, Network, Operation, Overlay, Room};
 use record::{Parts, VERIFY};
@@ -205,7 +205,12 @@ impl<'a, R: Overlay> Swarm<'a, R> {
 
     fn wait(&mut self) {
         let now = self.network.now();
-        let time = self.input.pick(&[Duration::ZERO, Duration::from_millis(100), Duration::from_secs(10), Duration::from_secs(10 * 60)]);
+        let time = self.input.pick(&[
+            Duration::ZERO,
+            Duration::from_millis(100),
+            Duration::from_secs(10),
+            Duration::from_secs(10 * 60),
+        ]);
         if time.is_zero() {
             self.network.step(now + Duration::from_secs(60));
         } else if now.since(self.began) < LONGEST {
@@ -241,8 +246,13 @@ impl<'a, R: Overlay> Swarm<'a, R> {
 
     fn get(&mut self, node: u32, key: Key, quiet: bool) {
         // A node that begins again is busy with its join as well.
-        let busy = self.running.iter().filter(|running| running.node == node).count() + usize::from(!self.network.is_member(node));
-        let gets = self.running.iter().filter(|running| running.node == node && matches!(running.what, What::Get { .. })).count();
+        let busy = self.running.iter().filter(|running| running.node == node).count()
+            + usize::from(!self.network.is_member(node));
+        let gets = self
+            .running
+            .iter()
+            .filter(|running| running.node == node && matches!(running.what, What::Get { .. }))
+            .count();
         match self.network.get(node, key) {
             Ok(operation) => self.running.push(Running { node, operation, what: What::Get { key, quiet } }),
             Err(GetError::Busy(LOOKUPS)) => assert_eq!(busy, LOOKUPS),
@@ -273,7 +283,8 @@ impl<'a, R: Overlay> Swarm<'a, R> {
         let (to, from) = (self.node(), if self.input.once_in(4) { self.node() } else { self.stranger });
         let number = self.input.byte();
         let value = [number; 3];
-        let old = self.puts.iter().rev().nth(usize::from(number)).map(|put| (put.key, put.version.number, put.value.clone()));
+        let old =
+            self.puts.iter().rev().nth(usize::from(number)).map(|put| (put.key, put.version.number, put.value.clone()));
         let copy = old.filter(|(key, ..)| key.kind == Kind::Signed).map(|(key, sequence, value)| {
             let name = u8::from(key == Key::signed(&[1; 32], b""));
             Parts::signed(name, b"", sequence, &value)
@@ -289,7 +300,12 @@ impl<'a, R: Overlay> Swarm<'a, R> {
             }
             _ => Record::immutable(b"the stranger's"),
         };
-        let stores = Request::Store { record, lifetime: self.input.pick(&[86_400, 1]), compare: None, handover: self.input.once_in(2) };
+        let stores = Request::Store {
+            record,
+            lifetime: self.input.pick(&[86_400, 1]),
+            compare: None,
+            handover: self.input.once_in(2),
+        };
         let token = self.tokens[to as usize];
         let contacts = [Contact::new(Id::from_bytes([number; 20]), u32::from(number))];
         let ask = |token, request| Body::Request { largest: 1_208, token, request, padding: 0 };
@@ -297,7 +313,10 @@ impl<'a, R: Overlay> Swarm<'a, R> {
             0 => ask(None, Request::FindNode { target: Id::ZERO }),
             1 => ask(token, stores),
             2 => ask(Some(Token(*b"a guess.")), stores),
-            _ => Body::Answer { token: Token::default(), answer: Answer::Nodes { contacts: Contacts::new(&contacts) } },
+            _ => Body::Response {
+                token: Token::default(),
+                response: Response::Nodes { contacts: Contacts::new(&contacts) },
+            },
         };
         let header = Header {
             geometry: <R as Routing>::Geometry::TAG,
@@ -315,7 +334,7 @@ impl<'a, R: Overlay> Swarm<'a, R> {
 
     fn events(&mut self) {
         while let Some(letter) = self.network.next_letter() {
-            if let Ok(Message { body: Body::Answer { token, .. }, .. }) = wire::decode::<u32>(&letter.datagram) {
+            if let Ok(Message { body: Body::Response { token, .. }, .. }) = wire::decode::<u32>(&letter.datagram) {
                 self.tokens[letter.from as usize] = Some(token);
             }
         }
@@ -327,8 +346,13 @@ impl<'a, R: Overlay> Swarm<'a, R> {
             match self.running.remove(at).what {
                 What::Put(number) => self.puts[number].stored = ended.ending.is_success(),
                 What::Get { key, quiet } if ended.ending != Ending::Died => {
-                    let rules =
-                        Rules { intact: self.intact, trusted: self.trusted, prompt: self.prompt, quiet, relayed: ended.report.relayed };
+                    let rules = Rules {
+                        intact: self.intact,
+                        trusted: self.trusted,
+                        prompt: self.prompt,
+                        quiet,
+                        relayed: ended.stats.relayed,
+                    };
                     rules.check(key, &ended.ending, &self.puts);
                 }
                 What::Get { .. } => {}
@@ -380,8 +404,16 @@ impl Rules {
         }
         for put in stored() {
             match key.kind {
-                Kind::Signed => assert!(key.kind.contest(put.version, found.version).offered.is_ge(), "{} is older", found.version.number),
-                _ => assert!(!self.prompt || found.begun + TRANSIT >= put.begun, "older than what was put at {:?}", put.begun),
+                Kind::Signed => assert!(
+                    key.kind.contest(put.version, found.version).offered.is_ge(),
+                    "{} is older",
+                    found.version.number
+                ),
+                _ => assert!(
+                    !self.prompt || found.begun + TRANSIT >= put.begun,
+                    "older than what was put at {:?}",
+                    put.begun
+                ),
             }
         }
     }

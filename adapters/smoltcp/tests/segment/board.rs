@@ -96,9 +96,11 @@ impl Segment {
     }
 
     fn forward(&mut self, from: usize, frame: &[u8]) {
-        let group = frame[0] & 1 == 1;
+        let prefix = frame[0] & 1 == 1;
         for to in (0..self.boards.len()).filter(|to| *to != from) {
-            let taken = self.boards[from].plugged && self.boards[to].plugged && (group || frame[..6] == mac(u8::try_from(to).unwrap()).0);
+            let taken = self.boards[from].plugged
+                && self.boards[to].plugged
+                && (prefix || frame[..6] == mac(u8::try_from(to).unwrap()).0);
             if taken && self.random() % 1000 >= self.loss {
                 self.wire.push_back((self.now + Duration::from_micros(TRIP.unsigned_abs()).into(), to, frame.to_vec()));
             }
@@ -123,7 +125,7 @@ impl Board {
         let prefix = if family == Family::V4 { 24 } else { 64 };
         iface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(ip(family, number).into(), prefix)).unwrap());
         let mut sockets = SocketSet::new(Vec::from([SocketStorage::EMPTY; 2]).leak());
-        let driver = Driver::new(sockets.add(socket(8, 2560, 2560))).with_questions(sockets.add(socket(2, 64, 1232)));
+        let driver = Driver::new(sockets.add(socket(8, 2560, 2560))).with_requests(sockets.add(socket(2, 64, 1232)));
         // As the crate's page advises for such a segment.
         let config = Config { plain: true, timeout_min: Duration::from_secs(1), ..Config::default() };
         let id = Id::from_bytes([number.wrapping_mul(37).wrapping_add(11); 20]);
@@ -144,7 +146,8 @@ impl Board {
 }
 
 fn socket(datagrams: usize, receive: usize, transmit: usize) -> udp::Socket<'static> {
-    let buffer = |bytes| udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; datagrams].leak(), vec![0; bytes].leak());
+    let buffer =
+        |bytes| udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; datagrams].leak(), vec![0; bytes].leak());
     let mut socket = udp::Socket::new(buffer(receive), buffer(transmit));
     socket.bind(PORT).unwrap();
     socket

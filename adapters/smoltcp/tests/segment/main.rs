@@ -5,22 +5,22 @@ mod board;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use kadlet::routing::State;
-use kadlet::{Machine, Options, Outcome, Query, Record, Routing};
+use kadlet::routing::ContactState;
+use kadlet::{Dht, Options, Outcome, QueryId, Record, Routing};
 
 use board::{Family, Segment};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Waits for the end of an operation, and says whether it came to what was hoped for, without a question in vain where nothing is lost.
-fn ends(segment: &mut Segment, board: usize, query: Query, hoped: impl Fn(&Outcome<'_, SocketAddr>) -> bool) -> bool {
+fn ends(segment: &mut Segment, board: usize, query: QueryId, hoped: impl Fn(&Outcome<'_, SocketAddr>) -> bool) -> bool {
     let lossy = segment.loss > 0 || segment.boards.iter().any(|board| !board.plugged);
     let mut good = false;
-    let ended = segment.run(MINUTE, |segment| match segment.boards[board].node.take(query) {
+    let ended = segment.run(MINUTE, |segment| match segment.boards[board].node.take_result(query) {
         Some(done) => {
-            good = hoped(&done.outcome) && (lossy || done.report.timed_out == 0);
+            good = hoped(&done.outcome) && (lossy || done.stats.timed_out == 0);
             if !good {
-                println!("board {board}: {:?}, {:?}", done.outcome, done.report);
+                println!("board {board}: {:?}, {:?}", done.outcome, done.stats);
             }
             true
         }
@@ -31,14 +31,17 @@ fn ends(segment: &mut Segment, board: usize, query: Query, hoped: impl Fn(&Outco
 
 fn join_all(segment: &mut Segment) {
     let first = segment.address(0);
-    let joins: Vec<Query> = (1..segment.boards.len())
+    let joins: Vec<QueryId> = (1..segment.boards.len())
         .map(|board| {
             let (now, node) = segment.node(board);
             node.bootstrap(now, &[first]).unwrap()
         })
         .collect();
     for (board, query) in (1..).zip(joins) {
-        assert!(ends(segment, board, query, |outcome| matches!(outcome, Outcome::Joined { .. })), "board {board} joins");
+        assert!(
+            ends(segment, board, query, |outcome| matches!(outcome, Outcome::Joined { .. })),
+            "board {board} joins"
+        );
     }
     // Until the first has asked the others whether they are there.
     segment.run(MINUTE, |_| false);
@@ -95,7 +98,7 @@ fn ten_boards_on_one_segment_take_nobody_for_dead() {
         let segment = join_put_and_get(segment(family, 10, 0));
         for board in &segment.boards {
             // A stranger is asked once only, and may be missed; it becomes known by other ways.
-            assert_eq!(board.node.routing().peers().filter(|peer| peer.state == State::Verified).count(), 9);
+            assert_eq!(board.node.routing().peers().filter(|peer| peer.state == ContactState::Verified).count(), 9);
             assert_eq!(*board.driver.losses(), kadlet_smoltcp::Losses::default());
         }
     }
@@ -132,7 +135,7 @@ fn boards_that_are_unplugged_cost_a_search_each_and_stop_nobody() {
 }
 
 #[test]
-fn an_asker_that_is_gone_holds_answers_up_for_a_while_only() {
+fn a_requester_that_is_gone_holds_responses_up_for_a_while_only() {
     let mut segment = segment(Family::V4, 3, 0);
     join_all(&mut segment);
     let served = segment.address(0);
@@ -148,21 +151,24 @@ fn an_asker_that_is_gone_holds_answers_up_for_a_while_only() {
     let (now, node) = segment.node(1);
     let query = node.ping(now, served).unwrap();
     let asked = segment.now;
-    assert!(ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Pong { .. })), "the next asker is answered");
+    assert!(
+        ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Pong { .. })),
+        "the next asker is answered"
+    );
     assert!(segment.now - asked < Duration::from_secs(4).into(), "answered after {}", segment.now - asked);
     assert_eq!(segment.boards[0].driver.losses().emptied, 1);
 }
 
 #[test]
-fn questions_that_wait_for_a_neighbour_hold_no_answer_up() {
+fn requests_that_wait_for_a_neighbour_hold_no_response_up() {
     let mut segment = segment(Family::V4, 3, 0);
     join_all(&mut segment);
-    let (asker, nowhere) = (segment.address(0), SocketAddr::from(([10, 77, 0, 200], 4000)));
+    let (requester, nowhere) = (segment.address(0), SocketAddr::from(([10, 77, 0, 200], 4000)));
     let (now, node) = segment.node(0);
     node.ping(now, nowhere).unwrap();
     segment.run(Duration::from_millis(10), |_| false);
     let (now, node) = segment.node(1);
-    let query = node.ping(now, asker).unwrap();
+    let query = node.ping(now, requester).unwrap();
     let asked = segment.now;
     assert!(ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Pong { .. })));
     assert!(segment.now - asked < Duration::from_millis(2).into(), "answered after {}", segment.now - asked);

@@ -40,18 +40,18 @@ fn until(driver: &mut Driver<Fake>, done: impl Fn(&Driver<Fake>) -> bool) {
 }
 
 #[test]
-fn a_datagram_is_answered_to_whom_it_came_from() {
+fn a_datagram_is_responded_to_whom_it_came_from() {
     for address in [SocketAddr::from(ANY_V4), SocketAddr::from(ANY_V6)] {
         if address.is_ipv6() && !has_ipv6() {
             continue;
         }
         let (mut driver, peer) = (driver(address), peer(address));
         peer.send_to(b"question", driver.local_addr()).unwrap();
-        until(&mut driver, |driver| !driver.machine().received.is_empty());
-        assert_eq!(driver.machine().received, [(peer.local_addr().unwrap(), b"question".to_vec())]);
-        let mut answer = [0; 16];
-        assert_eq!(peer.recv_from(&mut answer).unwrap(), (8, driver.local_addr()));
-        assert_eq!(&answer[..8], b"question");
+        until(&mut driver, |driver| !driver.node().received.is_empty());
+        assert_eq!(driver.node().received, [(peer.local_addr().unwrap(), b"question".to_vec())]);
+        let mut response = [0; 16];
+        assert_eq!(peer.recv_from(&mut response).unwrap(), (8, driver.local_addr()));
+        assert_eq!(&response[..8], b"question");
     }
 }
 
@@ -65,12 +65,12 @@ fn one_socket_serves_peers_of_both_families_by_their_canonical_addresses() {
     let (v4, v6) = (peer(ANY_V4), peer(ANY_V6));
     v4.send_to(b"four", (Ipv4Addr::LOCALHOST, port)).unwrap();
     v6.send_to(b"six", (Ipv6Addr::LOCALHOST, port)).unwrap();
-    until(&mut driver, |driver| driver.machine().received.len() == 2);
+    until(&mut driver, |driver| driver.node().received.len() == 2);
     let (v4_address, v6_address) = (v4.local_addr().unwrap(), v6.local_addr().unwrap());
-    assert!(driver.machine().received.contains(&(v4_address, b"four".to_vec())));
-    assert!(driver.machine().received.contains(&(v6_address, b"six".to_vec())));
+    assert!(driver.node().received.contains(&(v4_address, b"four".to_vec())));
+    assert!(driver.node().received.contains(&(v6_address, b"six".to_vec())));
 
-    driver.machine_mut().outgoing.extend([(v4_address, b"more".to_vec()), (v6_address, b"more".to_vec())]);
+    driver.node_mut().outgoing.extend([(v4_address, b"more".to_vec()), (v6_address, b"more".to_vec())]);
     driver.flush(&mut Buffers::new());
     for (peer, first) in [(v4, 4), (v6, 3)] {
         let mut bytes = [0; 16];
@@ -86,9 +86,9 @@ fn a_call_takes_at_most_128_datagrams_and_says_that_more_wait() {
         peer.send_to(&[number], driver.local_addr()).unwrap();
     }
     assert!(driver.on_readable(&mut buffers));
-    assert_eq!(driver.machine().received.len(), 128);
+    assert_eq!(driver.node().received.len(), 128);
     assert!(!driver.on_readable(&mut buffers));
-    let received: Vec<u8> = driver.machine().received.iter().map(|(_, datagram)| datagram[0]).collect();
+    let received: Vec<u8> = driver.node().received.iter().map(|(_, datagram)| datagram[0]).collect();
     assert_eq!(received, (0..150).collect::<Vec<u8>>());
 }
 
@@ -96,9 +96,9 @@ fn a_call_takes_at_most_128_datagrams_and_says_that_more_wait() {
 fn a_call_sends_at_most_128_datagrams_and_is_due_again_until_all_are_sent() {
     let (mut driver, peer, mut buffers) = (driver(ANY_V4), peer(ANY_V4), Buffers::new());
     let to = peer.local_addr().unwrap();
-    driver.machine_mut().outgoing.extend((0..150).map(|number| (to, vec![number])));
+    driver.node_mut().outgoing.extend((0..150).map(|number| (to, vec![number])));
     driver.flush(&mut buffers);
-    assert_eq!(driver.machine().outgoing.len(), 150 - 128);
+    assert_eq!(driver.node().outgoing.len(), 150 - 128);
     assert!(driver.deadline().unwrap() <= Instant::now());
     driver.on_timeout(&mut buffers);
     assert_eq!(driver.deadline(), None);
@@ -112,8 +112,8 @@ fn a_datagram_larger_than_any_message_is_dropped_and_counted() {
     for len in [MAX_DATAGRAM + 1, MAX_DATAGRAM + 500, 60_000, MAX_DATAGRAM] {
         peer.send_to(&vec![7; len], driver.local_addr()).unwrap();
     }
-    until(&mut driver, |driver| !driver.machine().received.is_empty());
-    assert_eq!(driver.machine().received, [(peer.local_addr().unwrap(), vec![7; MAX_DATAGRAM])]);
+    until(&mut driver, |driver| !driver.node().received.is_empty());
+    assert_eq!(driver.node().received, [(peer.local_addr().unwrap(), vec![7; MAX_DATAGRAM])]);
     assert_eq!(driver.losses().oversized, 3);
 }
 
@@ -124,10 +124,10 @@ fn what_cannot_be_sent_is_told_of_its_peer_and_stops_nobody_else() {
     let port_zero = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let other_family = SocketAddr::from((Ipv6Addr::LOCALHOST, 4000));
     for address in [to, port_zero, to, other_family, to] {
-        driver.machine_mut().outgoing.push_back((address, vec![7]));
+        driver.node_mut().outgoing.push_back((address, vec![7]));
     }
     driver.flush(&mut Buffers::new());
-    let mut told = driver.machine().unreachable.clone();
+    let mut told = driver.node().unreachable.clone();
     told.sort();
     assert_eq!(told, [port_zero, other_family]);
     assert_eq!(driver.losses().failed, 2);
@@ -155,7 +155,7 @@ fn a_refusal_reaches_only_the_peer_that_refused() {
             assert!(start.elapsed() < Duration::from_secs(10), "waited in vain: {:?}", driver.losses());
             for _ in 0..10 {
                 for address in [gone, gone, peer.local_addr().unwrap()] {
-                    driver.machine_mut().outgoing.push_back((address, vec![7]));
+                    driver.node_mut().outgoing.push_back((address, vec![7]));
                 }
             }
             driver.flush(&mut buffers);
@@ -165,8 +165,8 @@ fn a_refusal_reaches_only_the_peer_that_refused() {
             rounds += 1;
         }
         assert!(driver.losses().refused <= 20 * rounds);
-        assert!(driver.machine().unreachable.iter().all(|to| *to == gone), "of {local}: {:?}", driver.machine().unreachable);
-        assert_eq!(driver.machine().unreachable.len() as u64, driver.losses().refused);
+        assert!(driver.node().unreachable.iter().all(|to| *to == gone), "of {local}: {:?}", driver.node().unreachable);
+        assert_eq!(driver.node().unreachable.len() as u64, driver.losses().refused);
         assert_eq!((driver.losses().failed, driver.losses().unsent), (0, 0));
     }
 }
@@ -174,10 +174,10 @@ fn a_refusal_reaches_only_the_peer_that_refused() {
 #[test]
 fn a_refusal_does_not_hide_the_datagrams_behind_it() {
     let (mut driver, peer, gone) = (driver(ANY_V4), peer(ANY_V4), deserted(ANY_V4));
-    driver.machine_mut().outgoing.push_back((gone, vec![7]));
+    driver.node_mut().outgoing.push_back((gone, vec![7]));
     driver.flush(&mut Buffers::new());
     peer.send_to(b"hello", driver.local_addr()).unwrap();
     sleep(Duration::from_millis(10));
     assert!(!driver.on_readable(&mut Buffers::new()));
-    assert_eq!(driver.machine().received.len(), 1);
+    assert_eq!(driver.node().received.len(), 1);
 }

@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use kadlet::{
-    Config, Contact, Done, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Machine, Node, Options, Progress, PutError,
-    Query, Record, RestoreError, Stats, Transmit, Wake,
+    Config, Contact, Dht, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Node, Options, Progress,
+    PutError, QueryId, QueryResult, Record, RestoreError, Stats, Transmit, WakeReason,
 };
 
 pub(crate) type Mote = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
@@ -33,12 +33,18 @@ impl Fake {
     }
 }
 
-impl Machine for Fake {
+impl Dht for Fake {
     type Address = SocketAddr;
-    type Routing = <Mote as Machine>::Routing;
-    type Store = <Mote as Machine>::Store;
+    type Routing = <Mote as Dht>::Routing;
+    type Store = <Mote as Dht>::Store;
 
-    fn handle_datagram(&mut self, _: Instant, from: SocketAddr, datagram: &[u8], buf: &mut [u8]) -> Option<Transmit<SocketAddr>> {
+    fn handle_datagram(
+        &mut self,
+        _: Instant,
+        from: SocketAddr,
+        datagram: &[u8],
+        buf: &mut [u8],
+    ) -> Option<Transmit<SocketAddr>> {
         self.received.push((from, datagram.to_vec()));
         buf[..datagram.len()].copy_from_slice(datagram);
         Some(Transmit { to: from, len: datagram.len() })
@@ -54,8 +60,8 @@ impl Machine for Fake {
         Some(Transmit { to, len: datagram.len() })
     }
 
-    fn poll_timeout(&self) -> Option<(Instant, Wake)> {
-        (!self.outgoing.is_empty()).then_some((Instant::ZERO, Wake::Transmit))
+    fn poll_timeout(&self) -> Option<(Instant, WakeReason)> {
+        (!self.outgoing.is_empty()).then_some((Instant::ZERO, WakeReason::Transmit))
     }
 
     fn handle_timeout(&mut self, _: Instant) {}
@@ -64,11 +70,11 @@ impl Machine for Fake {
         None
     }
 
-    fn take(&mut self, query: Query) -> Option<Done<'_, SocketAddr>> {
-        self.node.take(query)
+    fn take_result(&mut self, query: QueryId) -> Option<QueryResult<'_, SocketAddr>> {
+        self.node.take_result(query)
     }
 
-    fn progress(&self, query: Query) -> Option<Progress<'_, SocketAddr>> {
+    fn progress(&self, query: QueryId) -> Option<Progress<'_, SocketAddr>> {
         self.node.progress(query)
     }
 
@@ -76,23 +82,23 @@ impl Machine for Fake {
         self.node.id()
     }
 
-    fn bootstrap(&mut self, now: Instant, addresses: &[SocketAddr]) -> Result<Query, FindError> {
+    fn bootstrap(&mut self, now: Instant, addresses: &[SocketAddr]) -> Result<QueryId, FindError> {
         self.node.bootstrap(now, addresses)
     }
 
-    fn ping(&mut self, now: Instant, address: SocketAddr) -> Result<Query, FindError> {
+    fn ping(&mut self, now: Instant, address: SocketAddr) -> Result<QueryId, FindError> {
         self.node.ping(now, address)
     }
 
-    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<Query, FindError> {
+    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, FindError> {
         self.node.find_node(now, target, options)
     }
 
-    fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<Query, GetError> {
+    fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<QueryId, GetError> {
         self.node.get(now, key, options)
     }
 
-    fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<Query, PutError> {
+    fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<QueryId, PutError> {
         self.node.put(now, record, options)
     }
 
@@ -100,7 +106,7 @@ impl Machine for Fake {
         self.node.unpublish(now, key)
     }
 
-    fn cancel(&mut self, query: Query) {
+    fn cancel(&mut self, query: QueryId) {
         self.node.cancel(query);
     }
 
@@ -108,7 +114,13 @@ impl Machine for Fake {
         self.node.restore_contact(now, contact);
     }
 
-    fn restore_record(&mut self, now: Instant, record: &Record<'_>, lifetime: Duration, publish: bool) -> Result<(), RestoreError> {
+    fn restore_record(
+        &mut self,
+        now: Instant,
+        record: &Record<'_>,
+        lifetime: Duration,
+        publish: bool,
+    ) -> Result<(), RestoreError> {
         self.node.restore_record(now, record, lifetime, publish)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use kadlet::{Config, FindError, GetError, Key, Machine, Options, PutError, Record, Store};
+use kadlet::{Config, Dht, FindError, GetError, Key, Options, PutError, Record, Store};
 use kadlet_udp::{Driver, Error, Server};
 
 use crate::fake::{Mote, mote, mote_with};
@@ -55,12 +55,12 @@ fn a_get_that_ends_its_process_has_written_the_record_back() {
         server.handle().bootstrap(&[servers[0].local_addr()], LIMIT).unwrap();
     }
     let record = Record::plain(b"key", b"value");
-    let held = |server: &Server<Mote>| server.handle().with(|machine, _| machine.store().len()).unwrap();
-    servers[1].handle().with(move |machine, now| machine.restore_record(now, &record, LIMIT, false)).unwrap().unwrap();
-    let asker = plain();
-    asker.handle().bootstrap(&[servers[0].local_addr()], LIMIT).unwrap();
-    assert_eq!(asker.handle().get(record.key(), &Options::default()).unwrap().record.value, b"value");
-    drop(asker);
+    let held = |server: &Server<Mote>| server.handle().with(|node, _| node.store().len()).unwrap();
+    servers[1].handle().with(move |node, now| node.restore_record(now, &record, LIMIT, false)).unwrap().unwrap();
+    let requester = plain();
+    requester.handle().bootstrap(&[servers[0].local_addr()], LIMIT).unwrap();
+    assert_eq!(requester.handle().get(record.key(), &Options::default()).unwrap().record.value, b"value");
+    drop(requester);
     let began = Instant::now();
     while servers.iter().any(|server| held(server) == 0) {
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", servers.iter().map(held).collect::<Vec<_>>());
@@ -87,9 +87,9 @@ fn nodes_of_both_families_meet_on_a_socket_for_both() {
 fn what_nobody_holds_is_not_found_and_the_report_says_who_was_asked() {
     let servers = network(3);
     match servers[2].handle().get(Key::immutable(b"never put"), &Options::default()) {
-        Err(Error::NotFound { closest, report }) => {
+        Err(Error::NotFound { closest, stats }) => {
             assert_eq!(closest.len(), 2);
-            assert_eq!((report.asked, report.answered), (2, 2));
+            assert_eq!((stats.asked, stats.responded), (2, 2));
         }
         other => panic!("{other:?}"),
     }
@@ -102,12 +102,18 @@ fn a_call_that_cannot_begin_says_why() {
     let handle = alone_server.handle();
     assert_eq!(alone.losses(), Err(Error::Stopped), "a handle outlives its server");
     assert_eq!(handle.bootstrap(&[], LIMIT).map(|_| ()), Err(Error::Find(FindError::Addresses(4))));
-    assert_eq!(handle.get(Key::immutable(b"x"), &Options::default()).map(|_| ()), Err(Error::Get(GetError::NoContacts)));
-    assert_eq!(handle.put(&Record::immutable(b"x"), &Options::default()).map(|_| ()), Err(Error::Put(PutError::NoContacts)));
+    assert_eq!(
+        handle.get(Key::immutable(b"x"), &Options::default()).map(|_| ()),
+        Err(Error::Get(GetError::NoContacts))
+    );
+    assert_eq!(
+        handle.put(&Record::immutable(b"x"), &Options::default()).map(|_| ()),
+        Err(Error::Put(PutError::NoContacts))
+    );
 }
 
 #[test]
-fn a_ping_is_answered_by_whom_it_reaches_and_refused_at_once_by_nobody() {
+fn a_ping_is_responded_by_whom_it_reaches_and_refused_at_once_by_nobody() {
     let servers = network(2);
     let pong = servers[0].handle().ping(servers[1].local_addr(), LIMIT).unwrap();
     assert_eq!(pong.contact.address, servers[1].local_addr());
@@ -126,7 +132,11 @@ fn a_call_ends_at_its_time_limit() {
     let start = Instant::now();
     let ended = server.handle().ping(address, Duration::from_millis(300));
     assert_eq!(ended.map(|_| ()), Err(Error::TimedOut));
-    assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_millis(300) && start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -135,7 +145,9 @@ fn calls_wait_for_a_slot() {
     let puts: Vec<_> = (0..32_u8)
         .map(|number| {
             let handle = servers[usize::from(number) % 2].handle();
-            thread::spawn(move || handle.put(&Record::immutable(&[number; 9]), &Options::default()).map(|stored| stored.wanted))
+            thread::spawn(move || {
+                handle.put(&Record::immutable(&[number; 9]), &Options::default()).map(|stored| stored.wanted)
+            })
         })
         .collect();
     for put in puts {
@@ -144,7 +156,7 @@ fn calls_wait_for_a_slot() {
 }
 
 #[test]
-fn a_shutdown_ends_the_calls_that_wait_and_gives_the_machine_back() {
+fn a_shutdown_ends_the_calls_that_wait_and_gives_the_node_back() {
     let (_socket, address) = silent();
     let server = server(LOCAL);
     let waiting: Vec<_> = (0..8)
@@ -154,8 +166,8 @@ fn a_shutdown_ends_the_calls_that_wait_and_gives_the_machine_back() {
         })
         .collect();
     let handle = server.handle();
-    let id = handle.with(|machine, _| machine.id()).unwrap();
-    while handle.with(|machine, _| machine.stats().sent).unwrap() == 0 {
+    let id = handle.with(|node, _| node.id()).unwrap();
+    while handle.with(|node, _| node.stats().sent).unwrap() == 0 {
         thread::yield_now();
     }
     let start = Instant::now();
@@ -181,7 +193,7 @@ fn a_watcher_is_told_how_a_call_stands() {
     let told = Arc::new(AtomicUsize::new(0));
     let count = told.clone();
     let watched = servers[7].handle().watch(move |progress| {
-        assert!(progress.report.answered <= progress.report.asked);
+        assert!(progress.stats.responded <= progress.stats.asked);
         count.fetch_add(1, Ordering::Relaxed);
     });
     watched.put(&Record::immutable(b"watched"), &Options::default()).unwrap();
@@ -195,7 +207,7 @@ fn an_event_that_no_call_waits_for_is_told_on() {
     let server = Server::start_with(driver, move |event| drop(sender.send(format!("{event:?}")))).unwrap();
     let (socket, gone) = silent();
     drop(socket);
-    server.handle().with(move |machine, now| machine.ping(now, gone).map(|_| ())).unwrap().unwrap();
+    server.handle().with(move |node, now| node.ping(now, gone).map(|_| ())).unwrap().unwrap();
     assert!(told.recv_timeout(LIMIT).unwrap().contains("Done"));
 }
 
@@ -220,7 +232,7 @@ fn garbage_does_not_keep_a_get_from_ending() {
             let _ = socket.send_to(&noise, targets[round as usize % targets.len()]);
         }
     });
-    while late.handle().with(|machine, _| machine.stats().wrong_version).unwrap() == 0 {
+    while late.handle().with(|node, _| node.stats().wrong_version).unwrap() == 0 {
         thread::yield_now();
     }
     let got = late.handle().get(record.key(), &Options::default());

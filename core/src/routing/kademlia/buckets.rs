@@ -8,12 +8,12 @@ use core::ops::Range;
 
 use heapless::Vec;
 
-use super::{Kademlia, State};
+use super::{ContactState, Kademlia};
 use crate::routing::Limits;
-use crate::routing::entry::Entry;
+use crate::routing::entry::TableEntry;
 use crate::{Address, Contact, Id};
 
-impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACTS, SPARES> {
+impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, CONTACTS, REPLACEMENTS> {
     /// Where the contact is, or where it would be.
     pub(super) fn find(&self, id: &Id) -> Result<usize, usize> {
         self.contacts.binary_search_by(|entry| compare(&self.own, &entry.contact.id, id))
@@ -52,17 +52,17 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     }
 
     /// The k-th closest verified contact.
-    pub(super) fn neighbour(&self) -> Option<&Entry<A>> {
+    pub(super) fn neighbour(&self) -> Option<&TableEntry<A>> {
         self.contacts.get(self.after_verified(self.k).checked_sub(1)?)
     }
 
     /// Whether a contact is nearer to `target` than the own identifier.
-    pub(super) fn is_nearer(&self, entry: &Entry<A>, target: &Id) -> bool {
+    pub(super) fn is_nearer(&self, entry: &TableEntry<A>, target: &Id) -> bool {
         compare(target, &entry.contact.id, &self.own).is_lt()
     }
 
     /// Writes the contacts in `state` that are closest to `target` into `out`, best first, and says how many.
-    pub(super) fn closest_in(&self, state: State, target: &Id, out: &mut [Contact<A>]) -> usize {
+    pub(super) fn closest_in(&self, state: ContactState, target: &Id, out: &mut [Contact<A>]) -> usize {
         let mut count = 0;
         let mut buckets = self.buckets_around(target);
         while count < out.len()
@@ -70,11 +70,12 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         {
             // A bucket is small enough to be sorted by insertion, and no more of it than there is room for.
             let room = out.len() - count;
-            let mut sorted = Vec::<(u64, &Entry<A>), { Limits::MAX_K }>::new();
+            let mut sorted = Vec::<(u64, &TableEntry<A>), { Limits::MAX_K }>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
                 let mut next = (leading(target) ^ leading(&entry.contact.id), entry);
                 for other in &mut sorted {
-                    let nearer = next.0 < other.0 || next.0 == other.0 && compare(target, &next.1.contact.id, &other.1.contact.id).is_lt();
+                    let nearer = next.0 < other.0
+                        || next.0 == other.0 && compare(target, &next.1.contact.id, &other.1.contact.id).is_lt();
                     if nearer {
                         core::mem::swap(other, &mut next);
                     }
@@ -96,7 +97,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     /// A contact of some depth differs from the own identifier first in the bit of that number. Where `target` differs there too, the
     /// contact is the nearer of the two: so all of a bucket are, or none is. Of those that are, the shallowest come first, for the
     /// higher the bit the more they gain by it; of the others, by the same reasoning, the deepest.
-    fn buckets_around(&self, target: &Id) -> impl Iterator<Item = &[Entry<A>]> {
+    fn buckets_around(&self, target: &Id) -> impl Iterator<Item = &[TableEntry<A>]> {
         let differs = Id::from_bytes(*self.own.xor(target).as_bytes());
         // Of those nearer, what is before `rest` is still to come; then, of all the others, what is from there on.
         let (mut nearer, mut rest) = (true, self.contacts.len());
@@ -112,7 +113,9 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
                 }
                 // Straight to the next depth of this kind: there may be many of the other, and somebody may have chosen them.
                 rest = if nearer {
-                    (depth as u32..Id::BITS).find(|depth| differs.bit(*depth)).map_or(0, |depth| self.down_to(depth as usize))
+                    (depth as u32..Id::BITS)
+                        .find(|depth| differs.bit(*depth))
+                        .map_or(0, |depth| self.down_to(depth as usize))
                 } else {
                     self.down_to((0..=depth as u32).rev().find(|depth| !differs.bit(*depth))? as usize + 1)
                 };

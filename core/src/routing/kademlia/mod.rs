@@ -19,21 +19,21 @@
 //!
 //! - [`buckets`]: the array, and the order in which its buckets lie around a target
 //! - [`places`]: who gets a place, and whom that turns out
-//! - [`upkeep`]: what is due, and when
+//! - [`maintenance`]: what is due, and when
 
 mod buckets;
+mod maintenance;
 mod places;
 #[cfg(test)]
 mod tests;
-mod upkeep;
 
 use core::time::Duration;
 
 use heapless::Vec;
 
 use super::clock::Clock;
-use super::entry::Entry;
-use super::{Heard, Limits, Peer, Routing, State, Upkeep};
+use super::entry::TableEntry;
+use super::{ContactState, Limits, Maintenance, Origin, Peer, Routing};
 use crate::{Address, Contact, Distance, Geometry, Id, Instant, array};
 use places::Place;
 
@@ -62,21 +62,21 @@ impl Geometry for Xor {
     }
 }
 
-/// Kademlia's table of at most `CONTACTS` contacts (36 bytes each with IPv4 addresses), and `SPARES` more that wait for a place.
+/// Kademlia's table of at most `CONTACTS` contacts (36 bytes each with IPv4 addresses), and `REPLACEMENTS` more that wait for a place.
 ///
 /// 128 contacts serve a network of tens of thousands, 192 one of a million. k is at most `CONTACTS`.
 ///
 /// ```
 /// use core::time::Duration;
-/// use kadlet::routing::{Limits, Upkeep};
+/// use kadlet::routing::{Limits, Maintenance};
 /// use kadlet::{Contact, Id, Instant, Kademlia, Routing};
 ///
 /// let mut table = Kademlia::<u16, 128>::EMPTY;
 /// let mut now = Instant::ZERO;
 /// table.start(now, Id::ZERO, &Limits::DEFAULT, 42);
 /// let [near, far] = [0x01, 0x80].map(|byte| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte)));
-/// table.answered(now, near, Some(Duration::from_millis(20)));
-/// table.answered(now, far, None);
+/// table.responded(now, near, Some(Duration::from_millis(20)));
+/// table.responded(now, far, None);
 ///
 /// let mut closest = [Contact::EMPTY; 8];
 /// let count = table.closest(&Id::from_bytes([0xFF; 20]), &mut closest);
@@ -86,38 +86,45 @@ impl Geometry for Xor {
 /// let count = table.closest(&Id::from_bytes([0xFF; 20]), &mut closest);
 /// assert_eq!(closest[..count], [near], "who fails is not named to others");
 ///
-/// assert_eq!(table.upkeep(now), Some(Upkeep::Neighbourhood), "somebody is known: meet the neighbours");
-/// assert_eq!(table.upkeep(now), None);
-/// now = table.next_upkeep();
-/// assert!(table.upkeep(now).is_some());
+/// assert_eq!(table.maintenance(now), Some(Maintenance::Neighbourhood), "somebody is known: meet the neighbours");
+/// assert_eq!(table.maintenance(now), None);
+/// now = table.next_maintenance();
+/// assert!(table.maintenance(now).is_some());
 /// ```
 #[derive(Clone, Debug)]
-pub struct Kademlia<A, const CONTACTS: usize, const SPARES: usize = 16> {
+pub struct Kademlia<A, const CONTACTS: usize, const REPLACEMENTS: usize = 16> {
     own: Id,
     /// Zero until the table is started; no more than there is room for.
     k: usize,
     /// Contacts of one address group in a bucket, and in the table.
-    of_a_group: (usize, usize),
+    per_prefix: (usize, usize),
     clock: Clock,
     /// Sorted by distance to the own identifier.
-    contacts: Vec<Entry<A>, CONTACTS>,
+    contacts: Vec<TableEntry<A>, CONTACTS>,
     /// Those that answer, the most recent first, then those that are lost.
-    spares: Vec<Entry<A>, SPARES>,
+    replacements: Vec<TableEntry<A>, REPLACEMENTS>,
 }
 
-impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademlia<A, CONTACTS, SPARES> {
+impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for Kademlia<A, CONTACTS, REPLACEMENTS> {
     type Address = A;
     type Geometry = Xor;
 
-    const EMPTY: Self = Self { own: Id::ZERO, k: 0, of_a_group: (0, 0), clock: Clock::EMPTY, contacts: Vec::new(), spares: Vec::new() };
+    const EMPTY: Self = Self {
+        own: Id::ZERO,
+        k: 0,
+        per_prefix: (0, 0),
+        clock: Clock::EMPTY,
+        contacts: Vec::new(),
+        replacements: Vec::new(),
+    };
 
     fn start(&mut self, _: Instant, own: Id, limits: &Limits, random: u64) {
         self.own = own;
         self.k = limits.replicas(CONTACTS);
-        self.of_a_group = limits.of_a_group();
+        self.per_prefix = limits.per_prefix();
         self.clock.start(limits, random);
         self.contacts.clear();
-        self.spares.clear();
+        self.replacements.clear();
     }
 
     fn own(&self) -> Id {
@@ -127,15 +134,15 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
     /// A spare is known too, and says so.
     fn get(&self, id: &Id) -> Option<Peer<A>> {
         let contact = self.find(id).ok().and_then(|at| self.contacts.get(at));
-        contact.or_else(|| self.spares.get(self.spare(id)?)).map(Entry::peer)
+        contact.or_else(|| self.replacements.get(self.replacement(id)?)).map(TableEntry::peer)
     }
 
     /// Nearest to the own identifier first; no spares.
     fn peers(&self) -> impl Iterator<Item = Peer<A>> {
-        self.contacts.iter().map(Entry::peer)
+        self.contacts.iter().map(TableEntry::peer)
     }
 
-    fn heard(&mut self, now: Instant, contact: Contact<A>, how: Heard) -> bool {
+    fn discovered(&mut self, now: Instant, contact: Contact<A>, how: Origin) -> bool {
         if !self.takes(&contact.id) {
             return false;
         }
@@ -144,22 +151,22 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
             Err(at) => at,
         };
         match self.place(now, &contact, at) {
-            Place::Free if how != Heard::Asked && self.spare(&contact.id).is_none() => {}
+            Place::Free if how != Origin::Requester && self.replacement(&contact.id).is_none() => {}
             Place::Free | Place::InsteadOf(_) => return true,
-            Place::Spare | Place::Refused => return false,
+            Place::Replacement | Place::Refused => return false,
         }
         // One of the k closest would be exempt, but isn't one of them yet.
         let bucket = self.bucket(self.depth(&contact.id));
         let (in_bucket, in_table) = self.crowding(&contact, &bucket);
         if in_bucket.max(in_table).is_lt() {
-            let due = self.clock.after_heard(now);
-            self.insert(now, Entry::heard(contact, due));
+            let due = self.clock.after_discovery(now);
+            self.insert(now, TableEntry::unverified(contact, due));
             self.schedule();
         }
         true
     }
 
-    fn answered(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
+    fn responded(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
         if !self.takes(&contact.id) {
             return;
         }
@@ -168,10 +175,10 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
             && let Some(entry) = self.contacts.get_mut(at)
         {
             let (state, was) = (entry.state(), entry.due);
-            if entry.contact.address == contact.address && state != State::Heard {
-                self.clock.answered(now, entry, rtt);
+            if entry.contact.address == contact.address && state != ContactState::Unverified {
+                self.clock.responded(now, entry, rtt);
                 let due = entry.due;
-                if state == State::Verified {
+                if state == ContactState::Verified {
                     if self.clock.moved(was, due) {
                         return;
                     }
@@ -181,42 +188,43 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
                 return self.schedule();
             }
             // In the table, only one that stopped answering can have moved.
-            if state == State::Verified {
+            if state == ContactState::Verified {
                 return;
             }
             array::remove(&mut self.contacts, at);
         }
-        let spare = self.take_spare(&contact.id).filter(|spare| spare.contact.address == contact.address);
-        let mut entry = spare.unwrap_or_else(|| Entry::new(now, contact));
-        self.clock.answered(now, &mut entry, rtt);
+        let replacement =
+            self.take_replacement(&contact.id).filter(|replacement| replacement.contact.address == contact.address);
+        let mut entry = replacement.unwrap_or_else(|| TableEntry::new(now, contact));
+        self.clock.responded(now, &mut entry, rtt);
         self.admit(now, entry);
         self.schedule();
     }
 
     fn failed(&mut self, now: Instant, id: &Id) {
         if let Ok(at) = self.find(id)
-            && let Some(state) = self.contacts.get(at).map(Entry::state)
+            && let Some(state) = self.contacts.get(at).map(TableEntry::state)
         {
-            if state != State::Failing {
+            if state != ContactState::Failing {
                 self.clock.alarm(now, &mut self.contacts);
             }
-            if state == State::Verified && self.is_near(at) {
+            if state == ContactState::Verified && self.is_near(at) {
                 self.clock.neighbourhood_changed(now);
             }
             match self.contacts.get_mut(at) {
-                Some(entry) if state != State::Heard => {
+                Some(entry) if state != ContactState::Unverified => {
                     entry.fail(now);
                     entry.due = self.clock.after_failure(now, entry.failures);
                 }
                 _ => _ = array::remove(&mut self.contacts, at),
             }
-        } else if let Some(mut spare) = self.take_spare(id)
-            && !spare.is_verified()
+        } else if let Some(mut replacement) = self.take_replacement(id)
+            && !replacement.is_verified()
         {
-            spare.fail(now);
-            self.keep(now, spare);
+            replacement.fail(now);
+            self.keep(now, replacement);
         }
-        self.call_spare(now, id);
+        self.call_replacement(now, id);
         self.schedule();
     }
 
@@ -227,18 +235,18 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
                 self.clock.neighbourhood_changed(now);
             }
         }
-        self.take_spare(id);
-        self.call_spare(now, id);
+        self.take_replacement(id);
+        self.call_replacement(now, id);
         self.schedule();
     }
 
     fn closest(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
-        self.closest_in(State::Verified, target, out)
+        self.closest_in(ContactState::Verified, target, out)
     }
 
     fn first_asked(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
         let (mut count, mut room) = (0, out.len());
-        for state in [State::Verified, State::Failing, State::Heard] {
+        for state in [ContactState::Verified, ContactState::Failing, ContactState::Unverified] {
             count += out.get_mut(count..room).map_or(0, |rest| self.closest_in(state, target, rest));
             room = room.min(self.k);
         }
@@ -276,16 +284,16 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Routing for Kademli
         }
     }
 
-    fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
+    fn maintenance(&mut self, now: Instant) -> Option<Maintenance<A>> {
         if self.k == 0 || !self.clock.next.is_due(now) {
             return None;
         }
-        let question = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
+        let request = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
         self.schedule();
-        question
+        request
     }
 
-    fn next_upkeep(&self) -> Instant {
+    fn next_maintenance(&self) -> Instant {
         if self.k == 0 { Instant::NEVER } else { self.clock.next }
     }
 }

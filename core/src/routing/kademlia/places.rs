@@ -3,9 +3,9 @@
 use core::cmp::Ordering;
 use core::ops::Range;
 
-use super::{Kademlia, State};
+use super::{ContactState, Kademlia};
 use crate::routing::clock::NEVER;
-use crate::routing::entry::{Entry, epoch};
+use crate::routing::entry::{TableEntry, epoch};
 use crate::{Address, Contact, Id, Instant, array};
 
 /// What a newcomer that has answered may get.
@@ -16,16 +16,16 @@ pub(super) enum Place {
     /// The place of this one.
     InsteadOf(usize),
     /// It may wait for a place.
-    Spare,
+    Replacement,
     /// The limits of its address group, or a table without room for anybody.
     Refused,
 }
 
-impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACTS, SPARES> {
+impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, CONTACTS, REPLACEMENTS> {
     /// Spares that are lost, at most.
-    const LOST: usize = SPARES / 4;
+    const LOST: usize = REPLACEMENTS / 4;
     /// Spares that answer, at most.
-    const WAITING: usize = SPARES - Self::LOST;
+    const WAITING: usize = REPLACEMENTS - Self::LOST;
 
     pub(super) fn takes(&self, id: &Id) -> bool {
         self.k != 0 && *id != self.own
@@ -37,12 +37,12 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     }
 
     /// Gives a contact that has just answered a place, or lets it wait for one.
-    pub(super) fn admit(&mut self, now: Instant, entry: Entry<A>) {
+    pub(super) fn admit(&mut self, now: Instant, entry: TableEntry<A>) {
         let (Ok(at) | Err(at)) = self.find(&entry.contact.id);
         match self.place(now, &entry.contact, at) {
             Place::Free => {}
             Place::InsteadOf(at) => self.turn_out(now, at),
-            Place::Spare => return self.keep(now, entry),
+            Place::Replacement => return self.keep(now, entry),
             Place::Refused => return,
         }
         let at = self.insert(now, entry);
@@ -56,8 +56,8 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         let near = self.is_near(at);
         let bucket = self.bucket(self.depth(&contact.id));
         let full = bucket.len() >= self.k;
-        if full && !near && self.all_answer(bucket.clone()) {
-            return Place::Spare;
+        if full && !near && self.all_response(bucket.clone()) {
+            return Place::Replacement;
         }
         if !near {
             let (in_bucket, in_table) = self.crowding(contact, &bucket);
@@ -66,7 +66,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
                 Ordering::Equal => {
                     // It must make room in all that is full.
                     let tight = full || in_bucket.is_eq();
-                    return self.place_in_group(contact, if tight { bucket } else { 0..CONTACTS });
+                    return self.place_in_prefix(contact, if tight { bucket } else { 0..CONTACTS });
                 }
                 Ordering::Greater => return Place::Refused,
             }
@@ -77,7 +77,7 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         // The newcomer may be one of the k closest itself.
         let protected = self.after_verified(self.k - usize::from(near));
         let epoch = epoch(now);
-        let dispensability = |entry: &Entry<A>| Some(entry.dispensability(epoch));
+        let dispensability = |entry: &TableEntry<A>| Some(entry.dispensability(epoch));
         let dispensable = |range, protected| self.worst(range, protected, &dispensability);
         if full {
             return dispensable(bucket, protected).map_or(Place::Refused, Place::InsteadOf);
@@ -100,29 +100,31 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         }
         match largest {
             Some((size, at)) if near || size > bucket.len() + 1 => Place::InsteadOf(at),
-            Some(_) => Place::Spare,
+            Some(_) => Place::Replacement,
             None => Place::Refused,
         }
     }
 
     /// A place for a newcomer whose address group is at a limit: that of one of the same group that doesn't answer.
-    fn place_in_group(&self, contact: &Contact<A>, range: Range<usize>) -> Place {
-        let group = contact.address.group();
-        let silent = self.worst(range, CONTACTS, &|entry| (entry.contact.address.group() == group).then_some(u16::from(entry.failures)));
+    fn place_in_prefix(&self, contact: &Contact<A>, range: Range<usize>) -> Place {
+        let prefix = contact.address.prefix();
+        let silent = self.worst(range, CONTACTS, &|entry| {
+            (entry.contact.address.prefix() == prefix).then_some(u16::from(entry.failures))
+        });
         silent.map_or(Place::Refused, Place::InsteadOf)
     }
 
     /// How many of its address group there are in its bucket, and in the table, compared with the limits.
     pub(super) fn crowding(&self, contact: &Contact<A>, bucket: &Range<usize>) -> (Ordering, Ordering) {
-        let Some(group) = contact.address.group() else {
+        let Some(prefix) = contact.address.prefix() else {
             return (Ordering::Less, Ordering::Less);
         };
         let (mut in_bucket, mut in_table) = (0, 0);
-        for (at, _) in self.contacts.iter().enumerate().filter(|(_, entry)| entry.is_of(group)) {
+        for (at, _) in self.contacts.iter().enumerate().filter(|(_, entry)| entry.is_of(prefix)) {
             in_table += 1;
             in_bucket += usize::from(bucket.contains(&at));
         }
-        (in_bucket.cmp(&self.of_a_group.0), in_table.cmp(&self.of_a_group.1))
+        (in_bucket.cmp(&self.per_prefix.0), in_table.cmp(&self.per_prefix.1))
     }
 
     /// There is a new one among the k closest. Those it pushed out are no longer exempt from the limits of their group.
@@ -146,7 +148,12 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 
     /// Of those in `range` that have a score, the last with the highest; no verified one whose place is before `protected`, which
     /// is `CONTACTS` where no verified one is meant at all.
-    fn worst(&self, range: Range<usize>, protected: usize, score: &dyn Fn(&Entry<A>) -> Option<u16>) -> Option<usize> {
+    fn worst(
+        &self,
+        range: Range<usize>,
+        protected: usize,
+        score: &dyn Fn(&TableEntry<A>) -> Option<u16>,
+    ) -> Option<usize> {
         let mut worst = None;
         for (at, entry) in self.within(range) {
             if at >= protected || !entry.is_verified() {
@@ -157,16 +164,16 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
     }
 
     /// The contacts in `range`, with their places.
-    fn within(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Entry<A>)> {
+    fn within(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &TableEntry<A>)> {
         let end = range.end.min(self.contacts.len());
         self.contacts.get(range.start..end).unwrap_or(&[]).iter().zip(range.start..).map(|(entry, at)| (at, entry))
     }
 
-    fn all_answer(&self, range: Range<usize>) -> bool {
+    fn all_response(&self, range: Range<usize>) -> bool {
         self.within(range).all(|(_, entry)| entry.is_verified())
     }
 
-    pub(super) fn insert(&mut self, now: Instant, entry: Entry<A>) -> usize {
+    pub(super) fn insert(&mut self, now: Instant, entry: TableEntry<A>) -> usize {
         let (Ok(at) | Err(at)) = self.find(&entry.contact.id);
         array::insert(&mut self.contacts, at, entry);
         self.clock.somebody_known(now);
@@ -180,83 +187,89 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         }
     }
 
-    pub(super) fn spare(&self, id: &Id) -> Option<usize> {
-        self.spares.iter().position(|spare| spare.contact.id == *id)
+    pub(super) fn replacement(&self, id: &Id) -> Option<usize> {
+        self.replacements.iter().position(|replacement| replacement.contact.id == *id)
     }
 
-    pub(super) fn take_spare(&mut self, id: &Id) -> Option<Entry<A>> {
-        let at = self.spare(id)?;
-        array::remove(&mut self.spares, at)
+    pub(super) fn take_replacement(&mut self, id: &Id) -> Option<TableEntry<A>> {
+        let at = self.replacement(id)?;
+        array::remove(&mut self.replacements, at)
     }
 
     /// Keeps a contact that has no place, as the most recent of the spares if it answers, as lost if it fails.
-    pub(super) fn keep(&mut self, now: Instant, mut entry: Entry<A>) {
+    pub(super) fn keep(&mut self, now: Instant, mut entry: TableEntry<A>) {
         let at = match entry.state() {
-            State::Verified if self.makes_room_for_spare(&entry) => {
+            ContactState::Verified if self.makes_room_for_replacement(&entry) => {
                 entry.due = NEVER;
                 0
             }
-            State::Failing if self.makes_room_for_lost(now, &entry) => {
+            ContactState::Failing if self.makes_room_for_lost(now, &entry) => {
                 entry.due = self.clock.after_loss(now);
-                self.spares.len()
+                self.replacements.len()
             }
             _ => return,
         };
-        array::insert(&mut self.spares, at, entry);
+        array::insert(&mut self.replacements, at, entry);
     }
 
     /// The oldest of the spares that answer gives way: of its bucket, if that has a quarter of them already.
-    fn makes_room_for_spare(&mut self, entry: &Entry<A>) -> bool {
+    fn makes_room_for_replacement(&mut self, entry: &TableEntry<A>) -> bool {
         let depth = self.depth(&entry.contact.id);
-        let group = entry.contact.address.group();
-        let (mut of_group, mut of_bucket, mut all) = (0, 0, 0);
+        let prefix = entry.contact.address.prefix();
+        let (mut of_prefix, mut of_bucket, mut all) = (0, 0, 0);
         let (mut oldest_of_bucket, mut oldest) = (0, 0);
-        for (at, spare) in self.spares.iter().enumerate().filter(|(_, spare)| spare.is_verified()) {
+        for (at, replacement) in
+            self.replacements.iter().enumerate().filter(|(_, replacement)| replacement.is_verified())
+        {
             (all, oldest) = (all + 1, at);
-            if self.depth(&spare.contact.id) == depth {
+            if self.depth(&replacement.contact.id) == depth {
                 (of_bucket, oldest_of_bucket) = (of_bucket + 1, at);
             }
-            of_group += usize::from(group.is_some_and(|group| spare.is_of(group)));
+            of_prefix += usize::from(prefix.is_some_and(|prefix| replacement.is_of(prefix)));
         }
-        if of_group >= self.of_a_group.0 {
+        if of_prefix >= self.per_prefix.0 {
             return false;
         }
         if of_bucket >= Self::WAITING.div_ceil(4) {
-            array::remove(&mut self.spares, oldest_of_bucket);
+            array::remove(&mut self.replacements, oldest_of_bucket);
         } else if all >= Self::WAITING {
-            array::remove(&mut self.spares, oldest);
+            array::remove(&mut self.replacements, oldest);
         }
         true
     }
 
     /// Of those that are lost, the one that was known for the shortest time gives way.
-    fn makes_room_for_lost(&mut self, now: Instant, entry: &Entry<A>) -> bool {
+    fn makes_room_for_lost(&mut self, now: Instant, entry: &TableEntry<A>) -> bool {
         let epoch = epoch(now);
         let (mut lost, mut youngest) = (0, (u8::MAX, 0));
-        for (at, spare) in self.spares.iter().enumerate().filter(|(_, spare)| !spare.is_verified()) {
-            (lost, youngest) = (lost + 1, youngest.min((spare.age(epoch), at)));
+        for (at, replacement) in
+            self.replacements.iter().enumerate().filter(|(_, replacement)| !replacement.is_verified())
+        {
+            (lost, youngest) = (lost + 1, youngest.min((replacement.age(epoch), at)));
         }
         let (age, at) = youngest;
         let room = lost < Self::LOST;
         if !room && age <= entry.age(epoch) {
-            return array::remove(&mut self.spares, at).is_some();
+            return array::remove(&mut self.replacements, at).is_some();
         }
         room
     }
 
     /// Has the most recent spare of the bucket of `id` asked, if there is a place for it. It gets that when it answers.
-    pub(super) fn call_spare(&mut self, now: Instant, id: &Id) {
+    pub(super) fn call_replacement(&mut self, now: Instant, id: &Id) {
         let depth = self.depth(id);
         let bucket = self.bucket(depth);
         let room = bucket.len() < self.k && !self.contacts.is_full();
-        if !room && self.all_answer(bucket) {
+        if !room && self.all_response(bucket) {
             return;
         }
         // Those that were called before are on their way.
-        let waits = |spare: &Entry<A>| spare.is_verified() && spare.due == NEVER && self.depth(&spare.contact.id) == depth;
-        let called = self.spares.iter().position(waits);
-        if let Some(spare) = called.and_then(|at| self.spares.get_mut(at)) {
-            spare.due = now.stamp();
+        let waits = |replacement: &TableEntry<A>| {
+            replacement.is_verified() && replacement.due == NEVER && self.depth(&replacement.contact.id) == depth
+        };
+        let called = self.replacements.iter().position(waits);
+        if let Some(replacement) = called.and_then(|at| self.replacements.get_mut(at)) {
+            replacement.due = now.stamp();
         }
     }
 }

@@ -17,7 +17,9 @@ fn start<R: Routing>() -> R {
 }
 
 /// As after an hour without churn.
-fn calm<const CONTACTS: usize, const SPARES: usize>(mut table: Kademlia<u16, CONTACTS, SPARES>) -> Kademlia<u16, CONTACTS, SPARES> {
+fn calm<const CONTACTS: usize, const REPLACEMENTS: usize>(
+    mut table: Kademlia<u16, CONTACTS, REPLACEMENTS>,
+) -> Kademlia<u16, CONTACTS, REPLACEMENTS> {
     for _ in 0..60 {
         table.clock.reassured(T0, 0);
     }
@@ -40,16 +42,16 @@ fn after(secs: u64) -> Instant {
     T0 + Duration::from_secs(secs)
 }
 
-fn in_state(table: &impl Routing<Address = u16>, state: State) -> Vec<Who> {
+fn in_state(table: &impl Routing<Address = u16>, state: ContactState) -> Vec<Who> {
     table.peers().filter(|peer| peer.state == state).map(|peer| peer.contact).collect()
 }
 
 fn verified(table: &impl Routing<Address = u16>) -> Vec<Who> {
-    in_state(table, State::Verified)
+    in_state(table, ContactState::Verified)
 }
 
 #[test]
-fn after_an_answer_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
+fn after_a_response_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
     let mut table: Kademlia<u16, 64> = start();
     let everybody: Vec<_> = (0..16).flat_map(|depth| [contact(depth, 1), contact(depth, 2)]).collect();
     let mut now = T0;
@@ -59,49 +61,49 @@ fn after_an_answer_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
         if step % 17 == 0 {
             table.failed(now, &who.id)
         } else {
-            table.answered(now, who, None)
+            table.responded(now, who, None)
         }
-        let next = table.next_upkeep();
+        let next = table.next_maintenance();
         table.schedule();
-        assert_eq!(table.next_upkeep(), next, "step {step}");
-        table.upkeep(now);
+        assert_eq!(table.next_maintenance(), next, "step {step}");
+        table.maintenance(now);
     }
 }
 
 /// What upkeep asks until then, and when, a step of a quarter of a second at a time.
-fn asked<R: Routing>(table: &mut R, from: u64, to: u64) -> Vec<(u64, Upkeep<R::Address>)> {
-    let mut questions = Vec::new();
+fn asked<R: Routing>(table: &mut R, from: u64, to: u64) -> Vec<(u64, Maintenance<R::Address>)> {
+    let mut requests = Vec::new();
     for quarter in from * 4..to * 4 {
         let now = T0 + Duration::from_millis(quarter * 250);
-        let late = table.next_upkeep() + Duration::from_millis(250) <= now;
+        let late = table.next_maintenance() + Duration::from_millis(250) <= now;
         assert!(quarter == from * 4 || !late, "it is asked no later than it says");
-        while let Some(question) = table.upkeep(now) {
-            questions.push((quarter / 4, question));
+        while let Some(request) = table.maintenance(now) {
+            requests.push((quarter / 4, request));
         }
     }
-    questions
+    requests
 }
 
-fn checks<A>(questions: &[(u64, Upkeep<A>)]) -> Vec<u64> {
-    questions.iter().filter(|(_, question)| matches!(question, Upkeep::Neighbourhood)).map(|(at, _)| *at).collect()
+fn checks<A>(requests: &[(u64, Maintenance<A>)]) -> Vec<u64> {
+    requests.iter().filter(|(_, request)| matches!(request, Maintenance::Neighbourhood)).map(|(at, _)| *at).collect()
 }
 
 /// When this contact was asked.
-fn times(questions: &[(u64, Upkeep<u16>)], who: Who) -> Vec<u64> {
-    let ask = Upkeep::Ask(who);
-    questions.iter().filter(|(_, question)| *question == ask).map(|(at, _)| *at).collect()
+fn times(requests: &[(u64, Maintenance<u16>)], who: Who) -> Vec<u64> {
+    let ask = Maintenance::Ask(who);
+    requests.iter().filter(|(_, request)| *request == ask).map(|(at, _)| *at).collect()
 }
 
 #[test]
 fn a_table_that_was_not_started_takes_nobody() {
     let mut table = Small::EMPTY;
-    assert!(!table.heard(T0, contact(0, 0), Heard::Asked));
-    table.answered(T0, contact(0, 0), None);
+    assert!(!table.discovered(T0, contact(0, 0), Origin::Requester));
+    table.responded(T0, contact(0, 0), None);
     table.failed(T0, &id(0, 0));
     table.looked_up(T0, &id(0, 0));
     table.disturbed(T0);
     assert_eq!(table.peers().count(), 0);
-    assert_eq!((table.next_upkeep(), table.upkeep(T0)), (Instant::NEVER, None));
+    assert_eq!((table.next_maintenance(), table.maintenance(T0)), (Instant::NEVER, None));
 }
 
 #[test]
@@ -109,8 +111,8 @@ fn tables_without_room_are_harmless() {
     let mut none: Kademlia<u16, 0, 0> = start();
     let mut one: Kademlia<u16, 1, 1> = start();
     for depth in 0..4 {
-        none.answered(T0, contact(depth, 0), None);
-        one.answered(T0, contact(depth, 0), None);
+        none.responded(T0, contact(depth, 0), None);
+        one.responded(T0, contact(depth, 0), None);
     }
     assert_eq!(verified(&none), []);
     assert_eq!(verified(&one), [contact(3, 0)], "the closest");
@@ -119,28 +121,28 @@ fn tables_without_room_are_harmless() {
 #[test]
 fn the_own_id_is_never_taken() {
     let mut table: Small = start();
-    table.answered(T0, Contact::new(OWN, 1), None);
-    assert!(!table.heard(T0, Contact::new(OWN, 1), Heard::Named));
+    table.responded(T0, Contact::new(OWN, 1), None);
+    assert!(!table.discovered(T0, Contact::new(OWN, 1), Origin::Named));
     assert_eq!(table.peers().count(), 0);
 }
 
 #[test]
-fn only_an_answer_verifies() {
+fn only_a_response_verifies() {
     let mut table: Small = start();
-    assert!(table.heard(T0, contact(0, 1), Heard::Asked));
-    assert!(table.heard(T0, contact(0, 1), Heard::Named));
+    assert!(table.discovered(T0, contact(0, 1), Origin::Requester));
+    assert!(table.discovered(T0, contact(0, 1), Origin::Named));
     assert_eq!(verified(&table), []);
-    table.answered(T0, contact(0, 1), Some(Duration::from_millis(20)));
+    table.responded(T0, contact(0, 1), Some(Duration::from_millis(20)));
     assert_eq!(verified(&table), [contact(0, 1)]);
-    assert!(!table.heard(T0, contact(0, 1), Heard::Asked), "it needs no asking");
+    assert!(!table.discovered(T0, contact(0, 1), Origin::Requester), "it needs no asking");
     assert_eq!(table.get(&id(0, 1)).and_then(|peer| peer.rtt), Some(Duration::from_millis(20)));
 }
 
 /// Far contacts aren't neighbours once there are two nearer ones.
 fn with_neighbours() -> Small {
     let mut table: Small = start();
-    table.answered(T0, contact(9, 0), None);
-    table.answered(T0, contact(10, 0), None);
+    table.responded(T0, contact(9, 0), None);
+    table.responded(T0, contact(10, 0), None);
     table
 }
 
@@ -148,50 +150,50 @@ fn with_neighbours() -> Small {
 fn a_full_bucket_keeps_its_oldest_live_contact() {
     let mut table = with_neighbours();
     for rest in [3, 4, 1] {
-        table.answered(after(rest.into()), contact(0, rest), None);
+        table.responded(after(rest.into()), contact(0, rest), None);
     }
     assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 3), contact(0, 4)]);
-    assert!(!table.heard(T0, contact(0, 5), Heard::Named), "there is no use in asking another");
+    assert!(!table.discovered(T0, contact(0, 5), Origin::Named), "there is no use in asking another");
 }
 
 #[test]
-fn a_failing_contact_goes_only_when_one_that_answers_takes_its_place() {
+fn a_failing_contact_goes_only_when_one_that_responses_takes_its_place() {
     let mut table = with_neighbours();
-    table.answered(T0, contact(0, 1), None);
-    table.answered(T0, contact(0, 2), None);
+    table.responded(T0, contact(0, 1), None);
+    table.responded(T0, contact(0, 2), None);
     for _ in 0..300 {
         table.failed(after(1), &id(0, 1));
     }
-    assert_eq!(in_state(&table, State::Failing), [contact(0, 1)]);
-    assert!(table.heard(after(1), contact(0, 3), Heard::Named), "another may have its place");
-    assert_eq!(in_state(&table, State::Failing), [contact(0, 1)], "but not for being named");
-    table.answered(after(2), contact(0, 3), None);
+    assert_eq!(in_state(&table, ContactState::Failing), [contact(0, 1)]);
+    assert!(table.discovered(after(1), contact(0, 3), Origin::Named), "another may have its place");
+    assert_eq!(in_state(&table, ContactState::Failing), [contact(0, 1)], "but not for being named");
+    table.responded(after(2), contact(0, 3), None);
     assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 2), contact(0, 3)]);
-    assert_eq!(in_state(&table, State::Failing), []);
+    assert_eq!(in_state(&table, ContactState::Failing), []);
 }
 
 #[test]
-fn one_only_heard_of_goes_at_its_first_failure_and_at_once_for_one_that_answers() {
+fn one_only_heard_of_goes_at_its_first_failure_and_at_once_for_one_that_responses() {
     let mut table = with_neighbours();
     for rest in [1, 2] {
-        assert!(table.heard(T0, contact(0, rest), Heard::Named));
+        assert!(table.discovered(T0, contact(0, rest), Origin::Named));
     }
-    assert!(table.heard(T0, contact(0, 3), Heard::Named), "it may take another's place if it answers");
-    assert_eq!(in_state(&table, State::Heard), [contact(0, 1), contact(0, 2)]);
-    table.answered(T0, contact(0, 3), None);
-    assert_eq!(in_state(&table, State::Heard), [contact(0, 1)]);
+    assert!(table.discovered(T0, contact(0, 3), Origin::Named), "it may take another's place if it answers");
+    assert_eq!(in_state(&table, ContactState::Unverified), [contact(0, 1), contact(0, 2)]);
+    table.responded(T0, contact(0, 3), None);
+    assert_eq!(in_state(&table, ContactState::Unverified), [contact(0, 1)]);
     table.failed(T0, &id(0, 1));
-    assert_eq!(in_state(&table, State::Heard), []);
+    assert_eq!(in_state(&table, ContactState::Unverified), []);
 }
 
 #[test]
 fn the_closest_are_taken_even_into_a_full_bucket() {
     let mut table: Small = start();
     for rest in [7, 6, 5] {
-        table.answered(T0, contact(3, rest), None);
+        table.responded(T0, contact(3, rest), None);
     }
     assert_eq!(verified(&table), [contact(3, 5), contact(3, 6)]);
-    table.answered(T0, contact(3, 8), None);
+    table.responded(T0, contact(3, 8), None);
     assert_eq!(verified(&table), [contact(3, 5), contact(3, 6)]);
 }
 
@@ -199,12 +201,12 @@ fn the_closest_are_taken_even_into_a_full_bucket() {
 fn when_the_array_is_full_the_largest_bucket_gives_way() {
     let mut table: Kademlia<u16, 5, 8> = start();
     for (depth, rest) in [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1)] {
-        table.answered(after(300 * u64::from(rest)), contact(depth, rest), None);
+        table.responded(after(300 * u64::from(rest)), contact(depth, rest), None);
     }
-    table.answered(after(900), contact(2, 2), None);
+    table.responded(after(900), contact(2, 2), None);
     let shrunk = [contact(2, 1), contact(2, 2), contact(1, 1), contact(0, 1), contact(0, 2)];
     assert_eq!(verified(&table), shrunk, "the newest of the deepest of the largest that isn't the neighbourhood");
-    table.answered(after(900), contact(1, 3), None);
+    table.responded(after(900), contact(1, 3), None);
     assert_eq!(verified(&table), shrunk, "nothing would be gained");
 }
 
@@ -214,17 +216,22 @@ fn in_a_full_array_a_bucket_gives_way_only_to_one_smaller_by_two() {
     table.start(T0, OWN, &Limits { k: 3, ..LIMITS }, 7);
     let all = [(9, 0), (10, 0), (11, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1)];
     for (depth, rest) in all {
-        table.answered(T0, contact(depth, rest), None);
+        table.responded(T0, contact(depth, rest), None);
     }
-    let sizes = [0, 1].map(|depth| verified(&table).iter().filter(|peer| peer.id.common_prefix_len(&OWN) == depth).count());
-    assert_eq!(sizes, [2, 1], "the first of the smaller bucket got a place, the second would only turn the sizes round");
+    let sizes =
+        [0, 1].map(|depth| verified(&table).iter().filter(|peer| peer.id.common_prefix_len(&OWN) == depth).count());
+    assert_eq!(
+        sizes,
+        [2, 1],
+        "the first of the smaller bucket got a place, the second would only turn the sizes round"
+    );
 }
 
 #[test]
 fn of_contacts_that_begin_alike_the_nearest_are_named() {
     let mut table = with_neighbours();
-    table.answered(T0, contact(0, 1), None);
-    table.answered(T0, contact(0, 2), None);
+    table.responded(T0, contact(0, 1), None);
+    table.responded(T0, contact(0, 2), None);
     for (target, nearest) in [(1, [1, 2]), (3, [2, 1])] {
         for room in [1, 2] {
             let mut named = [Contact::EMPTY; 2];
@@ -235,51 +242,51 @@ fn of_contacts_that_begin_alike_the_nearest_are_named() {
 }
 
 #[test]
-fn only_an_answer_changes_an_address_and_only_of_one_that_fails() {
+fn only_a_response_changes_an_address_and_only_of_one_that_fails() {
     let mut table: Small = start();
-    table.answered(T0, contact(0, 1), None);
+    table.responded(T0, contact(0, 1), None);
     let moved = Contact::new(id(0, 1), 9);
-    assert!(!table.heard(T0, moved, Heard::Asked));
-    table.answered(T0, moved, None);
+    assert!(!table.discovered(T0, moved, Origin::Requester));
+    table.responded(T0, moved, None);
     assert_eq!(verified(&table), [contact(0, 1)]);
     table.failed(T0, &id(0, 1));
-    assert!(table.heard(T0, moved, Heard::Asked));
-    assert_eq!(in_state(&table, State::Failing), [contact(0, 1)]);
-    table.answered(T0, moved, None);
+    assert!(table.discovered(T0, moved, Origin::Requester));
+    assert_eq!(in_state(&table, ContactState::Failing), [contact(0, 1)]);
+    table.responded(T0, moved, None);
     assert_eq!(verified(&table), [moved]);
 }
 
 #[test]
 fn an_evicted_contact_is_forgotten() {
     let mut table: Small = start();
-    table.answered(T0, contact(0, 1), None);
+    table.responded(T0, contact(0, 1), None);
     table.evict(T0, &id(0, 1));
     assert_eq!((table.get(&id(0, 1)), table.peers().count()), (None, 0));
 }
 
 #[test]
-fn a_spare_is_asked_when_one_of_its_bucket_fails_and_takes_its_place() {
+fn a_replacement_is_asked_when_one_of_its_bucket_fails_and_takes_its_place() {
     let mut table = with_neighbours();
     for rest in 1..=4 {
-        table.answered(T0, contact(0, rest), None);
+        table.responded(T0, contact(0, rest), None);
     }
     asked(&mut table, 0, 40);
     table.failed(after(40), &id(0, 1));
-    let questions = asked(&mut table, 40, 42);
-    assert_eq!(times(&questions, contact(0, 4)), [40], "the most recent one");
-    assert_eq!(times(&questions, contact(0, 3)), []);
+    let requests = asked(&mut table, 40, 42);
+    assert_eq!(times(&requests, contact(0, 4)), [40], "the most recent one");
+    assert_eq!(times(&requests, contact(0, 3)), []);
     table.failed(after(42), &id(0, 4));
-    let questions = asked(&mut table, 42, 44);
-    assert_eq!(times(&questions, contact(0, 3)), [42], "then the next");
-    table.answered(after(44), contact(0, 3), None);
+    let requests = asked(&mut table, 42, 44);
+    assert_eq!(times(&requests, contact(0, 3)), [42], "then the next");
+    table.responded(after(44), contact(0, 3), None);
     assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 2), contact(0, 3)]);
 }
 
 #[test]
-fn a_spare_is_not_asked_while_its_bucket_is_full_of_contacts_that_answer() {
+fn a_replacement_is_not_asked_while_its_bucket_is_full_of_contacts_that_response() {
     let mut table = with_neighbours();
     for rest in [1, 2, 3, 4] {
-        table.answered(T0, contact(0, rest), None);
+        table.responded(T0, contact(0, rest), None);
     }
     table.failed(after(1), &id(0, 3));
     let waiting = contact(0, 4);
@@ -292,14 +299,14 @@ fn a_spare_is_not_asked_while_its_bucket_is_full_of_contacts_that_answer() {
 #[test]
 fn a_lost_contact_is_tried_again_for_ever_and_returns() {
     let mut table = with_neighbours();
-    table.answered(T0, contact(0, 1), None);
-    table.answered(T0, contact(0, 2), None);
+    table.responded(T0, contact(0, 1), None);
+    table.responded(T0, contact(0, 2), None);
     table.failed(T0, &id(0, 1));
-    table.answered(T0, contact(0, 3), None);
+    table.responded(T0, contact(0, 3), None);
     let mut tries = Vec::new();
     for second in 0..86_400 {
-        while let Some(question) = table.upkeep(after(second)) {
-            if question == Upkeep::Ask(contact(0, 1)) {
+        while let Some(request) = table.maintenance(after(second)) {
+            if request == Maintenance::Ask(contact(0, 1)) {
                 tries.push(second);
                 table.failed(after(second), &id(0, 1));
             }
@@ -308,25 +315,25 @@ fn a_lost_contact_is_tried_again_for_ever_and_returns() {
     assert!(tries.windows(2).all(|pair| (786..=901).contains(&(pair[1] - pair[0]))), "every 15 minutes: {tries:?}");
     assert!(tries.len() > 90, "{tries:?}");
     table.evict(after(90_000), &id(0, 3));
-    table.answered(after(90_000), contact(0, 1), None);
+    table.responded(after(90_000), contact(0, 1), None);
     assert!(verified(&table).contains(&contact(0, 1)));
 }
 
 #[test]
 fn the_lost_that_were_known_for_longest_are_remembered() {
     let mut table = with_neighbours();
-    table.answered(T0, contact(0, 1), None);
-    table.answered(T0, contact(0, 2), None);
+    table.responded(T0, contact(0, 1), None);
+    table.responded(T0, contact(0, 2), None);
     for rest in 2..20 {
         let now = after(20_000 + 1_000 * u64::from(rest));
         table.failed(now, &id(0, rest));
-        table.answered(now, contact(0, rest + 1), None);
+        table.responded(now, contact(0, rest + 1), None);
         if rest == 2 {
             table.failed(now, &id(0, 1));
-            table.answered(now, contact(0, 99), None);
+            table.responded(now, contact(0, 99), None);
         }
     }
-    assert!([1, 2].iter().all(|rest| table.get(&id(0, *rest)).is_some_and(|peer| peer.state == State::Failing)));
+    assert!([1, 2].iter().all(|rest| table.get(&id(0, *rest)).is_some_and(|peer| peer.state == ContactState::Failing)));
 }
 
 fn at(depth: u32, rest: u8, ip: [u8; 4]) -> Contact<SocketAddrV4> {
@@ -338,22 +345,26 @@ fn one_network_gets_two_places_in_a_bucket_and_ten_in_the_table() {
     let mut table = Kademlia::<SocketAddrV4, 64>::EMPTY;
     table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
     for rest in 0..4 {
-        table.answered(T0, at(20, rest, [10, 0, 0, rest]), None);
+        table.responded(T0, at(20, rest, [10, 0, 0, rest]), None);
     }
     for depth in 0..8 {
         for rest in 0..4 {
-            table.answered(T0, at(depth, rest, [192, 0, 2, rest]), None);
+            table.responded(T0, at(depth, rest, [192, 0, 2, rest]), None);
         }
     }
     let mut sizes = [0; 8];
-    for peer in table.peers().filter(|peer| peer.contact.address.group().is_some()) {
+    for peer in table.peers().filter(|peer| peer.contact.address.prefix().is_some()) {
         sizes[peer.contact.id.common_prefix_len(&OWN) as usize] += 1;
     }
     assert_eq!(sizes, [2, 2, 2, 2, 2, 0, 0, 0]);
     for rest in 0..4 {
-        table.answered(T0, at(7, rest, [192, 168, 2, rest]), None);
+        table.responded(T0, at(7, rest, [192, 168, 2, rest]), None);
     }
-    assert_eq!(table.peers().filter(|peer| peer.contact.id.common_prefix_len(&OWN) == 7).count(), 4, "private ones are exempt");
+    assert_eq!(
+        table.peers().filter(|peer| peer.contact.id.common_prefix_len(&OWN) == 7).count(),
+        4,
+        "private ones are exempt"
+    );
 }
 
 #[test]
@@ -361,13 +372,13 @@ fn the_closest_are_exempt_from_network_limits_for_as_long_as_they_are() {
     let mut table = Kademlia::<SocketAddrV4, 64>::EMPTY;
     table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
     for rest in 0..4 {
-        table.answered(T0, at(0, rest, [192, 0, 2, rest]), None);
+        table.responded(T0, at(0, rest, [192, 0, 2, rest]), None);
     }
     assert_eq!(table.peers().count(), 4);
     for rest in 0..4 {
-        table.answered(T0, at(20, rest, [10, 0, 0, rest]), None);
+        table.responded(T0, at(20, rest, [10, 0, 0, rest]), None);
     }
-    assert_eq!(table.peers().filter(|peer| peer.contact.address.group().is_some()).count(), 2);
+    assert_eq!(table.peers().filter(|peer| peer.contact.address.prefix().is_some()).count(), 2);
 }
 
 /// A table whose closest contacts are of no address group.
@@ -375,7 +386,7 @@ fn with_exempt_neighbours() -> Kademlia<SocketAddrV4, 64> {
     let mut table = Kademlia::EMPTY;
     table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
     for rest in 0..4 {
-        table.answered(T0, at(20, rest, [10, 0, 0, rest]), None);
+        table.responded(T0, at(20, rest, [10, 0, 0, rest]), None);
     }
     table
 }
@@ -384,12 +395,17 @@ fn with_exempt_neighbours() -> Kademlia<SocketAddrV4, 64> {
 fn in_a_bucket_with_two_of_a_network_a_third_gets_the_place_of_a_silent_one() {
     let mut table = with_exempt_neighbours();
     for rest in [0, 1, 2] {
-        table.answered(T0, at(0, rest, [192, 0, 2, rest]), None);
+        table.responded(T0, at(0, rest, [192, 0, 2, rest]), None);
     }
     assert!(table.get(&id(0, 2)).is_none());
     table.failed(after(1), &id(0, 0));
-    table.answered(after(2), at(0, 2, [192, 0, 2, 2]), None);
-    assert!(table.peers().filter(|peer| peer.contact.address.group().is_some()).all(|peer| peer.state == State::Verified));
+    table.responded(after(2), at(0, 2, [192, 0, 2, 2]), None);
+    assert!(
+        table
+            .peers()
+            .filter(|peer| peer.contact.address.prefix().is_some())
+            .all(|peer| peer.state == ContactState::Verified)
+    );
     assert_eq!([0, 1, 2].map(|rest| table.peers().any(|peer| peer.contact.id == id(0, rest))), [false, true, true]);
 }
 
@@ -397,13 +413,13 @@ fn in_a_bucket_with_two_of_a_network_a_third_gets_the_place_of_a_silent_one() {
 fn in_a_table_with_ten_of_a_network_another_gets_the_place_of_a_silent_one_wherever_it_is() {
     let mut table = with_exempt_neighbours();
     for (depth, rest) in (0..5).flat_map(|depth| [(depth, 0), (depth, 1)]) {
-        table.answered(T0, at(depth, rest, [192, 0, 2, rest]), None);
+        table.responded(T0, at(depth, rest, [192, 0, 2, rest]), None);
     }
     table.failed(after(1), &id(2, 1));
-    table.answered(after(2), at(4, 2, [192, 0, 2, 2]), None);
+    table.responded(after(2), at(4, 2, [192, 0, 2, 2]), None);
     assert!(table.get(&id(4, 2)).is_none() && table.get(&id(2, 1)).is_some(), "its own bucket has two already");
-    table.answered(after(2), at(7, 0, [192, 0, 2, 2]), None);
-    assert_eq!(table.get(&id(7, 0)).map(|peer| peer.state), Some(State::Verified));
+    table.responded(after(2), at(7, 0, [192, 0, 2, 2]), None);
+    assert_eq!(table.get(&id(7, 0)).map(|peer| peer.state), Some(ContactState::Verified));
     assert!(!table.peers().any(|peer| peer.contact.id == id(2, 1)));
 }
 
@@ -434,7 +450,7 @@ fn a_change_brings_the_next_check_near_and_starts_the_steps_again() {
 #[test]
 fn only_the_first_failure_of_a_neighbour_is_a_change() {
     let mut table = with_neighbours();
-    table.answered(T0, contact(0, 1), None);
+    table.responded(T0, contact(0, 1), None);
     let before = table.changed();
     table.failed(after(10), &id(0, 1));
     assert_eq!(table.changed(), before, "a far one");
@@ -457,10 +473,10 @@ fn changes_that_do_not_end_delay_no_check() {
 #[test]
 fn buckets_that_no_lookup_touched_are_refreshed_as_far_as_the_neighbourhood() {
     let mut table = calm(with_neighbours());
-    table.answered(T0, contact(3, 0), None);
-    let lookups = |questions: Vec<(u64, Upkeep<u16>)>| -> Vec<u32> {
-        let targets = questions.into_iter().filter_map(|(_, question)| match question {
-            Upkeep::Lookup { target } => Some(target.common_prefix_len(&OWN)),
+    table.responded(T0, contact(3, 0), None);
+    let lookups = |requests: Vec<(u64, Maintenance<u16>)>| -> Vec<u32> {
+        let targets = requests.into_iter().filter_map(|(_, request)| match request {
+            Maintenance::Lookup { target } => Some(target.common_prefix_len(&OWN)),
             _ => None,
         });
         targets.collect()
@@ -478,12 +494,12 @@ fn buckets_that_no_lookup_touched_are_refreshed_as_far_as_the_neighbourhood() {
 #[test]
 fn a_quiet_contact_is_asked_and_a_failing_one_after_doubling_pauses() {
     let mut table: Small = calm(start());
-    table.answered(T0, contact(0, 1), None);
+    table.responded(T0, contact(0, 1), None);
     let mut now = 0;
     let mut waits = Vec::new();
     for _ in 0..8 {
-        let question = asked(&mut table, now, now + 1_801);
-        let first = times(&question, contact(0, 1))[0];
+        let request = asked(&mut table, now, now + 1_801);
+        let first = times(&request, contact(0, 1))[0];
         waits.push(first - now);
         now += 1_801;
         table.failed(after(now), &id(0, 1));
@@ -497,10 +513,11 @@ fn a_quiet_contact_is_asked_and_a_failing_one_after_doubling_pauses() {
 fn those_heard_of_are_asked_soon_and_one_at_a_time() {
     let mut table: Small = start();
     for depth in 0..6 {
-        table.heard(T0, contact(depth, 0), Heard::Restored);
+        table.discovered(T0, contact(depth, 0), Origin::Restored);
     }
-    let questions = asked(&mut table, 0, 10);
-    let mut seconds: Vec<u64> = questions.iter().filter(|(_, question)| matches!(question, Upkeep::Ask(_))).map(|(at, _)| *at).collect();
+    let requests = asked(&mut table, 0, 10);
+    let mut seconds: Vec<u64> =
+        requests.iter().filter(|(_, request)| matches!(request, Maintenance::Ask(_))).map(|(at, _)| *at).collect();
     assert_eq!(seconds.len(), 6);
     seconds.dedup();
     assert_eq!(seconds.len(), 6, "a second apart");
@@ -511,9 +528,9 @@ fn nodes_that_start_together_do_not_act_together() {
     let next = |random| {
         let mut table = Small::EMPTY;
         table.start(T0, OWN, &LIMITS, random);
-        table.answered(T0, contact(0, 1), None);
-        assert_eq!(table.upkeep(T0), Some(Upkeep::Neighbourhood));
-        table.next_upkeep()
+        table.responded(T0, contact(0, 1), None);
+        assert_eq!(table.maintenance(T0), Some(Maintenance::Neighbourhood));
+        table.next_maintenance()
     };
     assert_ne!(next(1), next(2));
     assert_eq!(next(1), next(1));
@@ -523,19 +540,19 @@ fn nodes_that_start_together_do_not_act_together() {
 fn time_may_stand_still_or_run_out() {
     let mut table = with_neighbours();
     for now in [T0, Instant::ZERO, Instant::NEVER, T0, Instant::from_secs(u64::from(u32::MAX))] {
-        table.answered(now, contact(0, 1), None);
-        table.heard(now, contact(1, 1), Heard::Named);
+        table.responded(now, contact(0, 1), None);
+        table.discovered(now, contact(1, 1), Origin::Named);
         table.failed(now, &id(9, 0));
-        let questions = core::iter::from_fn(|| table.upkeep(now)).take(100).count();
-        assert!(questions < 100, "{now:?}");
+        let requests = core::iter::from_fn(|| table.maintenance(now)).take(100).count();
+        assert!(requests < 100, "{now:?}");
     }
 }
 
 #[test]
-fn a_question_is_passed_on_only_to_those_nearer_to_its_target() {
+fn a_request_is_passed_on_only_to_those_nearer_to_its_target() {
     let mut table: Small = start();
     for known in [contact(0, 1), contact(3, 1), contact(3, 2), contact(9, 0)] {
-        table.answered(T0, known, None);
+        table.responded(T0, known, None);
     }
     let mut out = [contact(0, 0); 8];
     // What shares three bits with the own identifier and differs in the fourth: those of that bucket are nearer, the own one is next.

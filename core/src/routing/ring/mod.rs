@@ -17,10 +17,10 @@
 //! - [`Plan`]: all that the two geometries differ in; [`chord`](super::chord) and [`pastry`](super::pastry) are the two there are
 //! - [`view`]: the array, and the ways around it
 //! - [`places`]: who gets a place, and whom that turns out
-//! - [`upkeep`]: what is due, and when
+//! - [`maintenance`]: what is due, and when
 
+mod maintenance;
 mod places;
-mod upkeep;
 mod view;
 
 use core::fmt;
@@ -30,8 +30,8 @@ use core::time::Duration;
 use heapless::{Vec, VecView};
 
 use super::clock::{Clock, DEPTHS};
-use super::entry::Entry;
-use super::{Heard, Limits, Peer, Routing, State, Upkeep};
+use super::entry::TableEntry;
+use super::{ContactState, Limits, Maintenance, Origin, Peer, Routing};
 use crate::{Address, Contact, Distance, Geometry, Id, Instant};
 
 pub(super) use view::{Named, View};
@@ -45,7 +45,7 @@ pub struct Ring<P, A, const NEAR: usize, const CONTACTS: usize> {
     columns: [u8; DEPTHS],
     /// Who asked the own node something, and seemed then to be the one before it; the own id while nobody did.
     met: Id,
-    contacts: Vec<Entry<A>, CONTACTS>,
+    contacts: Vec<TableEntry<A>, CONTACTS>,
     plan: PhantomData<fn() -> P>,
 }
 
@@ -70,7 +70,7 @@ pub trait Plan: Geometry {
     fn rows(own: &Id, ahead: &Id, behind: &Id) -> usize;
 
     /// Whether the first should hold a cell rather than the second.
-    fn prefers<A: Address>(own: &Id, first: &Entry<A>, second: &Entry<A>) -> bool;
+    fn prefers<A: Address>(own: &Id, first: &TableEntry<A>, second: &TableEntry<A>) -> bool;
 
     /// Names those whom a search for `target` should ask.
     fn closest<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>);
@@ -101,7 +101,7 @@ struct Rules {
     ahead: usize,
     behind: usize,
     /// Contacts of one address group in a cell, and in the table.
-    of_a_group: (usize, usize),
+    per_prefix: (usize, usize),
 }
 
 /// A table whatever its bounds, to be changed.
@@ -110,7 +110,7 @@ struct Table<'a, P, A> {
     clock: &'a mut Clock,
     columns: &'a mut [u8; DEPTHS],
     met: &'a mut Id,
-    contacts: &'a mut VecView<Entry<A>>,
+    contacts: &'a mut VecView<TableEntry<A>>,
     plan: PhantomData<P>,
 }
 
@@ -136,7 +136,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
     type Geometry = P;
 
     const EMPTY: Self = Self {
-        rules: Rules { own: Id::ZERO, k: 0, ahead: 0, behind: 0, of_a_group: (0, 0) },
+        rules: Rules { own: Id::ZERO, k: 0, ahead: 0, behind: 0, per_prefix: (0, 0) },
         clock: Clock::EMPTY,
         columns: [0; DEPTHS],
         met: Id::ZERO,
@@ -150,7 +150,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         let room = CONTACTS.saturating_sub(1);
         let ahead = ahead.min(room.div_ceil(2));
         let behind = behind.min(room.saturating_sub(ahead));
-        self.rules = Rules { own, k, ahead, behind, of_a_group: limits.of_a_group() };
+        self.rules = Rules { own, k, ahead, behind, per_prefix: limits.per_prefix() };
         self.clock.start(limits, random);
         self.columns = [0; DEPTHS];
         self.met = own;
@@ -162,20 +162,20 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
     }
 
     fn get(&self, id: &Id) -> Option<Peer<A>> {
-        self.view().known(id).map(Entry::peer)
+        self.view().known(id).map(TableEntry::peer)
     }
 
     /// Clockwise from the own identifier on.
     fn peers(&self) -> impl Iterator<Item = Peer<A>> {
-        self.contacts.iter().map(Entry::peer)
+        self.contacts.iter().map(TableEntry::peer)
     }
 
-    fn heard(&mut self, now: Instant, contact: Contact<A>, how: Heard) -> bool {
-        self.table().heard(now, contact, how)
+    fn discovered(&mut self, now: Instant, contact: Contact<A>, how: Origin) -> bool {
+        self.table().discovered(now, contact, how)
     }
 
-    fn answered(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
-        self.table().answered(now, contact, rtt);
+    fn responded(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
+        self.table().responded(now, contact, rtt);
     }
 
     fn failed(&mut self, now: Instant, id: &Id) {
@@ -205,7 +205,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
             return verified;
         };
         let mut named = Named::new(rest);
-        for state in [State::Failing, State::Heard] {
+        for state in [ContactState::Failing, ContactState::Unverified] {
             self.view().around(target).filter(|(_, entry)| entry.state() == state).all(|(_, entry)| named.add(entry));
         }
         verified.saturating_add(named.len())
@@ -237,17 +237,17 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         self.table().disturbed(now);
     }
 
-    fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        self.table().upkeep(now)
+    fn maintenance(&mut self, now: Instant) -> Option<Maintenance<A>> {
+        self.table().maintenance(now)
     }
 
-    fn next_upkeep(&self) -> Instant {
+    fn next_maintenance(&self) -> Instant {
         if self.rules.k == 0 { Instant::NEVER } else { self.clock.next }
     }
 }
 
 impl Rules {
-    const fn view<'a, A>(&'a self, contacts: &'a [Entry<A>]) -> View<'a, A> {
+    const fn view<'a, A>(&'a self, contacts: &'a [TableEntry<A>]) -> View<'a, A> {
         View { own: &self.own, contacts, ahead: self.ahead, behind: self.behind }
     }
 }
@@ -271,8 +271,9 @@ mod tests {
     use crate::{Chord, Pastry};
 
     fn deadlines_are_right<P: Plan, const NEAR: usize, const CONTACTS: usize>(mut table: Ring<P, u16, NEAR, CONTACTS>) {
-        let contact =
-            |number: u16| Contact::new(Id::from_bytes(core::array::from_fn(|at| (usize::from(number) * 37 * (at + 1)) as u8)), number);
+        let contact = |number: u16| {
+            Contact::new(Id::from_bytes(core::array::from_fn(|at| (usize::from(number) * 37 * (at + 1)) as u8)), number)
+        };
         let mut now = Instant::from_secs(1_000);
         table.start(now, Id::ZERO, &Limits::DEFAULT, 7);
         for step in 0..2_000 {
@@ -280,17 +281,17 @@ mod tests {
             let who = contact(step * 13 % 40 + 1);
             match step % 17 {
                 0 => table.failed(now, &who.id),
-                _ => table.answered(now, who, None),
+                _ => table.responded(now, who, None),
             }
-            let next = table.next_upkeep();
+            let next = table.next_maintenance();
             table.table().schedule();
-            assert_eq!(table.next_upkeep(), next, "step {step}");
-            table.upkeep(now);
+            assert_eq!(table.next_maintenance(), next, "step {step}");
+            table.maintenance(now);
         }
     }
 
     #[test]
-    fn after_an_answer_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
+    fn after_a_response_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
         deadlines_are_right(Chord::<u16>::EMPTY);
         deadlines_are_right(Pastry::<u16>::EMPTY);
     }

@@ -3,12 +3,12 @@
 use core::time::Duration;
 
 use super::{Cell, Plan, Table, View};
-use crate::routing::entry::{Entry, epoch};
-use crate::routing::{Heard, State};
+use crate::routing::entry::{TableEntry, epoch};
+use crate::routing::{ContactState, Origin};
 use crate::{Address, Contact, Id, Instant};
 
 /// Spares that wait for one cell, at most.
-const SPARES: usize = 2;
+const REPLACEMENTS: usize = 2;
 /// One place in so many is kept free of spares, and as many lost ones are remembered.
 const SHARE: usize = 8;
 
@@ -16,11 +16,11 @@ const SHARE: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     /// It was only heard of.
-    Heard,
+    Origin,
     /// It fails, and isn't missed.
     Lost,
     /// It answers, and isn't needed.
-    Spare,
+    Replacement,
     /// It fails, and nobody that answers has its place.
     Missed,
     /// It holds a cell, so many rows from the innermost.
@@ -30,25 +30,25 @@ enum Role {
 }
 
 impl<P: Plan, A: Address> Table<'_, P, A> {
-    pub(super) fn heard(&mut self, now: Instant, contact: Contact<A>, how: Heard) -> bool {
+    pub(super) fn discovered(&mut self, now: Instant, contact: Contact<A>, how: Origin) -> bool {
         if !self.takes(&contact.id) {
             return false;
         }
-        if how == Heard::Asked {
+        if how == Origin::Requester {
             self.meet(&contact.id);
         }
         if let Some(entry) = self.view().known(&contact.id) {
             return !entry.is_verified();
         }
-        let mut newcomer = Entry::heard(contact, 0);
+        let mut newcomer = TableEntry::unverified(contact, 0);
         let Some(role) = self.role_of_newcomer(&newcomer) else {
             return false;
         };
         if !self.contacts.is_full() {
-            if how == Heard::Asked || (how == Heard::Named && role == Role::Spare) {
+            if how == Origin::Requester || (how == Origin::Named && role == Role::Replacement) {
                 return true;
             }
-            newcomer.due = self.clock.after_heard(now);
+            newcomer.due = self.clock.after_discovery(now);
             self.insert(now, newcomer);
             self.schedule();
             return true;
@@ -56,7 +56,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         self.least(now).is_some_and(|(_, least)| least < role)
     }
 
-    pub(super) fn answered(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
+    pub(super) fn responded(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
         if !self.takes(&contact.id) {
             return;
         }
@@ -65,10 +65,11 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         if known.is_some_and(|old| old.is_verified() && old.contact.address != contact.address) {
             return;
         }
-        let same = known.filter(|old| old.state() != State::Heard && old.contact.address == contact.address);
-        let mut entry = same.unwrap_or_else(|| Entry::new(now, contact));
+        let same =
+            known.filter(|old| old.state() != ContactState::Unverified && old.contact.address == contact.address);
+        let mut entry = same.unwrap_or_else(|| TableEntry::new(now, contact));
         let recovered = !entry.is_verified();
-        entry.answer(now, rtt);
+        entry.response(now, rtt);
         if known.is_some_and(|old| old.is_verified()) {
             self.clock.reassured(now, entry.due);
         }
@@ -87,7 +88,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             }
         }
         let due = self.ask_later(now, &contact.id);
-        let known = same.filter(Entry::is_verified).zip(due);
+        let known = same.filter(TableEntry::is_verified).zip(due);
         if !known.is_some_and(|(old, due)| self.clock.moved(old.due, due)) {
             self.schedule();
         }
@@ -98,11 +99,11 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             return;
         };
         let near = self.view().is_near(at);
-        if self.contacts.get(at).is_some_and(|entry| entry.state() != State::Failing) {
+        if self.contacts.get(at).is_some_and(|entry| entry.state() != ContactState::Failing) {
             self.clock.alarm(now, self.contacts);
         }
         match self.contacts.get_mut(at) {
-            Some(entry) if entry.state() != State::Heard => {
+            Some(entry) if entry.state() != ContactState::Unverified => {
                 if entry.is_verified() && near {
                     self.clock.neighbourhood_changed(now);
                 }
@@ -117,7 +118,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
 
     pub(super) fn evict(&mut self, now: Instant, id: &Id) {
         if let Ok(at) = self.view().find(id) {
-            if self.view().is_near(at) && self.contacts.get(at).is_some_and(Entry::is_verified) {
+            if self.view().is_near(at) && self.contacts.get(at).is_some_and(TableEntry::is_verified) {
                 self.clock.neighbourhood_changed(now);
             }
             self.contacts.remove(at);
@@ -133,7 +134,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         self.rules.k != 0 && *id != self.rules.own
     }
 
-    fn cell(&self, entry: &Entry<A>) -> Cell {
+    fn cell(&self, entry: &TableEntry<A>) -> Cell {
         P::cell(&self.rules.own, &entry.contact.id)
     }
 
@@ -147,7 +148,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     }
 
     /// Gives a contact that has just answered a place, if there is one for it.
-    fn admit(&mut self, now: Instant, entry: Entry<A>) {
+    fn admit(&mut self, now: Instant, entry: TableEntry<A>) {
         let Some(role) = self.role_of_newcomer(&entry) else {
             return;
         };
@@ -169,7 +170,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         self.settle(now);
     }
 
-    fn insert(&mut self, now: Instant, entry: Entry<A>) -> usize {
+    fn insert(&mut self, now: Instant, entry: TableEntry<A>) -> usize {
         let (Ok(at) | Err(at)) = self.view().find(&entry.contact.id);
         let _ = self.contacts.insert(at, entry);
         self.clock.somebody_known(now);
@@ -183,7 +184,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     }
 
     /// What a newcomer would be there for if it answers; `None` if there is no use for it.
-    fn role_of_newcomer(&self, newcomer: &Entry<A>) -> Option<Role> {
+    fn role_of_newcomer(&self, newcomer: &TableEntry<A>) -> Option<Role> {
         let (Ok(at) | Err(at)) = self.view().find(&newcomer.contact.id);
         if self.would_be_near(at) {
             return Some(Role::Near);
@@ -196,7 +197,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             Some((_, holder)) if !P::prefers(&self.rules.own, newcomer, holder) => {
                 let reserved = self.contacts.capacity() / SHARE;
                 let room = self.contacts.len().saturating_add(reserved) < self.contacts.capacity();
-                (room && self.spares(cell) < SPARES).then_some(Role::Spare)
+                (room && self.replacements(cell) < REPLACEMENTS).then_some(Role::Replacement)
             }
             _ => Some(inner(Role::Holder(cell.row))),
         }
@@ -204,24 +205,26 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
 
     /// Whether one that would lie before whoever is at this place would be near.
     fn would_be_near(&self, at: usize) -> bool {
-        let verified = |entry: &&Entry<A>| entry.is_verified();
+        let verified = |entry: &&TableEntry<A>| entry.is_verified();
         let before = self.contacts.iter().take(at).filter(verified).count();
         let after = self.contacts.iter().skip(at).filter(verified).count();
         before < self.rules.ahead || after < self.rules.behind
     }
 
-    fn role(&self, at: usize, entry: &Entry<A>) -> Role {
+    fn role(&self, at: usize, entry: &TableEntry<A>) -> Role {
         let view = self.view();
         let cell = self.cell(entry);
         match entry.state() {
-            State::Heard => Role::Heard,
-            State::Failing => {
+            ContactState::Unverified => Role::Origin,
+            ContactState::Failing => {
                 let alone = view.edges().is_none() && view.is_near(at);
                 if alone || view.holder::<P>(cell).is_none() { Role::Missed } else { Role::Lost }
             }
-            State::Verified if view.is_near(at) => Role::Near,
-            State::Verified if view.holder::<P>(cell).is_some_and(|(holder, _)| holder == at) => inner(Role::Holder(cell.row)),
-            State::Verified => Role::Spare,
+            ContactState::Verified if view.is_near(at) => Role::Near,
+            ContactState::Verified if view.holder::<P>(cell).is_some_and(|(holder, _)| holder == at) => {
+                inner(Role::Holder(cell.row))
+            }
+            ContactState::Verified => Role::Replacement,
         }
     }
 
@@ -233,7 +236,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     }
 
     /// Verified contacts of a cell that are neither near nor hold it.
-    fn spares(&self, cell: Cell) -> usize {
+    fn replacements(&self, cell: Cell) -> usize {
         let view = self.view();
         let others = view.verified().filter(|(at, entry)| self.cell(entry) == cell && !view.is_near(*at));
         let holder = view.holder::<P>(cell).map(|(at, _)| at);
@@ -241,14 +244,14 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     }
 
     /// Whether its address group keeps to the limits with `more` of it; neighbours are exempt, but count.
-    fn is_within_limits(&self, entry: &Entry<A>, cell: Cell, more: usize) -> bool {
-        let Some(group) = entry.contact.address.group() else {
+    fn is_within_limits(&self, entry: &TableEntry<A>, cell: Cell, more: usize) -> bool {
+        let Some(prefix) = entry.contact.address.prefix() else {
             return true;
         };
-        let same = || self.contacts.iter().filter(|other| other.is_of(group));
+        let same = || self.contacts.iter().filter(|other| other.is_of(prefix));
         let in_cell = same().filter(|other| self.cell(other) == cell).count().saturating_add(more);
         let in_table = same().count().saturating_add(more);
-        in_cell <= self.rules.of_a_group.0 && in_table <= self.rules.of_a_group.1
+        in_cell <= self.rules.per_prefix.0 && in_table <= self.rules.per_prefix.1
     }
 
     /// Somebody's role changed: lets go whom that left without a place.
@@ -263,21 +266,23 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let epoch = epoch(now);
         // Whoever isn't near any more is no longer exempt.
         let crowded = self.contacts.iter().enumerate().filter(|(at, entry)| {
-            entry.contact.address.group().is_some() && !view.is_near(*at) && !self.is_within_limits(entry, self.cell(entry), 0)
+            entry.contact.address.prefix().is_some()
+                && !view.is_near(*at)
+                && !self.is_within_limits(entry, self.cell(entry), 0)
         });
         if let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.dispensability(epoch)) {
             return Some(at);
         }
-        let failing = || self.contacts.iter().enumerate().filter(|(_, entry)| entry.state() == State::Failing);
+        let failing = || self.contacts.iter().enumerate().filter(|(_, entry)| entry.state() == ContactState::Failing);
         let lost = || failing().filter(|(at, entry)| self.role(*at, entry) == Role::Lost);
         if lost().count() > self.contacts.capacity() / SHARE {
             return lost().min_by_key(|(_, entry)| entry.age(epoch)).map(|(at, _)| at);
         }
-        self.worst_of_many_spares()
+        self.worst_of_many_replacements()
     }
 
     /// The least preferred of a cell's spares, where they are too many. All contacts of a cell lie side by side.
-    fn worst_of_many_spares(&self) -> Option<usize> {
+    fn worst_of_many_replacements(&self) -> Option<usize> {
         let (ahead, behind) = self.view().edges()?;
         let prefers = |first, second| P::prefers(&self.rules.own, first, second);
         let mut start = 0_usize;
@@ -285,9 +290,10 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             let verified = || cell.iter().zip(start..).filter(|(entry, _)| entry.is_verified());
             let far = |at: usize| at > ahead && at < behind;
             let holder = verified().reduce(|best, other| if prefers(other.0, best.0) { other } else { best });
-            let spares = || verified().filter(|(_, at)| far(*at) && holder.is_none_or(|(_, holder)| holder != *at));
-            if spares().count() > SPARES {
-                let worst = spares().reduce(|worst, other| if prefers(worst.0, other.0) { other } else { worst });
+            let replacements =
+                || verified().filter(|(_, at)| far(*at) && holder.is_none_or(|(_, holder)| holder != *at));
+            if replacements().count() > REPLACEMENTS {
+                let worst = replacements().reduce(|worst, other| if prefers(worst.0, other.0) { other } else { worst });
                 return worst.map(|(_, at)| at);
             }
             start = start.saturating_add(cell.len());

@@ -61,7 +61,7 @@ fn a_record_that_nobody_holds_is_not_found_soon_and_with_the_reason() {
     assert_eq!(got.code, 1, "{got:?}");
     let json = got.json();
     assert_eq!(json["found"], false);
-    for key in ["id", "value", "asked", "answered", "timed_out", "refused", "closest"] {
+    for key in ["id", "value", "asked", "responded", "timed_out", "refused", "closest"] {
         assert!(json.get(key).is_some(), "{key} in {json}");
     }
 }
@@ -135,7 +135,7 @@ fn where_nobody_could_be_asked_json_says_so_too() {
         assert!(ended.code == 3 && ended.lines().len() == 1 && ended.err.contains("try:"), "{args}: {ended:?}");
         let json = ended.json();
         assert_eq!(json["id"].as_str().unwrap().len(), 40, "{json}");
-        for key in ["asked", "answered", "timed_out", "refused", "hops"] {
+        for key in ["asked", "responded", "timed_out", "refused", "hops"] {
             assert_eq!(json[key], 0, "{json}");
         }
         for key in ["relayed", "fell_back"] {
@@ -145,7 +145,10 @@ fn where_nobody_could_be_asked_json_says_so_too() {
             assert_eq!(json[key], *value, "{json}");
         }
     };
-    none("get key", &[("found", false.into()), ("value", serde_json::Value::Null), ("closest", serde_json::Value::Null)]);
+    none(
+        "get key",
+        &[("found", false.into()), ("value", serde_json::Value::Null), ("closest", serde_json::Value::Null)],
+    );
     none("find key", &[("nodes", serde_json::json!([]))]);
     for put in ["put key value".to_owned(), "put value --immutable".to_owned(), format!("put value --sign {secret}")] {
         none(&put, &[("stored", 0.into()), ("holders", serde_json::json!([]))]);
@@ -163,7 +166,10 @@ fn a_recursive_lookup_says_over_how_many_hops_it_went() {
         let command = format!("{command} --json -v --bootstrap {}", node.address);
         let iterative = kadlet(&command);
         let json = iterative.json();
-        assert_eq!((iterative.code, &json["hops"], &json["relayed"], &json["fell_back"]), (0, &0.into(), &false.into(), &false.into()));
+        assert_eq!(
+            (iterative.code, &json["hops"], &json["relayed"], &json["fell_back"]),
+            (0, &0.into(), &false.into(), &false.into())
+        );
         assert!(!iterative.err.contains(" hop") && !iterative.err.contains("recursive"), "{iterative:?}");
         // A client whose id happens to be nearer to the key than all nodes that it knows may ask nobody recursively: the next one does.
         until("a recursive question is answered", Duration::from_secs(30), || {
@@ -215,7 +221,8 @@ fn the_demo_shows_the_hops_of_a_recursive_lookup_if_it_took_any() {
     for nodes in [2, 5, 20] {
         let ended = kadlet(&format!("demo hello world --json --lookup recursive --nodes {nodes}"));
         assert_eq!((ended.code, &ended.json()["value"]), (0, &hex(b"world").into()), "{ended:?}");
-        let steps: Vec<serde_json::Value> = ended.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let steps: Vec<serde_json::Value> =
+            ended.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         let found = steps.iter().find(|step| step["step"] == "found").unwrap();
         let shown = steps.iter().filter(|step| step["step"] == "hop").count() as u64;
         // A question that is sent again is shown again.

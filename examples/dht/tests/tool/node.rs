@@ -66,7 +66,7 @@ fn a_node_ends_cleanly_and_tells_its_stats() {
         let (status, lines) = node.interrupt(signal);
         assert!(status.success(), "{signal}: {status}");
         let stats: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
-        assert_eq!(stats["answered"], 1, "{stats}");
+        assert_eq!(stats["responded"], 1, "{stats}");
     }
 }
 

@@ -73,7 +73,9 @@ impl Node {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let first: String = out.recv_timeout(PATIENCE).expect("a node says where it listens");
-        let ["listening", "on", address, "id", id] = first.split(' ').collect::<Vec<_>>()[..] else { panic!("{first}") };
+        let ["listening", "on", address, "id", id] = first.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{first}")
+        };
         Self { address: address.to_owned(), id: id.to_owned(), child, out }
     }
 

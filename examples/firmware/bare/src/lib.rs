@@ -12,7 +12,7 @@ use board::identity::{self, Arguments, Number};
 use board::nic::{MAX_FRAME, Nic};
 use board::{Board, host, stack};
 use kadlet::record::Verifier;
-use kadlet::{Config, FixedStore, Id, Kademlia, Machine, Node};
+use kadlet::{Config, Dht, FixedStore, Id, Kademlia, Node};
 use kadlet_smoltcp::Driver;
 use smoltcp::iface::{Interface, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::udp;
@@ -37,8 +37,8 @@ static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers {
     line: [0; host::MAX_LINE],
     frames: [[0; MAX_FRAME]; 2],
     received: [0; 2_560],
-    answers: [0; 2_560],
-    questions: [0; 1_232],
+    responses: [0; 2_560],
+    requests: [0; 1_232],
 });
 
 /// What would be too much for the stack.
@@ -46,8 +46,8 @@ struct Buffers {
     line: [u8; host::MAX_LINE],
     frames: [[u8; MAX_FRAME]; 2],
     received: [u8; 2_560],
-    answers: [u8; 2_560],
-    questions: [u8; 1_232],
+    responses: [u8; 2_560],
+    requests: [u8; 1_232],
 }
 
 /// Runs a board. Without `verify`, signed records are not taken.
@@ -73,25 +73,30 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
     let _ = iface.routes_mut().add_default_ipv4_route(number.gateway());
 
     let mut metadata = [[udp::PacketMetadata::EMPTY; 8]; 3];
-    let [received, answers, questions] = &mut metadata;
+    let [received, responses, requests] = &mut metadata;
     let ring = udp::PacketBuffer::new;
-    let mut answers =
-        udp::Socket::new(ring(&mut received[..], &mut buffers.received[..]), ring(&mut answers[..], &mut buffers.answers[..]));
-    let mut questions = udp::Socket::new(ring(&mut [][..], &mut [][..]), ring(&mut questions[..], &mut buffers.questions[..]));
+    let mut responses = udp::Socket::new(
+        ring(&mut received[..], &mut buffers.received[..]),
+        ring(&mut responses[..], &mut buffers.responses[..]),
+    );
+    let mut requests =
+        udp::Socket::new(ring(&mut [][..], &mut [][..]), ring(&mut requests[..], &mut buffers.requests[..]));
     // Neither fails: both are new, and the port isn't 0.
-    let _ = answers.bind(identity::PORT);
-    let _ = questions.bind(identity::PORT);
+    let _ = responses.bind(identity::PORT);
+    let _ = requests.bind(identity::PORT);
     let mut storage = [SocketStorage::EMPTY; 2];
     let mut sockets = SocketSet::new(&mut storage[..]);
-    let driver = drive(sockets.add(answers), sockets.add(questions));
+    let driver = drive(sockets.add(responses), sockets.add(requests));
 
     host::line!("up board-{} bare on {} at {}:{} id {}", number.0, name, number.address(), identity::PORT, node.id());
     let mut sensor = Sensor::new(number, &arguments);
-    let mut report = REPORT;
+    let mut stats = REPORT;
     loop {
         let now = clock.now();
         for _ in 0..FRAMES {
-            if iface.poll_ingress_single(instant(now), &mut device, &mut sockets) == smoltcp::iface::PollIngressSingleResult::None {
+            if iface.poll_ingress_single(instant(now), &mut device, &mut sockets)
+                == smoltcp::iface::PollIngressSingleResult::None
+            {
                 break;
             }
         }
@@ -100,8 +105,8 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
         let due = driver.poll(instant(now), node, &mut sockets);
         iface.poll_egress(instant(now), &mut device, &mut sockets);
 
-        if now >= report {
-            report = now + REPORT;
+        if now >= stats {
+            stats = now + REPORT;
             let (stats, (wakes, for_the_clock)) = (node.stats(), sleep.wakes());
             host::line!(
                 "counts seconds {} wakes {} clock {} received {} {} sent {} {} stored {} stack {} {}",
@@ -117,17 +122,21 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
                 stack::room()
             );
         }
-        let due = due.into_iter().chain(iface.poll_at(instant(now), &sockets)).map(|due| due.total_micros().max(0) as u64).min();
+        let due = due
+            .into_iter()
+            .chain(iface.poll_at(instant(now), &sockets))
+            .map(|due| due.total_micros().max(0) as u64)
+            .min();
         // A frame that waits ends the sleep before it begins.
-        let due = due.into_iter().chain(next_turn).chain([report]).min();
+        let due = due.into_iter().chain(next_turn).chain([stats]).min();
         sleep.until(due, &mut device.nic, &mut clock);
     }
 }
 
 /// Makes the driver, whose 1.4 KiB would otherwise be made, and stay, below all else on the stack.
 #[inline(never)]
-fn drive(answers: SocketHandle, questions: SocketHandle) -> &'static mut Driver {
-    DRIVER.init(Driver::new(answers).with_questions(questions))
+fn drive(responses: SocketHandle, requests: SocketHandle) -> &'static mut Driver {
+    DRIVER.init(Driver::new(responses).with_requests(requests))
 }
 
 fn instant(micros: u64) -> Instant {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use board::host::line;
 use board::identity::{Arguments, MAX_LISTED, Number};
 use heapless::{String, Vec};
-use kadlet::{Event, Instant, Key, Machine, Mode, Options, Outcome, Query, Record};
+use kadlet::{Dht, Event, Instant, Key, Mode, Options, Outcome, QueryId, Record};
 
 /// What is under way.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ pub(crate) struct Sensor<'a> {
     options: Options,
     /// The name that it publishes under.
     name: String<16>,
-    running: Option<(Query, Turn<'a>)>,
+    running: Option<(QueryId, Turn<'a>)>,
     /// What is still to be done this time.
     left: Vec<Turn<'a>, { MAX_LISTED + 1 }>,
     /// When the next time is, in microseconds.
@@ -41,7 +41,11 @@ impl<'a> Sensor<'a> {
     }
 
     /// Begins what is to be done now, one thing after another, and tells when there is more.
-    pub(crate) fn take_turn(&mut self, now: u64, node: &mut impl Machine<Address = core::net::SocketAddrV4>) -> Option<u64> {
+    pub(crate) fn take_turn(
+        &mut self,
+        now: u64,
+        node: &mut impl Dht<Address = core::net::SocketAddrV4>,
+    ) -> Option<u64> {
         let rests = self.arguments.quiet != 0 && now / 1_000_000 >= u64::from(self.arguments.quiet);
         if self.joined && (self.arguments.every == 0 || rests) {
             return None;
@@ -70,18 +74,18 @@ impl<'a> Sensor<'a> {
                 let record = Record::plain(self.name.as_bytes(), value.as_bytes());
                 node.put(time, &record, &self.options).map_err(|error| line!("not published: {}", error))
             }
-            Turn::Get(name) => {
-                node.get(time, Key::plain(name.as_bytes()), &self.options).map_err(|error| line!("missed {}: {}", name, error))
-            }
+            Turn::Get(name) => node
+                .get(time, Key::plain(name.as_bytes()), &self.options)
+                .map_err(|error| line!("missed {}: {}", name, error)),
         };
         self.running = query.ok().map(|query| (query, turn));
         Some(now)
     }
 
     /// Prints how things ended.
-    pub(crate) fn read_events(&mut self, node: &mut impl Machine) {
+    pub(crate) fn read_events(&mut self, node: &mut impl Dht) {
         while let Some(event) = node.poll_event() {
-            let Event::Done(done) = event else { continue };
+            let Event::QueryResult(done) = event else { continue };
             let Some((_, turn)) = self.running.take_if(|running| running.0 == done.query) else { continue };
             match (turn, done.outcome) {
                 (Turn::Join, Outcome::Joined { neighbours }) => {
@@ -95,7 +99,13 @@ impl<'a> Sensor<'a> {
                 }
                 (Turn::Get(name), Outcome::Value { record, holders, .. }) => {
                     let value = core::str::from_utf8(record.value).unwrap_or("(bytes)");
-                    line!("got {} = {} from {}{}", name, value, holders.len(), if done.report.relayed { ", relayed" } else { "" });
+                    line!(
+                        "got {} = {} from {}{}",
+                        name,
+                        value,
+                        holders.len(),
+                        if done.stats.relayed { ", relayed" } else { "" }
+                    );
                 }
                 (Turn::Get(name), Outcome::NotFound { .. }) => line!("missed {}: nobody has it", name),
                 (_, Outcome::Failed(failure)) => line!("failed: {}", failure),

@@ -67,7 +67,9 @@ impl<'a> Arguments<'a> {
     /// Reads a command line, whose first word is a name. What isn't understood is left out.
     #[must_use]
     pub fn parse(line: &'a str) -> Self {
-        let value = |name| line.split_ascii_whitespace().skip(1).filter_map(|word| word.split_once('=')).find(|word| word.0 == name);
+        let value = |name| {
+            line.split_ascii_whitespace().skip(1).filter_map(|word| word.split_once('=')).find(|word| word.0 == name)
+        };
         let number = |name| value(name).and_then(|(_, number)| number.parse().ok());
         let list = |name| value(name).into_iter().flat_map(|(_, list)| list.split(',')).filter(|word| !word.is_empty());
         Self {
@@ -131,8 +133,9 @@ mod tests {
 
     #[test]
     fn arguments_come_in_any_order_after_a_name() {
-        let read =
-            Arguments::parse("fw every=5 quiet=60 lookup=recursive get=hello,board-12 bootstrap=10.77.0.1:4000,10.77.0.2:4001 boot=3");
+        let read = Arguments::parse(
+            "fw every=5 quiet=60 lookup=recursive get=hello,board-12 bootstrap=10.77.0.1:4000,10.77.0.2:4001 boot=3",
+        );
         assert_eq!((read.boot, read.every, read.quiet, read.recursive), (3, 5, 60, true));
         assert!(read.get.iter().eq(["hello", "board-12"]));
         assert!(read.bootstrap.iter().eq(["10.77.0.1:4000", "10.77.0.2:4001"].map(|address| address.parse().unwrap())));

@@ -21,7 +21,11 @@ pub(crate) struct Ethernet {
 }
 
 impl Ethernet {
-    pub(crate) const fn new(nic: &'static Shared, mac: [u8; 6], [received, sent]: &'static mut [[u8; MAX_FRAME]; 2]) -> Self {
+    pub(crate) const fn new(
+        nic: &'static Shared,
+        mac: [u8; 6],
+        [received, sent]: &'static mut [[u8; MAX_FRAME]; 2],
+    ) -> Self {
         Self { nic, mac, received, sent }
     }
 }

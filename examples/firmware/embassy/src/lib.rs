@@ -61,9 +61,15 @@ pub fn run(board: Board<&'static mut dyn Nic>) -> ! {
         dns_servers: heapless::Vec::new(),
     });
     let random = u64::from_le_bytes([seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], seed[6], seed[7]]);
-    let (stack, network) = embassy_net::new(Ethernet::new(nic, mac, FRAMES.take()), config, STACK.init(StackResources::new()), random);
+    let (stack, network) =
+        embassy_net::new(Ethernet::new(nic, mac, FRAMES.take()), config, STACK.init(StackResources::new()), random);
     let (dht, node) = kadlet_embassy::new(NODE.take(), stack, identity::PORT, |node, now| {
-        node.start(now, kadlet::Config { plain: true, ..kadlet::Config::DEFAULT }, Id::from_bytes(identity::id(mac)), seed);
+        node.start(
+            now,
+            kadlet::Config { plain: true, ..kadlet::Config::DEFAULT },
+            Id::from_bytes(identity::id(mac)),
+            seed,
+        );
     });
     host::line!("up board-{} embassy on {} at {}:{} id {}", number.0, name, number.address(), identity::PORT, dht.id());
 
@@ -72,7 +78,7 @@ pub fn run(board: Board<&'static mut dyn Nic>) -> ! {
     spawner.spawn(run_network(network).expect("one task each"));
     spawner.spawn(run_node(node).expect("one task each"));
     spawner.spawn(sensor::run(number, arguments, stack, dht).expect("one task each"));
-    spawner.spawn(sensor::report(dht).expect("one task each"));
+    spawner.spawn(sensor::stats(dht).expect("one task each"));
     loop {
         PENDING.store(false, Ordering::Relaxed);
         // SAFETY: nothing else polls it, and no task does.

@@ -49,7 +49,13 @@ pub(crate) async fn run(number: Number, arguments: &'static Arguments<'static>, 
             match dht.get(Key::plain(name.as_bytes()), &options, &mut value).await {
                 Ok(got) => {
                     let value = core::str::from_utf8(&value[..got.len]).unwrap_or("(bytes)");
-                    line!("got {} = {} from {}{}", name, value, got.holders, if got.report.relayed { ", relayed" } else { "" });
+                    line!(
+                        "got {} = {} from {}{}",
+                        name,
+                        value,
+                        got.holders,
+                        if got.stats.relayed { ", relayed" } else { "" }
+                    );
                 }
                 Err(error) => line!("missed {}: {}", name, error),
             }
@@ -59,7 +65,7 @@ pub(crate) async fn run(number: Number, arguments: &'static Arguments<'static>, 
 }
 
 #[embassy_executor::task]
-pub(crate) async fn report(dht: Dht) {
+pub(crate) async fn stats(dht: Dht) {
     let mut ticker = Ticker::every(Duration::from_secs(10));
     loop {
         ticker.next().await;

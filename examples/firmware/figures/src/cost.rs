@@ -14,11 +14,13 @@ use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::entry;
 use figures::{Dual, Mote, Small};
-use kadlet::wire::{self, Answer, Body, Features, Header, MAX_DATAGRAM, Message, Observed, Request, SEAL, Token, Transaction};
-use kadlet::{Config, Contact, Id, Instant, Machine, Routing};
+use kadlet::wire::{
+    self, Body, Features, Header, MAX_DATAGRAM, Message, Observed, Request, Response, SEAL, Token, Transaction,
+};
+use kadlet::{Config, Contact, Dht, Id, Instant, Routing};
 
 const OWN: Id = Id::from_bytes([0x5A; 20]);
-const ASKER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 4000);
+const REQUESTER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 4000);
 const NOW: Instant = Instant::from_secs(1);
 /// The request that an answer of eight IPv4 contacts, of 268 bytes, may follow: a third of it.
 const ASKED: usize = 90;
@@ -44,7 +46,7 @@ fn measure(node: &mut Mote) -> ! {
     fill(node);
     let mut buf = [0; MAX_DATAGRAM];
     // The first of its kind has the cold paths behind it, and its answer has a token.
-    let token = answer(node, &request(None), &mut buf).and_then(|len| token(&buf[..len]));
+    let token = response(node, &request(None), &mut buf).and_then(|len| token(&buf[..len]));
     let Some(token) = token else {
         line!("it is not answered as it should be");
         host::exit(false)
@@ -52,7 +54,7 @@ fn measure(node: &mut Mote) -> ! {
     for (name, token) in [("find_node", None), ("find_node_with_token", Some(token))] {
         let request = request(token);
         let began = timer.ticks();
-        let len = answer(node, black_box(&request), &mut buf);
+        let len = response(node, black_box(&request), &mut buf);
         let ticks = timer.ticks().wrapping_sub(began);
         if len != Some(268) {
             line!("{} is answered by {:?} bytes", name, len);
@@ -88,25 +90,26 @@ impl Timer {
 }
 
 #[inline(never)]
-fn answer(node: &mut Mote, request: &[u8], buf: &mut [u8]) -> Option<usize> {
-    node.handle_datagram(NOW, ASKER, request, buf).map(|out| out.len)
+fn response(node: &mut Mote, request: &[u8], buf: &mut [u8]) -> Option<usize> {
+    node.handle_datagram(NOW, REQUESTER, request, buf).map(|out| out.len)
 }
 
 /// Gives a node 128 contacts, by what others would send: it asks all of whom it is told, and they answer.
 fn fill(node: &mut Mote) {
-    let (mut question, mut reply, mut random) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM], 0x9E37_79B9_7F4A_7C15);
+    let (mut request, mut reply, mut random) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM], 0x9E37_79B9_7F4A_7C15);
     for number in 0..256 {
         if node.routing().peers().count() == 128 {
             return;
         }
         let contact = contact(number, &mut random);
         let Ok(query) = node.ping(NOW, contact.address) else { continue };
-        let Some(out) = node.poll_transmit(NOW, &mut question) else { continue };
-        let Ok(Message { header, .. }) = wire::decode::<SocketAddrV4>(&question[..out.len]) else { continue };
-        let body = Body::Answer { token: Token::default(), answer: Answer::Pong { observed: Observed::new(ASKER) } };
+        let Some(out) = node.poll_transmit(NOW, &mut request) else { continue };
+        let Ok(Message { header, .. }) = wire::decode::<SocketAddrV4>(&request[..out.len]) else { continue };
+        let body =
+            Body::Response { token: Token::default(), response: Response::Pong { observed: Observed::new(REQUESTER) } };
         let pong = Message { header: Header { sender: contact.id, ..header }, body };
         if let Ok(len) = wire::encode(&pong, &mut reply) {
-            let _ = node.handle_datagram(NOW, contact.address, &reply[..len], &mut question);
+            let _ = node.handle_datagram(NOW, contact.address, &reply[..len], &mut request);
         }
         node.cancel(query);
     }
@@ -137,7 +140,12 @@ fn request(token: Option<Token>) -> [u8; ASKED] {
         features: Features::SERVES,
     };
     let message = |padding| {
-        let body = Body::Request { largest: (MAX_DATAGRAM - SEAL) as u16, token, request: Request::FindNode { target }, padding };
+        let body = Body::Request {
+            largest: (MAX_DATAGRAM - SEAL) as u16,
+            token,
+            request: Request::FindNode { target },
+            padding,
+        };
         Message::<SocketAddrV4> { header, body }
     };
     let mut datagram = [0; ASKED];
@@ -146,9 +154,9 @@ fn request(token: Option<Token>) -> [u8; ASKED] {
     datagram
 }
 
-fn token(answer: &[u8]) -> Option<Token> {
-    match wire::decode::<SocketAddrV4>(answer).ok()?.body {
-        Body::Answer { token, .. } => Some(token),
+fn token(response: &[u8]) -> Option<Token> {
+    match wire::decode::<SocketAddrV4>(response).ok()?.body {
+        Body::Response { token, .. } => Some(token),
         Body::Request { .. } => None,
     }
 }

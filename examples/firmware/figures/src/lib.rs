@@ -10,7 +10,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::panic::PanicInfo;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Config, FixedStore, Id, Instant, Kademlia, Key, Machine, Node, Options, Record};
+use kadlet::{Config, Dht, FixedStore, Id, Instant, Kademlia, Key, Node, Options, Record};
 
 /// A microcontroller's node.
 pub type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
@@ -53,7 +53,12 @@ pub fn drive(node: &mut Mote, verify: Option<kadlet::record::Verifier>) -> ! {
     let mut input = input();
     let mut buf = [0; MAX_DATAGRAM];
     let seed = black_box([42; 32]);
-    node.start(Instant::ZERO, Config { plain: true, verify, ..Config::DEFAULT }, Id::from_bytes(black_box([7; 20])), seed);
+    node.start(
+        Instant::ZERO,
+        Config { plain: true, verify, ..Config::DEFAULT },
+        Id::from_bytes(black_box([7; 20])),
+        seed,
+    );
     loop {
         input.next();
         step(node, &input, &mut buf);
@@ -101,7 +106,7 @@ fn step(node: &mut Mote, input: &Input, buf: &mut [u8]) {
     };
     if let Some(query) = query {
         black_box(node.progress(query));
-        black_box(node.take(query));
+        black_box(node.take_result(query));
         node.cancel(query);
     }
 }

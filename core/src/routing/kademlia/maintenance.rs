@@ -14,29 +14,29 @@
 //! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
 
 use super::Kademlia;
-use crate::routing::Upkeep;
+use crate::routing::Maintenance;
 use crate::routing::clock::{DEPTHS, NEVER, at};
-use crate::routing::entry::Entry;
+use crate::routing::entry::TableEntry;
 use crate::{Address, Id, Instant};
 
-impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACTS, SPARES> {
+impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, CONTACTS, REPLACEMENTS> {
     /// Finds out when the next question is due.
     pub(super) fn schedule(&mut self) {
         let refresh = self.refreshes().iter().min().map_or(NEVER, |due| *due);
-        let ask = next_asked(&mut self.contacts, &mut self.spares).map_or(NEVER, |entry| entry.due);
+        let ask = next_asked(&mut self.contacts, &mut self.replacements).map_or(NEVER, |entry| entry.due);
         self.clock.schedule(refresh, ask);
     }
 
-    pub(super) fn check(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Upkeep::Neighbourhood)
+    pub(super) fn check(&mut self, now: Instant) -> Option<Maintenance<A>> {
+        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Maintenance::Neighbourhood)
     }
 
-    pub(super) fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
+    pub(super) fn refresh(&mut self, now: Instant) -> Option<Maintenance<A>> {
         let depth = self.refreshes().iter().position(|due| at(*due).is_due(now))?;
         self.refreshed(now, depth);
         // It shares exactly so many bits with the own identifier.
         let prefix = flipped(&self.own, depth);
-        Some(Upkeep::Lookup { target: self.clock.random_id(&prefix, depth + 1) })
+        Some(Maintenance::Lookup { target: self.clock.random_id(&prefix, depth + 1) })
     }
 
     /// A bucket of this depth is looked up.
@@ -47,13 +47,13 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
         }
     }
 
-    pub(super) fn ask(&mut self, now: Instant) -> Option<Upkeep<A>> {
+    pub(super) fn ask(&mut self, now: Instant) -> Option<Maintenance<A>> {
         if !self.clock.rest.is_due(now) {
             return None;
         }
-        let entry = next_asked(&mut self.contacts, &mut self.spares).filter(|entry| at(entry.due).is_due(now))?;
+        let entry = next_asked(&mut self.contacts, &mut self.replacements).filter(|entry| at(entry.due).is_due(now))?;
         entry.due = self.clock.asks(now);
-        Some(Upkeep::Ask(entry.contact))
+        Some(Maintenance::Ask(entry.contact))
     }
 
     /// When the buckets are due, from the farthest to the one where the k closest end; the neighbourhood's check covers what
@@ -68,8 +68,11 @@ impl<A: Address, const CONTACTS: usize, const SPARES: usize> Kademlia<A, CONTACT
 }
 
 /// Whoever is to be asked next.
-fn next_asked<'a, A>(contacts: &'a mut [Entry<A>], spares: &'a mut [Entry<A>]) -> Option<&'a mut Entry<A>> {
-    contacts.iter_mut().chain(spares).min_by_key(|entry| entry.due)
+fn next_asked<'a, A>(
+    contacts: &'a mut [TableEntry<A>],
+    replacements: &'a mut [TableEntry<A>],
+) -> Option<&'a mut TableEntry<A>> {
+    contacts.iter_mut().chain(replacements).min_by_key(|entry| entry.due)
 }
 
 /// The identifier with one bit, counted from the most significant, the other way.

@@ -13,7 +13,7 @@
 //! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
 
 use super::{Plan, Table};
-use crate::routing::Upkeep;
+use crate::routing::Maintenance;
 use crate::routing::clock::{DEPTHS, NEVER, at};
 use crate::time::Micros;
 use crate::{Address, Id, Instant};
@@ -43,18 +43,18 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let first = |&(place, _): &(usize, _)| place == at;
         let next = self.view().verified().next().is_some_and(|entry| first(&entry))
             || self.view().verified().next_back().is_some_and(|entry| first(&entry));
-        let due = if next { self.clock.after_answer_of_next(now) } else { self.clock.after_answer(now) };
+        let due = if next { self.clock.after_response_of_next(now) } else { self.clock.after_response(now) };
         self.contacts.get_mut(at)?.due = due;
         Some(due)
     }
 
-    pub(super) fn upkeep(&mut self, now: Instant) -> Option<Upkeep<A>> {
+    pub(super) fn maintenance(&mut self, now: Instant) -> Option<Maintenance<A>> {
         if self.rules.k == 0 || !self.clock.next.is_due(now) {
             return None;
         }
-        let question = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
+        let request = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
         self.schedule();
-        question
+        request
     }
 
     /// Finds out when the next question is due.
@@ -64,12 +64,12 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         self.clock.schedule(refresh.map_or(NEVER, |due| *due), ask.unwrap_or(NEVER));
     }
 
-    fn check(&mut self, now: Instant) -> Option<Upkeep<A>> {
-        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Upkeep::Neighbourhood)
+    fn check(&mut self, now: Instant) -> Option<Maintenance<A>> {
+        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Maintenance::Neighbourhood)
     }
 
     /// Looks up what belongs into each empty cell of a row, and where there is none, something of the row.
-    fn refresh(&mut self, now: Instant) -> Option<Upkeep<A>> {
+    fn refresh(&mut self, now: Instant) -> Option<Maintenance<A>> {
         for (row, index) in (0..self.rows()).zip(0_u8..) {
             if !self.clock.refresh.get(row).is_some_and(|due| at(*due).is_due(now)) {
                 continue;
@@ -82,7 +82,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             }
             if empty.is_some() || begun == 0 {
                 let (prefix, bits) = P::start(&self.rules.own, index, empty);
-                return Some(Upkeep::Lookup { target: self.clock.random_id(&prefix, bits) });
+                return Some(Maintenance::Lookup { target: self.clock.random_id(&prefix, bits) });
             }
         }
         None
@@ -96,13 +96,13 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         cell.row == row && self.view().holder::<P>(cell).is_none()
     }
 
-    fn ask(&mut self, now: Instant) -> Option<Upkeep<A>> {
+    fn ask(&mut self, now: Instant) -> Option<Maintenance<A>> {
         if !self.clock.rest.is_due(now) {
             return None;
         }
         let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| at(entry.due).is_due(now))?;
         entry.due = self.clock.asks(now);
-        Some(Upkeep::Ask(entry.contact))
+        Some(Maintenance::Ask(entry.contact))
     }
 
     /// How many rows there are to fill: none before the own identifier was looked up, or while all there is are neighbours.

@@ -12,7 +12,7 @@ use crate::{Address, Geometry, Id, Instant};
 
 /// On whose behalf a question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum Purpose {
     /// A lookup asks one of its contacts.
     Search { slot: u8 },
     /// An operation stores its record at one of the nodes it found.
@@ -38,7 +38,7 @@ enum Unsent {
     NoRoom,
 }
 
-impl Owner {
+impl Purpose {
     /// The slot of the operation that asks, if one does.
     pub(super) const fn slot(self) -> Option<u8> {
         match self {
@@ -67,7 +67,7 @@ impl<
             return None;
         }
         while let Some(ready) = self.requests.ready() {
-            let len = match self.encode_question(now, ready.owner, ready.to, ready.expect, ready.transaction, buf) {
+            let len = match self.encode_ready(now, ready.owner, ready.to, ready.expect, ready.transaction, buf) {
                 Ok(len) => len,
                 Err(unsent) => {
                     self.stats.small_buffers += u64::from(unsent == Unsent::NoRoom);
@@ -81,21 +81,21 @@ impl<
                 }
             };
             self.requests.sent(now, ready.index);
-            if let Owner::Relay { relay } = ready.owner {
-                self.relays.passed_on(relay);
+            if let Purpose::Relay { relay } = ready.owner {
+                self.relays.forwarded(relay);
             }
-            if ready.repeat {
-                count_up(&mut self.stats.repeats);
+            if ready.retransmit {
+                count_up(&mut self.stats.retransmits);
             }
             return Some(self.count_sent(ready.to, len));
         }
         None
     }
 
-    fn encode_question(
+    fn encode_ready(
         &mut self,
         now: Instant,
-        owner: Owner,
+        owner: Purpose,
         to: R::Address,
         expect: Option<Id>,
         transaction: Transaction,
@@ -104,29 +104,30 @@ impl<
         let own = self.table.own();
         let operation = owner.slot().and_then(|slot| self.operations.get(usize::from(slot)));
         let token = match owner {
-            Owner::Relay { .. } => expect.and_then(|id| self.relays.token(&id)),
+            Purpose::Relay { .. } => expect.and_then(|id| self.relays.token(&id)),
             _ => operation.zip(expect).and_then(|(operation, id)| operation.lookup.token(&id)),
         };
         let request = match owner {
-            Owner::Ping { .. } | Owner::Introduction => Request::Ping,
-            Owner::Bootstrap { .. } | Owner::Table => Request::FindNode { target: own },
-            Owner::Search { .. } => {
+            Purpose::Ping { .. } | Purpose::Introduction => Request::Ping,
+            Purpose::Bootstrap { .. } | Purpose::Table => Request::FindNode { target: own },
+            Purpose::Search { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
                 match operation.finds_value() {
                     true => Request::FindValue { key: operation.key, have: operation.best(now) },
                     false => Request::FindNode { target: operation.lookup.target() },
                 }
             }
-            Owner::Store { .. } => {
+            Purpose::Store { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
-                let (record, lifetime) = self.record_of(now, operation.task, operation.key, operation.buffer).ok_or(Unsent::Past)?;
+                let (record, lifetime) =
+                    self.record_of(now, operation.task, operation.key, operation.buffer).ok_or(Unsent::Past)?;
                 let compare = operation.compare.filter(|_| operation.task == Task::Put);
                 Request::Store { record, lifetime, compare, handover: operation.task == Task::Tend }
             }
-            Owner::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
+            Purpose::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
         };
-        let introduce =
-            self.config.serve && operation.is_none_or(|operation| operation.task.is_upkeep() || operation.task == Task::Bootstrap);
+        let introduce = self.config.serve
+            && operation.is_none_or(|operation| operation.task.is_maintenance() || operation.task == Task::Bootstrap);
         let padded = matches!(request, Request::FindNode { .. } | Request::FindValue { .. }) && token.is_none();
         let wanted = if padded { self.padded_len(to, introduce) } else { 0 };
         self.encode_request(buf, transaction, token, request, wanted).ok_or(Unsent::NoRoom)
@@ -141,7 +142,7 @@ impl<
             }
             _ => {
                 let held = self.stored(&key)?;
-                let left = held.notes.expires.micros_since(now);
+                let left = held.metadata.expires.micros_since(now);
                 // Its own publisher has it held no shorter than asked for, though the search took time; others hold it no longer.
                 let rounded = if matches!(task, Task::Put | Task::Republish) { 999_999 } else { 0 };
                 (held.record(now), Micros(left.0.saturating_add(rounded)))
@@ -153,7 +154,8 @@ impl<
     /// How long a request must be so that three times its length hold the `nodes` answer asked for, and, where this node wants to be
     /// known, the ping that asks it whether it is there.
     fn padded_len(&self, to: R::Address, introduce: bool) -> usize {
-        let nodes = wire::nodes_len(usize::from(self.config.table.k), to.encode().as_bytes().len()).min(self.config.largest_message());
+        let nodes = wire::nodes_len(usize::from(self.config.table.k), to.encode().as_bytes().len())
+            .min(self.config.largest_message());
         let ping = if introduce { wire::PING_LEN } else { 0 };
         (nodes + ping).div_ceil(3)
     }
@@ -170,7 +172,8 @@ impl<
         let body = Body::Request { largest, token, request, padding: 0 };
         let room = buf.len().min(self.config.largest_message());
         let buf = buf.get_mut(..room)?;
-        wire::encode_padded(&Message::<R::Address> { header: self.header(transaction), body }, wanted.min(room), buf).ok()
+        wire::encode_padded(&Message::<R::Address> { header: self.header(transaction), body }, wanted.min(room), buf)
+            .ok()
     }
 
     pub(super) fn header(&self, transaction: Transaction) -> Header {

@@ -3,16 +3,16 @@
 use core::cmp::Ordering;
 
 use super::operation::{Ending, Task};
-use super::question::Owner;
 use super::relays::Said;
+use super::request::Purpose;
 use super::stats::count_up;
 use super::{Node, Transmit};
 use crate::record::{Kind, Record, Version};
-use crate::routing::{Heard, Routing};
+use crate::routing::{Origin, Routing};
 use crate::rpc::{Accepted, Due};
-use crate::store::{Notes, Store};
+use crate::store::{Metadata, Store};
 use crate::time::Micros;
-use crate::wire::{Answer, Contacts, ErrorCode, Features, Header, Token};
+use crate::wire::{Contacts, ErrorCode, Features, Header, Response, Token};
 use crate::{Address, Contact, Id, Instant};
 
 impl<
@@ -29,17 +29,17 @@ impl<
 {
     /// An answer came in. It counts only with the right transaction, from the right address, by the expected node. What was asked on
     /// another's behalf is carried back in `buf`.
-    pub(super) fn answered(
+    pub(super) fn responded(
         &mut self,
         now: Instant,
         from: R::Address,
         header: &Header,
         token: Token,
-        answer: &Answer<'_, R::Address>,
+        response: &Response<'_, R::Address>,
         buf: &mut [u8],
     ) -> Option<Transmit<R::Address>> {
-        let more = match answer {
-            Answer::Accepted => self.requests.owner(header.transaction).and_then(|owner| self.waits_until(owner)),
+        let more = match response {
+            Response::Accepted => self.requests.owner(header.transaction).and_then(|owner| self.waits_until(owner)),
             _ => None,
         };
         let accepted = match more {
@@ -47,7 +47,7 @@ impl<
             None => self.requests.accept(now, from, &header.sender, header.transaction),
         };
         let (owner, rtt) = match accepted {
-            Accepted::Answer { owner, rtt } => (owner, rtt),
+            Accepted::Response { owner, rtt } => (owner, rtt),
             Accepted::WrongId { owner, expected } => {
                 count_up(&mut self.stats.spoofed);
                 if self.knows_at(&expected, from) {
@@ -67,7 +67,7 @@ impl<
                 return None;
             }
         };
-        count_up(&mut self.stats.answers);
+        count_up(&mut self.stats.responses);
         if header.sender == self.table.own() {
             self.meet_own_id(from);
             if let Some(owner) = owner {
@@ -78,31 +78,31 @@ impl<
         self.relays.note_token(&header.sender, token);
         let contact = Contact::new(header.sender, from);
         if header.features.contains(Features::SERVES) && self.may_be_known(&contact) {
-            self.table.answered(now, contact, rtt);
+            self.table.responded(now, contact, rtt);
             self.bootstraps.verified(now, from);
         }
         match owner {
-            Some(Owner::Search { slot }) => self.search_answered(now, slot, contact, token, answer),
-            Some(Owner::Store { slot }) => self.store_answered(slot, &contact.id, token, answer),
-            Some(Owner::Bootstrap { slot }) => self.bootstrap_answered(slot, contact, token, answer),
-            Some(Owner::Ping { slot }) => self.ping_answered(now, slot, contact),
-            Some(Owner::Table) => {
-                for named in contacts_of(answer).iter().take(usize::from(self.config.table.k)) {
+            Some(Purpose::Search { slot }) => self.search_responded(now, slot, contact, token, response),
+            Some(Purpose::Store { slot }) => self.store_responded(slot, &contact.id, token, response),
+            Some(Purpose::Bootstrap { slot }) => self.bootstrap_responded(slot, contact, token, response),
+            Some(Purpose::Ping { slot }) => self.ping_responded(now, slot, contact),
+            Some(Purpose::Table) => {
+                for named in contacts_of(response).iter().take(usize::from(self.config.table.k)) {
                     if self.is_acceptable(from, &named) {
-                        self.table.heard(now, named, Heard::Named);
+                        self.table.discovered(now, named, Origin::Named);
                     }
                 }
             }
-            Some(Owner::Relay { relay }) => return self.relay_answered(now, relay, contact, answer, buf),
-            Some(Owner::Introduction) | None => {}
+            Some(Purpose::Relay { relay }) => return self.relay_responded(now, relay, contact, response, buf),
+            Some(Purpose::Introduction) | None => {}
         }
         None
     }
 
     /// A question was slow to be answered, or never was.
-    pub(super) fn unanswered(&mut self, now: Instant, due: Due<R::Address, Owner>) {
+    pub(super) fn unanswered(&mut self, now: Instant, due: Due<R::Address, Purpose>) {
         match due {
-            Due::Slow { owner: Owner::Relay { relay }, .. } => self.relay_slow(now, relay),
+            Due::Slow { owner: Purpose::Relay { relay }, .. } => self.relay_slow(now, relay),
             Due::Slow { owner, expect } => {
                 let slot = owner.slot().map(usize::from);
                 if let Some((operation, id)) = slot.and_then(|slot| self.operations.get_mut(slot)).zip(expect) {
@@ -115,7 +115,7 @@ impl<
                 if let Some(id) = expect.filter(|id| !acknowledged && self.knows_at(id, to)) {
                     match owner {
                         // It was asked but twice.
-                        Some(Owner::Relay { .. }) => self.check_silent(to, id),
+                        Some(Purpose::Relay { .. }) => self.check_silent(to, id),
                         _ => self.table.failed(now, &id),
                     }
                 }
@@ -127,8 +127,8 @@ impl<
     }
 
     /// Nobody answers an operation's question any more.
-    pub(super) fn failed(&mut self, now: Instant, owner: Owner, id: Option<&Id>) {
-        if let Owner::Relay { relay } = owner {
+    pub(super) fn failed(&mut self, now: Instant, owner: Purpose, id: Option<&Id>) {
+        if let Purpose::Relay { relay } = owner {
             if let Some(id) = id {
                 self.relay_failed(now, relay, id, Said::Silent);
             }
@@ -139,8 +139,8 @@ impl<
         };
         operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
         match owner {
-            Owner::Bootstrap { .. } => operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1),
-            Owner::Ping { .. } => self.end(now, slot, Ending::NoAnswer),
+            Purpose::Bootstrap { .. } => operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1),
+            Purpose::Ping { .. } => self.end(now, slot, Ending::NoResponse),
             _ => {
                 if let Some(id) = id {
                     self.lookup_failed(slot, id);
@@ -162,27 +162,34 @@ impl<
         operation.stop_fetching(id);
     }
 
-    fn search_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
+    fn search_responded(
+        &mut self,
+        now: Instant,
+        slot: u8,
+        from: Contact<R::Address>,
+        token: Token,
+        response: &Response<'_, R::Address>,
+    ) {
         let largest = self.config.largest_message();
-        self.take_named(slot, from, answer);
+        self.take_named(slot, from, response);
         let Some(operation) = self.operation(slot) else {
             return;
         };
         let asked_with_token = operation.lookup.token(&from.id).is_some();
         operation.stop_fetching(&from.id);
-        match *answer {
-            Answer::Error { code: ErrorCode::Token, .. } if !asked_with_token => {
+        match *response {
+            Response::Error { code: ErrorCode::Token, .. } if !asked_with_token => {
                 operation.lookup.set_token(&from.id, token);
                 operation.lookup.unasked(&from.id);
                 operation.tally.asked = operation.tally.asked.saturating_sub(1);
                 return;
             }
-            Answer::Error { code, detail } => {
+            Response::Error { code, detail } => {
                 operation.tally.refuse(code, detail);
                 operation.lookup.failed(&from.id);
                 return;
             }
-            Answer::Held { version, size, .. } if operation.finds_value() => {
+            Response::StoredRecord { version, size, .. } if operation.finds_value() => {
                 let best = operation.best(now);
                 match best.map_or(Ordering::Greater, |best| operation.key.kind.contest(best, version).offered) {
                     Ordering::Less => {}
@@ -192,14 +199,14 @@ impl<
                     Ordering::Greater => return self.fetch(slot, from, token),
                 }
             }
-            Answer::Value { ref record, lifetime, .. } if operation.finds_value() => {
+            Response::Value { ref record, lifetime, .. } if operation.finds_value() => {
                 self.value_found(now, slot, &from.id, record, lifetime)
             }
             _ => {}
         }
         if let Some(operation) = self.operation(slot) {
-            operation.tally.answered = operation.tally.answered.saturating_add(1);
-            operation.lookup.answered(&from.id, Some(token));
+            operation.tally.responded = operation.tally.responded.saturating_add(1);
+            operation.lookup.responded(&from.id, Some(token));
         }
     }
 
@@ -212,7 +219,7 @@ impl<
         operation.lookup.set_token(&from.id, token);
         if operation.fetching.is_none() {
             operation.fetching = Some(from.id);
-            if self.ask(Owner::Search { slot }, from.address, Some(from.id), None) {
+            if self.ask(Purpose::Search { slot }, from.address, Some(from.id), None) {
                 return;
             }
         }
@@ -257,32 +264,36 @@ impl<
     /// holders' clocks were slower.
     fn keep_newer(&mut self, now: Instant, slot: u8, record: &Record<'_>, version: Version, lifetime: u32) {
         let key = record.key();
-        let own = self.stored(&key).filter(|held| held.notes.pinned);
-        let same = own.filter(|own| key.kind == Kind::Plain && own.stored_version.digest == version.digest).map(|own| *own.notes);
+        let own = self.stored(&key).filter(|held| held.metadata.pinned);
+        let same = own
+            .filter(|own| key.kind == Kind::Plain && own.stored_version.digest == version.digest)
+            .map(|own| *own.metadata);
         let expires = now + Micros::from_secs(u64::from(lifetime));
-        let others = Notes { expires, source: None, pinned: false, tended: Instant::ZERO };
+        let others = Metadata { expires, source: None, pinned: false, last_replicated: Instant::ZERO };
         // Where the own store is too full for it, the co-holders that lag get what is held here, and others hold the newer one.
         let _ = self.keep(now, record, same.unwrap_or(others));
-        if same.is_none() && self.operations.get(usize::from(slot)).is_some_and(|operation| operation.task == Task::Republish) {
+        if same.is_none()
+            && self.operations.get(usize::from(slot)).is_some_and(|operation| operation.task == Task::Republish)
+        {
             self.end(now, slot, Ending::Conflict);
         }
     }
 
-    fn store_answered(&mut self, slot: u8, from: &Id, token: Token, answer: &Answer<'_, R::Address>) {
+    fn store_responded(&mut self, slot: u8, from: &Id, token: Token, response: &Response<'_, R::Address>) {
         let Some(operation) = self.operation(slot) else {
             return;
         };
-        match *answer {
-            Answer::Stored { .. } => {
+        match *response {
+            Response::Stored { .. } => {
                 operation.tally.stored = operation.tally.stored.saturating_add(1);
                 operation.lookup.stored(from);
             }
             // The token became too old since the search, or its maker began anew.
-            Answer::Error { code: ErrorCode::Token, .. } if operation.tally.may_renew_token() => {
+            Response::Error { code: ErrorCode::Token, .. } if operation.tally.may_renew_token() => {
                 operation.lookup.set_token(from, token);
                 operation.lookup.unstored(from);
             }
-            Answer::Error { code, detail } => {
+            Response::Error { code, detail } => {
                 operation.tally.refuse(code, detail);
                 operation.lookup.refused(from);
             }
@@ -290,39 +301,45 @@ impl<
         }
     }
 
-    fn bootstrap_answered(&mut self, slot: u8, from: Contact<R::Address>, token: Token, answer: &Answer<'_, R::Address>) {
+    fn bootstrap_responded(
+        &mut self,
+        slot: u8,
+        from: Contact<R::Address>,
+        token: Token,
+        response: &Response<'_, R::Address>,
+    ) {
         let Some(operation) = self.operation(slot) else {
             return;
         };
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
         operation.lookup.insert(from);
-        match answer {
+        match response {
             // Its budget for strangers is used up: the lookup asks it again, with the token.
-            Answer::Error { code: ErrorCode::Token, .. } => operation.lookup.set_token(&from.id, token),
-            Answer::Error { code, detail } => {
+            Response::Error { code: ErrorCode::Token, .. } => operation.lookup.set_token(&from.id, token),
+            Response::Error { code, detail } => {
                 operation.tally.refuse(*code, *detail);
                 operation.lookup.failed(&from.id);
             }
             _ => {
-                operation.tally.answered = operation.tally.answered.saturating_add(1);
-                operation.lookup.answered(&from.id, Some(token));
-                self.take_named(slot, from, answer);
+                operation.tally.responded = operation.tally.responded.saturating_add(1);
+                operation.lookup.responded(&from.id, Some(token));
+                self.take_named(slot, from, response);
             }
         }
     }
 
-    fn ping_answered(&mut self, now: Instant, slot: u8, from: Contact<R::Address>) {
+    fn ping_responded(&mut self, now: Instant, slot: u8, from: Contact<R::Address>) {
         if let Some(operation) = self.operation(slot) {
             operation.lookup.insert(from);
-            operation.lookup.answered(&from.id, None);
-            operation.tally.answered = 1;
+            operation.lookup.responded(&from.id, None);
+            operation.tally.responded = 1;
         }
         self.end(now, slot, Ending::Pong);
     }
 
     /// Puts the contacts that an answer names onto the shortlist.
-    fn take_named(&mut self, slot: u8, from: Contact<R::Address>, answer: &Answer<'_, R::Address>) {
-        for named in contacts_of(answer).iter().take(usize::from(self.config.table.k)) {
+    fn take_named(&mut self, slot: u8, from: Contact<R::Address>, response: &Response<'_, R::Address>) {
+        for named in contacts_of(response).iter().take(usize::from(self.config.table.k)) {
             if !self.is_acceptable(from.address, &named) {
                 continue;
             }
@@ -355,10 +372,16 @@ impl<
     }
 }
 
-fn contacts_of<'a, A: Address>(answer: &Answer<'a, A>) -> Contacts<'a, A> {
-    match *answer {
-        Answer::Nodes { contacts } | Answer::Value { contacts, .. } | Answer::Held { contacts, .. } => contacts,
+fn contacts_of<'a, A: Address>(response: &Response<'a, A>) -> Contacts<'a, A> {
+    match *response {
+        Response::Nodes { contacts } | Response::Value { contacts, .. } | Response::StoredRecord { contacts, .. } => {
+            contacts
+        }
         // What was passed on is taken up by whom it was asked for.
-        Answer::Pong { .. } | Answer::Stored { .. } | Answer::Accepted | Answer::Relayed { .. } | Answer::Error { .. } => Contacts::EMPTY,
+        Response::Pong { .. }
+        | Response::Stored { .. }
+        | Response::Accepted
+        | Response::Relayed { .. }
+        | Response::Error { .. } => Contacts::EMPTY,
     }
 }

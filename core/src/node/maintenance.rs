@@ -1,11 +1,11 @@
 //! What a node does without being asked: it joins again, refreshes its table, publishes its records, and looks after others'.
 
 use super::operation::{Operation, Phase, Task};
-use super::question::Owner;
+use super::request::Purpose;
 use super::{Node, Options};
 use crate::record::Key;
-use crate::routing::{self, Routing, Upkeep};
-use crate::store::{Held, Store};
+use crate::routing::{self, Maintenance, Routing};
+use crate::store::{Store, StoredRecord};
 use crate::time::Micros;
 use crate::{Address, Instant};
 
@@ -33,7 +33,8 @@ pub(super) struct Bootstraps<A, const N: usize> {
 
 impl<A: Address, const N: usize> Bootstraps<A, N> {
     /// Zeros, to be cleared before they are used.
-    pub(super) const EMPTY: Self = Self { addresses: heapless::Vec::new(), due: Instant::ZERO, pause: Micros::ZERO, next: 0 };
+    pub(super) const EMPTY: Self =
+        Self { addresses: heapless::Vec::new(), due: Instant::ZERO, pause: Micros::ZERO, next: 0 };
 
     pub(super) fn clear(&mut self) {
         self.addresses.clear();
@@ -98,8 +99,11 @@ struct Tending {
 
 impl Chores {
     /// Zeros, to be cleared before it is used.
-    pub(super) const EMPTY: Self =
-        Self { expiry: Instant::ZERO, publish: Instant::ZERO, tending: Tending { due: Instant::ZERO, rank: 0, slot: 0 } };
+    pub(super) const EMPTY: Self = Self {
+        expiry: Instant::ZERO,
+        publish: Instant::ZERO,
+        tending: Tending { due: Instant::ZERO, rank: 0, slot: 0 },
+    };
 
     pub(super) const fn clear(&mut self) {
         (self.expiry, self.publish, self.tending.due) = (Instant::NEVER, Instant::NEVER, Instant::NEVER);
@@ -118,7 +122,7 @@ impl Chores {
     }
 
     /// The neighbourhood was checked: see that its records are where they belong.
-    pub(super) const fn begin_tending(&mut self, now: Instant) {
+    pub(super) const fn begin_replicating(&mut self, now: Instant) {
         self.tending = Tending { due: now, rank: 0, slot: usize::MAX };
     }
 
@@ -148,28 +152,34 @@ impl<
 
     /// Whether there is room for a further piece of upkeep: it takes at most half of the slots (one where there is only one), and leaves
     /// request slots to the user.
-    pub(super) fn can_begin_upkeep(&self) -> bool {
-        let busy = self.operations.iter().filter(|operation| operation.is_running() && operation.task.is_upkeep()).count();
+    pub(super) fn can_begin_maintenance(&self) -> bool {
+        let busy = self
+            .operations
+            .iter()
+            .filter(|operation| operation.is_running() && operation.task.is_maintenance())
+            .count();
         // What is lent is free from the next call on.
-        let frees = |operation: &Operation<_, _, SHORTLIST>| operation.phase == Phase::Lent && !operation.is_writing_back();
+        let frees =
+            |operation: &Operation<_, _, SHORTLIST>| operation.phase == Phase::Lent && !operation.is_writing_back();
         let idle = self.operations.iter().any(|operation| operation.phase == Phase::Idle || frees(operation));
         idle && busy < LOOKUPS.div_ceil(2) && self.requests.free() > usize::from(self.config.alpha)
     }
 
     /// A client keeps no table for others: its own lookups keep it fresh enough. And while a node joins, that is upkeep enough.
-    pub(super) fn next_table_upkeep(&self) -> Instant {
-        let joins =
-            |operation: &Operation<_, _, SHORTLIST>| operation.is_running() && matches!(operation.task, Task::Bootstrap | Task::Rejoin);
+    pub(super) fn next_table_maintenance(&self) -> Instant {
+        let joins = |operation: &Operation<_, _, SHORTLIST>| {
+            operation.is_running() && matches!(operation.task, Task::Bootstrap | Task::Rejoin)
+        };
         if !self.config.serve || self.operations.iter().any(joins) {
             return Instant::NEVER;
         }
-        self.table.next_upkeep()
+        self.table.next_maintenance()
     }
 
     /// Begins what upkeep is due, as far as there is room.
-    pub(super) fn begin_upkeep(&mut self, now: Instant) {
+    pub(super) fn begin_maintenance(&mut self, now: Instant) {
         for _ in 0..STRIDE {
-            if !self.can_begin_upkeep() {
+            if !self.can_begin_maintenance() {
                 return;
             }
             let Some(slot) = self.operations.iter().position(|operation| operation.phase == Phase::Idle) else {
@@ -178,10 +188,10 @@ impl<
             let slot = slot as u8;
             let begun = if self.bootstraps.due().is_due(now) {
                 self.visit_bootstraps(now, slot)
-            } else if self.next_table_upkeep().is_due(now) {
-                self.tend_table(now, slot)
+            } else if self.next_table_maintenance().is_due(now) {
+                self.replicate_table(now, slot)
             } else if self.chores.due().is_due(now) {
-                self.publish_next(now, slot) || self.tend_next(now, slot)
+                self.publish_next(now, slot) || self.replicate_next(now, slot)
             } else {
                 return;
             };
@@ -199,7 +209,7 @@ impl<
             let Some(address) = self.bootstraps.addresses.get(index).copied() else {
                 return;
             };
-            let asked = self.ask(Owner::Bootstrap { slot }, address, None, None);
+            let asked = self.ask(Purpose::Bootstrap { slot }, address, None, None);
             if let Some(operation) = self.operation(slot).filter(|_| asked) {
                 operation.bootstraps_asked += 1;
                 operation.tally.asked += 1;
@@ -210,32 +220,36 @@ impl<
     /// While nobody is known, joins through the bootstrap addresses again; otherwise asks one of them what it knows near here.
     fn visit_bootstraps(&mut self, now: Instant, slot: u8) -> bool {
         let address = self.bootstraps.next(now);
-        if !self.table.peers().any(|peer| peer.state == routing::State::Verified) {
+        if !self.table.peers().any(|peer| peer.state == routing::ContactState::Verified) {
             self.begin_join(now, slot, Task::Rejoin);
             return true;
         }
         if let Some(address) = address {
-            self.ask(Owner::Table, address, None, None);
+            self.ask(Purpose::Table, address, None, None);
         }
         false
     }
 
-    fn tend_table(&mut self, now: Instant, slot: u8) -> bool {
+    fn replicate_table(&mut self, now: Instant, slot: u8) -> bool {
         let own = self.table.own();
-        match self.table.upkeep(now) {
-            Some(Upkeep::Ask(contact)) => {
-                self.ask(Owner::Table, contact.address, Some(contact.id), None);
+        match self.table.maintenance(now) {
+            Some(Maintenance::Ask(contact)) => {
+                self.ask(Purpose::Table, contact.address, Some(contact.id), None);
                 false
             }
-            Some(Upkeep::Lookup { target }) => self.begin(now, slot, Task::Refresh, target, Options::DEFAULT.timeout),
-            Some(Upkeep::Neighbourhood) => self.begin(now, slot, Task::Neighbourhood, own, Options::DEFAULT.timeout),
+            Some(Maintenance::Lookup { target }) => {
+                self.begin(now, slot, Task::Refresh, target, Options::DEFAULT.timeout)
+            }
+            Some(Maintenance::Neighbourhood) => {
+                self.begin(now, slot, Task::Neighbourhood, own, Options::DEFAULT.timeout)
+            }
             None => false,
         }
     }
 
     /// A record was put to be published: does so again when its time comes.
     pub(super) fn publish_later(&mut self, key: &Key) {
-        if let Some(held) = self.stored(key).filter(|held| held.notes.pinned) {
+        if let Some(held) = self.stored(key).filter(|held| held.metadata.pinned) {
             self.chores.publish_by(publish_at(&held, Micros::of(self.config.republish)));
         }
     }
@@ -261,7 +275,7 @@ impl<
             operation.set_best(now, version);
         }
         // Noted at once, so that another record's turn comes even if this one can't be stored anywhere.
-        self.note_tended(now, &key);
+        self.note_replicated(now, &key);
         self.chores.publish = self.next_published().0;
         true
     }
@@ -271,7 +285,7 @@ impl<
         let republish = Micros::of(self.config.republish);
         let mut first = (Instant::NEVER, 0);
         for slot in 0..self.store.len() {
-            if let Some(held) = self.store.get(slot).filter(|held| held.notes.pinned) {
+            if let Some(held) = self.store.get(slot).filter(|held| held.metadata.pinned) {
                 first = first.min((publish_at(&held, republish), slot));
             }
         }
@@ -279,7 +293,7 @@ impl<
     }
 
     /// Goes on with the pass over the store: begins to look after the next record whose turn it is, if it is ours to do.
-    fn tend_next(&mut self, now: Instant, slot: u8) -> bool {
+    fn replicate_next(&mut self, now: Instant, slot: u8) -> bool {
         let mut pass = self.chores.tending;
         if !pass.due.is_due(now) {
             return false;
@@ -295,8 +309,9 @@ impl<
                 break;
             };
             pass.slot -= 1;
-            let (key, version, pinned) = (held.key, held.version(now), held.notes.pinned);
-            let changed = held.notes.tended < self.table.changed() || now.micros_since(held.notes.tended) >= republish;
+            let (key, version, pinned) = (held.key, held.version(now), held.metadata.pinned);
+            let changed = held.metadata.last_replicated < self.table.changed()
+                || now.micros_since(held.metadata.last_replicated) >= republish;
             let ours = !pinned && changed && self.supports(key.kind) && self.table.rank_of_own(&key.id, k) <= pass.rank;
             if ours && self.begin(now, slot, Task::Tend, key.id, Options::DEFAULT.timeout) {
                 if let Some(operation) = self.operation(slot) {
@@ -311,24 +326,24 @@ impl<
         false
     }
 
-    pub(super) fn note_tended(&mut self, now: Instant, key: &Key) {
-        if let Some(notes) = self.notes_mut(key) {
-            notes.tended = now.max(Instant::from_micros(1));
+    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key) {
+        if let Some(metadata) = self.metadata_mut(key) {
+            metadata.last_replicated = now.max(Instant::from_micros(1));
         }
     }
 
     /// Publishing gave way to a user's command: it is done soon.
     pub(super) fn publish_soon(&mut self, now: Instant, key: &Key) {
-        if let Some(notes) = self.notes_mut(key) {
-            notes.tended = Instant::ZERO;
+        if let Some(metadata) = self.metadata_mut(key) {
+            metadata.last_replicated = Instant::ZERO;
         }
         self.chores.publish_by(now + Micros::from_secs(1));
     }
 
     /// A newer record than the published one is out there: publishing stops.
     pub(super) fn supersede(&mut self, key: Key) {
-        if let Some(notes) = self.notes_mut(&key).filter(|notes| notes.pinned) {
-            notes.pinned = false;
+        if let Some(metadata) = self.metadata_mut(&key).filter(|metadata| metadata.pinned) {
+            metadata.pinned = false;
             self.superseded = [key].into();
         }
     }
@@ -336,10 +351,10 @@ impl<
 
 /// When a record is to be published again: at once if it was not yet, as after a restart, otherwise after a third of its lifetime, or
 /// after `republish` if that is sooner.
-fn publish_at(held: &Held<'_>, republish: Micros) -> Instant {
-    let third = Micros(held.notes.expires.micros_since(held.stored_at).0 / 3);
-    match held.notes.tended {
+fn publish_at(held: &StoredRecord<'_>, republish: Micros) -> Instant {
+    let third = Micros(held.metadata.expires.micros_since(held.stored_at).0 / 3);
+    match held.metadata.last_replicated {
         Instant::ZERO => Instant::ZERO,
-        tended => tended + republish.min(third).max(Micros::from_secs(1)),
+        last_replicated => last_replicated + republish.min(third).max(Micros::from_secs(1)),
     }
 }

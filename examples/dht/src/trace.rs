@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::collections::HashSet;
 
-use kadlet::{Contact, Distance, Id, Progress, Report};
+use kadlet::{Contact, Distance, Id, Progress, QueryStats};
 
 /// What a put does when its search is over.
 pub(crate) const PUT: &str = "the nodes responsible are found: they are given the record";
@@ -15,13 +15,13 @@ pub(crate) type Rank = fn(target: &Id, id: &Id) -> Distance;
 
 /// Follows one operation from look to look.
 #[derive(Debug)]
-pub(crate) struct Story {
+pub(crate) struct Trace {
     target: Id,
     rank: Rank,
     then: &'static str,
     rounds: u32,
-    told: Report,
-    heard: HashSet<Id>,
+    told: QueryStats,
+    discovered: HashSet<Id>,
     storing: bool,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Round {
     /// Nodes asked so far.
     pub(crate) asked: u16,
     /// Nodes that answered so far.
-    pub(crate) answered: u16,
+    pub(crate) responded: u16,
     /// Nodes that did not, so far.
     pub(crate) timed_out: u16,
     /// How far from the target the nearest node is that answered so far.
@@ -51,10 +51,10 @@ pub(crate) struct Round {
     pub(crate) newcomers: Vec<Contact<SocketAddr>>,
 }
 
-impl Story {
+impl Trace {
     /// The story of a search for `target`, and of what is done `then`.
     pub(crate) fn new(target: Id, then: &'static str, rank: Rank) -> Self {
-        Self { target, rank, then, rounds: 0, told: Report::default(), heard: HashSet::new(), storing: false }
+        Self { target, rank, then, rounds: 0, told: QueryStats::default(), discovered: HashSet::new(), storing: false }
     }
 
     /// What happened since the last look.
@@ -62,7 +62,7 @@ impl Story {
         if self.storing {
             return Vec::new();
         }
-        let mut turns = Vec::from_iter(self.round(&progress.report, progress.answered.iter()).map(Turn::Round));
+        let mut turns = Vec::from_iter(self.round(&progress.stats, progress.responded.iter()).map(Turn::Round));
         if progress.storing {
             self.storing = true;
             turns.push(Turn::Storing);
@@ -71,19 +71,19 @@ impl Story {
     }
 
     /// The last round of a search, which ended it.
-    pub(crate) fn end(&mut self, report: &Report, nearest: &[Contact<SocketAddr>]) -> Option<Turn> {
-        if self.storing { None } else { self.round(report, nearest.iter().copied()).map(Turn::Round) }
+    pub(crate) fn end(&mut self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) -> Option<Turn> {
+        if self.storing { None } else { self.round(stats, nearest.iter().copied()).map(Turn::Round) }
     }
 
-    fn round(&mut self, report: &Report, nearest: impl Iterator<Item = Contact<SocketAddr>>) -> Option<Round> {
-        if (report.answered, report.timed_out) == (self.told.answered, self.told.timed_out) {
+    fn round(&mut self, stats: &QueryStats, nearest: impl Iterator<Item = Contact<SocketAddr>>) -> Option<Round> {
+        if (stats.responded, stats.timed_out) == (self.told.responded, self.told.timed_out) {
             return None;
         }
-        self.told = *report;
+        self.told = *stats;
         self.rounds += 1;
-        let newcomers = nearest.filter(|contact| self.heard.insert(contact.id)).collect();
-        let Report { asked, answered, timed_out, closest, .. } = *report;
-        Some(Round { number: self.rounds, asked, answered, timed_out, closest, newcomers })
+        let newcomers = nearest.filter(|contact| self.discovered.insert(contact.id)).collect();
+        let QueryStats { asked, responded, timed_out, closest, .. } = *stats;
+        Some(Round { number: self.rounds, asked, responded, timed_out, closest, newcomers })
     }
 
     /// A turn in words, with those who answered if `names`.
@@ -93,8 +93,10 @@ impl Story {
             Turn::Round(round) => round,
         };
         let silent = if round.timed_out > 0 { format!(", {} silent", round.timed_out) } else { String::new() };
-        let closest = round.closest.map_or_else(String::new, |distance| format!("; nearest so far at {}", power(&distance)));
-        let mut words = format!("round {}: {} asked, {} answered{silent}{closest}", round.number, round.asked, round.answered);
+        let closest =
+            round.closest.map_or_else(String::new, |distance| format!("; nearest so far at {}", power(&distance)));
+        let mut words =
+            format!("round {}: {} asked, {} answered{silent}{closest}", round.number, round.asked, round.responded);
         for contact in round.newcomers.iter().filter(|_| names) {
             words += &format!("\n  {}", line(self.rank, &self.target, contact));
         }
