@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use kadlet::routing::{ContactState, Limits, Maintenance, Origin, Peer};
 use kadlet::{Contact, Dht, Distance, Geometry, Id, Instant, Key, Options, Outcome, Record, Routing};
-use net::{Net, With, config};
+use net::{MoteWith, Net, config};
 
 /// Nearness is that of Kademlia; in a mesh any will do.
 #[derive(Debug)]
@@ -147,21 +147,21 @@ impl Routing for Mesh {
 
 #[test]
 fn a_geometry_from_outside_puts_and_gets() {
-    let mut net = Net::<With<Mesh>>::grown(1, core::iter::repeat_n(config(), 20));
+    let mut net = Net::<MoteWith<Mesh>>::grown(1, core::iter::repeat_n(config(), 20));
     net.run(Duration::from_secs(180));
     let now = net.now;
     let query = net.node(3).put(now, &Record::plain(b"hello", b"world"), &Options::default()).unwrap();
-    net.wait(3, query, |done| assert!(matches!(done.outcome, Outcome::Stored { .. }), "{:?}", done.outcome));
+    net.wait(3, query, |result| assert!(matches!(result.outcome, Outcome::Stored { .. }), "{:?}", result.outcome));
     for at in 1..=20 {
         let now = net.now;
         let query = net.node(at).get(now, Key::plain(b"hello"), &Options::default()).unwrap();
-        net.wait(at, query, |done| {
+        net.wait(at, query, |result| {
             assert!(
-                matches!(done.outcome, Outcome::Value { ref record, .. } if record.value == b"world"),
+                matches!(result.outcome, Outcome::Value { ref record, .. } if record.value == b"world"),
                 "at {at}: {:?}",
-                done.outcome
+                result.outcome
             );
-            assert!(done.stats.depth <= 1, "{:?}", done.stats);
+            assert!(result.stats.depth <= 1, "{:?}", result.stats);
         });
     }
 }

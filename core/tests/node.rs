@@ -1,4 +1,4 @@
-//! Whole nodes in a small network: what a user of the library relies on.
+//! Whole nodes, alone or in a small network: what a user of the library relies on. Each file in `node/` has one topic.
 #![allow(unreachable_pub, reason = "the network is shared by test binaries")]
 
 #[path = "node/amplification.rs"]
@@ -33,12 +33,12 @@ use kadlet::{Dht, Failure, Key, Outcome};
 use net::{Net, config};
 
 #[test]
-fn a_lone_node_says_that_it_knows_nobody() {
+fn a_node_alone_cannot_get_and_its_bootstrap_gets_no_response() {
     let mut net = Net::joined(7, 1, config());
     let now = net.now;
     assert_eq!(net.node(1).get(now, Key::plain(b"x"), &once()), Err(kadlet::GetError::NoContacts));
     let query = net.node(1).bootstrap(now, &[99]).unwrap();
-    net.wait(1, query, |done| {
-        assert!(matches!(done.outcome, Outcome::Failed(Failure::NoResponse)), "{:?}", done.outcome)
+    net.wait(1, query, |result| {
+        assert!(matches!(result.outcome, Outcome::Failed(Failure::NoResponse)), "{:?}", result.outcome)
     });
 }

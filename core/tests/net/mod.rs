@@ -11,10 +11,10 @@ use kadlet::{
     Address, Config, Dht, Event, FixedStore, Id, Instant, Kademlia, Node, Outcome, QueryId, QueryResult, Routing, Store,
 };
 
-/// A node like a microcontroller's, with this table, that passes up to so many questions on.
-pub type With<R, const RELAYS: usize = 0> = Node<R, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, RELAYS>;
-/// A node like a microcontroller's.
-pub type Mote = With<Kademlia<u16, 128>>;
+/// A node of a microcontroller's size with the table `R`. It forwards up to `RELAYS` requests at once.
+pub type MoteWith<R, const RELAYS: usize = 0> = Node<R, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, RELAYS>;
+/// A node of a microcontroller's size, with Kademlia's table.
+pub type Mote = MoteWith<Kademlia<u16, 128>>;
 
 /// A stream of numbers from a seed: xorshift64*.
 #[derive(Clone, Debug)]
@@ -41,12 +41,12 @@ impl Random {
     }
 }
 
-/// An address of which a network has one for each of its nodes.
+/// A kind of address that numbers the nodes of a network.
 pub trait Place: Address {
-    /// That of the `n`-th node, from 1 on.
+    /// The address of the `n`-th node, from 1 on.
     fn nth(n: u16) -> Self;
 
-    /// Whose it is: 0 for nobody's.
+    /// The number of the node that has this address, or 0 if there is none.
     fn number(self) -> usize;
 }
 
@@ -60,7 +60,7 @@ impl Place for u16 {
     }
 }
 
-/// Global addresses, each of a group of its own.
+/// Global addresses, each with an address prefix of its own.
 impl Place for SocketAddrV4 {
     fn nth(n: u16) -> Self {
         let [high, low] = n.to_be_bytes();
@@ -89,14 +89,14 @@ pub struct Net<M: Dht = Mote> {
     pub now: Instant,
     pub nodes: Vec<Option<Box<M>>>,
     pub random: Random,
-    /// Of a thousand datagrams, so many are lost.
+    /// How many of a thousand datagrams are lost.
     pub loss: usize,
-    /// All that was sent, hashed: equal histories have equal digests.
+    /// A hash of all datagrams that were sent: equal histories have equal digests.
     pub digest: u64,
     pub datagrams: usize,
-    /// All that was sent since this was set.
+    /// All datagrams that were sent since this was set to `Some`.
     pub tap: Option<Vec<Seen<M::Address>>>,
-    /// By when it arrives and in which order it was sent.
+    /// Datagrams on their way, by time of arrival and then by the order in which they were sent.
     queue: BTreeMap<(Instant, u64), Seen<M::Address>>,
     sent: u64,
     seed: u64,
@@ -130,7 +130,7 @@ impl<M: Dht<Address: Place>> Net<M> {
         }
     }
 
-    /// Adds a node made by `make`, and tells its address.
+    /// Adds a node made by `make`, and returns its address.
     pub fn add(&mut self, make: impl FnOnce(Instant, Id, [u8; 32]) -> Box<M>) -> M::Address {
         let (id, seed) = (Id::from_bytes(self.random.bytes()), self.random.bytes());
         self.nodes.push(Some(make(self.now, id, seed)));
@@ -138,7 +138,7 @@ impl<M: Dht<Address: Place>> Net<M> {
     }
 
     pub fn node(&mut self, address: M::Address) -> &mut M {
-        self.nodes[address.number() - 1].as_mut().expect("the node lives")
+        self.nodes[address.number() - 1].as_mut().expect("the node is alive")
     }
 
     pub fn is_alive(&self, address: M::Address) -> bool {
@@ -149,7 +149,7 @@ impl<M: Dht<Address: Place>> Net<M> {
         self.nodes[address.number() - 1] = None;
     }
 
-    /// Puts another node in the place of one, dead or alive.
+    /// Replaces the node at an address, which may be dead.
     pub fn replace(&mut self, address: M::Address, node: Box<M>) {
         self.nodes[address.number() - 1] = Some(node);
     }
@@ -158,7 +158,7 @@ impl<M: Dht<Address: Place>> Net<M> {
         (1..=self.nodes.len() as u16).map(M::Address::nth).filter(|address| self.is_alive(*address)).collect()
     }
 
-    /// Puts a datagram on its way.
+    /// Sends a datagram, which arrives later or is lost.
     pub fn send(&mut self, from: M::Address, to: M::Address, datagram: &[u8]) {
         self.datagrams += 1;
         for byte in datagram.iter().chain(from.encode().as_bytes()).chain(to.encode().as_bytes()) {
@@ -176,7 +176,7 @@ impl<M: Dht<Address: Place>> Net<M> {
         self.queue.insert((self.now + latency, self.sent), seen);
     }
 
-    /// Sends all that nodes have to send.
+    /// Sends all datagrams that the nodes have to send.
     pub fn flush(&mut self) {
         let mut buf = [0; MAX_DATAGRAM];
         for index in 0..self.nodes.len() {
@@ -187,7 +187,7 @@ impl<M: Dht<Address: Place>> Net<M> {
         }
     }
 
-    /// Goes to the next thing that happens, but no further than `end`; false if that is reached.
+    /// Moves the clock to the next arrival or deadline and handles it. Returns false if `end` comes first.
     pub fn step(&mut self, end: Instant) -> bool {
         self.flush();
         let arrival = self.queue.first_key_value().map_or(Instant::NEVER, |((at, _), _)| *at);
@@ -219,7 +219,7 @@ impl<M: Dht<Address: Place>> Net<M> {
         while self.step(end) {}
     }
 
-    /// Runs until an operation ends, and tells how through `read`. Other events of its node are dropped.
+    /// Runs until an operation ends, and returns what `read` makes of its result. Panics after two minutes.
     pub fn wait<T>(
         &mut self,
         address: M::Address,
@@ -228,8 +228,8 @@ impl<M: Dht<Address: Place>> Net<M> {
     ) -> T {
         let end = self.now + Duration::from_secs(120);
         loop {
-            if let Some(done) = self.node(address).take_result(query) {
-                return read(&done);
+            if let Some(result) = self.node(address).take_result(query) {
+                return read(&result);
             }
             assert!(self.step(end), "the operation never ended");
         }
@@ -256,7 +256,7 @@ impl<
     const RELAYS: usize,
 > Net<Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>>
 {
-    /// A network of nodes that have joined one after another through the first, each with a configuration of its own.
+    /// A network of nodes, one for each configuration, that joined one after another through the first.
     pub fn grown(seed: u64, configs: impl IntoIterator<Item = Config>) -> Self {
         let mut net = Self::new(seed);
         for config in configs {
@@ -267,15 +267,15 @@ impl<
         net
     }
 
-    /// Adds one node, which joins through a living one, if any.
+    /// Adds one node, which joins through the first living node, if there is one.
     pub fn join(&mut self, config: Config) -> R::Address {
         let known = self.living().first().copied();
         let address = self.add(|now, id, seed| Box::new(Node::new(now, config, id, seed)));
         if let Some(known) = known {
             let now = self.now;
             let query = self.node(address).bootstrap(now, &[known]).unwrap();
-            self.wait(address, query, |done| {
-                assert!(matches!(done.outcome, Outcome::Joined { .. }), "{:?}", done.outcome)
+            self.wait(address, query, |result| {
+                assert!(matches!(result.outcome, Outcome::Joined { .. }), "{:?}", result.outcome)
             });
         }
         address
@@ -287,9 +287,4 @@ impl Net<Mote> {
     pub fn joined(seed: u64, count: usize, config: Config) -> Self {
         Self::grown(seed, core::iter::repeat_n(config, count))
     }
-}
-
-/// What is sent to no address.
-pub fn nowhere() -> u16 {
-    u16::EMPTY
 }

@@ -1,4 +1,5 @@
-//! Whoever forges a source can't have more than three bytes sent there for each of their own (RFC 9000, section 8).
+//! Amplification: an attacker with a forged source address can't make a node send more than three bytes to that address
+//! for each byte that the attacker sends (RFC 9000, section 8).
 
 use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
@@ -20,7 +21,7 @@ use crate::net::config;
 const OWN: Id = Id::from_bytes([0x55; 20]);
 const LIFETIME: Duration = Duration::from_secs(48 * 3_600);
 
-/// Addresses of the internet, each of a group of its own.
+/// Global addresses, each with an address prefix of its own.
 trait Global: Address {
     fn global(n: u32) -> Self;
 }
@@ -32,7 +33,7 @@ impl Global for SocketAddrV4 {
     }
 }
 
-/// Of both families in turns.
+/// IPv4 and IPv6 in turn.
 impl Global for SocketAddr {
     fn global(n: u32) -> Self {
         let [a, b, c, d] = n.to_be_bytes();
@@ -48,7 +49,7 @@ impl Global for SocketAddr {
     }
 }
 
-/// The contact that shares `depth` bits with the node, one of several.
+/// The `nth` contact of those whose identifiers share `depth` bits with the node's.
 fn contact<A: Global>(depth: u32, nth: u32) -> Contact<A> {
     let mut bytes = *OWN.as_bytes();
     bytes[depth as usize / 8] ^= 0x80 >> (depth % 8);
@@ -56,7 +57,8 @@ fn contact<A: Global>(depth: u32, nth: u32) -> Contact<A> {
     Contact::new(Id::from_bytes(bytes), A::global(0x40_0000 + depth * 32 + nth))
 }
 
-/// A node whose table holds 16 contacts of each of the first `depths` depths, or as many as k allows, and whose store holds small and large records.
+/// A node whose table has 16 contacts of each of the first `depths` depths, or as many as k allows, and whose store has
+/// small and large records.
 fn filled<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
     config: Config,
     depths: u32,
@@ -85,47 +87,48 @@ type Wide<A, const SHORTLIST: usize, const RELAYS: usize> =
 
 const SIZES: [usize; 5] = [0, 40, 200, 500, 1_000];
 
-/// Bytes that came in from an address, and that went out to it.
+/// Bytes that the node received from an address, and bytes that it sent there.
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
     received: usize,
     sent: usize,
 }
 
-/// A node among contacts that answer, and the accounts of those who only ask.
+/// A node among contacts that respond, and an account for each address that only sends requests.
 struct Scene<A, M> {
     node: M,
     now: Instant,
     contacts: HashMap<A, Id>,
     accounts: HashMap<A, Account>,
-    introductions: usize,
+    /// Requests that the node sent to such addresses.
+    asked_back: usize,
 }
 
 impl<A: Global, const SHORTLIST: usize, const RELAYS: usize> Scene<A, Wide<A, SHORTLIST, RELAYS>> {
     fn new(node: Wide<A, SHORTLIST, RELAYS>) -> Self {
         let contacts = node.routing().peers().map(|peer| (peer.contact.address, peer.contact.id)).collect();
-        Self { node, now: NOW, contacts, accounts: HashMap::new(), introductions: 0 }
+        Self { node, now: NOW, contacts, accounts: HashMap::new(), asked_back: 0 }
     }
 
     fn receive(&mut self, from: A, bytes: &[u8]) {
         let account = self.accounts.entry(from).or_default();
         account.received += bytes.len();
         if let Some((to, response)) = deliver(&mut self.node, self.now, from, bytes) {
-            assert_eq!(to, from, "an answer goes to the asker");
+            assert_eq!(to, from, "a response goes to the requester");
             account.sent += response.len();
         }
     }
 
-    /// Lets time pass. The contacts answer, the others never do.
+    /// Lets time pass. The contacts respond, the requesters never do.
     fn run(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             for (to, bytes) in sent(&mut self.node, self.now) {
                 if let Some(account) = self.accounts.get_mut(&to) {
                     account.sent += bytes.len();
-                    self.introductions += 1;
+                    self.asked_back += 1;
                 } else {
-                    let id = self.contacts.get(&to).expect("only contacts and askers are ever written to");
+                    let id = self.contacts.get(&to).expect("a node sends only to contacts and requesters");
                     let response = Peer::new(*id, to).empty_response(&bytes);
                     let _ = deliver(&mut self.node, self.now, to, &response);
                 }
@@ -146,15 +149,15 @@ impl<A: Global, const SHORTLIST: usize, const RELAYS: usize> Scene<A, Wide<A, SH
         }
         let most = self.accounts.values().map(|account| account.sent * 100 / account.received).max();
         println!(
-            "{} askers, {} asked back, at most {:?} % of what they sent",
+            "{} requesters, {} requests to them, at most {:?} % of the bytes that they sent",
             self.accounts.len(),
-            self.introductions,
+            self.asked_back,
             most
         );
     }
 }
 
-/// Every kind of request, with whatever may make its answer large.
+/// Requests of every kind, with all that can make a response large.
 fn requests() -> Vec<Request<'static>> {
     let mut requests = vec![Request::Ping];
     for target in [OWN, Id::ZERO, id(&[0xFF; 20])] {
@@ -195,7 +198,8 @@ fn requests() -> Vec<Request<'static>> {
     requests
 }
 
-/// Sends every kind of request in every length and dress to a node, each from an address of its own.
+/// Sends requests of every kind to a node, with many lengths, limits, tokens, senders and features, each from an
+/// address of its own.
 fn every_request<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
     scene: &mut Scene<A, Wide<A, SHORTLIST, RELAYS>>,
 ) {
@@ -217,7 +221,7 @@ fn every_request<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
                 let sender = match n % 5 {
                     0 => contact::<A>(1, 1).id,
                     1 => id(&n.to_be_bytes()),
-                    // So near that the table wants it.
+                    // So near that the table has a place for it.
                     _ => {
                         let mut bytes = *OWN.as_bytes();
                         bytes[17..].copy_from_slice(&n.to_be_bytes()[1..]);
@@ -248,32 +252,32 @@ fn minimum<A: Address>(request: Request<'_>) -> usize {
 }
 
 #[test]
-fn a_node_with_a_full_table_sends_no_more_than_three_bytes_for_one() {
+fn a_node_with_a_full_table_sends_at_most_three_bytes_for_each_received() {
     let mut scene = Scene::new(filled::<SocketAddrV4, 24, 0>(config(), 16));
     assert_eq!(scene.node.routing().peers().count(), 128);
     every_request(&mut scene);
-    assert!(scene.introductions > 50, "strangers are asked back: {}", scene.introductions);
+    assert!(scene.asked_back > 50, "unknown requesters must be asked back: {}", scene.asked_back);
     scene.check();
 }
 
 #[test]
-fn a_node_that_knows_few_and_would_know_more_keeps_to_it_too() {
+fn a_node_with_few_contacts_sends_at_most_three_bytes_for_each_received() {
     let mut scene = Scene::new(filled::<SocketAddrV4, 24, 0>(config(), 1));
     every_request(&mut scene);
-    assert!(scene.introductions > 50, "strangers are asked back: {}", scene.introductions);
+    assert!(scene.asked_back > 50, "unknown requesters must be asked back: {}", scene.asked_back);
     scene.check();
 }
 
 #[test]
-fn a_node_that_passes_requests_on_keeps_to_it_too() {
+fn a_node_that_forwards_requests_sends_at_most_three_bytes_for_each_received() {
     let mut scene = Scene::new(filled::<SocketAddrV4, 24, 2>(config(), 16));
     every_request(&mut scene);
-    assert_eq!((scene.node.stats().forwarded, scene.node.stats().busy), (0, 0), "nobody has shown a token that holds");
+    assert_eq!((scene.node.stats().forwarded, scene.node.stats().busy), (0, 0), "no requester has shown a valid token");
     scene.check();
 }
 
 #[test]
-fn a_dual_stack_node_with_k_of_20_keeps_to_it_too() {
+fn a_dual_stack_node_with_k_of_20_sends_at_most_three_bytes_for_each_received() {
     let table = routing::Limits { k: 20, ..routing::Limits::DEFAULT };
     let mut scene = Scene::new(filled::<SocketAddr, 60, 2>(Config { table, ..config() }, 16));
     every_request(&mut scene);
@@ -281,7 +285,7 @@ fn a_dual_stack_node_with_k_of_20_keeps_to_it_too() {
 }
 
 #[test]
-fn a_node_of_small_datagrams_keeps_to_it_and_to_their_size() {
+fn a_node_of_small_datagrams_keeps_to_three_bytes_for_each_received_and_to_its_datagram_size() {
     let mut scene = Scene::new(filled::<SocketAddrV4, 24, 0>(Config { max_datagram: MIN_DATAGRAM, ..config() }, 16));
     every_request(&mut scene);
     scene.check();
@@ -290,7 +294,7 @@ fn a_node_of_small_datagrams_keeps_to_it_and_to_their_size() {
 }
 
 #[test]
-fn the_same_request_again_and_again_from_one_forged_source_earns_no_more() {
+fn thousands_of_requests_from_one_forged_source_get_at_most_three_bytes_for_each_sent() {
     let mut scene = Scene::new(filled::<SocketAddrV4, 24, 2>(config(), 2));
     let mut near = *OWN.as_bytes();
     near[19] ^= 1;
@@ -307,7 +311,7 @@ fn the_same_request_again_and_again_from_one_forged_source_earns_no_more() {
 }
 
 #[test]
-fn whoever_shows_a_token_is_responded_in_full() {
+fn a_requester_that_shows_a_token_gets_a_full_response() {
     let mut node = filled::<SocketAddrV4, 24, 0>(config(), 16);
     let requester = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
     let request = Request::FindValue { key: Key::plain(&[1_000_usize as u8]), have: None };
@@ -318,7 +322,7 @@ fn whoever_shows_a_token_is_responded_in_full() {
 }
 
 #[test]
-fn a_find_node_padded_to_a_third_of_its_response_is_responded_in_full() {
+fn a_find_node_padded_to_a_third_of_its_response_gets_a_full_response() {
     let mut node = filled::<SocketAddrV4, 24, 0>(config(), 16);
     let requester = Peer::new(id(&[0x99]), SocketAddrV4::global(1));
     let request = Request::FindNode { target: Id::ZERO };

@@ -1,4 +1,4 @@
-//! Peers played by the test itself, datagram by datagram.
+//! Peers that the test plays by hand, datagram by datagram, beside a real node, and helpers that drive such a node.
 
 use core::fmt::Debug;
 use core::net::SocketAddrV4;
@@ -9,10 +9,10 @@ use kadlet::wire::{
 };
 use kadlet::{Address, Config, Contact, Dht, FixedStore, Id, Instant, Kademlia, Node, Outcome, Routing, Store};
 
-/// A node like a microcontroller's, on the internet.
+/// A node of a microcontroller's size with IPv4 addresses.
 pub(crate) type Node4 = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
 
-/// Datagrams and whereto, as a node sends them.
+/// Datagrams in the order in which a node sent them, each with its destination.
 pub(crate) type Sent<A> = Vec<(A, Vec<u8>)>;
 
 pub(crate) const NOW: Instant = Instant::from_secs(1_000);
@@ -32,7 +32,7 @@ pub(crate) fn id(start: &[u8]) -> Id {
     Id::from_bytes(bytes)
 }
 
-/// One who speaks the protocol, and says what it is told to say.
+/// A peer that the test plays: it encodes whatever messages the test wants to send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer<A> {
     pub(crate) contact: Contact<A>,
@@ -42,7 +42,7 @@ pub(crate) struct Peer<A> {
 }
 
 impl<A: Address> Peer<A> {
-    /// One that serves.
+    /// A server of the default network.
     pub(crate) fn new(id: Id, address: A) -> Self {
         Self { contact: Contact::new(id, address), features: Features::SERVES, network: 0, geometry: 1 }
     }
@@ -70,7 +70,7 @@ impl<A: Address> Peer<A> {
         encode(&Message { header: self.header(transaction), body: Body::Response { token: Token([5; 8]), response } })
     }
 
-    /// Asks a node, and gives its answer.
+    /// Sends a node a request and returns the response. Panics if there is none.
     pub(crate) fn ask<M: Dht<Address = A>>(
         &self,
         node: &mut M,
@@ -78,10 +78,10 @@ impl<A: Address> Peer<A> {
         request: Request<'_>,
         token: Option<Token>,
     ) -> Vec<u8> {
-        deliver(node, now, self.contact.address, &self.request(request, token)).expect("an answer").1
+        deliver(node, now, self.contact.address, &self.request(request, token)).expect("a response").1
     }
 
-    /// The token that a node gives it.
+    /// Asks a node for a token.
     pub(crate) fn token<M: Dht<Address = A>>(&self, node: &mut M, now: Instant) -> Token {
         token_of::<A>(&self.ask(node, now, Request::Ping, None))
     }
@@ -98,7 +98,7 @@ impl<A: Address> Peer<A> {
         assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Pong { .. }));
     }
 
-    /// Answers a question as one who knows nobody and holds nothing.
+    /// Responds to a request as a node without contacts and records does.
     pub(crate) fn empty_response(&self, request: &[u8]) -> Vec<u8> {
         let message = decode::<A>(request);
         let response = match message.body {
@@ -129,7 +129,7 @@ pub(crate) fn transaction_of<A: Address>(bytes: &[u8]) -> Transaction {
 pub(crate) fn request_of<A: Address>(bytes: &[u8]) -> Request<'_> {
     match decode::<A>(bytes).body {
         Body::Request { request, .. } => request,
-        Body::Response { .. } => panic!("an answer"),
+        Body::Response { .. } => panic!("a response"),
     }
 }
 
@@ -147,7 +147,7 @@ pub(crate) fn token_of<A: Address>(bytes: &[u8]) -> Token {
     }
 }
 
-/// Gives a node a datagram, and tells what it answers to whom.
+/// Gives a node a datagram. Returns the datagram that it sends in reply, if any, and its destination.
 pub(crate) fn deliver<M: Dht>(
     node: &mut M,
     now: Instant,
@@ -159,13 +159,13 @@ pub(crate) fn deliver<M: Dht>(
     Some((out.to, buf[..out.len].to_vec()))
 }
 
-/// All that a node has to send.
+/// Takes all datagrams that a node has to send.
 pub(crate) fn sent<M: Dht>(node: &mut M, now: Instant) -> Sent<M::Address> {
     let mut buf = [0; MAX_DATAGRAM];
     core::iter::from_fn(|| node.poll_transmit(now, &mut buf).map(|out| (out.to, buf[..out.len].to_vec()))).collect()
 }
 
-/// Calls a node whenever it wants to be called, for some time; tells what it sent meanwhile.
+/// Calls a node at its deadlines for some time, and returns what it sent meanwhile. Nothing responds.
 pub(crate) fn idle<M: Dht>(node: &mut M, now: &mut Instant, time: Duration) -> Vec<(Instant, M::Address, Vec<u8>)> {
     let end = *now + time;
     let mut all = Vec::new();
@@ -181,14 +181,14 @@ pub(crate) fn idle<M: Dht>(node: &mut M, now: &mut Instant, time: Duration) -> V
     all
 }
 
-/// All that can be seen of a node's state, to be compared.
+/// All of a node's state that its user can see, as text that can be compared.
 pub(crate) fn picture<M: Dht<Address: Debug>>(node: &M) -> String {
     let peers: Vec<_> = node.routing().peers().collect();
     let records: Vec<_> = (0..node.store().len()).map(|slot| format!("{:?}", node.store().get(slot))).collect();
     format!("{:?} {peers:?} {records:?} {:?}", node.stats(), node.poll_timeout())
 }
 
-/// Whether a node knows another and has had an answer from it.
+/// Whether a node has another as a verified contact.
 pub(crate) fn knows<M: Dht>(node: &M, id: &Id) -> bool {
     node.routing().get(id).is_some_and(|peer| peer.state == kadlet::routing::ContactState::Verified)
 }

@@ -1,4 +1,4 @@
-//! Commands: what they refuse, how they end, and what they leave behind.
+//! Commands of whole nodes: what they refuse, how they end, and what state they leave behind.
 
 use core::time::Duration;
 
@@ -17,8 +17,8 @@ fn first() -> Peer<core::net::SocketAddrV4> {
     Peer::new(id(&[0x80]), at("192.0.2.1:4000"))
 }
 
-/// A node with one verified contact, and nothing to send.
-fn acquainted(config: Config) -> Box<Node4> {
+/// A node that has one verified contact and nothing to send.
+fn with_contact(config: Config) -> Box<Node4> {
     let mut node = node4(config);
     first().meet(&mut *node, NOW);
     let mut now = NOW;
@@ -35,7 +35,7 @@ fn acquainted(config: Config) -> Box<Node4> {
     node
 }
 
-/// Calls a command that must be refused, and checks that it changed nothing.
+/// Calls a command that must be refused, checks that it changed nothing, and returns its error.
 fn refused<T: core::fmt::Debug, E>(node: &mut Node4, command: impl FnOnce(&mut Node4) -> Result<T, E>) -> E {
     let before = picture(node);
     let Err(error) = command(node) else {
@@ -52,7 +52,7 @@ fn signed(value: &[u8]) -> Record<'_> {
 }
 
 #[test]
-fn who_knows_nobody_is_told_so() {
+fn a_node_without_contacts_refuses_to_find_get_and_put() {
     let mut node = node4(config());
     let options = Options::default();
     assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), FindError::NoContacts);
@@ -61,7 +61,7 @@ fn who_knows_nobody_is_told_so() {
 }
 
 #[test]
-fn bootstrap_addresses_are_at_least_one_and_at_most_the_bound() {
+fn bootstrap_takes_at_least_one_address_and_at_most_the_bound() {
     let mut node = node4(config());
     assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[])), FindError::Addresses(4));
     let many = [1, 2, 3, 4, 5].map(|n| at(&format!("192.0.2.{n}:1")));
@@ -71,8 +71,8 @@ fn bootstrap_addresses_are_at_least_one_and_at_most_the_bound() {
 }
 
 #[test]
-fn a_kind_of_record_that_is_not_taken_is_refused_by_name() {
-    let mut node = acquainted(Config::default());
+fn a_kind_of_record_that_the_node_does_not_accept_is_refused_by_name() {
+    let mut node = with_contact(Config::default());
     let options = Options::default();
     assert_eq!(
         refused(&mut node, |node| node.get(NOW, Key::plain(b"x"), &options)),
@@ -89,7 +89,7 @@ fn a_kind_of_record_that_is_not_taken_is_refused_by_name() {
 
 #[test]
 fn a_record_beyond_the_bounds_is_refused_with_its_length() {
-    let mut node = acquainted(Config { verify: Some(|_, _, _| true), ..config() });
+    let mut node = with_contact(Config { verify: Some(|_, _, _| true), ..config() });
     let options = Options::default();
     let error = refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", &[0; 1_001]), &options));
     assert_eq!(error, PutError::Record(RecordError::TooLong(1_001)));
@@ -106,28 +106,28 @@ fn a_record_beyond_the_bounds_is_refused_with_its_length() {
 }
 
 #[test]
-fn a_record_too_large_for_the_configured_datagrams_is_refused_with_the_limit() {
-    let mut node = acquainted(Config { max_datagram: 548, ..config() });
+fn a_record_too_large_for_the_configured_datagram_size_is_refused_with_the_limit() {
+    let mut node = with_contact(Config { max_datagram: 548, ..config() });
     let fits = (0..1_000)
         .rev()
         .find(|len| node.put(NOW, &Record::plain(b"x", &[0; 1_000][..*len]), &Options::default()).is_ok());
     let fits = fits.unwrap();
     assert!((400..548).contains(&fits), "{fits}");
-    let mut node = acquainted(Config { max_datagram: 548, ..config() });
+    let mut node = with_contact(Config { max_datagram: 548, ..config() });
     let value = vec![0; fits + 7];
     let error = refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", &value), &Options::default()));
     assert_eq!(error, PutError::TooLarge(fits));
 }
 
 #[test]
-fn a_signature_that_does_not_hold_is_refused_before_anything_is_sent() {
-    let mut node = acquainted(Config { verify: Some(|_, _, _| false), ..config() });
+fn an_invalid_signature_is_refused_before_anything_is_sent() {
+    let mut node = with_contact(Config { verify: Some(|_, _, _| false), ..config() });
     assert_eq!(refused(&mut node, |node| node.put(NOW, &signed(b"y"), &Options::default())), PutError::Signature);
 }
 
 #[test]
-fn a_put_that_the_own_store_has_no_room_for_fails_before_anything_is_sent() {
-    let mut node = acquainted(config());
+fn a_put_that_does_not_fit_in_the_own_store_fails_before_anything_is_sent() {
+    let mut node = with_contact(config());
     for n in 0..32_u8 {
         node.restore_record(NOW, &Record::plain(&[n], &[n; 9]), Duration::from_secs(9_000), true).unwrap();
     }
@@ -136,7 +136,7 @@ fn a_put_that_the_own_store_has_no_room_for_fails_before_anything_is_sent() {
 }
 
 #[test]
-fn a_record_larger_than_the_own_store_is_refused_with_its_size() {
+fn a_record_larger_than_the_own_store_is_refused_with_the_stores_size() {
     let mut node = Node::<Kademlia<_, 128>, FixedStore<4, 64>, 4>::new(NOW, config(), id(&[7]), [42; 32]);
     first().meet(&mut node, NOW);
     let error = node.put(NOW, &Record::plain(b"x", &[0; 65]), &Options::default());
@@ -144,8 +144,8 @@ fn a_record_larger_than_the_own_store_is_refused_with_its_size() {
 }
 
 #[test]
-fn a_put_of_what_is_outdated_in_the_own_store_is_refused() {
-    let mut node = acquainted(Config { verify: Some(|_, _, _| true), ..config() });
+fn a_put_of_a_version_older_than_the_one_in_the_own_store_is_refused() {
+    let mut node = with_contact(Config { verify: Some(|_, _, _| true), ..config() });
     let newer = Record {
         value: b"z",
         proof: Proof::Signed { public_key: &[1; 32], salt: b"", sequence: 2, signature: &[2; 64] },
@@ -156,8 +156,8 @@ fn a_put_of_what_is_outdated_in_the_own_store_is_refused() {
 }
 
 #[test]
-fn when_all_slots_are_busy_every_command_says_so_and_one_more_ends_first() {
-    let mut node = acquainted(config());
+fn when_all_slots_are_busy_every_command_is_refused_until_a_slot_is_free() {
+    let mut node = with_contact(config());
     let options = Options::default();
     let queries: Vec<QueryId> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
     sent(&mut *node, NOW);
@@ -171,8 +171,8 @@ fn when_all_slots_are_busy_every_command_says_so_and_one_more_ends_first() {
 }
 
 #[test]
-fn a_get_that_finds_no_buffer_free_is_told_so() {
-    let mut node = acquainted(config());
+fn a_get_is_refused_while_no_value_buffer_is_free() {
+    let mut node = with_contact(config());
     let options = Options::default();
     let query = node.get(NOW, Key::plain(b"x"), &options).unwrap();
     sent(&mut *node, NOW);
@@ -182,7 +182,7 @@ fn a_get_that_finds_no_buffer_free_is_told_so() {
 }
 
 #[test]
-fn maintenance_gives_way_to_commands_at_once_and_comes_back() {
+fn maintenance_yields_its_slot_to_a_command_at_once_and_starts_again_later() {
     type Single = Node<Kademlia<u16, 128>, FixedStore<4, 512>, 1>;
     let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]);
     for n in 1..=3 {
@@ -190,31 +190,31 @@ fn maintenance_gives_way_to_commands_at_once_and_comes_back() {
     }
     let mut now = NOW;
     node.handle_timeout(now);
-    assert_eq!(sent(&mut node, now).len(), 3, "its only slot is taken by a look at the neighbourhood");
+    assert_eq!(sent(&mut node, now).len(), 3, "a lookup of the neighbourhood takes the only slot");
     let query = node.find_node(now, id(&[9]), &Options::default()).unwrap();
     assert_eq!(node.find_node(now, id(&[9]), &Options::default()), Err(FindError::Busy(1)));
     node.cancel(query);
     let later = idle(&mut node, &mut now, Duration::from_secs(60));
-    assert!(!later.is_empty(), "the neighbourhood is looked at later");
+    assert!(!later.is_empty(), "the neighbourhood is looked up later");
 }
 
 #[test]
-fn a_cancelled_operation_tells_nothing_and_asks_nothing_more() {
-    let mut node = acquainted(config());
+fn a_cancelled_operation_reports_nothing_and_sends_nothing_more() {
+    let mut node = with_contact(config());
     let query = node.find_node(NOW, id(&[1]), &Options::default()).unwrap();
     node.cancel(query);
-    assert!(sent(&mut *node, NOW).is_empty(), "what was not sent yet is not sent at all");
+    assert!(sent(&mut *node, NOW).is_empty(), "requests that were not sent yet are never sent");
     let query = node.get(NOW, Key::plain(b"x"), &Options::default()).unwrap();
     assert_eq!(sent(&mut *node, NOW).len(), 1);
     node.cancel(query);
     let mut now = NOW;
     let later = idle(&mut *node, &mut now, Duration::from_secs(2));
-    assert!(later.is_empty(), "what was sent is not repeated: {later:?}");
+    assert!(later.is_empty(), "a sent request is not retransmitted: {later:?}");
     assert!(node.poll_event().is_none() && node.take_result(query).is_none() && node.progress(query).is_none());
 }
 
 #[test]
-fn a_response_to_a_cancelled_request_still_proves_that_its_node_lives() {
+fn a_response_to_a_cancelled_request_still_verifies_its_sender() {
     let mut node = node4(config());
     let query = node.ping(NOW, first().contact.address).unwrap();
     let request = sent(&mut *node, NOW).remove(0).1;
@@ -226,19 +226,19 @@ fn a_response_to_a_cancelled_request_still_proves_that_its_node_lives() {
 
 #[test]
 fn a_cancelled_put_is_still_published() {
-    let mut node = acquainted(config());
+    let mut node = with_contact(config());
     let query = node.put(NOW, &Record::plain(b"x", b"y"), &Options::default()).unwrap();
     node.cancel(query);
     let mut now = NOW;
-    let stores = idle(&mut *node, &mut now, Duration::from_secs(2 * 3_600));
-    let asked = stores.iter().filter(|(at, ..)| *at > NOW + Duration::from_secs(3_000)).count();
-    assert!(asked > 0);
+    let requests = idle(&mut *node, &mut now, Duration::from_secs(2 * 3_600));
+    let late = requests.iter().filter(|(at, ..)| *at > NOW + Duration::from_secs(3_000)).count();
+    assert!(late > 0);
     assert!(node.store().get(0).unwrap().metadata.last_replicated > NOW, "it was published after an hour");
 }
 
 #[test]
-fn a_cancelled_end_of_a_put_does_not_touch_a_later_put_of_the_same_key() {
-    let mut node = acquainted(config());
+fn cancelling_a_put_whose_result_waits_does_not_touch_a_later_put_of_the_same_key() {
+    let mut node = with_contact(config());
     let once = Options { publish: false, ..Options::default() };
     let first_put = node.put(NOW, &Record::plain(b"x", b"y"), &once).unwrap();
     let mut now = NOW;
@@ -250,20 +250,20 @@ fn a_cancelled_end_of_a_put_does_not_touch_a_later_put_of_the_same_key() {
 }
 
 #[test]
-fn stale_queries_are_harmless() {
-    let mut node = acquainted(config());
+fn stale_query_ids_are_harmless() {
+    let mut node = with_contact(config());
     let stale = node.find_node(NOW, id(&[1]), &Options::default()).unwrap();
     node.cancel(stale);
     let query = node.find_node(NOW, id(&[2]), &Options::default()).unwrap();
     assert_ne!(stale, query);
     node.cancel(stale);
     assert!(node.take_result(stale).is_none() && node.progress(stale).is_none());
-    assert!(node.progress(query).is_some(), "the slot's next operation goes on");
+    assert!(node.progress(query).is_some(), "the slot's next operation still runs");
 }
 
 #[test]
-fn events_are_lent_and_their_slots_freed_by_the_next_call() {
-    let mut node = acquainted(config());
+fn an_event_is_lent_and_the_next_call_frees_its_slot() {
+    let mut node = with_contact(config());
     let options = Options { timeout: Duration::from_secs(1), ..Options::default() };
     let queries: Vec<QueryId> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
     let mut now = NOW;
@@ -271,22 +271,22 @@ fn events_are_lent_and_their_slots_freed_by_the_next_call() {
     assert_eq!(
         node.find_node(now, Id::ZERO, &options),
         Err(FindError::Busy(4)),
-        "ends that nobody has seen keep their slots"
+        "a result that was not taken keeps its slot"
     );
-    assert_eq!(node.take_result(queries[3]).map(|done| done.query), Some(queries[3]));
-    assert!(node.take_result(queries[3]).is_none(), "an end is told once");
+    assert_eq!(node.take_result(queries[3]).map(|result| result.query), Some(queries[3]));
+    assert!(node.take_result(queries[3]).is_none(), "a result is reported once");
     assert!(node.find_node(now, Id::ZERO, &options).is_ok());
     let mut polled = Vec::new();
-    while let Some(Event::QueryResult(done)) = node.poll_event() {
-        assert!(matches!(done.outcome, Outcome::Failed(Failure::NoResponse)), "{:?}", done.outcome);
-        polled.push(done.query);
+    while let Some(Event::QueryResult(result)) = node.poll_event() {
+        assert!(matches!(result.outcome, Outcome::Failed(Failure::NoResponse)), "{:?}", result.outcome);
+        polled.push(result.query);
     }
     assert_eq!(polled, queries[..3]);
 }
 
 #[test]
-fn a_taken_result_frees_its_buffer_with_the_next_call() {
-    let mut node = acquainted(config());
+fn the_next_call_frees_the_buffer_of_a_taken_result() {
+    let mut node = with_contact(config());
     node.restore_record(NOW, &Record::immutable(b"x"), Duration::from_secs(60), false).unwrap();
     for _ in 0..3 {
         let query = node.get(NOW, Key::immutable(b"x"), &Options::default()).unwrap();
@@ -297,11 +297,11 @@ fn a_taken_result_frees_its_buffer_with_the_next_call() {
 }
 
 #[test]
-fn a_ping_tells_who_responses_and_how_fast() {
+fn a_ping_reports_the_responder_and_the_round_trip_time() {
     let mut net = Net::joined(20, 2, config());
     let (now, id) = (net.now, net.node(2).id());
     let query = net.node(1).ping(now, 2).unwrap();
-    net.wait(1, query, |done| match done.outcome {
+    net.wait(1, query, |result| match result.outcome {
         Outcome::Pong { contact, rtt } => {
             assert_eq!(contact, Contact::new(id, 2));
             assert!((10..50).contains(&rtt.as_millis()), "{rtt:?}");
@@ -311,22 +311,22 @@ fn a_ping_tells_who_responses_and_how_fast() {
     net.kill(2);
     let now = net.now;
     let query = net.node(1).ping(now, 2).unwrap();
-    net.wait(1, query, |done| assert!(matches!(done.outcome, Outcome::Failed(Failure::NoResponse))));
+    net.wait(1, query, |result| assert!(matches!(result.outcome, Outcome::Failed(Failure::NoResponse))));
 }
 
 #[test]
-fn find_node_names_the_closest_in_order() {
+fn find_node_returns_the_closest_nodes_nearest_first() {
     let mut net = Net::joined(21, 30, config());
     let target = id(b"anything");
     let (now, requester) = (net.now, net.node(7).id());
     let mut ids: Vec<Id> = net.nodes.iter().flatten().map(|node| node.id()).filter(|id| *id != requester).collect();
     ids.sort_by_key(|id| id.xor(&target));
     let query = net.node(7).find_node(now, target, &Options::default()).unwrap();
-    net.wait(7, query, |done| match &done.outcome {
+    net.wait(7, query, |result| match &result.outcome {
         Outcome::Nodes(found) => {
             assert_eq!(found.iter().map(|contact| contact.id).collect::<Vec<_>>(), ids[..8]);
-            assert_eq!(done.stats.closest, Some(ids[0].xor(&target)));
-            assert!(done.stats.responded >= 8 && done.stats.depth >= 1 && !done.stats.took.is_zero());
+            assert_eq!(result.stats.closest, Some(ids[0].xor(&target)));
+            assert!(result.stats.responded >= 8 && result.stats.depth >= 1 && !result.stats.took.is_zero());
         }
         other => panic!("{other:?}"),
     });
@@ -364,7 +364,7 @@ fn every_operation_ends_in_exactly_one_event() {
             }
         };
         if let Some(query) = query {
-            assert!(!open.contains(&(at, query)), "a query names one operation");
+            assert!(!open.contains(&(at, query)), "a query id identifies one operation");
             open.push((at, query));
             begun += 1;
         }
@@ -391,13 +391,16 @@ fn collect(net: &mut Net<Mote>, open: &mut Vec<(u16, QueryId)>, ended: &mut Vec<
             );
         } else {
             while let Some(event) = node.poll_event() {
-                if let Event::QueryResult(done) = event {
-                    over.push(done.query);
+                if let Event::QueryResult(result) = event {
+                    over.push(result.query);
                 }
             }
         }
         for query in over {
-            let index = open.iter().position(|other| *other == (at, query)).expect("an open operation ends, and once");
+            let index = open
+                .iter()
+                .position(|other| *other == (at, query))
+                .expect("only an open operation ends, and only once");
             open.swap_remove(index);
             assert!(!ended.contains(&(at, query)));
             ended.push((at, query));
@@ -428,9 +431,9 @@ fn an_empty_node_does_nothing_until_it_is_started() {
 }
 
 #[test]
-fn a_record_that_no_put_would_take_is_not_restored_either() {
+fn a_record_that_put_would_refuse_is_not_restored_either() {
     let hour = Duration::from_secs(3_600);
-    let mut node = acquainted(Config::default());
+    let mut node = with_contact(Config::default());
     let plain = Record::plain(b"x", b"y");
     assert_eq!(
         refused(&mut node, |node| node.restore_record(NOW, &plain, hour, true)),
@@ -440,7 +443,7 @@ fn a_record_that_no_put_would_take_is_not_restored_either() {
         refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)),
         RestoreError::Unsupported(Kind::Signed)
     );
-    let mut node = acquainted(Config { verify: Some(|_, _, _| false), ..config() });
+    let mut node = with_contact(Config { verify: Some(|_, _, _| false), ..config() });
     assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &signed(b"y"), hour, true)), RestoreError::Signature);
     let moment = Duration::from_millis(999);
     assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &plain, moment, true)), RestoreError::Lifetime);
@@ -449,8 +452,8 @@ fn a_record_that_no_put_would_take_is_not_restored_either() {
 }
 
 #[test]
-fn a_node_started_again_has_forgotten_what_it_was() {
-    let mut node = acquainted(config());
+fn a_node_that_is_started_again_has_forgotten_its_former_state() {
+    let mut node = with_contact(config());
     node.restore_record(NOW, &Record::immutable(b"x"), Duration::from_secs(9), true).unwrap();
     let stale = node.find_node(NOW, id(&[1]), &Options::default()).unwrap();
     node.start(Instant::ZERO, config(), id(&[9]), [43; 32]);
@@ -462,29 +465,29 @@ fn a_node_started_again_has_forgotten_what_it_was() {
 }
 
 #[test]
-fn a_ping_for_which_no_request_is_free_waits_for_one() {
+fn a_ping_waits_while_the_request_table_is_full() {
     type Narrow = Node<Kademlia<core::net::SocketAddrV4, 16>, FixedStore<4, 512>, 2, 12, 1, 2>;
     let mut node = Box::new(Narrow::new(NOW, config(), Id::from_bytes([7; 20]), [42; 32]));
     let seeds = [1, 2].map(|n| at(&format!("192.0.2.{n}:1")));
     let joining = node.bootstrap(NOW, &seeds).unwrap();
     let address = at("192.0.2.9:1");
     let ping = node.ping(NOW, address).unwrap();
-    assert!(sent(&mut *node, NOW).iter().all(|(to, _)| seeds.contains(to)), "both questions are the join's");
+    assert!(sent(&mut *node, NOW).iter().all(|(to, _)| seeds.contains(to)), "both requests belong to the join");
     node.cancel(joining);
     node.handle_timeout(NOW);
     let requests = sent(&mut *node, NOW);
-    let (_, request) = requests.iter().find(|(to, _)| *to == address).expect("now it is asked");
+    let (_, request) = requests.iter().find(|(to, _)| *to == address).expect("now the ping is sent");
     let peer = Peer::new(id(&[0x80]), address);
     let pong = Response::Pong { observed: Observed::new(address) };
     deliver(&mut *node, NOW, address, &peer.response(transaction_of::<core::net::SocketAddrV4>(request), pong));
-    let done = node.take_result(ping).unwrap();
-    assert!(matches!(done.outcome, Outcome::Pong { contact, .. } if contact == peer.contact), "{:?}", done.outcome);
-    assert_eq!((done.stats.asked, done.stats.responded), (1, 1));
+    let result = node.take_result(ping).unwrap();
+    assert!(matches!(result.outcome, Outcome::Pong { contact, .. } if contact == peer.contact), "{:?}", result.outcome);
+    assert_eq!((result.stats.asked, result.stats.responded), (1, 1));
 }
 
 #[test]
-fn the_shortest_lifetime_outlasts_the_search_for_its_holders() {
-    let mut node = acquainted(config());
+fn a_record_of_the_shortest_lifetime_is_still_stored_after_the_search_for_its_holders() {
+    let mut node = with_contact(config());
     let mut now = NOW;
     let options = Options { lifetime: Duration::from_secs(1), ..Options::default() };
     let query = node.put(now, &Record::plain(b"x", b"y"), &options).unwrap();
@@ -494,6 +497,6 @@ fn the_shortest_lifetime_outlasts_the_search_for_its_holders() {
             deliver(&mut *node, now, to, &first().empty_response(&bytes));
         }
     }
-    let done = node.take_result(query).unwrap();
-    assert!(matches!(done.outcome, Outcome::Stored { .. }), "{:?}", done.outcome);
+    let result = node.take_result(query).unwrap();
+    assert!(matches!(result.outcome, Outcome::Stored { .. }), "{:?}", result.outcome);
 }

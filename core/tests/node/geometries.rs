@@ -1,15 +1,20 @@
-//! What a user of the library relies on whatever the geometry and however nodes are found: one suite, run over all of both.
+//! What a user of the library relies on with every geometry and both lookup modes: one suite, run for each combination.
 
 use core::time::Duration;
 
 use kadlet::{Chord, Config, Dht, Geometry, Kademlia, Key, Mode, Options, Outcome, Pastry, Record, Routing, Store};
 
-use crate::net::{Net, With, config};
+use crate::net::{MoteWith, Net, config};
 
-/// A network of nodes with one kind of table. Where they pass questions on, they look up recursively.
-type Of<R, const RELAYS: usize> = Net<With<R, RELAYS>>;
+/// A network of nodes with one kind of table. They look up recursively if they forward requests, that is if `RELAYS` is
+/// not 0.
+type Network<R, const RELAYS: usize> = Net<MoteWith<R, RELAYS>>;
 
-fn joined<R: Routing<Address = u16>, const RELAYS: usize>(seed: u64, count: usize, config: Config) -> Of<R, RELAYS> {
+fn joined<R: Routing<Address = u16>, const RELAYS: usize>(
+    seed: u64,
+    count: usize,
+    config: Config,
+) -> Network<R, RELAYS> {
     Net::grown(seed, core::iter::repeat_n(config, count))
 }
 
@@ -18,7 +23,7 @@ fn mode<const RELAYS: usize>() -> Mode {
 }
 
 pub fn put<R: Routing<Address = u16>, const RELAYS: usize>(
-    net: &mut Of<R, RELAYS>,
+    net: &mut Network<R, RELAYS>,
     at: u16,
     name: &[u8],
     value: &[u8],
@@ -26,26 +31,26 @@ pub fn put<R: Routing<Address = u16>, const RELAYS: usize>(
 ) -> Vec<u16> {
     let (now, options) = (net.now, Options { mode: mode::<RELAYS>(), ..*options });
     let query = net.node(at).put(now, &Record::plain(name, value), &options).unwrap();
-    net.wait(at, query, |done| match &done.outcome {
+    net.wait(at, query, |result| match &result.outcome {
         Outcome::Stored { holders, wanted } => {
-            assert!(holders.len() >= *wanted, "{} of {wanted}: {:?}", holders.len(), done.stats);
+            assert!(holders.len() >= *wanted, "{} of {wanted}: {:?}", holders.len(), result.stats);
             holders.iter().map(|contact| contact.address).collect()
         }
-        other => panic!("{other:?} {:?}", done.stats),
+        other => panic!("{other:?} {:?}", result.stats),
     })
 }
 
 pub fn get<R: Routing<Address = u16>, const RELAYS: usize>(
-    net: &mut Of<R, RELAYS>,
+    net: &mut Network<R, RELAYS>,
     at: u16,
     name: &[u8],
 ) -> Option<Vec<u8>> {
     let (now, options) = (net.now, Options { mode: mode::<RELAYS>(), ..Options::default() });
     let query = net.node(at).get(now, Key::plain(name), &options).unwrap();
-    net.wait(at, query, |done| match &done.outcome {
+    net.wait(at, query, |result| match &result.outcome {
         Outcome::Value { record, .. } => Some(record.value.to_vec()),
         Outcome::NotFound { .. } => None,
-        other => panic!("{other:?} {:?}", done.stats),
+        other => panic!("{other:?} {:?}", result.stats),
     })
 }
 
@@ -53,7 +58,7 @@ pub fn once() -> Options {
     Options { publish: false, ..Options::default() }
 }
 
-fn a_value_put_at_one_node_is_got_at_every_other<R: Routing<Address = u16>, const RELAYS: usize>() {
+fn every_node_gets_a_value_that_one_node_put<R: Routing<Address = u16>, const RELAYS: usize>() {
     let mut net = joined::<R, RELAYS>(1, 20, config());
     put(&mut net, 3, b"hello", b"world", &once());
     for at in 1..=20 {
@@ -62,14 +67,14 @@ fn a_value_put_at_one_node_is_got_at_every_other<R: Routing<Address = u16>, cons
     assert_eq!(get(&mut net, 5, b"unknown"), None);
 }
 
-fn a_large_value_travels_too<R: Routing<Address = u16>, const RELAYS: usize>() {
+fn a_value_of_the_largest_size_can_be_put_and_got<R: Routing<Address = u16>, const RELAYS: usize>() {
     let mut net = joined::<R, RELAYS>(2, 20, config());
     let value = [7; 1_000];
     put(&mut net, 3, b"large", &value, &once());
     assert_eq!(get(&mut net, 17, b"large").as_deref(), Some(&value[..]));
 }
 
-fn fifty_nodes_lose_a_third_and_every_get_still_responses<R: Routing<Address = u16>, const RELAYS: usize>() {
+fn fifty_nodes_lose_a_third_and_every_get_still_succeeds<R: Routing<Address = u16>, const RELAYS: usize>() {
     let mut net = joined::<R, RELAYS>(3, 50, config());
     for n in 0..20_u8 {
         put(&mut net, 1 + u16::from(n), &[n], &[n; 40], &once());
@@ -109,7 +114,7 @@ fn twenty_percent_loss_loses_no_put_and_no_get<R: Routing<Address = u16>, const 
     for n in 0..10_u8 {
         let (now, options) = (net.now, Options { mode: mode::<RELAYS>(), ..once() });
         let query = net.node(2).put(now, &Record::plain(&[n], &[n; 40]), &options).unwrap();
-        net.wait(2, query, |done| assert!(matches!(done.outcome, Outcome::Stored { .. }), "{:?}", done.outcome));
+        net.wait(2, query, |result| assert!(matches!(result.outcome, Outcome::Stored { .. }), "{:?}", result.outcome));
         assert_eq!(get(&mut net, 9, &[n]).as_deref(), Some(&[n; 40][..]));
     }
 }
@@ -131,8 +136,8 @@ fn an_idle_network_is_quiet<R: Routing<Address = u16>, const RELAYS: usize>() {
     let before = net.datagrams;
     net.run(Duration::from_secs(3_600));
     let each = (net.datagrams - before) / 20;
-    println!("{each} datagrams an hour and node");
-    assert!(each < 1_800, "{each} datagrams an hour and node: over 0.5 a second");
+    println!("{each} datagrams per node and hour");
+    assert!(each < 1_800, "{each} datagrams per node and hour: more than 0.5 a second");
 }
 
 fn every_lookup_finds_the_responsible_nodes<R: Routing<Address = u16>, const RELAYS: usize>() {
@@ -147,7 +152,7 @@ fn every_lookup_finds_the_responsible_nodes<R: Routing<Address = u16>, const REL
         ids.sort_by_key(|id| R::Geometry::rank(&target, id));
         let (now, options) = (net.now, Options { mode: mode::<RELAYS>(), ..Options::default() });
         let query = net.node(at).find_node(now, target, &options).unwrap();
-        let found: Vec<_> = net.wait(at, query, |done| match &done.outcome {
+        let found: Vec<_> = net.wait(at, query, |result| match &result.outcome {
             Outcome::Nodes(found) => found.iter().map(|contact| contact.id).collect(),
             other => panic!("{other:?}"),
         });
@@ -155,11 +160,11 @@ fn every_lookup_finds_the_responsible_nodes<R: Routing<Address = u16>, const REL
         missed += usize::from(found[7] != ids[7]);
     }
     assert_eq!(wrong, 0, "of 100");
-    // A recursive lookup is over with what its last hop knows, which may miss the last of them.
+    // A recursive lookup ends with the contacts of its last hop, which may lack the farthest of the eight.
     assert!(missed <= if RELAYS == 0 { 0 } else { 5 }, "{missed} of 100");
 }
 
-/// The suite, for one kind of table and both ways to look up.
+/// The suite for one kind of table, in both lookup modes.
 macro_rules! suite {
     ($geometry:ident, $table:ty, $tests:tt) => {
         mod $geometry {
@@ -181,7 +186,7 @@ macro_rules! suite {
     };
 }
 
-/// Each test for each kind of table.
+/// The suite for every kind of table.
 macro_rules! suites {
     ($tests:tt) => {
         suite!(kademlia, Kademlia<u16, 128>, $tests);
@@ -192,9 +197,9 @@ macro_rules! suites {
 }
 
 suites!([
-    a_value_put_at_one_node_is_got_at_every_other,
-    a_large_value_travels_too,
-    fifty_nodes_lose_a_third_and_every_get_still_responses,
+    every_node_gets_a_value_that_one_node_put,
+    a_value_of_the_largest_size_can_be_put_and_got,
+    fifty_nodes_lose_a_third_and_every_get_still_succeeds,
     replicas_killed_four_by_four_are_replaced_within_a_minute,
     twenty_percent_loss_loses_no_put_and_no_get,
     the_same_seed_gives_the_same_bytes,

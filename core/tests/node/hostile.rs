@@ -1,4 +1,4 @@
-//! Bad input: dropped and counted by kind, and of no effect.
+//! Bad and hostile input to one node: it is dropped or refused, counted by its kind, and has no other effect.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -17,7 +17,7 @@ fn peer() -> Peer<SocketAddrV4> {
     Peer::new(id(&[0x80]), at("192.0.2.1:4000"))
 }
 
-/// Gives a node a datagram that must have no answer and no effect but on its counters, and tells these.
+/// Gives a node a datagram that must cause no response and change nothing but the counters. Returns the counters.
 fn dropped(node: &mut Node4, from: SocketAddrV4, bytes: &[u8]) -> Stats {
     let without_counts = |node: &Node4| picture(node).split_once('}').unwrap().1.to_owned();
     let (before, received) = (without_counts(node), node.stats().received);
@@ -29,7 +29,7 @@ fn dropped(node: &mut Node4, from: SocketAddrV4, bytes: &[u8]) -> Stats {
 }
 
 #[test]
-fn what_is_no_message_is_counted_as_malformed() {
+fn a_datagram_that_is_no_message_is_counted_as_malformed() {
     let mut node = node4(config());
     let good = peer().request(Request::FindNode { target: Id::ZERO }, None);
     let mut count = 0;
@@ -51,7 +51,7 @@ fn what_is_no_message_is_counted_as_malformed() {
 }
 
 #[test]
-fn other_versions_networks_and_geometries_are_counted_each() {
+fn messages_of_another_version_network_or_geometry_are_dropped_and_counted_apart() {
     let mut node = node4(Config { network: 7, ..config() });
     let at = peer().contact.address;
     let mut version = peer().request(Request::Ping, None);
@@ -65,11 +65,11 @@ fn other_versions_networks_and_geometries_are_counted_each() {
 }
 
 #[test]
-fn a_response_to_nothing_is_unsolicited() {
+fn a_response_without_a_request_is_unsolicited() {
     let mut node = node4(config());
     let response = peer().response(Transaction([1; 8]), STORED);
     assert_eq!(dropped(&mut node, peer().contact.address, &response).unsolicited, 1);
-    // Nor does an answer count twice.
+    // A second copy of a response is unsolicited too.
     node.ping(NOW, peer().contact.address).unwrap();
     let request = sent(&mut *node, NOW).remove(0).1;
     let response = peer().empty_response(&request);
@@ -79,7 +79,7 @@ fn a_response_to_nothing_is_unsolicited() {
 }
 
 #[test]
-fn a_response_from_another_address_is_spoofed_and_the_request_waits_on() {
+fn a_response_from_another_address_is_spoofed_and_the_request_still_waits() {
     let mut node = node4(config());
     let query = node.ping(NOW, peer().contact.address).unwrap();
     let request = sent(&mut *node, NOW).remove(0).1;
@@ -103,14 +103,14 @@ fn another_id_at_a_contacts_address_evicts_the_contact() {
     assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &response), None);
     assert_eq!(node.stats().spoofed, 1);
     assert!(node.routing().get(&peer().contact.id).is_none());
-    assert!(node.routing().get(&other.contact.id).is_none(), "nor does the other get in by that");
+    assert!(node.routing().get(&other.contact.id).is_none(), "the other node does not get into the table that way");
     let mut now = NOW;
     idle(&mut *node, &mut now, Duration::from_secs(60));
     assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Failed(_)));
 }
 
 #[test]
-fn a_request_evicts_nobody_and_puts_nobody_into_the_table() {
+fn a_request_neither_adds_a_contact_to_the_table_nor_evicts_one() {
     let mut node = node4(config());
     peer().meet(&mut *node, NOW);
     for n in 1..100 {
@@ -123,14 +123,14 @@ fn a_request_evicts_nobody_and_puts_nobody_into_the_table() {
 }
 
 #[test]
-fn a_token_that_does_not_hold_is_counted_and_stores_nothing() {
+fn a_store_with_a_missing_or_invalid_token_is_counted_and_refused() {
     let mut node = node4(config());
     let store = Request::Store { record: Record::immutable(b"x"), lifetime: 60, compare: None, handover: false };
     let token = peer().token(&mut *node, NOW);
-    let others = Peer::new(peer().contact.id, at("192.0.2.2:4000"));
+    let elsewhere = Peer::new(peer().contact.id, at("192.0.2.2:4000"));
     let impostor = Peer::new(id(&[0x81]), peer().contact.address);
     for (requester, shown) in
-        [(peer(), None), (peer(), Some(Token([0; 8]))), (others, Some(token)), (impostor, Some(token))]
+        [(peer(), None), (peer(), Some(Token([0; 8]))), (elsewhere, Some(token)), (impostor, Some(token))]
     {
         let response = requester.ask(&mut *node, NOW, store, shown);
         assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Error { code: ErrorCode::Token, .. }));
@@ -139,32 +139,32 @@ fn a_token_that_does_not_hold_is_counted_and_stores_nothing() {
     assert_eq!((node.stats().bad_tokens, node.stats().refused_stores), (3, 4));
     let later = NOW + Duration::from_secs(601);
     peer().ask(&mut *node, later, store, Some(token));
-    assert_eq!(node.stats().bad_tokens, 4, "ten minutes later it is too old");
+    assert_eq!(node.stats().bad_tokens, 4, "after ten minutes the token is too old");
     let response = peer().ask(&mut *node, NOW, store, Some(token));
     assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Stored { lifetime: 60 }));
     assert_eq!(node.stats().stored, 1);
 }
 
 #[test]
-fn requests_over_budget_are_counted_and_get_a_token_at_most() {
+fn requests_over_the_rate_limit_are_counted_and_get_at_most_a_token() {
     let mut node = node4(Config { rate_limit: 10, ..config() });
     let requester = peer();
     let responses: Vec<Vec<u8>> = (0..30).map(|_| requester.ask(&mut *node, NOW, Request::Ping, None)).collect();
     let errors =
         responses.iter().filter(|bytes| matches!(response_of::<SocketAddrV4>(bytes), Response::Error { .. })).count();
-    assert_eq!((errors, node.stats().rate_limited), (10, 10), "a burst of two seconds' worth is answered");
+    assert_eq!((errors, node.stats().rate_limited), (10, 10), "a burst of two seconds' worth gets responses");
     let token = token_of::<SocketAddrV4>(&responses[29]);
     let ping = requester.request(Request::Ping, Some(token));
     let proved = (0..30).filter(|_| deliver(&mut *node, NOW, requester.contact.address, &ping).is_some()).count();
     assert_eq!(
         (proved, node.stats().rate_limited),
         (20, 20),
-        "who has proved itself has a budget of its own, and no more"
+        "a requester with a valid token has a rate limit of its own, and no more"
     );
 }
 
 #[test]
-fn a_flood_from_forged_prefixes_starves_neither_a_proved_requester_nor_responses_to_own_requests() {
+fn a_flood_from_forged_prefixes_starves_neither_a_requester_with_a_token_nor_the_own_requests() {
     let mut node = node4(config());
     peer().meet(&mut *node, NOW);
     let requester = Peer::new(id(&[0x41]), at("198.51.100.7:4000"));
@@ -177,7 +177,7 @@ fn a_flood_from_forged_prefixes_starves_neither_a_proved_requester_nor_responses
     for round in 0..300 {
         now = now + Duration::from_millis(10);
         for _ in 0..50 {
-            // A third of them in the name of the asker's own prefix.
+            // A third of them claim to come from the requester's own address prefix.
             let [a, b, c, d] = random.bytes();
             let from = if c % 3 == 0 { [198, 51, 100, d] } else { [20 + a % 10, b, c, d] };
             let forged = Peer::new(Id::from_bytes(random.bytes()), SocketAddrV4::new(from.into(), 1));
@@ -201,9 +201,9 @@ fn a_flood_from_forged_prefixes_starves_neither_a_proved_requester_nor_responses
             }
         }
         node.handle_timeout(now);
-        if let Some(done) = query.and_then(|query| node.take_result(query)) {
-            assert!(matches!(done.outcome, Outcome::Pong { .. }), "{:?}", done.outcome);
-            assert!(done.stats.took < Duration::from_millis(50));
+        if let Some(result) = query.and_then(|query| node.take_result(query)) {
+            assert!(matches!(result.outcome, Outcome::Pong { .. }), "{:?}", result.outcome);
+            assert!(result.stats.took < Duration::from_millis(50));
             (query, pongs) = (None, pongs + 1);
         }
     }
@@ -214,7 +214,7 @@ fn a_flood_from_forged_prefixes_starves_neither_a_proved_requester_nor_responses
 }
 
 #[test]
-fn who_asks_from_a_flooded_prefix_gets_a_token_and_with_it_a_response() {
+fn a_requester_in_a_flooded_prefix_gets_a_token_and_with_the_token_a_response() {
     let mut node = node4(Config { rate_limit: 1, ..config() });
     for n in 0..50 {
         let forged = Peer::new(id(&[n]), SocketAddrV4::new([192, 0, 2, n].into(), 1));
@@ -228,7 +228,7 @@ fn who_asks_from_a_flooded_prefix_gets_a_token_and_with_it_a_response() {
 }
 
 #[test]
-fn an_unknown_kind_of_request_is_responded_with_unsupported_and_unknown_features_are_ignored() {
+fn an_unknown_kind_of_request_gets_unsupported_and_unknown_features_are_ignored() {
     let mut node = node4(config());
     let requester = Peer { features: Features(0xFFFE), ..peer() };
     let response = requester.ask(&mut *node, NOW, Request::Unknown { kind: 77, payload: b"from the future" }, None);
@@ -237,9 +237,8 @@ fn an_unknown_kind_of_request_is_responded_with_unsupported_and_unknown_features
         Response::Error { code: ErrorCode::Unsupported, detail: 0 }
     ));
     let response = requester.ask(&mut *node, NOW, Request::Ping, None);
-    assert!(
-        matches!(response_of::<SocketAddrV4>(&response), Response::Pong { observed } if observed == Observed::new(requester.contact.address))
-    );
+    let expected = Observed::new(requester.contact.address);
+    assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Pong { observed } if observed == expected));
 }
 
 #[test]
@@ -269,7 +268,7 @@ fn a_response_never_causes_a_response() {
 }
 
 #[test]
-fn a_node_that_responses_every_store_with_a_token_error_does_not_hold_the_put_up() {
+fn a_holder_that_refuses_every_token_does_not_keep_a_put_running() {
     let mut node = node4(config());
     peer().meet(&mut *node, NOW);
     let query = node.put(NOW, &Record::plain(b"x", b"y"), &Options::default()).unwrap();
@@ -284,15 +283,15 @@ fn a_node_that_responses_every_store_with_a_token_error_does_not_hold_the_put_up
             deliver(&mut *node, NOW, to, &response);
             responded += 1;
         }
-        assert!(responded < 200, "it asks on and on");
+        assert!(responded < 200, "it sends requests without end");
     }
-    let done = node.take_result(query).unwrap();
-    assert!(matches!(done.outcome, Outcome::Failed(_)), "{:?}", done.outcome);
+    let result = node.take_result(query).unwrap();
+    assert!(matches!(result.outcome, Outcome::Failed(_)), "{:?}", result.outcome);
 }
 
 #[test]
-fn one_prefix_may_fill_a_quarter_of_the_store_unless_set_otherwise() {
-    for (quota, taken) in [(0, 8_192 / 4), (500, 500)] {
+fn one_address_prefix_may_fill_a_quarter_of_the_store_unless_configured_otherwise() {
+    for (quota, filled) in [(0, 8_192 / 4), (500, 500)] {
         let mut node = node4(Config { quota, ..config() });
         let token = peer().token(&mut *node, NOW);
         let mut store = |value: [u8; 156]| {
@@ -308,12 +307,12 @@ fn one_prefix_may_fill_a_quarter_of_the_store_unless_set_otherwise() {
             }
         };
         let stored = (0..32).take_while(|n| store([*n; 156])).count();
-        assert_eq!(stored, usize::div_ceil(taken, 256), "each counts as 256 bytes");
+        assert_eq!(stored, usize::div_ceil(filled, 256), "each counts as 256 bytes");
     }
 }
 
 #[test]
-fn records_that_grow_or_change_hands_count_against_the_quota_too() {
+fn records_that_grow_or_come_from_a_new_source_count_against_the_quota_too() {
     let mut node = node4(config());
     let mut now = NOW;
     let other = Peer::new(id(&[0x81]), at("203.0.113.1:4000"));
@@ -328,7 +327,7 @@ fn records_that_grow_or_change_hands_count_against_the_quota_too() {
     };
     assert!((0..20).all(|name| store(peer(), tokens[0], name, 1)), "20 times 101 bytes, of 2,048");
     assert_eq!((0..20).filter(|name| store(peer(), tokens[0], *name, 900)).count(), 1);
-    assert!((0..20).all(|name| store(peer(), tokens[0], name, 1)), "what doesn't grow is always taken");
-    let taken_over = (0..20).filter(|name| store(other, tokens[1], *name, 900)).count();
-    assert_eq!(taken_over, 3, "a thousand bytes each");
+    assert!((0..20).all(|name| store(peer(), tokens[0], name, 1)), "a record that doesn't grow is always stored");
+    let replaced = (0..20).filter(|name| store(other, tokens[1], *name, 900)).count();
+    assert_eq!(replaced, 3, "a thousand bytes each");
 }

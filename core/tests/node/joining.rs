@@ -1,4 +1,4 @@
-//! Coming into a network and coming back to it, as a server or as a client.
+//! Joining a network and coming back to it, as a server or as a client.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -22,7 +22,7 @@ fn a_node_restarted_with_its_contacts_finds_its_network_without_bootstrap() {
     net.run(10 * MINUTE);
     let (id, contacts) = (net.node(7).id(), net.node(7).routing().peers().map(|peer| peer.contact).collect::<Vec<_>>());
     net.kill(7);
-    // Most of what it knew is gone when it comes back.
+    // Most of its former contacts are dead when it comes back.
     for contact in contacts.iter().skip(3).take(9) {
         net.kill(contact.address);
     }
@@ -61,14 +61,14 @@ fn restored_records_are_there_after_a_restart() {
 }
 
 #[test]
-fn a_bootstrap_address_that_comes_up_late_is_found_by_growing_pauses() {
+fn a_bootstrap_address_that_comes_up_late_is_retried_with_growing_pauses() {
     let mut net = Net::joined(82, 5, config());
     let late = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
     let link = core::mem::take(&mut net.nodes[usize::from(late) - 1]);
     let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
     let now = net.now;
     let query = net.node(newcomer).bootstrap(now, &[late]).unwrap();
-    net.wait(newcomer, query, |done| assert!(matches!(done.outcome, Outcome::Failed(_))));
+    net.wait(newcomer, query, |result| assert!(matches!(result.outcome, Outcome::Failed(_))));
     net.tap = Some(Vec::new());
     net.run(240 * MINUTE);
     let tries = net.tap.take().unwrap();
@@ -83,11 +83,11 @@ fn a_bootstrap_address_that_comes_up_late_is_found_by_growing_pauses() {
     link.restore_contact(net.now, Contact::new(net.node(1).id(), 1));
     net.replace(late, link);
     net.run(16 * MINUTE);
-    assert!(net.node(newcomer).routing().peers().count() >= 5, "it has joined without being told to");
+    assert!(net.node(newcomer).routing().peers().count() >= 5, "it must join without another command");
 }
 
 #[test]
-fn a_client_leaves_no_trace_and_responses_nothing() {
+fn a_client_enters_no_table_and_responds_to_no_request() {
     let mut net = Net::joined(83, 20, config());
     put(&mut net, 3, b"hello", b"world", &once());
     let client = net.join(Config { serve: false, ..config() });
@@ -97,7 +97,7 @@ fn a_client_leaves_no_trace_and_responses_nothing() {
     put(&mut net, client, b"kept", b"up", &Options::default());
     let (mut now, target) = (net.now, Id::ZERO);
     let query = net.node(client).find_node(now, target, &Options::default()).unwrap();
-    net.wait(client, query, |done| assert!(matches!(done.outcome, Outcome::Nodes(_))));
+    net.wait(client, query, |result| assert!(matches!(result.outcome, Outcome::Nodes(_))));
     net.run(130 * MINUTE);
     for address in net.living() {
         assert!(net.node(address).routing().get(&id).is_none(), "{address} knows the client");
@@ -115,7 +115,7 @@ fn a_client_leaves_no_trace_and_responses_nothing() {
 }
 
 #[test]
-fn another_with_the_own_id_is_an_event_told_once() {
+fn another_node_with_the_own_id_is_reported_once() {
     let mut node = node4(config());
     let copy = Peer::new(node.id(), at("192.0.2.1:4000"));
     for _ in 0..3 {
@@ -123,34 +123,34 @@ fn another_with_the_own_id_is_an_event_told_once() {
     }
     assert!(matches!(node.poll_event(), Some(Event::OwnIdSeen { address }) if address == copy.contact.address));
     assert!(node.poll_event().is_none());
-    // The same where it answers a question.
+    // A response from such a node is reported too.
     let elsewhere = Peer::new(node.id(), at("192.0.2.2:4000"));
     let query = node.ping(NOW, elsewhere.contact.address).unwrap();
     let request = sent(&mut *node, NOW).remove(0).1;
     deliver(&mut *node, NOW, elsewhere.contact.address, &elsewhere.empty_response(&request));
     assert!(matches!(node.poll_event(), Some(Event::OwnIdSeen { address }) if address == elsewhere.contact.address));
-    assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Failed(_)), "nobody else answers there");
+    assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Failed(_)), "no other node is at that address");
     assert!(node.routing().peers().next().is_none());
 }
 
 #[test]
-fn an_address_of_narrower_scope_than_its_namers_is_not_taken() {
+fn a_named_contact_with_an_address_of_narrower_scope_than_its_responders_is_ignored() {
     let named = [
         Contact::new(id(&[1]), at("10.0.0.1:1")),
         Contact::new(id(&[2]), at("127.0.0.1:1")),
         Contact::new(id(&[3]), at("192.168.1.1:1")),
         Contact::new(id(&[4]), at("198.51.100.1:1")),
     ];
-    for (namer, taken) in [("192.0.2.1:4000", 1), ("10.9.9.9:4000", 3), ("127.0.0.1:4000", 4)] {
+    for (responder, expected) in [("192.0.2.1:4000", 1), ("10.9.9.9:4000", 3), ("127.0.0.1:4000", 4)] {
         let mut node = node4(config());
-        let namer = Peer::new(id(&[0x80]), at(namer));
-        namer.meet(&mut *node, NOW);
+        let responder = Peer::new(id(&[0x80]), at(responder));
+        responder.meet(&mut *node, NOW);
         node.find_node(NOW, Id::ZERO, &Options { ..Options::default() }).unwrap();
         let mut asked = Vec::new();
         for _ in 0..3 {
             for (to, bytes) in sent(&mut *node, NOW) {
-                if to == namer.contact.address {
-                    let response = namer.response(
+                if to == responder.contact.address {
+                    let response = responder.response(
                         transaction_of::<SocketAddrV4>(&bytes),
                         Response::Nodes { contacts: Contacts::new(&named) },
                     );
@@ -165,12 +165,12 @@ fn an_address_of_narrower_scope_than_its_namers_is_not_taken() {
             idle(&mut *node, &mut now, MINUTE)
                 .into_iter()
                 .map(|(_, to, _)| to)
-                .filter(|to| *to != namer.contact.address),
+                .filter(|to| *to != responder.contact.address),
         );
         asked.sort_unstable();
         asked.dedup();
-        assert_eq!(asked.len(), taken, "{namer:?}: {asked:?}");
-        assert_eq!(node.stats().bad_contacts > 0, taken < 4);
+        assert_eq!(asked.len(), expected, "{responder:?}: {asked:?}");
+        assert_eq!(node.stats().bad_contacts > 0, expected < 4);
     }
 }
 
@@ -182,37 +182,37 @@ fn nodes_of_different_k_share_a_network() {
     let mut net = Net::<Wide>::grown(84, configs);
     let (now, key) = (net.now, Key::plain(b"hello"));
     let query = net.node(7).put(now, &Record::plain(b"hello", b"world"), &once()).unwrap();
-    net.wait(7, query, |done| {
-        assert!(matches!(&done.outcome, Outcome::Stored { holders, wanted: 20 } if holders.len() == 20))
+    net.wait(7, query, |result| {
+        assert!(matches!(&result.outcome, Outcome::Stored { holders, wanted: 20 } if holders.len() == 20))
     });
     for at in 1..=40 {
         let now = net.now;
         let query = net.node(at).get(now, key, &Options::default()).unwrap();
-        net.wait(at, query, |done| assert!(matches!(&done.outcome, Outcome::Value { .. })));
+        net.wait(at, query, |result| assert!(matches!(&result.outcome, Outcome::Value { .. })));
     }
     let query = net.node(7).find_node(now, key.id, &Options::default()).unwrap();
-    net.wait(7, query, |done| assert!(matches!(&done.outcome, Outcome::Nodes(found) if found.len() == 20)));
+    net.wait(7, query, |result| assert!(matches!(&result.outcome, Outcome::Nodes(found) if found.len() == 20)));
 }
 
 #[test]
-fn a_network_of_global_addresses_joins_and_holds() {
+fn nodes_with_global_addresses_join_put_and_get() {
     type Global = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
     let mut net = Net::<Global>::grown(85, [config(); 20]);
     let (putter, getter, now) = (SocketAddrV4::nth(3), SocketAddrV4::nth(17), net.now);
     let query = net.node(putter).put(now, &Record::plain(b"hello", &[7; 1_000]), &once()).unwrap();
-    net.wait(putter, query, |done| {
-        assert!(matches!(&done.outcome, Outcome::Stored { holders, .. } if holders.len() == 8))
+    net.wait(putter, query, |result| {
+        assert!(matches!(&result.outcome, Outcome::Stored { holders, .. } if holders.len() == 8))
     });
     let now = net.now;
     let query = net.node(getter).get(now, Key::plain(b"hello"), &Options::default()).unwrap();
-    net.wait(getter, query, |done| {
-        assert!(matches!(&done.outcome, Outcome::Value { record, .. } if record.value == [7; 1_000]))
+    net.wait(getter, query, |result| {
+        assert!(matches!(&result.outcome, Outcome::Value { record, .. } if record.value == [7; 1_000]))
     });
     assert!(!picture(net.node(getter)).is_empty());
 }
 
 #[test]
-fn a_clients_requests_make_nobody_ask_back() {
+fn a_client_that_sends_requests_is_not_asked_back() {
     let mut node = node4(config());
     let mut client = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
     client.features = kadlet::wire::Features::default();
@@ -224,6 +224,6 @@ fn a_clients_requests_make_nobody_ask_back() {
     server.ask(&mut *node, NOW, Request::Ping, Some(token));
     assert!(
         matches!(request_of::<SocketAddrV4>(&sent(&mut *node, NOW)[0].1), Request::Ping),
-        "one that serves is asked whether it is there"
+        "a server that sends a request is pinged"
     );
 }

@@ -1,4 +1,4 @@
-//! Memory is a number, known when the program is compiled.
+//! The memory of a node: its size, which is known at compile time, and that threads can share it.
 
 use core::net::{SocketAddr, SocketAddrV4};
 
@@ -12,7 +12,7 @@ type DualStack = Node<Table<SocketAddr>, Values, 4>;
 const _: () = assert!(size_of::<Mote>() <= 24 * 1024);
 const _: () = assert!(size_of::<DualStack>() <= 40 * 1024);
 
-/// In .bss, as on a microcontroller.
+/// A node in .bss, as on a microcontroller.
 static SPACE: std::sync::Mutex<Mote> = std::sync::Mutex::new(Mote::empty());
 
 #[test]
@@ -22,7 +22,7 @@ fn a_mote_takes_24_kib_and_a_dual_stack_node_40() {
 }
 
 #[test]
-fn nodes_and_what_they_lend_can_be_sent_to_and_shared_by_threads() {
+fn nodes_and_the_events_that_they_lend_are_send_and_sync() {
     const fn is_send_and_sync<T: Send + Sync>() {}
     is_send_and_sync::<Mote>();
     is_send_and_sync::<DualStack>();

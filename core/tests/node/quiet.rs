@@ -1,4 +1,4 @@
-//! What a node costs that has nothing to do.
+//! What an idle node costs: wake-ups, datagrams and bytes in an hour.
 
 use core::time::Duration;
 
@@ -8,9 +8,10 @@ use crate::net::{Net, config};
 
 const NODES: usize = 20;
 
-/// Counted for each node in the third hour: wake-ups (a datagram that comes in, or a deadline), datagrams and bytes, both ways.
+/// Counts for each node in the third hour: wake-ups (an incoming datagram or a deadline), datagrams and bytes in both
+/// directions.
 #[test]
-fn an_idle_node_in_a_quiet_network_of_twenty_wakes_for_its_maintenance_alone() {
+fn an_idle_node_in_a_quiet_network_of_twenty_wakes_only_for_maintenance() {
     let mut net = Net::joined(1, NODES, config());
     net.run(Duration::from_secs(2 * 3_600));
     let end = net.now + Duration::from_secs(3_600);

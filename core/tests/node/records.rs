@@ -1,4 +1,4 @@
-//! Records: how long they live, who looks after them, which version wins.
+//! Records in a network: how long they live, how they are published and replicated, and which version wins.
 
 use core::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::{get, once, put};
 const KEY: &[u8] = b"hello";
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// All nodes, the most responsible for the key first.
+/// All living nodes, the one most responsible for the key first.
 pub(crate) fn by_rank(net: &Net, key: &Key) -> Vec<u16> {
     let mut all = net.living();
     all.sort_by_key(|address| net.nodes[usize::from(*address) - 1].as_ref().map(|node| node.id().xor(&key.id)));
     all
 }
 
-/// What those of these nodes that hold a record hold.
+/// The living nodes that hold a record of this key, each with its value.
 pub(crate) fn held(net: &mut Net, key: &Key) -> Vec<(u16, Vec<u8>)> {
     let mut held = Vec::new();
     for address in net.living() {
@@ -38,7 +38,7 @@ fn is_pinned(net: &mut Net, at: u16, key: &Key) -> bool {
 }
 
 #[test]
-fn a_published_record_is_put_again_and_outlives_what_its_holders_grant() {
+fn a_published_record_is_put_again_before_the_lifetime_that_its_holders_granted_ends() {
     let mut net = Net::joined(40, 16, Config { max_lifetime: 2 * HOUR, ..config() });
     let key = Key::plain(KEY);
     let publisher = by_rank(&net, &key)[12];
@@ -56,7 +56,7 @@ fn a_published_record_is_put_again_and_outlives_what_its_holders_grant() {
 }
 
 #[test]
-fn an_unpublished_record_is_not_put_again_and_its_time_ends() {
+fn an_unpublished_record_is_not_put_again_and_expires() {
     let mut net = Net::joined(41, 16, Config { max_lifetime: 2 * HOUR, ..config() });
     let key = Key::plain(KEY);
     let publisher = by_rank(&net, &key)[12];
@@ -65,14 +65,14 @@ fn an_unpublished_record_is_not_put_again_and_its_time_ends() {
     assert!(net.node(publisher).unpublish(now, &key));
     assert!(!net.node(publisher).unpublish(now, &key), "it is no longer published");
     assert!(!net.node(publisher).unpublish(now, &Key::plain(b"never put")));
-    assert_eq!(get(&mut net, 3, KEY).as_deref(), Some(&b"world"[..]), "holders keep it until its time ends");
+    assert_eq!(get(&mut net, 3, KEY).as_deref(), Some(&b"world"[..]), "holders keep it until it expires");
     net.run(3 * HOUR + Duration::from_secs(60));
     assert_eq!(held(&mut net, &key), []);
     assert_eq!(get(&mut net, 3, KEY), None);
 }
 
 #[test]
-fn a_short_lived_record_is_published_again_after_each_third_of_its_time() {
+fn a_short_lived_record_is_published_again_after_each_third_of_its_lifetime() {
     let mut net = Net::joined(42, 16, config());
     let key = Key::plain(KEY);
     let publisher = by_rank(&net, &key)[12];
@@ -91,7 +91,7 @@ fn a_short_lived_record_is_published_again_after_each_third_of_its_time() {
 }
 
 #[test]
-fn a_record_that_was_published_before_a_restart_is_published_at_once() {
+fn a_published_record_that_is_restored_is_published_at_once() {
     let mut net = Net::joined(43, 16, config());
     let key = Key::plain(KEY);
     let publisher = by_rank(&net, &key)[12];
@@ -102,7 +102,7 @@ fn a_record_that_was_published_before_a_restart_is_published_at_once() {
 }
 
 #[test]
-fn who_put_a_record_once_keeps_it_only_while_responsible() {
+fn a_node_keeps_a_record_that_it_put_without_publishing_only_if_it_is_responsible() {
     let mut net = Net::joined(44, 16, config());
     let key = Key::plain(KEY);
     let ranked = by_rank(&net, &key);
@@ -115,7 +115,7 @@ fn who_put_a_record_once_keeps_it_only_while_responsible() {
 }
 
 #[test]
-fn a_record_ends_with_its_time() {
+fn a_record_expires_everywhere_when_its_lifetime_ends() {
     let mut net = Net::joined(45, 12, config());
     put(&mut net, 3, KEY, b"world", &Options { lifetime: Duration::from_secs(60), ..once() });
     net.run(Duration::from_secs(50));
@@ -126,7 +126,7 @@ fn a_record_ends_with_its_time() {
 }
 
 #[test]
-fn a_record_whose_time_has_ended_is_not_told_even_where_no_timer_was_handled() {
+fn an_expired_record_is_not_returned_even_if_no_timeout_was_handled() {
     let mut node = node4(config());
     let requester = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
     requester.meet(&mut *node, NOW);
@@ -136,11 +136,11 @@ fn a_record_whose_time_has_ended_is_not_told_even_where_no_timer_was_handled() {
     let response = requester.ask(&mut *node, later, request, None);
     assert!(matches!(crate::by_hand::response_of::<core::net::SocketAddrV4>(&response), Response::Nodes { .. }));
     let query = node.get(later, Key::immutable(KEY), &Options::default()).unwrap();
-    assert!(node.take_result(query).is_none(), "it goes and asks");
+    assert!(node.take_result(query).is_none(), "it must search the network");
 }
 
 #[test]
-fn of_two_versions_of_a_plain_record_the_younger_is_got_and_all_holders_converge_to_it() {
+fn of_two_plain_records_get_returns_the_younger_and_all_holders_converge_to_it() {
     let mut net = Net::joined(46, 20, config());
     let key = Key::plain(KEY);
     let (ranked, now) = (by_rank(&net, &key), net.now);
@@ -157,14 +157,14 @@ fn of_two_versions_of_a_plain_record_the_younger_is_got_and_all_holders_converge
 }
 
 #[test]
-fn a_get_writes_back_to_those_of_the_closest_that_lack_the_record() {
+fn a_get_writes_the_record_back_to_those_of_the_closest_that_lack_it() {
     let mut net = Net::joined(47, 20, config());
     let key = Key::plain(KEY);
     let (ranked, now) = (by_rank(&net, &key), net.now);
     let record = Record { value: &[7; 900], proof: Proof::Plain { id: key.id, age: 5_000 } };
     net.node(ranked[6]).restore_record(now, &record, HOUR, false).unwrap();
     assert_eq!(get(&mut net, ranked[15], KEY).as_deref(), Some(&[7; 900][..]));
-    assert_eq!(held(&mut net, &key).len(), 1, "the get waits for nobody");
+    assert_eq!(held(&mut net, &key).len(), 1, "the get ends before the record is written back");
     net.run(Duration::from_secs(1));
     let mut holders: Vec<u16> = held(&mut net, &key).into_iter().map(|(address, _)| address).collect();
     holders.sort_unstable();
@@ -172,18 +172,18 @@ fn a_get_writes_back_to_those_of_the_closest_that_lack_the_record() {
     closest.sort_unstable();
     assert_eq!(holders, closest);
     let expires = net.node(ranked[0]).store().get(0).unwrap().metadata.expires;
-    assert!(expires <= now + HOUR + Duration::from_secs(1), "what is written back lives no longer for it");
+    assert!(expires <= now + HOUR + Duration::from_secs(1), "writing back does not extend the lifetime");
 }
 
 #[test]
-fn what_a_get_still_writes_back_gives_way_to_the_next_get() {
+fn the_next_get_takes_the_value_buffer_even_while_an_earlier_one_writes_back() {
     let mut net = Net::joined(57, 20, config());
     let key = Key::plain(KEY);
     let (ranked, now) = (by_rank(&net, &key), net.now);
     let record = Record { value: b"world", proof: Proof::Plain { id: key.id, age: 5_000 } };
     net.node(ranked[6]).restore_record(now, &record, HOUR, false).unwrap();
     for _ in 0..2 {
-        // There is one buffer.
+        // A node has one value buffer.
         assert_eq!(get(&mut net, ranked[15], KEY).as_deref(), Some(&b"world"[..]));
     }
     net.run(Duration::from_secs(1));
@@ -191,12 +191,12 @@ fn what_a_get_still_writes_back_gives_way_to_the_next_get() {
 }
 
 #[test]
-fn a_publisher_that_holds_its_record_is_told_when_a_newer_one_arrives() {
+fn a_responsible_publisher_gets_an_event_when_a_newer_record_arrives() {
     superseded(48, 2, Duration::from_secs(1));
 }
 
 #[test]
-fn a_publisher_that_meets_a_newer_record_when_publishing_again_stops() {
+fn a_publisher_that_finds_a_newer_record_when_publishing_again_stops() {
     superseded(49, 12, HOUR + Duration::from_secs(60));
 }
 
@@ -208,12 +208,18 @@ fn superseded(seed: u64, rank: usize, wait: Duration) {
     net.run(Duration::from_secs(10));
     put(&mut net, ranked[14], KEY, b"new", &Options::default());
     net.run(wait);
-    let publisher = net.node(ranked[rank]);
-    assert!(matches!(publisher.poll_event(), Some(Event::Superseded { key: of }) if of == key));
-    assert!(publisher.poll_event().is_none());
-    assert!(!is_pinned(&mut net, ranked[rank], &key));
+    stopped_publishing(&mut net, ranked[rank], &key);
     net.run(3 * HOUR);
     assert_eq!(get(&mut net, 1, KEY).as_deref(), Some(&b"new"[..]));
+}
+
+/// Checks that a publisher has exactly one event, which says that its record is superseded, and no longer pins the
+/// record.
+fn stopped_publishing(net: &mut Net, publisher: u16, key: &Key) {
+    let node = net.node(publisher);
+    assert!(matches!(node.poll_event(), Some(Event::Superseded { key: of }) if of == *key));
+    assert!(node.poll_event().is_none());
+    assert!(!is_pinned(net, publisher, key));
 }
 
 #[test]
@@ -226,15 +232,12 @@ fn a_publisher_stops_even_if_a_single_holder_has_a_younger_record() {
     let now = net.now;
     net.node(ranked[5]).restore_record(now, &Record::plain(KEY, b"new"), 5 * HOUR, false).unwrap();
     net.run(Duration::from_secs(60));
-    let publisher = net.node(ranked[12]);
-    assert!(matches!(publisher.poll_event(), Some(Event::Superseded { key: of }) if of == key));
-    assert!(publisher.poll_event().is_none());
-    assert!(!is_pinned(&mut net, ranked[12], &key));
+    stopped_publishing(&mut net, ranked[12], &key);
     assert_eq!(get(&mut net, 1, KEY).as_deref(), Some(&b"new"[..]));
 }
 
 #[test]
-fn a_publisher_takes_its_own_value_for_no_other_where_a_holders_clock_is_slow() {
+fn a_holders_younger_copy_of_the_same_value_does_not_supersede_the_publisher() {
     let mut net = Net::joined(56, 16, config());
     let key = Key::plain(KEY);
     let ranked = by_rank(&net, &key);
@@ -249,12 +252,12 @@ fn a_publisher_takes_its_own_value_for_no_other_where_a_holders_clock_is_slow() 
     for holder in &ranked[..8] {
         let store = net.node(*holder).store();
         let held = store.find(&key).and_then(|slot| store.get(slot)).unwrap();
-        assert!(held.metadata.expires > now + 20 * HOUR, "published again at each");
+        assert!(held.metadata.expires > now + 20 * HOUR, "published again to each holder");
     }
 }
 
 #[test]
-fn an_immutable_record_that_does_not_match_its_key_is_not_taken() {
+fn an_immutable_record_that_does_not_match_its_key_is_refused() {
     let mut node = node4(config());
     let liar = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
     liar.meet(&mut *node, NOW);
@@ -271,28 +274,28 @@ fn an_immutable_record_that_does_not_match_its_key_is_not_taken() {
         liar.contact.address,
         &liar.response(transaction_of::<core::net::SocketAddrV4>(request), response),
     );
-    let done = node.take_result(query).unwrap();
-    assert!(matches!(done.outcome, Outcome::NotFound { .. }), "{:?}", done.outcome);
-    assert_eq!((done.stats.refused, done.stats.refusal), (1, Some(ErrorCode::Invalid)));
+    let result = node.take_result(query).unwrap();
+    assert!(matches!(result.outcome, Outcome::NotFound { .. }), "{:?}", result.outcome);
+    assert_eq!((result.stats.refused, result.stats.refusal), (1, Some(ErrorCode::Invalid)));
 }
 
 #[test]
-fn a_put_that_everyone_refuses_says_why() {
+fn a_put_that_every_node_refuses_reports_the_reason() {
     let mut net = Net::<Mote>::grown(50, [config(), Config::default(), Config::default()]);
     let now = net.now;
     let query = net.node(1).put(now, &Record::plain(KEY, b"world"), &once()).unwrap();
-    net.wait(1, query, |done| {
+    net.wait(1, query, |result| {
         assert!(
-            matches!(done.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))),
+            matches!(result.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))),
             "{:?}",
-            done.outcome
+            result.outcome
         );
-        assert_eq!(done.stats.refused, 2);
+        assert_eq!(result.stats.refused, 2);
     });
 }
 
 #[test]
-fn networks_of_small_datagrams_carry_what_fits_and_name_the_limit_to_what_does_not() {
+fn networks_of_small_datagrams_carry_records_that_fit_and_refuse_others_with_the_limit() {
     for (max_datagram, fits) in [(127, 20), (548, 441)] {
         let mut net = Net::joined(51, 20, Config { max_datagram, ..config() });
         net.tap = Some(Vec::new());
@@ -307,7 +310,7 @@ fn networks_of_small_datagrams_carry_what_fits_and_name_the_limit_to_what_does_n
 }
 
 #[test]
-fn a_record_too_large_for_its_requester_is_said_to_be_there_and_how_large_it_is() {
+fn a_get_of_a_record_too_large_for_the_requester_fails_with_the_records_size() {
     let mut net = Net::joined(52, 12, config());
     let requester = net.join(Config { max_datagram: 548, ..config() });
     let name =
@@ -315,19 +318,23 @@ fn a_record_too_large_for_its_requester_is_said_to_be_there_and_how_large_it_is(
     put(&mut net, 2, &name, &[7; 1_000], &once());
     let now = net.now;
     let query = net.node(requester).get(now, Key::plain(&name), &Options::default()).unwrap();
-    net.wait(requester, query, |done| {
-        assert!(matches!(done.outcome, Outcome::Failed(Failure::TooLarge(size)) if size > 1_000), "{:?}", done.outcome);
+    net.wait(requester, query, |result| {
+        assert!(
+            matches!(result.outcome, Outcome::Failed(Failure::TooLarge(size)) if size > 1_000),
+            "{:?}",
+            result.outcome
+        );
     });
 }
 
 #[test]
-fn a_record_too_large_for_its_holders_is_refused_with_their_limit() {
+fn a_put_of_a_record_too_large_for_its_holders_fails_with_their_limit() {
     let mut configs = [Config { max_datagram: 548, ..config() }; 12];
     configs[1].max_datagram = 1_232;
     let mut net = Net::<Mote>::grown(53, configs);
     let now = net.now;
     let query = net.node(2).put(now, &Record::plain(KEY, &[7; 1_000]), &once()).unwrap();
-    net.wait(2, query, |done| match done.outcome {
+    net.wait(2, query, |result| match result.outcome {
         Outcome::Failed(Failure::Refused(ErrorCode::TooLarge, limit)) => {
             assert!((400..=524).contains(&limit), "{limit}")
         }
@@ -336,7 +343,7 @@ fn a_record_too_large_for_its_holders_is_refused_with_their_limit() {
 }
 
 #[test]
-fn a_put_takes_the_place_of_an_earlier_one_of_its_key_that_still_runs() {
+fn a_put_replaces_an_earlier_put_of_the_same_key_that_still_runs() {
     for options in [once(), Options::default()] {
         let mut net = Net::joined(54, 16, config());
         let key = Key::plain(KEY);
@@ -346,15 +353,15 @@ fn a_put_takes_the_place_of_an_earlier_one_of_its_key_that_still_runs() {
         net.run(Duration::from_millis(30));
         let now = net.now;
         let second = net.node(publisher).put(now, &Record::plain(KEY, b"two"), &options).unwrap();
-        net.wait(publisher, second, |done| {
+        net.wait(publisher, second, |result| {
             assert!(
-                matches!(&done.outcome, Outcome::Stored { holders, .. } if holders.len() == 8),
+                matches!(&result.outcome, Outcome::Stored { holders, .. } if holders.len() == 8),
                 "{:?}",
-                done.outcome
+                result.outcome
             );
         });
-        net.wait(publisher, first, |done| {
-            assert!(matches!(done.outcome, Outcome::Failed(Failure::Replaced)), "{:?}", done.outcome)
+        net.wait(publisher, first, |result| {
+            assert!(matches!(result.outcome, Outcome::Failed(Failure::Replaced)), "{:?}", result.outcome)
         });
         assert_eq!(is_pinned(&mut net, publisher, &key), options.publish);
         assert_eq!(get(&mut net, 1, KEY).as_deref(), Some(&b"two"[..]));

@@ -1,4 +1,5 @@
-//! Recursive lookups: what is theirs alone, and what a hostile question may cause. What holds for both ways is in `geometries`.
+//! Recursive lookups: what only they do, and what a hostile relayed request can cause. `geometries` covers what
+//! iterative and recursive lookups have in common.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -10,43 +11,43 @@ use kadlet::{
 
 use crate::by_hand::{NOW, Peer, at, decode, deliver, id, sent, transaction_of};
 use crate::geometries::{once, put};
-use crate::net::{Mote, Net, With, config};
+use crate::net::{Mote, MoteWith, Net, config};
 
-/// A node that passes up to four questions on.
-type Relaying<R> = With<R, 4>;
-type Of<R> = Net<Relaying<R>>;
+/// A node that forwards up to four requests at once.
+type Relaying<R> = MoteWith<R, 4>;
+type Network<R> = Net<Relaying<R>>;
 type Relay4 = Relaying<Kademlia<SocketAddrV4, 128>>;
 
 fn recursive() -> Options {
     Options { mode: Mode::Recursive, publish: false, ..Options::default() }
 }
 
-fn joined<R: Routing<Address = u16>>(seed: u64, count: usize) -> Of<R> {
+fn joined<R: Routing<Address = u16>>(seed: u64, count: usize) -> Network<R> {
     Net::grown(seed, core::iter::repeat_n(config(), count))
 }
 
-fn find<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, target: Id) -> (Vec<u16>, QueryStats) {
+fn find<R: Routing<Address = u16>>(net: &mut Network<R>, from: u16, target: Id) -> (Vec<u16>, QueryStats) {
     let now = net.now;
     let query = net.node(from).find_node(now, target, &recursive()).unwrap();
-    net.wait(from, query, |done| match &done.outcome {
-        Outcome::Nodes(found) => (found.iter().map(|contact| contact.address).collect(), done.stats),
-        other => panic!("{other:?} {:?}", done.stats),
+    net.wait(from, query, |result| match &result.outcome {
+        Outcome::Nodes(found) => (found.iter().map(|contact| contact.address).collect(), result.stats),
+        other => panic!("{other:?} {:?}", result.stats),
     })
 }
 
-fn get<R: Routing<Address = u16>>(net: &mut Of<R>, from: u16, name: &[u8]) -> (Option<Vec<u8>>, QueryStats) {
+fn get<R: Routing<Address = u16>>(net: &mut Network<R>, from: u16, name: &[u8]) -> (Option<Vec<u8>>, QueryStats) {
     let now = net.now;
     let query = net.node(from).get(now, Key::plain(name), &recursive()).unwrap();
-    net.wait(from, query, |done| match &done.outcome {
-        Outcome::Value { record, .. } => (Some(record.value.to_vec()), done.stats),
-        Outcome::NotFound { .. } => (None, done.stats),
-        other => panic!("{other:?} {:?}", done.stats),
+    net.wait(from, query, |result| match &result.outcome {
+        Outcome::Value { record, .. } => (Some(record.value.to_vec()), result.stats),
+        Outcome::NotFound { .. } => (None, result.stats),
+        other => panic!("{other:?} {:?}", result.stats),
     })
 }
 
-fn the_request_ends_at_the_true_closest<R: Routing<Address = u16>>() {
+fn a_relayed_request_ends_at_the_true_closest_node<R: Routing<Address = u16>>() {
     let mut net = joined::<R>(1, 60);
-    let mut farther = 0;
+    let mut several_hops = 0;
     for n in 0..30_u8 {
         let (from, target) = (1 + u16::from(n) % 60, Id::from_bytes(net.random.bytes()));
         let mut others: Vec<u16> = (1..=60).filter(|other| *other != from).collect();
@@ -58,12 +59,12 @@ fn the_request_ends_at_the_true_closest<R: Routing<Address = u16>>() {
         assert!(!stats.fell_back, "{stats:?}");
         assert_eq!((stats.relayed, stats.hops > 0), (!responsible, !responsible), "lookup {n}: {stats:?}");
         assert_eq!(stats.asked == 1, !responsible, "{stats:?}");
-        farther += u8::from(stats.hops > 1);
+        several_hops += u8::from(stats.hops > 1);
     }
-    assert!(farther > 3, "{farther} of 30 took more than one hop");
+    assert!(several_hops > 3, "{several_hops} of 30 took more than one hop");
 }
 
-fn most_gets_come_the_way_they_were_asked_for<R: Routing<Address = u16>>() {
+fn most_recursive_gets_are_relayed<R: Routing<Address = u16>>() {
     let mut net = joined::<R>(2, 40);
     put(&mut net, 3, b"hello", b"world", &once());
     let mut relayed = 0;
@@ -83,38 +84,39 @@ macro_rules! for_each_geometry {
     };
 }
 
-for_each_geometry!(the_request_ends_at_the_true_closest, most_gets_come_the_way_they_were_asked_for);
+for_each_geometry!(a_relayed_request_ends_at_the_true_closest_node, most_recursive_gets_are_relayed);
 
 #[test]
-fn one_request_and_its_responses_are_all_that_the_requester_sees() {
+fn the_requester_sends_one_request_and_gets_its_responses_and_nothing_else() {
     let mut net = joined::<Kademlia<u16, 128>>(5, 60);
     let target = net.node(40).id();
     let (_, stats) = find(&mut net, 1, target);
     assert_eq!(stats.asked, 1);
-    // Everybody on the way has a token by now.
+    // By now every node on the path has a token of its next hop.
     net.tap = Some(Vec::new());
     find(&mut net, 1, target);
     let seen = net.tap.take().unwrap();
-    let about = |bytes: &[u8]| matches!(bytes[12], 5 | 0x86 | 0x87);
-    assert_eq!(seen.iter().filter(|seen| seen.from == 1 && about(&seen.bytes)).count(), 1);
-    assert!(seen.iter().filter(|seen| seen.to == 1 && about(&seen.bytes)).count() <= 2);
+    let of_relay = |bytes: &[u8]| matches!(bytes[12], 5 | 0x86 | 0x87);
+    assert_eq!(seen.iter().filter(|seen| seen.from == 1 && of_relay(&seen.bytes)).count(), 1);
+    assert!(seen.iter().filter(|seen| seen.to == 1 && of_relay(&seen.bytes)).count() <= 2);
 }
 
 #[test]
-fn where_nobody_passes_on_the_lookup_goes_on_iteratively() {
-    // The asker would; its network doesn't.
+fn where_no_node_forwards_a_recursive_lookup_continues_iteratively() {
+    // The requester asks for a recursive lookup, but the nodes of this network don't forward.
     let mut net = Net::<Mote>::grown(6, core::iter::repeat_n(config(), 12));
     let now = net.now;
     let target = net.node(9).id();
     let query = net.node(2).find_node(now, target, &recursive()).unwrap();
-    let (found, stats) = net.wait(2, query, |done| match &done.outcome {
-        Outcome::Nodes(found) => (found.iter().next().unwrap().address, done.stats),
+    let (found, stats) = net.wait(2, query, |result| match &result.outcome {
+        Outcome::Nodes(found) => (found.iter().next().unwrap().address, result.stats),
         other => panic!("{other:?}"),
     });
     assert_eq!((found, stats.relayed, stats.hops, stats.fell_back), (9, false, 0, true));
 }
 
-/// A relay that knows three peers, of which the third is nearest to identifiers of zeros.
+/// A relay, three peers that it knows, a requester and the requester's token. The third peer is the nearest to
+/// identifiers of zeros.
 fn relay_and_peers() -> (Box<Relay4>, [Peer<SocketAddrV4>; 3], Peer<SocketAddrV4>, Token) {
     let mut node =
         Box::new(Relay4::new(NOW, Config { plain: true, ..Config::default() }, Id::from_bytes([0xFF; 20]), [42; 32]));
@@ -123,7 +125,7 @@ fn relay_and_peers() -> (Box<Relay4>, [Peer<SocketAddrV4>; 3], Peer<SocketAddrV4
     for peer in &peers {
         peer.meet(&mut *node, NOW);
     }
-    // A client: nobody asks it anything.
+    // A client, so no node sends it a request.
     let requester = Peer { features: Features::default(), ..Peer::new(id(&[0xEE]), at("11.9.0.1:4000")) };
     let token = requester.token(&mut *node, NOW);
     let _ = sent(&mut *node, NOW);
@@ -142,12 +144,12 @@ fn relay(number: u64) -> Request<'static> {
 fn response_in(datagram: &[u8]) -> Response<'_, SocketAddrV4> {
     match decode::<SocketAddrV4>(datagram).body {
         Body::Response { response, .. } => response,
-        Body::Request { .. } => panic!("an answer was expected"),
+        Body::Request { .. } => panic!("a response was expected"),
     }
 }
 
 #[test]
-fn a_request_takes_a_token_and_goes_on_no_larger_than_it_came() {
+fn a_relay_needs_a_token_and_is_forwarded_at_most_nine_bytes_longer() {
     let (mut node, peers, requester, token) = relay_and_peers();
     let refused = requester.ask(&mut *node, NOW, relay(1), None);
     assert!(matches!(response_in(&refused), Response::Error { code: ErrorCode::Token, .. }));
@@ -155,13 +157,13 @@ fn a_request_takes_a_token_and_goes_on_no_larger_than_it_came() {
     assert!(matches!(response_in(&forged), Response::Error { code: ErrorCode::Token, .. }));
     assert!(sent(&mut *node, NOW).is_empty());
 
-    let came = requester.request(relay(1), Some(token));
-    let (to, accepted) = deliver(&mut *node, NOW, requester.contact.address, &came).unwrap();
+    let incoming = requester.request(relay(1), Some(token));
+    let (to, accepted) = deliver(&mut *node, NOW, requester.contact.address, &incoming).unwrap();
     assert_eq!((to, response_in(&accepted)), (requester.contact.address, Response::Accepted));
     let out = sent(&mut *node, NOW);
     assert_eq!(out.len(), 1);
     assert_eq!(out[0].0, peers[2].contact.address, "the nearest");
-    assert!(out[0].1.len() <= came.len() + 9);
+    assert!(out[0].1.len() <= incoming.len() + 9);
     let Body::Request { request: Request::Relay { hops, time, .. }, .. } = decode::<SocketAddrV4>(&out[0].1).body
     else {
         panic!("{:?}", out[0]);
@@ -169,15 +171,15 @@ fn a_request_takes_a_token_and_goes_on_no_larger_than_it_came() {
     assert!(hops < 32 && time < 10_000, "{hops} hops, {time} ms");
 
     let again = requester.ask(&mut *node, NOW, relay(1), Some(token));
-    assert_eq!(response_in(&again), Response::Accepted, "a repeat");
+    assert_eq!(response_in(&again), Response::Accepted, "a retransmission");
     let token = peers[0].token(&mut *node, NOW);
     let circled = peers[0].ask(&mut *node, NOW, relay(1), Some(token));
     assert!(matches!(response_in(&circled), Response::Error { code: ErrorCode::Busy, .. }));
-    assert!(sent(&mut *node, NOW).is_empty(), "it is passed on once");
+    assert!(sent(&mut *node, NOW).is_empty(), "it is forwarded once");
 }
 
 #[test]
-fn a_request_that_shows_anothers_token_is_refused_where_it_came_from_and_reaches_nobody() {
+fn a_relay_that_shows_another_nodes_token_is_refused_to_its_sender_and_not_forwarded() {
     let (mut node, peers, requester, token) = relay_and_peers();
     let peers_token = peers[2].token(&mut *node, NOW);
     let elsewhere = |peer: Peer<SocketAddrV4>, address| Peer {
@@ -194,11 +196,11 @@ fn a_request_that_shows_anothers_token_is_refused_where_it_came_from_and_reaches
     ];
     let mut count = 0;
     for (forger, shown) in forgers {
-        for forged in [0, 1, 255] {
+        for hops in [0, 1, 255] {
             count += 1;
             let Request::Relay { relay_id, target, time, .. } = relay(count) else { unreachable!() };
-            let came = forger.request(Request::Relay { relay_id, target, hops: forged, time }, Some(shown));
-            let (to, refused) = deliver(&mut *node, NOW, forger.contact.address, &came).unwrap();
+            let incoming = forger.request(Request::Relay { relay_id, target, hops, time }, Some(shown));
+            let (to, refused) = deliver(&mut *node, NOW, forger.contact.address, &incoming).unwrap();
             assert_eq!(
                 (to, response_in(&refused)),
                 (forger.contact.address, Response::Error { code: ErrorCode::Token, detail: 0 })
@@ -209,11 +211,11 @@ fn a_request_that_shows_anothers_token_is_refused_where_it_came_from_and_reaches
     let stats = node.stats();
     assert_eq!((stats.bad_tokens, stats.forwarded, stats.busy), (count, 0, 0));
     let accepted = requester.ask(&mut *node, NOW, relay(0), Some(token));
-    assert_eq!(response_in(&accepted), Response::Accepted, "whose it is may still ask");
+    assert_eq!(response_in(&accepted), Response::Accepted, "the token's owner may still use it");
 }
 
 #[test]
-fn what_comes_back_goes_to_who_asked_and_names_who_responded() {
+fn a_relayed_response_goes_to_the_requester_and_names_the_responder() {
     let (mut node, peers, requester, token) = relay_and_peers();
     requester.ask(&mut *node, NOW, relay(1), Some(token));
     let out = sent(&mut *node, NOW);
@@ -224,7 +226,7 @@ fn what_comes_back_goes_to_who_asked_and_names_who_responded() {
     assert_eq!(
         deliver(&mut *node, NOW, peers[1].contact.address, &relayed(&peers[1])),
         None,
-        "by another than was asked"
+        "from another peer than the next hop"
     );
     let (to, back) = deliver(&mut *node, NOW, peers[2].contact.address, &relayed(&peers[2])).unwrap();
     assert_eq!(to, requester.contact.address);
@@ -232,11 +234,11 @@ fn what_comes_back_goes_to_who_asked_and_names_who_responded() {
         panic!("{:?}", response_in(&back))
     };
     assert_eq!(contacts.iter().collect::<Vec<_>>(), [peers[2].contact]);
-    assert_eq!(deliver(&mut *node, NOW, peers[2].contact.address, &relayed(&peers[2])), None, "once");
+    assert_eq!(deliver(&mut *node, NOW, peers[2].contact.address, &relayed(&peers[2])), None, "it is sent back once");
 }
 
 #[test]
-fn the_next_best_is_asked_and_in_the_end_the_node_responses_for_itself() {
+fn if_a_next_hop_is_silent_the_next_best_is_tried_and_at_last_the_node_responds_itself() {
     let (mut node, peers, requester, token) = relay_and_peers();
     requester.ask(&mut *node, NOW, relay(1), Some(token));
     let mut now = NOW;
@@ -256,7 +258,7 @@ fn the_next_best_is_asked_and_in_the_end_the_node_responses_for_itself() {
             break asked;
         }
         now = now + Duration::from_millis(50);
-        assert!(now.since(NOW) < Duration::from_secs(10), "it was never answered: {asked:?}");
+        assert!(now.since(NOW) < Duration::from_secs(10), "it never got a response: {asked:?}");
         node.handle_timeout(now);
     };
     let wanted = [peers[2], peers[1], peers[0]].map(|peer| peer.contact.address);
@@ -268,24 +270,27 @@ fn the_next_best_is_asked_and_in_the_end_the_node_responses_for_itself() {
 }
 
 #[test]
-fn who_has_no_time_left_to_ask_another_sends_the_request_elsewhere() {
+fn a_node_without_time_to_forward_a_relay_refuses_it_as_busy() {
     let (mut node, _, requester, token) = relay_and_peers();
     let Request::Relay { relay_id, target, hops, .. } = relay(1) else { unreachable!() };
     let refused = requester.ask(&mut *node, NOW, Request::Relay { relay_id, target, hops, time: 1 }, Some(token));
-    assert!(matches!(response_in(&refused), Response::Error { code: ErrorCode::Busy, .. }), "others are nearer");
+    assert!(matches!(response_in(&refused), Response::Error { code: ErrorCode::Busy, .. }), "other nodes are nearer");
     let last = requester.ask(&mut *node, NOW, Request::Relay { relay_id, target, hops: 0, time: 1_000 }, Some(token));
-    assert!(matches!(response_in(&last), Response::Relayed { hops: 0, .. }), "it has been passed on often enough");
+    assert!(
+        matches!(response_in(&last), Response::Relayed { hops: 0, .. }),
+        "no hop is left, so the node responds itself"
+    );
     assert_eq!((node.stats().forwarded, node.stats().busy), (0, 1));
     assert!(sent(&mut *node, NOW).is_empty());
 }
 
 #[test]
-fn requests_without_end_are_refused_but_for_as_many_as_there_is_room_for() {
+fn of_endless_relays_a_node_accepts_only_as_many_as_it_has_slots_for() {
     const REQUESTS: u64 = 500_000;
     let (mut node, _, requester, mut token) = relay_and_peers();
     let (mut accepted, mut now) = (0, NOW);
     for number in 0..REQUESTS {
-        // Within the budget of one source, and the lifetime of its token.
+        // Within the rate limit of one source and the lifetime of its token.
         now = now + Duration::from_millis(20);
         if number.is_multiple_of(15_000) {
             token = requester.token(&mut *node, now);
@@ -294,9 +299,9 @@ fn requests_without_end_are_refused_but_for_as_many_as_there_is_room_for() {
         let (_, bytes) = deliver(&mut *node, now, requester.contact.address, &datagram).unwrap();
         accepted += u64::from(response_in(&bytes) == Response::Accepted);
     }
-    // Nothing was polled: a slot is kept for the node's own.
+    // Nothing was polled. One slot is reserved for the node's own lookups.
     assert_eq!((accepted, node.stats().forwarded, node.stats().busy), (3, 3, REQUESTS - 3));
-    // By now their time is over: each is sent elsewhere.
+    // By now their time is over, so each gets an error.
     let out = sent(&mut *node, now);
     assert!(out.iter().all(|(to, _)| *to == requester.contact.address) && out.len() <= 3, "{out:?}");
 }

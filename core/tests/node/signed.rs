@@ -1,4 +1,4 @@
-//! Signed records: whose signature holds, which sequence number wins, compare-and-swap.
+//! Signed records: which signatures are accepted, which sequence number wins, and compare-and-swap.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -27,7 +27,7 @@ fn key() -> Key {
     Key::signed(&ed25519::public_key(&SECRET), SALT)
 }
 
-/// Lends the record of a value with its sequence number.
+/// Signs a value with its sequence number, and passes the record to `lend`.
 fn signed<T>(sequence: u64, value: &[u8], lend: impl FnOnce(&Record<'_>) -> T) -> T {
     let (public_key, signature) = (ed25519::public_key(&SECRET), ed25519::sign(&SECRET, SALT, sequence, value));
     lend(&Record {
@@ -36,7 +36,7 @@ fn signed<T>(sequence: u64, value: &[u8], lend: impl FnOnce(&Record<'_>) -> T) -
     })
 }
 
-/// The same with a signature for another value.
+/// Does the same with a signature of another value.
 fn forged<T>(value: &[u8], lend: impl FnOnce(&Record<'_>) -> T) -> T {
     signed(9, b"something else", |record| lend(&Record { value, ..*record }))
 }
@@ -54,18 +54,18 @@ fn put<T>(
     net.wait(at, query, read)
 }
 
-fn is_stored(done: &QueryResult<'_, u16>) {
+fn is_stored(result: &QueryResult<'_, u16>) {
     assert!(
-        matches!(&done.outcome, Outcome::Stored { holders, wanted } if holders.len() >= *wanted),
+        matches!(&result.outcome, Outcome::Stored { holders, wanted } if holders.len() >= *wanted),
         "{:?}",
-        done.outcome
+        result.outcome
     );
 }
 
 fn get(net: &mut Net, at: u16) -> Option<(u64, Vec<u8>)> {
     let now = net.now;
     let query = net.node(at).get(now, key(), &Options::default()).unwrap();
-    net.wait(at, query, |done| match &done.outcome {
+    net.wait(at, query, |result| match &result.outcome {
         Outcome::Value { record: Record { value, proof: Proof::Signed { sequence, .. } }, .. } => {
             Some((*sequence, value.to_vec()))
         }
@@ -75,7 +75,7 @@ fn get(net: &mut Net, at: u16) -> Option<(u64, Vec<u8>)> {
 }
 
 #[test]
-fn a_signed_record_is_got_with_its_proof() {
+fn every_node_gets_a_signed_record_with_its_proof() {
     let mut net = Net::joined(60, 16, verifying());
     put(&mut net, 2, 1, b"one", &once(), is_stored);
     assert_eq!(get(&mut net, 9), Some((1, b"one".to_vec())));
@@ -86,24 +86,28 @@ fn a_signed_record_is_got_with_its_proof() {
 }
 
 #[test]
-fn sequence_numbers_only_rise() {
+fn a_lower_sequence_number_never_replaces_a_higher_one() {
     let mut net = Net::joined(61, 16, verifying());
     put(&mut net, 2, 5, b"five", &once(), is_stored);
     let outsider = by_rank(&net, &key())[12];
-    put(&mut net, outsider, 4, b"four", &Options::default(), |done| {
-        assert!(matches!(done.outcome, Outcome::Conflict { held: 5, .. }), "{:?}", done.outcome);
+    put(&mut net, outsider, 4, b"four", &Options::default(), |result| {
+        assert!(matches!(result.outcome, Outcome::Conflict { held: 5, .. }), "{:?}", result.outcome);
     });
-    assert_eq!(get(&mut net, outsider), Some((5, b"five".to_vec())), "what lost is not held by its publisher either");
+    assert_eq!(
+        get(&mut net, outsider),
+        Some((5, b"five".to_vec())),
+        "the publisher doesn't keep the version that lost either"
+    );
 }
 
 #[test]
-fn compare_and_swap_takes_the_place_of_the_number_it_names_only() {
+fn compare_and_swap_replaces_only_the_sequence_number_that_it_names() {
     let mut net = Net::joined(62, 16, verifying());
     let ranked = by_rank(&net, &key());
-    let swap = |held| Options { compare: Some(held), ..once() };
+    let swap = |sequence| Options { compare: Some(sequence), ..once() };
     put(&mut net, ranked[12], 1, b"one", &swap(0), is_stored);
     put(&mut net, ranked[13], 2, b"two", &swap(1), is_stored);
-    put(&mut net, ranked[14], 3, b"three", &swap(1), |done| match &done.outcome {
+    put(&mut net, ranked[14], 3, b"three", &swap(1), |result| match &result.outcome {
         Outcome::Conflict { holders, held } => assert_eq!((holders.len(), *held), (0, 2)),
         other => panic!("{other:?}"),
     });
@@ -111,7 +115,7 @@ fn compare_and_swap_takes_the_place_of_the_number_it_names_only() {
 }
 
 #[test]
-fn a_compare_and_swap_that_a_holder_lost_does_not_win_later() {
+fn a_compare_and_swap_refused_by_the_own_store_does_not_win_later() {
     let mut net = Net::joined(63, 16, verifying());
     let ranked = by_rank(&net, &key());
     put(&mut net, ranked[12], 2, b"two", &once(), is_stored);
@@ -123,7 +127,7 @@ fn a_compare_and_swap_that_a_holder_lost_does_not_win_later() {
 }
 
 #[test]
-fn of_two_versions_of_a_signed_record_the_higher_is_got_and_all_holders_converge_to_it() {
+fn of_two_sequence_numbers_get_returns_the_higher_and_all_holders_converge_to_it() {
     let mut net = Net::joined(64, 20, verifying());
     let (ranked, now) = (by_rank(&net, &key()), net.now);
     for (nth, holder) in ranked.iter().take(8).enumerate() {
@@ -137,7 +141,7 @@ fn of_two_versions_of_a_signed_record_the_higher_is_got_and_all_holders_converge
 }
 
 #[test]
-fn versions_of_the_same_number_converge_to_the_higher_hash() {
+fn values_of_the_same_sequence_number_converge_to_the_higher_hash() {
     let mut net = Net::joined(65, 20, verifying());
     let (ranked, now) = (by_rank(&net, &key()), net.now);
     for (nth, holder) in ranked.iter().take(8).enumerate() {
@@ -152,7 +156,7 @@ fn versions_of_the_same_number_converge_to_the_higher_hash() {
 }
 
 #[test]
-fn a_wrong_signature_is_refused_at_put_at_store_and_at_get() {
+fn put_store_and_get_refuse_a_wrong_signature() {
     let mut node = node4(verifying());
     let liar = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
     liar.meet(&mut *node, NOW);
@@ -177,13 +181,13 @@ fn a_wrong_signature_is_refused_at_put_at_store_and_at_get() {
         liar.response(transaction, Response::Value { record: *record, lifetime: 60, contacts: Contacts::EMPTY })
     });
     deliver(&mut *node, NOW, liar.contact.address, &response);
-    let done = node.take_result(query).unwrap();
-    assert!(matches!(done.outcome, Outcome::NotFound { .. }), "{:?}", done.outcome);
-    assert_eq!(done.stats.refusal, Some(ErrorCode::Invalid));
+    let result = node.take_result(query).unwrap();
+    assert!(matches!(result.outcome, Outcome::NotFound { .. }), "{:?}", result.outcome);
+    assert_eq!(result.stats.refusal, Some(ErrorCode::Invalid));
 }
 
 #[test]
-fn without_a_verifier_signed_records_are_unsupported_to_store_and_to_get() {
+fn without_a_verifier_put_get_and_store_of_signed_records_are_unsupported() {
     let mut net = Net::<crate::net::Mote>::grown(66, [verifying(), config(), config()]);
     let now = net.now;
     assert_eq!(
@@ -191,11 +195,11 @@ fn without_a_verifier_signed_records_are_unsupported_to_store_and_to_get() {
         Err(PutError::Unsupported(Kind::Signed))
     );
     assert_eq!(net.node(2).get(now, key(), &once()), Err(GetError::Unsupported(Kind::Signed)));
-    put(&mut net, 1, 1, b"one", &once(), |done| {
+    put(&mut net, 1, 1, b"one", &once(), |result| {
         assert!(
-            matches!(done.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))),
+            matches!(result.outcome, Outcome::Failed(Failure::Refused(ErrorCode::Unsupported, 0))),
             "{:?}",
-            done.outcome
+            result.outcome
         );
     });
 }

@@ -1,4 +1,4 @@
-//! Timers: when a node wants to be called, and that any other time is harmless.
+//! Timers: when a node asks to be called and why, and that a call at any other time is harmless.
 
 use core::time::Duration;
 
@@ -16,29 +16,29 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: u64 = 24 * 3_600 * 1_000_000;
 
 #[test]
-fn a_node_that_is_empty_or_knows_nobody_never_wakes_anyone() {
+fn a_node_that_is_empty_or_has_no_contacts_sets_no_deadline() {
     assert_eq!(Node4::empty().poll_timeout(), None);
     assert_eq!(node4(config()).poll_timeout(), None);
 }
 
 #[test]
-fn what_waits_to_be_sent_comes_first() {
+fn a_datagram_that_waits_to_be_sent_is_due_at_once() {
     let mut node = node4(config());
     let query = node.ping(NOW, at("192.0.2.1:4000")).unwrap();
-    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(WakeReason::Transmit));
+    assert_eq!(node.poll_timeout().map(|(_, reason)| reason), Some(WakeReason::Transmit));
     assert!(node.poll_timeout().unwrap().0 <= NOW);
     let later = NOW + Duration::from_secs(9);
     assert_eq!(sent(&mut *node, later).len(), 1);
     assert_eq!(
         node.poll_timeout(),
         Some((later + Config::DEFAULT.timeout_initial, WakeReason::Request)),
-        "the clock starts when it is sent"
+        "the timeout starts when the request is sent"
     );
     node.cancel(query);
 }
 
 #[test]
-fn each_reason_to_wake_is_named() {
+fn each_deadline_names_its_wake_reason() {
     let mut node = node4(config());
     node.restore_record(NOW, &Record::immutable(b"x"), HOUR, false).unwrap();
     assert_eq!(node.poll_timeout(), Some((NOW + HOUR, WakeReason::Record)));
@@ -50,14 +50,14 @@ fn each_reason_to_wake_is_named() {
     assert_eq!(node.poll_timeout(), Some((NOW + Duration::from_millis(10), WakeReason::Operation)));
     let mut node = node4(config());
     node.bootstrap(NOW, &[at("192.0.2.1:4000")]).unwrap();
-    let mut wakes = Vec::new();
+    let mut reasons = Vec::new();
     for _ in 0..4 {
         let now = node.poll_timeout().map_or(NOW, |(at, _)| at.max(NOW));
-        wakes.extend(node.poll_timeout().map(|(_, wake)| wake));
+        reasons.extend(node.poll_timeout().map(|(_, reason)| reason));
         node.handle_timeout(now);
         sent(&mut *node, now);
     }
-    assert_eq!(wakes, [WakeReason::Transmit, WakeReason::Request, WakeReason::Request, WakeReason::Bootstrap]);
+    assert_eq!(reasons, [WakeReason::Transmit, WakeReason::Request, WakeReason::Request, WakeReason::Bootstrap]);
 }
 
 #[test]
@@ -68,12 +68,13 @@ fn maintenance_of_a_node_whose_only_result_was_just_taken_is_not_late() {
     let mut now = NOW;
     idle(&mut node, &mut now, Duration::from_secs(60));
     assert!(node.take_result(query).is_some());
-    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(WakeReason::Bootstrap), "its slot counts as free");
+    assert_eq!(node.poll_timeout().map(|(_, reason)| reason), Some(WakeReason::Bootstrap), "the slot counts as free");
 }
 
-/// Calls a node at its own times for a long while, with churn, and checks each time that it asks to be called later, not at once again.
+/// Calls all nodes at their own deadlines for two hours, with churn. After each call a node's next deadline must lie
+/// ahead.
 #[test]
-fn a_deadline_that_was_handled_lies_in_the_past_and_the_next_one_ahead() {
+fn after_a_timeout_was_handled_the_next_deadline_lies_ahead() {
     let mut net = Net::joined(100, 8, Config { max_lifetime: HOUR, ..config() });
     net.loss = 50;
     let end = net.now + 2 * HOUR;
@@ -92,8 +93,8 @@ fn a_deadline_that_was_handled_lies_in_the_past_and_the_next_one_ahead() {
         }
         net.flush();
         for (index, node) in net.nodes.iter().enumerate().filter_map(|(index, node)| Some((index, node.as_ref()?))) {
-            if let Some((at, wake)) = node.poll_timeout() {
-                assert!(at > now, "node {index} wants to be called again at once: {wake:?} {at:?} {now:?}");
+            if let Some((at, reason)) = node.poll_timeout() {
+                assert!(at > now, "node {index} asks to be called again at once: {reason:?} {at:?} {now:?}");
             }
         }
         calls += 1;
@@ -144,15 +145,15 @@ fn handling_a_timeout_early_late_or_twice_changes_nothing_that_is_sent() {
 }
 
 #[test]
-fn a_datagram_that_no_buffer_had_room_for_waits_and_is_counted() {
+fn a_datagram_too_large_for_the_buffer_waits_and_is_counted() {
     let mut node = node4(config());
     node.ping(NOW, at("192.0.2.1:4000")).unwrap();
     for len in [0, 10, 126] {
         assert!(node.poll_transmit(NOW, &mut vec![0; len]).is_none());
     }
     assert_eq!(node.stats().small_buffers, 3);
-    assert_eq!(node.poll_timeout().map(|(_, wake)| wake), Some(WakeReason::Transmit));
-    assert!(node.poll_transmit(NOW, &mut [0; 127]).is_some(), "the smallest datagram suffices for a question");
+    assert_eq!(node.poll_timeout().map(|(_, reason)| reason), Some(WakeReason::Transmit));
+    assert!(node.poll_transmit(NOW, &mut [0; 127]).is_some(), "a buffer of MIN_DATAGRAM suffices for a ping");
     let requester = Peer::new(id(&[0x80]), at("192.0.2.2:4000"));
     let ping = requester.request(Request::Ping, None);
     for len in [0, 10, 51] {
@@ -176,7 +177,7 @@ fn a_response_is_fitted_to_a_small_buffer() {
 }
 
 #[test]
-fn a_record_too_large_for_the_callers_buffer_is_not_stored_and_the_put_ends() {
+fn a_put_of_a_record_too_large_for_the_callers_buffer_fails() {
     let mut node = node4(config());
     let peer = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
     peer.meet(&mut *node, NOW);
@@ -188,9 +189,9 @@ fn a_record_too_large_for_the_callers_buffer_is_not_stored_and_the_put_ends() {
             let response = peer.empty_response(&buf[..out.len]);
             deliver(&mut *node, now, out.to, &response);
         }
-        if let Some(done) = node.take_result(query) {
-            assert!(matches!(done.outcome, Outcome::Failed(_)), "{:?}", done.outcome);
-            assert!(done.stats.took < Duration::from_secs(20), "{:?}", done.stats);
+        if let Some(result) = node.take_result(query) {
+            assert!(matches!(result.outcome, Outcome::Failed(_)), "{:?}", result.outcome);
+            assert!(result.stats.took < Duration::from_secs(20), "{:?}", result.stats);
             assert!(node.stats().small_buffers > 0);
             return;
         }
@@ -200,9 +201,10 @@ fn a_record_too_large_for_the_callers_buffer_is_not_stored_and_the_put_ends() {
     panic!("the put never ended");
 }
 
-/// A small network in which some clock stands still or jumps at every step, and every call comes at odd times.
+/// In a small network, clocks jump and calls come at odd times. Then all clocks agree again, and the network must
+/// recover.
 #[test]
-fn odd_times_never_panic_and_lose_nothing() {
+fn odd_times_cause_no_panic_and_every_operation_still_ends() {
     for seed in 0..6 {
         let mut net = Net::joined(110 + seed, 6, config());
         net.run(Duration::from_secs(60));
@@ -263,7 +265,7 @@ fn odd_times_never_panic_and_lose_nothing() {
         collect(&mut net, &mut open);
         assert!(open.is_empty(), "seed {seed}: {open:?}");
         for at in 1..=6 {
-            assert!(net.node(at).routing().peers().count() >= 5, "seed {seed}: node {at} has found the others again");
+            assert!(net.node(at).routing().peers().count() >= 5, "seed {seed}: node {at} must find the others again");
         }
         put(&mut net, 2, b"after", b"all", &once());
         assert_eq!(get(&mut net, 5, b"after").as_deref(), Some(&b"all"[..]), "seed {seed}");
@@ -273,16 +275,18 @@ fn odd_times_never_panic_and_lose_nothing() {
 fn collect(net: &mut Net, open: &mut Vec<(u16, kadlet::QueryId)>) {
     for at in 1..=6 {
         while let Some(event) = net.node(at).poll_event() {
-            if let Event::QueryResult(done) = event {
-                let index =
-                    open.iter().position(|other| *other == (at, done.query)).expect("an open operation ends, and once");
+            if let Event::QueryResult(result) = event {
+                let index = open
+                    .iter()
+                    .position(|other| *other == (at, result.query))
+                    .expect("only an open operation ends, and only once");
                 open.swap_remove(index);
             }
         }
     }
 }
 
-/// A time that a bad clock may tell.
+/// A time that a bad clock may show: earlier or later by up to nine days, zero, or right.
 fn odd(random: &mut Random, now: Instant) -> Instant {
     let by = random.next() % (9 * DAY);
     match random.below(6) {
@@ -294,7 +298,7 @@ fn odd(random: &mut Random, now: Instant) -> Instant {
 }
 
 #[test]
-fn a_clock_at_its_end_is_harmless() {
+fn a_clock_at_the_end_of_its_range_is_harmless() {
     let mut node = node4(config());
     let peer = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
     peer.meet(&mut *node, NOW);
@@ -314,7 +318,7 @@ fn a_clock_at_its_end_is_harmless() {
 }
 
 #[test]
-fn publishing_that_gives_way_to_commands_waits_before_it_begins_again() {
+fn publishing_that_yields_its_slot_to_a_command_waits_before_it_starts_again() {
     type Busy = Node<Kademlia<u16, 8>, FixedStore<4, 2_000>, 1, 6, 1, 8>;
     let now = Instant::from_secs(100);
     let mut node =
