@@ -1,4 +1,4 @@
-//! Runs the fuzz targets' committed inputs, findings included, through the same bodies on stable.
+//! Replays the committed corpora of the fuzz targets, findings included, through the targets' bodies on stable Rust.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What the user of a fuzzed node commands it.
+//! Commands that the user of a fuzzed node calls, and checks of what the node says to them.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -8,7 +8,7 @@ use kadlet::{Dht, FindError, GetError, Key, Mode, Options, PutError, QueryId, Ro
 
 use super::peers::{OWN, number};
 use super::record::VERIFY;
-use super::{BOOTSTRAPS, History, LOOKUPS, Operation, VALUES, ended};
+use super::{BOOTSTRAPS, History, LOOKUPS, Operation, VALUES, check_result};
 
 impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, RELAYS> {
     pub(super) fn bootstrap(&mut self) {
@@ -29,7 +29,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             let to = self.peer().address;
             let begun = self.node.ping(self.now, to);
             if begun.is_ok() {
-                self.accounts.entry(to).or_default().ordered += 1;
+                self.accounts.entry(to).or_default().commanded += 1;
             }
             return self.begun(
                 begun.map_err(|error| error == FindError::Busy(LOOKUPS)),
@@ -86,8 +86,8 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     fn begun(&mut self, begun: Result<QueryId, bool>, options: &Options, seeks: Target) {
         match begun {
             Ok(query) => {
-                assert!(self.operations.len() < LOOKUPS, "one more than the bound");
-                assert!(self.operations.iter().all(|running| running.query != query) && !self.over.contains(&query));
+                assert!(self.operations.len() < LOOKUPS, "more operations than the bound");
+                assert!(self.operations.iter().all(|running| running.query != query) && !self.ended.contains(&query));
                 let recursive = options.mode == Mode::Recursive;
                 self.recursive += usize::from(recursive);
                 self.operations.push(Operation { query, deadline: self.now + options.timeout, seeks, recursive });
@@ -96,7 +96,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         }
     }
 
-    pub(super) fn end_one(&mut self) {
+    pub(super) fn end_operation(&mut self) {
         let index = self.input.below(LOOKUPS);
         let Some(query) = self.operations.get(index).map(|running| running.query) else {
             self.node.unpublish(self.now, &Key::plain(&[self.input.byte() % 4]));
@@ -105,10 +105,10 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         if self.input.once_in(2) {
             self.node.cancel(query);
             self.operations.remove(index);
-            self.over.push(query);
-        } else if let Some(done) = self.node.take_result(query) {
-            ended(&done, &mut self.operations, &self.config);
-            self.over.push(query);
+            self.ended.push(query);
+        } else if let Some(result) = self.node.take_result(query) {
+            check_result(&result, &mut self.operations, &self.config);
+            self.ended.push(query);
         }
     }
 

@@ -1,22 +1,29 @@
-//! Any bytes: what decodes encodes to the same bytes, whatever addresses the decoder knows.
+//! The body of the fuzz target `decode`: bytes that decode encode to the same bytes again, whichever address families
+//! the decoder knows.
 
 use core::net::{SocketAddr, SocketAddrV4};
 
 use kadlet::Address;
 use kadlet::wire::{self, Body, Contacts, DecodeError, MAX_DATAGRAM, Message, Response};
 
+/// Decodes and encodes `data`.
+///
 /// # Panics
 ///
 /// If a property doesn't hold.
 pub fn run(data: &[u8]) {
-    let dual = comes_back::<SocketAddr>(data);
-    assert_eq!(dual, comes_back::<SocketAddrV4>(data), "what is a message doesn't depend on the families known");
+    let dual = round_trip::<SocketAddr>(data);
+    assert_eq!(
+        dual,
+        round_trip::<SocketAddrV4>(data),
+        "whether bytes are a message must not depend on the known address families"
+    );
 }
 
-fn comes_back<A: Address>(data: &[u8]) -> Result<(), DecodeError> {
+fn round_trip<A: Address>(data: &[u8]) -> Result<(), DecodeError> {
     let message: Message<'_, A> = wire::decode(data)?;
     let mut buf = [0; MAX_DATAGRAM];
-    let len = wire::encode(&message, &mut buf).expect("what decodes can be encoded");
+    let len = wire::encode(&message, &mut buf).expect("a decoded message can be encoded");
     assert_eq!(&buf[..len], data, "{message:?}");
     assert_eq!(wire::encoded_len(&message), len);
     assert!(contacts(&message).iter().count() <= contacts(&message).count());

@@ -1,6 +1,6 @@
-//! The bytes that a fuzzer gives, read as choices. When they run out, every choice is the first.
+//! Reads the bytes that a fuzzer gives as choices. When they run out, every choice is the first.
 
-/// What is left of the bytes.
+/// The bytes that are left.
 #[derive(Clone)]
 pub(crate) struct Input<'a>(&'a [u8]);
 
@@ -17,7 +17,7 @@ impl<'a> Input<'a> {
         self.bytes(1).first().copied().unwrap_or(0)
     }
 
-    /// One of `count` choices.
+    /// A choice from 0 to below `count`.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         usize::from(self.byte()) % count.max(1)
     }
@@ -26,7 +26,7 @@ impl<'a> Input<'a> {
         of[self.below(of.len())]
     }
 
-    /// True once in so many values of a byte.
+    /// True for one in `values` values of a byte.
     pub(crate) fn once_in(&mut self, values: usize) -> bool {
         self.below(values) == values - 1
     }

@@ -1,4 +1,4 @@
-//! What a fuzzed node is sent: requests, answers as they should be and as they shouldn't, and garbage.
+//! The datagrams that a fuzzed node is sent: requests, correct responses, forged or wrong responses, and garbage.
 
 use core::net::SocketAddrV4;
 
@@ -8,15 +8,15 @@ use kadlet::wire::{
 use kadlet::{Contact, Geometry, Id, Routing};
 
 use super::peers::{OWN, PEERS, number, peer, peer_at};
-use super::{About, History, REQUESTS, Who};
+use super::{About, Contact4, History, REQUESTS};
 
 impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, RELAYS> {
-    /// One of the peers asks.
+    /// Sends a request from one of the peers, which may forge its address or its identifier.
     pub(super) fn ask(&mut self) {
         let peer = self.peer();
         let from = if self.input.once_in(8) { self.peer().address } else { peer.address };
-        let who = Contact::new(if self.input.once_in(16) { OWN } else { peer.id }, from);
-        let given = self.given(&who);
+        let requester = Contact::new(if self.input.once_in(16) { OWN } else { peer.id }, from);
+        let given = self.given_token(&requester);
         let mut token = match self.input.below(4) {
             0 | 1 => None,
             2 => given,
@@ -39,7 +39,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             },
             8.. => {
                 if !self.input.once_in(4) {
-                    token = self.token(&who);
+                    token = self.token(&requester);
                 }
                 self.relay(record.key())
             }
@@ -50,16 +50,16 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let largest = self.input.pick(&[1_208, 524, 103, 52, 51, 0, u16::MAX]);
         let mut transaction = Transaction([self.input.byte(); 8]);
         if let Request::Relay { relay_id, .. } = request {
-            // So that the answers to several can be told apart.
+            // A transaction for each relay id, so that their responses can be told apart.
             transaction.0[..7].copy_from_slice(&relay_id.0[..7]);
         }
-        let header = Header { transaction, ..self.header(who.id) };
+        let header = Header { transaction, ..self.header(requester.id) };
         self.send(from, &Message { header, body: Body::Request { largest, token, request, padding } });
         self.records.push(parts);
     }
 
-    /// One of the questions is answered, perhaps not as it should be.
-    pub(super) fn response_one(&mut self) {
+    /// Responds to one of the node's requests, perhaps with a flaw.
+    pub(super) fn respond_to_one(&mut self) {
         let (newest, flaw) = (self.input.below(16), self.input.below(16));
         let Some(request) = self.requests.iter().rev().nth(newest).copied() else {
             return;
@@ -77,8 +77,8 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let parts = self.record();
         let mut contacts = Vec::new();
         for _ in 0..self.input.below(6) {
-            let (who, place) = (self.peer(), self.peer());
-            contacts.push(if self.input.once_in(4) { Contact::new(who.id, place.address) } else { who });
+            let (named, place) = (self.peer(), self.peer());
+            contacts.push(if self.input.once_in(4) { Contact::new(named.id, place.address) } else { named });
         }
         let contacts = Contacts::new(&contacts);
         let fits = match request.about {
@@ -116,13 +116,13 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         self.records.push(parts);
     }
 
-    /// The newest questions are answered as honest nodes would.
-    pub(super) fn response_all(&mut self) {
+    /// Responds to the newest requests of the node as honest nodes do.
+    pub(super) fn respond_to_all(&mut self) {
         let holds = self.input.once_in(2);
         let older = self.requests.len().saturating_sub(REQUESTS);
         for request in self.requests.split_off(older) {
-            let who = peer_at(request.to, &self.config);
-            let mut contacts: Vec<Who> = (0..PEERS).map(|number| peer(number, &self.config)).collect();
+            let responder = peer_at(request.to, &self.config);
+            let mut contacts: Vec<Contact4> = (0..PEERS).map(|number| peer(number, &self.config)).collect();
             let target = match request.about {
                 About::Nodes(target) => target,
                 About::Value(key) => key.id,
@@ -139,7 +139,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
                 _ => None,
             };
             let response = match (request.about, &parts) {
-                (About::Presence, _) => Response::Pong { observed: Observed::new(who.address) },
+                (About::Presence, _) => Response::Pong { observed: Observed::new(responder.address) },
                 (About::Store, _) => Response::Stored { lifetime: 60 },
                 (About::Relay(..), _) => {
                     Response::Relayed { hops: 1, found: parts.as_ref().map(|parts| (parts.record(), 60)), contacts }
@@ -147,13 +147,13 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
                 (_, Some(parts)) => Response::Value { record: parts.record(), lifetime: 60, contacts },
                 _ => Response::Nodes { contacts },
             };
-            let header = Header { transaction: request.transaction, ..self.header(who.id) };
+            let header = Header { transaction: request.transaction, ..self.header(responder.id) };
             self.send(request.to, &Message { header, body: Body::Response { token: Token([9; 8]), response } });
             self.records.extend(parts);
         }
     }
 
-    /// Bytes of the fuzzer's own, or something sent before with a flaw.
+    /// Sends bytes from the fuzzer, or the last datagram with a flaw.
     pub(super) fn garbage(&mut self) {
         let from = self.peer().address;
         let mut datagram = self.last.clone();
@@ -176,7 +176,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
 
     pub(super) fn send(&mut self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) {
         let mut buf = [0; wire::MAX_DATAGRAM];
-        // What is too large for any datagram can't be sent.
+        // A message too large for any datagram can't be sent.
         if let Ok(len) = wire::encode(message, &mut buf) {
             self.deliver(from, &buf[..len]);
             self.last = buf[..len].to_vec();

@@ -1,5 +1,6 @@
-//! Any sequence of datagrams, answers forged and genuine, clock steps and commands against one node of some geometry, which passes
-//! questions on or doesn't, and whose bounds are so small that all of them are met.
+//! The body of the fuzz target `node`: any sequence of datagrams, forged and genuine responses, clock steps and
+//! commands against one node. The input chooses the node's geometry and whether it forwards requests. All its bounds
+//! are small, so that a history reaches each of them.
 
 mod commands;
 #[allow(clippy::duplicate_mod, reason = "each target's body brings what it uses")]
@@ -24,7 +25,7 @@ use kadlet::{
 use kadlet::{QueryId, Routing, Stats, Store};
 use peers::{OWN, config, id_near, number, peer};
 use record::{Parts, VERIFY};
-use relaying::Passed;
+use relaying::Relay;
 
 const CONTACTS: usize = 16;
 const RECORDS: usize = 4;
@@ -37,14 +38,14 @@ const BOOTSTRAPS: usize = 2;
 
 type Mote<R, const RELAYS: usize> =
     Node<R, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, BOOTSTRAPS, RELAYS>;
-type Who = Contact<SocketAddrV4>;
+type Contact4 = Contact<SocketAddrV4>;
 
-/// A history longer than this finds nothing that a shorter one doesn't.
+/// The most steps of a history: a longer one finds nothing that a shorter one doesn't.
 const STEPS: usize = 400;
-/// Where the clock stops: what is due at [`Instant::NEVER`] never is.
+/// Where the clock stops, far from [`Instant::NEVER`], at which nothing is ever due.
 const LAST: Instant = Instant::from_micros(u64::MAX / 2);
 
-/// Runs the history that `data` spells, against the node that its first byte chooses.
+/// Runs the history that `data` encodes against the node that its first byte chooses.
 ///
 /// # Panics
 ///
@@ -66,35 +67,40 @@ fn twice<R: Routing<Address = SocketAddrV4>, const RELAYS: usize>(input: Input<'
     assert_eq!(run(), run(), "the same calls give the same bytes");
 }
 
-/// What the node was seen to do.
+/// A node, and all that it was seen to do.
 struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     input: Input<'a>,
     node: Box<Mote<R, RELAYS>>,
     config: Config,
     now: Instant,
-    /// How late it ever was.
+    /// The latest time that the clock ever showed.
     latest: Instant,
-    /// Questions that the node sent, the newest last.
+    /// Requests that the node sent, the newest last.
     requests: Vec<SentRequest>,
-    /// Where all it ever sent went, with their transactions, and which question that is passed on each was about.
+    /// All requests that the node ever sent, by destination and transaction, each with the index of the relayed request
+    /// that it forwarded, if any.
     asked: BTreeMap<(SocketAddrV4, [u8; 8]), Option<usize>>,
-    passed: Vec<Passed>,
+    relays: Vec<Relay>,
     /// How many recursive lookups began.
     recursive: usize,
+    /// Operations that run.
     operations: Vec<Operation>,
-    /// Ended or cancelled ones.
-    over: Vec<QueryId>,
+    /// Operations that ended or were cancelled.
+    ended: Vec<QueryId>,
     /// All tokens that the node gave, the newest of each contact last.
-    tokens: Vec<(Who, Token)>,
-    /// Who answered a question, at the address where it was asked.
+    tokens: Vec<(Contact4, Token)>,
+    /// Senders of responses, each with the address that it responded from, to which the node had sent the request.
     responded: BTreeSet<(Id, SocketAddrV4)>,
     accounts: BTreeMap<SocketAddrV4, Account>,
-    /// Records that were named, to be asked for again.
+    /// Records that were used before, the newest last. Later steps use them again.
     records: Vec<Parts>,
+    /// The last datagram that was sent to the node.
     last: Vec<u8>,
+    /// A hash of all that the node sent.
     digest: u64,
 }
 
+/// A request that the node sent.
 #[derive(Clone, Copy)]
 struct SentRequest {
     to: SocketAddrV4,
@@ -102,6 +108,7 @@ struct SentRequest {
     about: About,
 }
 
+/// What a request of the node asks for.
 #[derive(Clone, Copy)]
 enum About {
     Presence,
@@ -114,9 +121,9 @@ enum About {
 struct Operation {
     query: QueryId,
     deadline: Instant,
-    /// What it looks for; the record, if it is a get.
+    /// What it looks for: a value if it is a get.
     seeks: Target,
-    /// Whether others may be asked to find it.
+    /// Whether it may send relayed requests.
     recursive: bool,
 }
 
@@ -126,17 +133,19 @@ impl Operation {
     }
 }
 
-/// What came from an address without proof, and what it caused there.
+/// What came from an address without a valid token, and what the node sent there because of it.
 #[derive(Default)]
 struct Account {
     bytes_in: usize,
     bytes_out: usize,
-    /// Requests that showed a token which was once theirs: each may cause a ping that needs no cover.
+    /// Requests that showed a token which the node gave to their sender, even an expired one. Each may cause a ping,
+    /// which does not count as amplification.
     proved: usize,
-    /// Pings that the user asked for.
-    ordered: usize,
-    /// Questions that were passed on to it: if it is silent it is asked whether it is there.
+    /// Pings that the user commanded.
+    commanded: usize,
+    /// Requests that were forwarded to it. If it is silent, the node pings it.
     forwarded: usize,
+    /// All pings that the node sent to it.
     pings: usize,
 }
 
@@ -152,10 +161,10 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             latest: now,
             requests: Vec::new(),
             asked: BTreeMap::new(),
-            passed: Vec::new(),
+            relays: Vec::new(),
             recursive: 0,
             operations: Vec::new(),
-            over: Vec::new(),
+            ended: Vec::new(),
             tokens: Vec::new(),
             responded: BTreeSet::new(),
             accounts: BTreeMap::new(),
@@ -189,13 +198,13 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         match kind {
             0 => self.wait(),
             1 | 2 => self.ask(),
-            3..=5 => self.response_one(),
-            6 | 7 => self.response_all(),
+            3..=5 => self.respond_to_one(),
+            6 | 7 => self.respond_to_all(),
             8 => self.bootstrap(),
             9 => self.find(),
             10 => self.get(),
             11 => self.put(),
-            12 => self.end_one(),
+            12 => self.end_operation(),
             13 => self.restore(),
             14 => self.garbage(),
             _ => self.odd_call(),
@@ -221,7 +230,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         self.node.handle_timeout(self.now);
     }
 
-    /// Calls at a bad moment.
+    /// Makes a call at an odd moment.
     fn odd_call(&mut self) {
         match self.input.below(4) {
             0 => {
@@ -237,11 +246,11 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 }
             }
             2 => {
-                for query in &self.over {
+                for query in &self.ended {
                     self.node.cancel(*query);
                     assert!(
                         self.node.take_result(*query).is_none() && self.node.progress(*query).is_none(),
-                        "it was over"
+                        "the operation had ended"
                     );
                 }
             }
@@ -249,7 +258,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         }
     }
 
-    /// Gives the node a datagram, and holds what it does against what it may do.
+    /// Gives the node a datagram, and checks that it does only what it may do.
     fn deliver(&mut self, from: SocketAddrV4, datagram: &[u8]) {
         let message = wire::decode::<SocketAddrV4>(datagram);
         if let Ok(Message { header, body: Body::Response { .. } }) = message
@@ -257,7 +266,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         {
             self.responded.insert((header.sender, from));
         }
-        if message.is_ok_and(|message| self.would_confuse(from, &message)) {
+        if message.is_ok_and(|message| self.is_ambiguous(from, &message)) {
             return;
         }
         let mut buf = [0; wire::MAX_DATAGRAM];
@@ -275,8 +284,8 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 });
             }
             Ok(Message { header, body: Body::Request { largest, token, ref request, .. } }) => {
-                let who = Contact::new(header.sender, from);
-                let proved = token.is_some_and(|token| self.tokens.contains(&(who, token)));
+                let requester = Contact::new(header.sender, from);
+                let proved = token.is_some_and(|token| self.tokens.contains(&(requester, token)));
                 let account = self.accounts.entry(from).or_default();
                 if proved {
                     account.proved += 1;
@@ -286,7 +295,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 let Some(response) = response else {
                     return;
                 };
-                assert_eq!(out.map(|out| out.to), Some(from), "only the asker is answered");
+                assert_eq!(out.map(|out| out.to), Some(from), "a response goes to the requester only");
                 if !proved {
                     assert!(
                         response.len() <= 3 * datagram.len(),
@@ -304,24 +313,24 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 );
                 let Ok(Message {
                     header: Header { sender: OWN, transaction, .. },
-                    body: Body::Response { token, response: told },
+                    body: Body::Response { token, response: decoded },
                 }) = wire::decode::<SocketAddrV4>(response)
                 else {
-                    panic!("a request gets an answer");
+                    panic!("the reply to a request must be a response");
                 };
                 assert_eq!(transaction, header.transaction);
-                assert!(proved || !matches!(told, Response::Stored { .. }), "a store must prove its address");
-                self.tokens.push((who, token));
-                let asked = relaying::Previous { who, transaction, largest, len: datagram.len() };
-                self.told(&asked, proved, request, &told);
-                self.note(response);
+                assert!(proved || !matches!(decoded, Response::Stored { .. }), "a store needs a valid token");
+                self.tokens.push((requester, token));
+                let previous = relaying::PreviousHop { contact: requester, transaction, largest, len: datagram.len() };
+                self.check_response(&previous, proved, request, &decoded);
+                self.add_to_digest(response);
             }
-            Ok(Message { header, body: Body::Response { response: ref told, .. } }) => {
+            Ok(Message { header, body: Body::Response { response: ref arrived, .. } }) => {
                 let accepted = self.node.stats().responses > before.responses;
-                self.carried(
+                self.check_arrived_response(
                     from,
                     header.transaction,
-                    accepted.then_some(told),
+                    accepted.then_some(arrived),
                     room,
                     out.map(|out| out.to).zip(response),
                 );
@@ -333,6 +342,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         }
     }
 
+    /// Checks that a datagram caused no response and changed only the counters that `count` names.
     fn dropped(&self, datagram: &[u8], response: Option<&[u8]>, before: Stats, count: impl Fn(&mut Stats)) {
         let mut expected = before;
         expected.received += 1;
@@ -341,16 +351,16 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         assert_eq!((response, *self.node.stats()), (None, expected));
     }
 
-    /// Does what an event loop does until nothing is due.
+    /// Does what an event loop does, until nothing is due.
     fn drain(&mut self) {
         let mut buf = [0; wire::MAX_DATAGRAM];
         for _ in 0..8 {
-            let mut requests = 0;
+            let mut datagrams = 0;
             while let Some(out) = self.node.poll_transmit(self.now, &mut buf) {
-                requests += 1;
+                datagrams += 1;
                 assert!(
-                    requests <= REQUESTS + RELAYS,
-                    "more questions than may be in flight, and answers than are owed"
+                    datagrams <= REQUESTS + RELAYS,
+                    "more datagrams than requests in flight and relayed requests without a response"
                 );
                 self.sent(out.to, &buf[..out.len]);
             }
@@ -358,26 +368,26 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 self.node.handle_timeout(self.now);
                 assert!(
                     self.node.poll_transmit(self.now, &mut buf).is_none(),
-                    "something was due that no timer told of"
+                    "a datagram waited, but poll_timeout did not say so"
                 );
                 return;
             }
             self.node.handle_timeout(self.now);
         }
-        panic!("spinning at {:?}: {:?}", self.now, self.node.poll_timeout());
+        panic!("the loop never ends at {:?}: {:?}", self.now, self.node.poll_timeout());
     }
 
-    /// The node sends a question, or answers one that it passed on.
+    /// Checks a datagram that the node sends: a request, or a response to one that it forwarded.
     fn sent(&mut self, to: SocketAddrV4, datagram: &[u8]) {
         assert!(datagram.len() + wire::SEAL <= self.config.max_datagram);
         let Ok(Message { header, body }) = wire::decode::<SocketAddrV4>(datagram) else {
-            panic!("a message is polled");
+            panic!("poll_transmit must give a message");
         };
         assert_eq!((header.sender, header.geometry), (OWN, R::Geometry::TAG));
         let Body::Request { request, .. } = body else {
-            return self.goes_back(to, datagram);
+            return self.check_sent_back(to, datagram);
         };
-        let (first, mut passed) = (!self.asked.contains_key(&(to, header.transaction.0)), None);
+        let (first, mut relay) = (!self.asked.contains_key(&(to, header.transaction.0)), None);
         let about = match request {
             Request::Ping => About::Presence,
             Request::FindNode { target } => About::Nodes(target),
@@ -387,31 +397,31 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 About::Store
             }
             Request::Relay { relay_id, target, .. } => {
-                passed = Some(self.goes_on(to, header.transaction, &request, datagram.len()));
+                relay = Some(self.check_forwarded(to, header.transaction, &request, datagram.len()));
                 About::Relay(relay_id, target)
             }
-            Request::Unknown { .. } => panic!("it knows all kinds that it sends"),
+            Request::Unknown { .. } => panic!("a node sends no request of an unknown kind"),
         };
         if first {
             let account = self.accounts.entry(to).or_default();
             account.pings += usize::from(matches!(about, About::Presence));
-            account.forwarded += usize::from(passed.is_some());
+            account.forwarded += usize::from(relay.is_some());
         }
-        self.asked.insert((to, header.transaction.0), passed);
+        self.asked.insert((to, header.transaction.0), relay);
         self.requests.push(SentRequest { to, transaction: header.transaction, about });
-        self.note(datagram);
+        self.add_to_digest(datagram);
     }
 
     fn events(&mut self) {
         for _ in 0..LOOKUPS + RELAYS + 3 {
             match self.node.poll_event() {
                 None => return,
-                Some(Event::QueryResult(done)) => {
-                    ended(&done, &mut self.operations, &self.config);
-                    self.over.push(done.query);
+                Some(Event::QueryResult(result)) => {
+                    check_result(&result, &mut self.operations, &self.config);
+                    self.ended.push(result.query);
                 }
                 Some(Event::Forwarded { target, .. }) => {
-                    assert!(self.passed.iter().any(|passed| *passed.target.id() == target))
+                    assert!(self.relays.iter().any(|relay| *relay.target.id() == target))
                 }
                 Some(Event::OwnIdSeen { .. } | Event::Superseded { .. }) => {}
             }
@@ -425,7 +435,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         for peer in peers().filter(|peer| peer.state == ContactState::Verified) {
             assert!(
                 self.responded.contains(&(peer.contact.id, peer.contact.address)),
-                "{:?} never answered",
+                "{:?} is verified, but never responded",
                 peer.contact
             );
         }
@@ -436,13 +446,13 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             assert!(held.stored.check().is_ok() && held.key == held.stored.key());
         }
         for (to, account) in &self.accounts {
-            let introductions = account.pings.saturating_sub(account.ordered + account.proved + account.forwarded);
-            assert!(account.bytes_out + 38 * introductions <= 3 * account.bytes_in, "amplified toward {to}");
+            let asked_back = account.pings.saturating_sub(account.commanded + account.proved + account.forwarded);
+            assert!(account.bytes_out + 38 * asked_back <= 3 * account.bytes_in, "amplification toward {to}");
         }
-        self.check_passed();
+        self.check_relays();
     }
 
-    /// All operations end, and whatever is due then is done in ever later steps.
+    /// Lets all operations end, then handles what is due in ever later steps.
     fn end(&mut self) {
         self.drain();
         for endless in self.operations.extract_if(.., |running| running.deadline > LAST) {
@@ -458,7 +468,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             self.now = self.latest.max(self.now) + Duration::from_secs(5 * 60);
             self.node.handle_timeout(self.now);
             self.drain();
-            self.check_responded();
+            self.check_relays_ended();
         }
         for _ in 0..16 {
             let Some((at, _)) = self.node.poll_timeout() else {
@@ -471,13 +481,13 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         }
     }
 
-    fn note(&mut self, bytes: &[u8]) {
+    fn add_to_digest(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
         }
     }
 
-    fn peer(&mut self) -> Who {
+    fn peer(&mut self) -> Contact4 {
         peer(self.input.byte(), &self.config)
     }
 
@@ -488,7 +498,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         }
     }
 
-    /// One named before, or another.
+    /// A record that was used before, or a new one.
     fn record(&mut self) -> Parts {
         let index = self.input.below(16);
         let known = self.records.len();
@@ -507,10 +517,11 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
     }
 }
 
-fn ended(done: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config: &Config) {
-    let index = operations.iter().position(|running| running.query == done.query);
+/// Checks an operation's result, and takes the operation off the list of those that run.
+fn check_result(result: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config: &Config) {
+    let index = operations.iter().position(|running| running.query == result.query);
     let ended = operations.remove(index.expect("an operation ends once"));
-    match &done.outcome {
+    match &result.outcome {
         Outcome::Value { record, holders, .. } => {
             assert_eq!(Target::Value(record.key()), ended.seeks);
             assert!(record.check().is_ok() && record.verify(config.verify.unwrap_or(VERIFY)));

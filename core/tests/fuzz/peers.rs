@@ -1,4 +1,5 @@
-//! What a fuzzed node is made with and meets: bounds and waits of all sizes, nodes in some networks, records of a few names.
+//! What a fuzzed node is configured with and meets: bounds and waits of all sizes, peers with addresses of several
+//! kinds, and records of a few names.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
@@ -10,7 +11,7 @@ use super::input::Input;
 use super::record::{Parts, VERIFY};
 
 pub(crate) const OWN: Id = Id::from_bytes([0x5A; 20]);
-/// How many nodes there are, and so ports.
+/// How many peers there are. Each has a port of its own.
 pub(crate) const PEERS: u8 = 32;
 
 pub(crate) fn config(input: &mut Input<'_>) -> Config {
@@ -48,7 +49,7 @@ pub(crate) fn config(input: &mut Input<'_>) -> Config {
     config
 }
 
-/// One of the nodes: several in one /24, some on private addresses, some on loopback.
+/// One of the peers: several in one /24, some on private addresses, some on loopback.
 pub(crate) fn peer(number: u8, config: &Config) -> Contact<SocketAddrV4> {
     let number = number % PEERS;
     let ip = match number {
@@ -62,12 +63,12 @@ pub(crate) fn peer(number: u8, config: &Config) -> Contact<SocketAddrV4> {
     Contact::new(if config.bind_ids { address.bind(id) } else { id }, address)
 }
 
-/// The node at an address.
+/// The peer at an address.
 pub(crate) fn peer_at(address: SocketAddrV4, config: &Config) -> Contact<SocketAddrV4> {
     peer(u8::try_from(address.port() - 4_000).unwrap_or(0), config)
 }
 
-/// An id that shares up to ten bits with the own one.
+/// An id that shares up to ten bits with the node's own.
 pub(crate) fn id_near(number: u8) -> Id {
     let mut bytes = *OWN.as_bytes();
     let depth = usize::from(number % 11);
@@ -76,7 +77,7 @@ pub(crate) fn id_near(number: u8) -> Id {
     Id::from_bytes(bytes)
 }
 
-/// A record of a few names and values, that mostly proves itself.
+/// A record out of a few names and values, usually with a valid proof.
 pub(crate) fn record(input: &mut Input<'_>) -> Parts {
     let kind = input.pick(&[Kind::Plain, Kind::Immutable, Kind::Signed]);
     let (name, fill) = (input.byte() % 4, input.byte() % 4);

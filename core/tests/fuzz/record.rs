@@ -1,13 +1,13 @@
-//! Records that the fuzzer's nodes put, and a signature that it can make.
+//! Records that the fuzz targets put, and a signature scheme in which the fuzzer can make valid signatures.
 
 use kadlet::record::{Proof, Verifier};
 use kadlet::{Key, Kind, Record};
 
-/// Says of a signature that it holds if it begins with what it signs, so that the fuzzer can forge what should hold.
+/// Accepts a signature that consists of the message and the public key, so that the fuzzer can make valid ones.
 pub(crate) const VERIFY: Verifier =
     |public_key, message, signature| signature[..32] == *message && signature[32..] == *public_key;
 
-/// A record in parts that it borrows.
+/// The owned parts of a record.
 pub(crate) struct Parts {
     pub(crate) kind: Kind,
     name: u8,
@@ -19,7 +19,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// A signed record whose signature holds.
+    /// A signed record with a valid signature.
     pub(crate) fn signed(name: u8, salt: &[u8], sequence: u64, value: &[u8]) -> Self {
         let public_key = [name; 32];
         let mut signature = [name; 64];

@@ -1,5 +1,5 @@
-//! What a fuzzed node that passes questions on is asked and told about them, and what it may send then: what `relay` in the core's
-//! node promises.
+//! Relayed requests of a fuzzed node: what it is sent about them, and a model of what it may send then. The rules are
+//! those of the node's module `relay`.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -11,48 +11,51 @@ use kadlet::wire::{
 use kadlet::{Dht, Geometry, Id, Instant, Key, Record, Routing};
 
 use super::peers::OWN;
-use super::{About, History, LAST, SHORTLIST, Who};
+use super::{About, Contact4, History, LAST, SHORTLIST};
 
-/// How many nodes a question is passed on by at most, and how many one of them asks. Each of these is asked twice, and twice again with
-/// a fresh token.
+/// The most nodes that forward one request.
 const HOPS: u8 = 32;
+/// The most next hops that a node tries for one request.
 const TRIES: usize = 8;
+/// How often a next hop is sent a request. With a fresh token it may be sent as often again.
 const ATTEMPTS: u8 = 2;
+/// The longest time that a relayed request may take.
 const TIME: Duration = Duration::from_secs(10);
-/// Bytes of an answer that names nobody: in less room there is none.
+/// The bytes of a `relayed` response without contacts. There is no response in a smaller buffer.
 const SHORTEST: usize = 46;
 
-/// A question that the node passes on.
-pub(super) struct Passed {
+/// A request that the node forwards.
+pub(super) struct Relay {
     relay_id: RelayId,
     pub(super) target: Target,
-    /// Who asked; `None` for one of the node's own lookups.
-    previous: Option<Previous>,
-    /// How often and until when it may be passed on.
+    /// Where the request came from; `None` for one of the node's own lookups.
+    previous: Option<PreviousHop>,
+    /// How many more nodes may forward it.
     hops: u8,
     deadline: Instant,
-    /// Whether an answer is owed.
+    /// Whether the previous hop still waits for a response.
     open: bool,
-    /// To whom it was passed on, with which transaction, and how often.
+    /// The next hops with the transactions, and how often each was sent.
     sent: BTreeMap<(SocketAddrV4, [u8; 8]), u8>,
 }
 
-/// Who asked last, and how.
+/// The previous hop, and the last request that it sent.
 #[derive(Clone, Copy)]
-pub(super) struct Previous {
-    pub(super) who: Who,
+pub(super) struct PreviousHop {
+    pub(super) contact: Contact4,
     pub(super) transaction: Transaction,
     pub(super) largest: u16,
     pub(super) len: usize,
 }
 
 impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, RELAYS> {
-    /// A question to pass on: a new one, one that came before, perhaps from another, or one that the node asks itself.
+    /// A request to forward: a new one, one that was sent before, perhaps by another node, or one that the node itself
+    /// sent.
     pub(super) fn relay(&mut self, key: Key) -> Request<'static> {
         let of = |about| if let About::Relay(relay_id, _) = about { Some(relay_id) } else { None };
-        let circles =
-            self.input.once_in(2).then(|| self.requests.iter().rev().find_map(|asked| of(asked.about))).flatten();
-        let relay_id = circles.unwrap_or_else(|| RelayId([self.input.byte() % 4; 8]));
+        let circular =
+            self.input.once_in(2).then(|| self.requests.iter().rev().find_map(|sent| of(sent.about))).flatten();
+        let relay_id = circular.unwrap_or_else(|| RelayId([self.input.byte() % 4; 8]));
         let target = if self.input.once_in(2) { Target::Value(key) } else { Target::Nodes(self.target()) };
         Request::Relay {
             relay_id,
@@ -62,22 +65,22 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         }
     }
 
-    /// The newest token that the node gave to somebody.
-    pub(super) fn given(&self, who: &Who) -> Option<Token> {
-        self.tokens.iter().rev().find(|(whose, _)| whose == who).map(|(_, token)| *token)
+    /// The newest token that the node gave to a contact.
+    pub(super) fn given_token(&self, contact: &Contact4) -> Option<Token> {
+        self.tokens.iter().rev().find(|(owner, _)| owner == contact).map(|(_, token)| *token)
     }
 
-    /// The same, but whoever has none asks for it.
-    pub(super) fn token(&mut self, who: &Who) -> Option<Token> {
-        if self.given(who).is_none() {
-            let header = Header { transaction: Transaction([0xFF; 8]), ..self.header(who.id) };
+    /// The newest token that the node gave to a contact. If there is none, the contact pings the node for one.
+    pub(super) fn token(&mut self, contact: &Contact4) -> Option<Token> {
+        if self.given_token(contact).is_none() {
+            let header = Header { transaction: Transaction([0xFF; 8]), ..self.header(contact.id) };
             let body = Body::Request { largest: 1_208, token: None, request: Request::Ping, padding: 0 };
-            self.send(who.address, &Message { header, body });
+            self.send(contact.address, &Message { header, body });
         }
-        self.given(who)
+        self.given_token(contact)
     }
 
-    /// An answer to a question that was passed on.
+    /// A next hop's response to a relayed request.
     pub(super) fn relayed<'a>(
         &mut self,
         record: Record<'a>,
@@ -95,45 +98,49 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         }
     }
 
-    /// Whether a question has the transaction of another of the same node: their answers couldn't be told apart, so it isn't asked.
-    pub(super) fn would_confuse(&self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) -> bool {
+    /// Whether a relayed request has the same sender and transaction as another open one. Their responses could not be
+    /// told apart, so such a request is not sent.
+    pub(super) fn is_ambiguous(&self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) -> bool {
         let Body::Request { request: Request::Relay { relay_id, .. }, .. } = message.body else {
             return false;
         };
-        self.passed.iter().any(|passed| {
-            passed.open && passed.relay_id != relay_id && passed.is_from(from, message.header.transaction)
-        })
+        self.relays
+            .iter()
+            .any(|relay| relay.open && relay.relay_id != relay_id && relay.is_from(from, message.header.transaction))
     }
 
-    /// A request is answered at once.
-    pub(super) fn told(
+    /// Checks the response that the node gives to a request at once.
+    pub(super) fn check_response(
         &mut self,
-        asked: &Previous,
+        previous: &PreviousHop,
         proved: bool,
         request: &Request<'_>,
-        told: &Response<'_, SocketAddrV4>,
+        response: &Response<'_, SocketAddrV4>,
     ) {
         let Request::Relay { relay_id, target, hops, time } = *request else {
-            return assert!(!matches!(told, Response::Accepted | Response::Relayed { .. }), "{told:?} to {request:?}");
+            return assert!(
+                !matches!(response, Response::Accepted | Response::Relayed { .. }),
+                "{response:?} to {request:?}"
+            );
         };
-        let known = self.passed.iter_mut().find(|passed| passed.open && passed.relay_id == relay_id);
-        let circles =
-            known.as_ref().is_some_and(|known| known.previous.is_some_and(|previous| previous.who != asked.who));
-        match told {
+        let known = self.relays.iter_mut().find(|relay| relay.open && relay.relay_id == relay_id);
+        let circular =
+            known.as_ref().is_some_and(|known| known.previous.is_some_and(|before| before.contact != previous.contact));
+        match response {
             Response::Error { code: ErrorCode::Token, .. } => return,
             Response::Error { code: ErrorCode::Unsupported, .. } => return assert_eq!(RELAYS, 0),
-            _ => assert!(proved && RELAYS > 0, "{told:?} to one who didn't prove its address"),
+            _ => assert!(proved && RELAYS > 0, "{response:?} to a requester without a valid token"),
         }
-        match (told, known) {
+        match (response, known) {
             (Response::Accepted, Some(known)) => {
-                assert!(!circles, "it was asked by another before");
-                known.previous = Some(*asked);
+                assert!(!circular, "another previous hop sent this request before");
+                known.previous = Some(*previous);
             }
             (Response::Accepted, None) => {
-                assert!(hops > 0 && time > 0, "it can't be passed on");
+                assert!(hops > 0 && time > 0, "it can't be forwarded");
                 let deadline = (self.now + Duration::from_millis(time.into())).min(self.now + TIME);
-                let (previous, sent) = (Some(*asked), BTreeMap::new());
-                self.passed.push(Passed {
+                let (previous, sent) = (Some(*previous), BTreeMap::new());
+                self.relays.push(Relay {
                     relay_id,
                     target,
                     previous,
@@ -145,17 +152,17 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             }
             (Response::Relayed { hops: 0, found, contacts }, None) => {
                 assert!(found.is_none_or(|(record, _)| target == Target::Value(record.key())));
-                self.check_named(asked, contacts);
+                self.check_named(previous, contacts);
             }
             (Response::Error { code: ErrorCode::Busy, .. }, known) => {
-                assert!(known.is_none() || circles, "a repeat is acknowledged again")
+                assert!(known.is_none() || circular, "a retransmission must be acknowledged again")
             }
-            (told, _) => panic!("{told:?} to a relay_id that it passes on"),
+            (response, _) => panic!("{response:?} to a request that the node forwards"),
         }
     }
 
-    /// The node passes a question on. Tells which.
-    pub(super) fn goes_on(
+    /// Checks a request that the node forwards, and returns its index in `relays`.
+    pub(super) fn check_forwarded(
         &mut self,
         to: SocketAddrV4,
         transaction: Transaction,
@@ -163,15 +170,15 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         len: usize,
     ) -> usize {
         let Request::Relay { relay_id, target, hops, time } = *request else {
-            panic!("{request:?} is not passed on");
+            panic!("{request:?} is not a relayed request");
         };
-        assert!(RELAYS > 0, "it takes no part in recursive lookups");
-        let others = self.passed.iter().position(|passed| passed.open && passed.relay_id == relay_id);
-        let own = || self.passed.iter().position(|passed| passed.previous.is_none() && passed.relay_id == relay_id);
-        let index = others.or_else(own).unwrap_or_else(|| {
-            let own = self.passed.iter().filter(|passed| passed.previous.is_none()).count();
-            assert!(own < self.recursive, "nobody asked for it");
-            let passed = Passed {
+        assert!(RELAYS > 0, "a node without relays takes no part in recursive lookups");
+        let foreign = self.relays.iter().position(|relay| relay.open && relay.relay_id == relay_id);
+        let own = || self.relays.iter().position(|relay| relay.previous.is_none() && relay.relay_id == relay_id);
+        let index = foreign.or_else(own).unwrap_or_else(|| {
+            let own = self.relays.iter().filter(|relay| relay.previous.is_none()).count();
+            assert!(own < self.recursive, "no requester and no own lookup asked for it");
+            let relay = Relay {
                 relay_id,
                 target,
                 previous: None,
@@ -180,115 +187,118 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
                 open: false,
                 sent: BTreeMap::new(),
             };
-            self.passed.push(passed);
-            self.passed.len() - 1
+            self.relays.push(relay);
+            self.relays.len() - 1
         });
-        let passed = &mut self.passed[index];
-        let attempts = passed.sent.entry((to, transaction.0)).or_default();
+        let relay = &mut self.relays[index];
+        let attempts = relay.sent.entry((to, transaction.0)).or_default();
         *attempts += 1;
-        assert!(*attempts <= ATTEMPTS, "asked {attempts} times");
+        assert!(*attempts <= ATTEMPTS, "sent {attempts} times");
         assert!(
-            passed.sent.len() <= 2 * TRIES
-                && passed.sent.keys().map(|(to, _)| to).collect::<BTreeSet<_>>().len() <= TRIES
+            relay.sent.len() <= 2 * TRIES
+                && relay.sent.keys().map(|(to, _)| to).collect::<BTreeSet<_>>().len() <= TRIES
         );
-        assert!(passed.target == target && hops < passed.hops, "{hops} hops");
-        let previous = passed.previous.map(|previous| previous.who.id);
+        assert!(relay.target == target && hops < relay.hops, "{hops} hops");
+        let previous = relay.previous.map(|previous| previous.contact.id);
         let mut known = self.responded.iter().filter(|(id, address)| *address == to && Some(*id) != previous);
-        // A client's own question leaves it, whoever it knows.
+        // A client sends its own request to any contact, because it is responsible for nothing itself.
         let any = previous.is_none() && !self.config.serve;
         assert!(
             known.any(|(id, _)| any || may_be_nearer::<R::Geometry>(target.id(), id)),
-            "{to} is not one to pass it on to"
+            "{to} is not a possible next hop"
         );
-        if let Some(previous) = passed.previous {
+        if let Some(previous) = relay.previous {
             assert!(len <= previous.len, "{len} bytes for {}", previous.len);
-            assert!(Duration::from_millis(time.into()) <= passed.deadline.since(self.now) && time > 0, "{time} ms");
+            assert!(Duration::from_millis(time.into()) <= relay.deadline.since(self.now) && time > 0, "{time} ms");
         } else {
             assert!(
                 self.operations.iter().any(|running| running.recursive && running.seeks == target),
-                "its lookup is over"
+                "its lookup has ended"
             );
         }
         index
     }
 
-    /// An answer came in, and was taken for one to a question of the node's if it is `told`: what it does with it at once.
-    pub(super) fn carried(
+    /// Checks what the node sends at once because of a response that arrived. `accepted` is the response if the node
+    /// accepted it as one to its own request.
+    pub(super) fn check_arrived_response(
         &mut self,
         from: SocketAddrV4,
         transaction: Transaction,
-        told: Option<&Response<'_, SocketAddrV4>>,
+        accepted: Option<&Response<'_, SocketAddrV4>>,
         room: usize,
         out: Option<(SocketAddrV4, &[u8])>,
     ) {
-        let passed = self.asked.get(&(from, transaction.0)).copied().flatten();
-        let passed = passed.filter(|index| self.passed[*index].open && matches!(told, Some(Response::Relayed { .. })));
-        let Some(index) = passed else {
-            return assert!(out.is_none(), "an answer never causes an answer, but to who asked for it");
+        let relay = self.asked.get(&(from, transaction.0)).copied().flatten();
+        let relay =
+            relay.filter(|index| self.relays[*index].open && matches!(accepted, Some(Response::Relayed { .. })));
+        let Some(index) = relay else {
+            return assert!(out.is_none(), "a response causes no datagram, except a response to a previous hop");
         };
         if let Some((to, datagram)) = out {
             assert!(datagram.len() <= room);
-            self.goes_back(to, datagram);
+            self.check_sent_back(to, datagram);
             assert!(matches!(
                 wire::decode(datagram),
                 Ok(Message::<SocketAddrV4> { body: Body::Response { response: Response::Relayed { .. }, .. }, .. })
             ));
         }
         assert_eq!(
-            (out.is_some(), self.passed[index].open),
+            (out.is_some(), self.relays[index].open),
             (room >= SHORTEST, room < SHORTEST),
-            "what came is carried back"
+            "the response must go to the previous hop"
         );
-        self.passed[index].open = false;
+        self.relays[index].open = false;
     }
 
-    /// The node answers a question that it passed on.
-    pub(super) fn goes_back(&mut self, to: SocketAddrV4, datagram: &[u8]) {
+    /// Checks a response that the node sends to the previous hop of a request that it forwarded.
+    pub(super) fn check_sent_back(&mut self, to: SocketAddrV4, datagram: &[u8]) {
         let Ok(Message { header, body: Body::Response { token, response } }) = wire::decode::<SocketAddrV4>(datagram)
         else {
-            panic!("a relay_id is owed an answer");
+            panic!("a previous hop must get a response");
         };
-        let passed = self.passed.iter_mut().find(|passed| passed.open && passed.is_from(to, header.transaction));
-        let passed = passed.unwrap_or_else(|| panic!("{to} is owed no answer: {response:?}"));
-        let previous = passed.previous.expect("the node's own are never open");
-        passed.open = false;
+        let relay = self.relays.iter_mut().find(|relay| relay.open && relay.is_from(to, header.transaction));
+        let relay = relay.unwrap_or_else(|| panic!("{to} waits for no response: {response:?}"));
+        let previous = relay.previous.expect("the node's own requests are never open");
+        relay.open = false;
         assert!(header.sender == OWN && datagram.len() <= usize::from(previous.largest));
         match response {
             Response::Relayed { contacts, .. } => self.check_named(&previous, &contacts),
             response => assert!(matches!(response, Response::Error { code: ErrorCode::Busy, .. }), "{response:?}"),
         }
-        self.tokens.push((previous.who, token));
-        self.note(datagram);
+        self.tokens.push((previous.contact, token));
+        self.add_to_digest(datagram);
     }
 
-    fn check_named(&self, asked: &Previous, contacts: &Contacts<'_, SocketAddrV4>) {
+    /// Checks the contacts that a response to a previous hop names.
+    fn check_named(&self, previous: &PreviousHop, contacts: &Contacts<'_, SocketAddrV4>) {
         let most = usize::from(self.config.table.k).clamp(1, SHORTLIST / 3);
         assert!(
-            contacts.count() <= most && contacts.iter().all(|named| named.id != OWN && named.id != asked.who.id),
+            contacts.count() <= most && contacts.iter().all(|named| named.id != OWN && named.id != previous.contact.id),
             "{contacts:?}"
         );
     }
 
-    pub(super) fn check_passed(&self) {
-        let others = || self.passed.iter().filter(|passed| passed.previous.is_some());
-        assert!(others().filter(|passed| passed.open).count() <= RELAYS);
-        assert_eq!(self.node.stats().forwarded, others().count() as u64);
+    pub(super) fn check_relays(&self) {
+        let foreign = || self.relays.iter().filter(|relay| relay.previous.is_some());
+        assert!(foreign().filter(|relay| relay.open).count() <= RELAYS);
+        assert_eq!(self.node.stats().forwarded, foreign().count() as u64);
     }
 
-    /// Long after the last was asked all have been answered.
-    pub(super) fn check_responded(&self) {
-        assert!(self.passed.iter().all(|passed| !passed.open), "a relay_id was never answered");
+    /// Checks that every forwarded request got its response. This must hold long after the last request.
+    pub(super) fn check_relays_ended(&self) {
+        assert!(self.relays.iter().all(|relay| !relay.open), "a forwarded request never got a response");
     }
 }
 
-impl Passed {
+impl Relay {
     fn is_from(&self, address: SocketAddrV4, transaction: Transaction) -> bool {
-        self.previous.is_some_and(|previous| previous.who.address == address && previous.transaction == transaction)
+        self.previous.is_some_and(|previous| previous.contact.address == address && previous.transaction == transaction)
     }
 }
 
-/// Whether a question may be passed on to this node, whomever else the table has. On Chord's ring anybody may be the target's
-/// successor.
+/// Whether this node can be a next hop toward the target, whatever other contacts the table has. On Chord's ring every
+/// node but the own one can be the target's successor.
 fn may_be_nearer<G: Geometry>(target: &Id, id: &Id) -> bool {
     let digits = |id: &Id| id.common_prefix_len(target) / 2;
     let nearer = G::progress(target, id) < G::progress(target, &OWN);

@@ -1,6 +1,7 @@
-//! Any sequence of calls against a table, beside a naive model of whom it may trust: Kademlia's here, Chord's and Pastry's in `rings`.
+//! The body of the fuzz target `routing`: any sequence of calls against a table, compared with a naive model of the
+//! contacts that it may trust. Kademlia's table is here, Chord's and Pastry's are in `rings`.
 //!
-//! Ordinary test code: `core/tests/routing.rs` drives it with proptest, the fuzz target `routing` with bytes.
+//! `core/tests/routing.rs` drives it with proptest too.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
@@ -18,26 +19,26 @@ const LIMITS: Limits = Limits { k: K as u8, per_prefix_in_table: 5, ..Limits::DE
 const OWN: Id = Id::from_bytes([0x5A; 20]);
 
 type Table = Kademlia<SocketAddrV4, CONTACTS, 8>;
-type Who = Contact<SocketAddrV4>;
+type Contact4 = Contact<SocketAddrV4>;
 
 /// What the model remembers of an identifier.
 #[derive(Default)]
 struct Known {
-    /// Where it answered from.
+    /// The addresses that it responded from.
     addresses: BTreeSet<SocketAddrV4>,
-    /// Whether the last question to it was answered.
-    responses: bool,
+    /// Whether it responded to the last request.
+    responds: bool,
 }
 
-/// Runs the calls that `data` spells.
+/// Runs the calls that `data` encodes, against the table that its second byte chooses.
 ///
 /// # Panics
 ///
 /// When a rule is broken.
 pub fn run(data: &[u8]) {
     match data.get(1).map_or(0, |byte| byte % 4) {
-        2 => rings::run::<Chord<SocketAddrV4, 4, CONTACTS>>(data, 4, K, rings::follows),
-        3 => rings::run::<Pastry<SocketAddrV4, 6, 2, CONTACTS>>(data, 3, 3, rings::shares),
+        2 => rings::run::<Chord<SocketAddrV4, 4, CONTACTS>>(data, 4, K, rings::chord_may_forward),
+        3 => rings::run::<Pastry<SocketAddrV4, 6, 2, CONTACTS>>(data, 3, 3, rings::pastry_may_forward),
         _ => kademlia(data),
     }
 }
@@ -50,57 +51,60 @@ fn kademlia(data: &[u8]) {
     table.start(now, OWN, &LIMITS, bytes.next().unwrap_or(0).into());
     while let Some(call) = bytes.next() {
         let mut next = || bytes.next().unwrap_or(0);
-        let who = contact(next(), next(), next());
+        let contact = contact(next(), next(), next());
         let before: Vec<Peer<SocketAddrV4>> = table.peers().collect();
         let (neighbours, changed) = (neighbours(&table), table.changed());
         match call % 16 {
-            0 => discovered(&mut table, now, who, Origin::Requester, &before),
-            1 => discovered(&mut table, now, who, Origin::Named, &before),
+            0 => discovered(&mut table, now, contact, Origin::Requester, &before),
+            1 => discovered(&mut table, now, contact, Origin::Named, &before),
             2..=7 => {
-                let known = model.entry(who.id).or_default();
-                known.addresses.insert(who.address);
-                known.responses = true;
+                let known = model.entry(contact.id).or_default();
+                known.addresses.insert(contact.address);
+                known.responds = true;
                 let rtt = (call & 0x80 != 0).then(|| Duration::from_millis(u64::from(next())));
-                responded(&mut table, now, who, rtt, &before);
+                responded(&mut table, now, contact, rtt, &before);
             }
             8..=10 => {
-                model.entry(who.id).or_default().responses = false;
-                table.failed(now, &who.id);
-                let left =
-                    before.iter().filter(|peer| peer.contact.id != who.id || peer.state != ContactState::Unverified);
+                model.entry(contact.id).or_default().responds = false;
+                table.failed(now, &contact.id);
+                let left = before
+                    .iter()
+                    .filter(|peer| peer.contact.id != contact.id || peer.state != ContactState::Unverified);
                 assert!(
                     table.peers().map(|peer| peer.contact).eq(left.map(|peer| peer.contact)),
-                    "only one heard of goes for failing"
+                    "a failure removes only an unverified contact"
                 );
             }
             11 => {
-                model.remove(&who.id);
-                table.evict(now, &who.id);
-                assert_eq!(table.get(&who.id), None);
+                model.remove(&contact.id);
+                table.evict(now, &contact.id);
+                assert_eq!(table.get(&contact.id), None);
             }
             12 => now = now + Duration::from_millis(1 << (next() % 24)),
             13 => now = now.max(table.next_maintenance().min(now + Duration::from_secs(4_000))),
-            14 => table.looked_up(now, if next() % 2 == 0 { &OWN } else { &who.id }),
+            14 => table.looked_up(now, if next() % 2 == 0 { &OWN } else { &contact.id }),
             _ => table.disturbed(now),
         }
         let expected = if neighbours == self::neighbours(&table) { changed } else { now };
-        assert_eq!(table.changed(), expected, "it tells when the neighbourhood changed");
+        assert_eq!(table.changed(), expected, "the table must note when the neighbourhood changed");
         if call & 0x40 != 0 {
-            maintenance(&mut table, now);
+            let due = table.next_maintenance() <= now;
+            let tasks = maintenance(&mut table, now, 64);
+            assert!(due || tasks == 0, "maintenance was due before its time");
         }
         check(&table, &model);
-        check_orders(&table, &who.id);
+        check_orders(&table, &contact.id);
     }
 }
 
-/// The k closest.
+/// The k closest verified contacts.
 fn neighbours(table: &Table) -> Vec<Id> {
     let verified = table.peers().filter(|peer| peer.state == ContactState::Verified);
     verified.map(|peer| peer.contact.id).take(K).collect()
 }
 
-/// A contact near enough to others in identifier and address to be in their way.
-fn contact(depth: u8, rest: u8, place: u8) -> Who {
+/// A contact so near to others in identifier and address that they compete for places.
+fn contact(depth: u8, rest: u8, place: u8) -> Contact4 {
     let mut id = *OWN.as_bytes();
     let depth = usize::from(depth % 14);
     id[19] = rest;
@@ -111,29 +115,37 @@ fn contact(depth: u8, rest: u8, place: u8) -> Who {
     Contact::new(id, SocketAddrV4::new(ip, 1_000 + u16::from(place % 3)))
 }
 
-fn discovered(table: &mut Table, now: Instant, who: Who, how: Origin, before: &[Peer<SocketAddrV4>]) {
-    let worth_asking = table.discovered(now, who, how);
-    assert!(how != Origin::Requester || table.peers().eq(before.iter().copied()), "asking makes nobody known");
+/// Calls `discovered`, and checks that the table changes no known contact and asks only for contacts that it would
+/// keep.
+fn discovered<R: Routing<Address = SocketAddrV4> + Clone>(
+    table: &mut R,
+    now: Instant,
+    contact: Contact4,
+    how: Origin,
+    before: &[Peer<SocketAddrV4>],
+) {
+    let worth_asking = table.discovered(now, contact, how);
+    assert!(how != Origin::Requester || table.peers().eq(before.iter().copied()), "a request adds no contact");
     for peer in before {
-        assert_eq!(table.get(&peer.contact.id), Some(*peer), "one heard of changes and displaces nobody");
+        assert_eq!(table.get(&peer.contact.id), Some(*peer), "a discovered contact changes and evicts no other");
     }
     if worth_asking {
-        let mut sequel = table.clone();
-        sequel.responded(now, who, None);
-        let taken = sequel.peers().any(|peer| peer.contact == who && peer.state == ContactState::Verified);
-        // One that is moving must be taken anew, and its new network may be represented well enough.
-        let moving = before.iter().any(|peer| peer.contact.id == who.id);
-        assert!(taken || moving, "{who:?} was worth asking, and is not taken");
+        let mut after = table.clone();
+        after.responded(now, contact, None);
+        let kept = after.peers().any(|peer| peer.contact == contact && peer.state == ContactState::Verified);
+        // A contact with a new address needs a new place, and its new address prefix may have enough places already.
+        let moving = before.iter().any(|peer| peer.contact.id == contact.id);
+        assert!(kept || moving, "{contact:?} was worth asking, but is not kept");
     }
 }
 
-fn responded(table: &mut Table, now: Instant, who: Who, rtt: Option<Duration>, before: &[Peer<SocketAddrV4>]) {
-    table.responded(now, who, rtt);
+fn responded(table: &mut Table, now: Instant, contact: Contact4, rtt: Option<Duration>, before: &[Peer<SocketAddrV4>]) {
+    table.responded(now, contact, rtt);
     let distance = |id: &Id| id.xor(&OWN);
     let mut closest: Vec<Id> =
         before.iter().filter(|peer| peer.state == ContactState::Verified).map(|peer| peer.contact.id).collect();
-    if who.id != OWN && !closest.contains(&who.id) {
-        closest.push(who.id);
+    if contact.id != OWN && !closest.contains(&contact.id) {
+        closest.push(contact.id);
     }
     closest.sort_by_key(distance);
     for id in closest.iter().take(K) {
@@ -145,17 +157,16 @@ fn responded(table: &mut Table, now: Instant, who: Who, rtt: Option<Duration>, b
     for old in before.iter().filter(|old| {
         old.state != ContactState::Unverified && table.peers().all(|peer| peer.contact.id != old.contact.id)
     }) {
-        let taken = table.peers().any(|peer| peer.contact == who);
-        let moved = old.contact.id == who.id;
+        let kept = table.peers().any(|peer| peer.contact == contact);
+        let moved = old.contact.id == contact.id;
         let crowded = old.contact.address.prefix().is_some();
-        assert!(taken || moved || crowded, "{old:?} went for nobody");
+        assert!(kept || moved || crowded, "{old:?} was evicted without a reason");
     }
 }
 
-/// Asks for all upkeep that is due, and finds an end.
-fn maintenance(table: &mut Table, now: Instant) {
-    let due = table.next_maintenance() <= now;
-    for asked in 0..64 {
+/// Takes all maintenance that is due, checks that there are fewer than `most` tasks, and returns their number.
+fn maintenance<R: Routing<Address = SocketAddrV4>>(table: &mut R, now: Instant, most: usize) -> usize {
+    for tasks in 0..most {
         match table.maintenance(now) {
             Some(Maintenance::Ask(contact)) => {
                 assert!(table.get(&contact.id).is_some_and(|peer| peer.contact == contact), "{contact:?} is not known");
@@ -165,15 +176,14 @@ fn maintenance(table: &mut Table, now: Instant) {
             None => {
                 assert!(
                     table.next_maintenance() > now,
-                    "due at {:?}, and nothing to do at {now:?}",
+                    "due at {:?}, but nothing to do at {now:?}",
                     table.next_maintenance()
                 );
-                assert!(due || asked == 0, "something was due before its time");
-                return;
+                return tasks;
             }
         }
     }
-    panic!("upkeep without end");
+    panic!("maintenance without end");
 }
 
 fn check(table: &Table, model: &BTreeMap<Id, Known>) {
@@ -190,7 +200,7 @@ fn check(table: &Table, model: &BTreeMap<Id, Known>) {
                 assert!(known.is_some_and(|known| known.addresses.contains(&peer.contact.address)))
             }
             ContactState::Verified => {
-                assert!(known.is_some_and(|known| known.responses && known.addresses.contains(&peer.contact.address)));
+                assert!(known.is_some_and(|known| known.responds && known.addresses.contains(&peer.contact.address)));
             }
         }
     }
@@ -211,26 +221,27 @@ fn check(table: &Table, model: &BTreeMap<Id, Known>) {
 
 fn check_orders(table: &Table, target: &Id) {
     let in_state = |state: ContactState| {
-        let mut sorted: Vec<Who> = table.peers().filter(|peer| peer.state == state).map(|peer| peer.contact).collect();
+        let mut sorted: Vec<Contact4> =
+            table.peers().filter(|peer| peer.state == state).map(|peer| peer.contact).collect();
         sorted.sort_by_key(|contact| contact.id.xor(target));
         sorted
     };
     let verified = in_state(ContactState::Verified);
     for room in [0, 4, 20] {
-        let mut named = vec![Who::EMPTY; room];
+        let mut named = vec![Contact4::EMPTY; room];
         let count = table.closest(target, &mut named);
         assert!(named[..count].iter().eq(verified.iter().take(room)));
     }
     let rank = verified.iter().filter(|contact| contact.id.xor(target) < OWN.xor(target)).count();
     assert_eq!(table.rank_of_own(target, CONTACTS), rank);
     assert_eq!(table.rank_of_own(target, 2), rank.min(2));
-    let mut hops = [Who::EMPTY; 30];
+    let mut hops = [Contact4::EMPTY; 30];
     let count = table.toward(target, &mut hops);
-    assert_eq!(hops[..count], verified[..rank], "passed on to all that are nearer, nearest first");
+    assert_eq!(hops[..count], verified[..rank], "all nearer contacts are possible next hops, nearest first");
     let others = [in_state(ContactState::Failing), in_state(ContactState::Unverified)].concat();
     let few = K.saturating_sub(verified.len());
     let seeds = [verified, others.into_iter().take(few).collect()].concat();
-    let mut named = [Who::EMPTY; 30];
+    let mut named = [Contact4::EMPTY; 30];
     let count = table.first_asked(target, &mut named);
     assert_eq!(named[..count], seeds);
 }

@@ -1,6 +1,7 @@
-//! Any sequence of operations against every store, beside a naive model that says what must come of each.
+//! The body of the fuzz target `store`: any sequence of operations against every store, compared with a naive model
+//! that says what each must do.
 //!
-//! Ordinary test code: `core/tests/store.rs` drives it with proptest, the fuzz target `store` with bytes.
+//! `core/tests/store.rs` drives it with proptest too.
 
 use std::collections::BTreeMap;
 
@@ -10,38 +11,38 @@ use kadlet::{
     Clockwise, Digits, Distance, FixedStore, Geometry, HashStore, Id, Instant, Key, Kind, Prefix, Record, Store, Xor,
 };
 
-/// What to do to a store.
+/// A call of a store, or a step of the clock.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    /// Put a record in.
+    /// Put a record.
     Put {
-        /// Which.
+        /// The record.
         sample: Sample,
-        /// Seconds from now until its time ends.
+        /// Seconds from now until it expires.
         lifetime: u8,
-        /// Whose quota it counts against: one of three groups, or none for 0.
+        /// The address prefix whose quota it counts against: one of three, or none for 0.
         source: u8,
-        /// Whether it is the own node's.
+        /// Whether the own node publishes it.
         pinned: bool,
     },
-    /// Take the record in a slot out; there may be none.
+    /// Remove the record in a slot. The slot may be empty.
     Remove(u8),
-    /// Pin the record in a slot, or let go of it.
+    /// Pin the record in a slot, or unpin it.
     Pin(u8, bool),
-    /// Take out what has ended.
+    /// Remove expired records.
     Expire,
-    /// Let so many milliseconds pass, or turn the clock back.
+    /// Move the clock by this many milliseconds, back if negative.
     Wait(i16),
 }
 
-/// A record out of a few that often meet under the same key.
+/// A record out of a few, so that several often have the same key.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// Plain, immutable or signed.
     pub kind: u8,
     /// The name or the public key.
     pub name: u8,
-    /// What the value is filled with.
+    /// The byte that fills the value.
     pub fill: u8,
     /// The value's length in bytes.
     pub len: u16,
@@ -51,16 +52,16 @@ pub struct Sample {
     pub number: u8,
 }
 
-/// Kademlia's, Chord's and Pastry's.
+/// The ranks of Kademlia, Chord and Pastry.
 pub const RANKS: [Rank; 3] = [Xor::rank, Clockwise::rank, <Digits>::rank];
 
-/// Few and small enough that both run out.
+/// The bounds of the stores, so small that both are reached.
 const RECORDS: usize = 6;
 const BYTES: usize = 900;
 const OWN: Id = Id::from_bytes([0x55; 20]);
 
-/// Reads the bytes as operations and plays them by one geometry's rank. Bits that mean nothing else, of an expiry at the start, say
-/// whose: that of Kademlia unless they do.
+/// Reads the bytes as operations, and plays them with the rank of one geometry. A first byte of 0x12 or 0x22, which is
+/// an `Expire`, chooses Chord's or Pastry's rank. Any other chooses Kademlia's.
 ///
 /// # Panics
 ///
@@ -76,10 +77,10 @@ pub fn run(data: &[u8]) {
             2 => Operation::Expire,
             3 | 4 => Operation::Wait(i16::from_be_bytes([next(), next()])),
             _ => {
-                let (what, len) = (next(), u16::from_be_bytes([next(), next()]));
-                let sample = Sample { kind: tag >> 4, name: what, fill: what >> 4, len, salt: next(), number: next() };
-                let whose = next();
-                Operation::Put { sample, lifetime: next(), source: whose, pinned: whose >= 0xE0 }
+                let (name, len) = (next(), u16::from_be_bytes([next(), next()]));
+                let sample = Sample { kind: tag >> 4, name, fill: name >> 4, len, salt: next(), number: next() };
+                let source = next();
+                Operation::Put { sample, lifetime: next(), source, pinned: source >= 0xE0 }
             }
         });
     }
@@ -95,7 +96,7 @@ pub fn run(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// If one does otherwise than the model, or the stores put records into different slots.
+/// If a store differs from the model, or the stores put records into different slots.
 pub fn play(rank: Rank, operations: &[Operation]) {
     let mut fixed = FixedStore::<RECORDS, BYTES>::EMPTY;
     let order = play_on(&mut fixed, rank, [0; 16], operations);
@@ -104,7 +105,8 @@ pub fn play(rank: Rank, operations: &[Operation]) {
     }
 }
 
-/// Plays the operations on one store beside the model, and returns which keys lay in which slots after each.
+/// Plays the operations on one store and on the model. Returns the keys in the order of their slots after each
+/// operation.
 fn play_on<S: Store>(store: &mut S, rank: Rank, random: [u8; 16], operations: &[Operation]) -> Vec<Vec<Key>> {
     store.start(OWN, rank, random);
     let mut model = Model { rank, items: BTreeMap::new() };
@@ -163,7 +165,7 @@ fn keys<S: Store>(store: &S) -> Vec<Key> {
 
 impl Sample {
     fn value(&self) -> Vec<u8> {
-        // Few lengths, so that the same value comes again; some exceed the store, or every bound.
+        // Few lengths, so that values recur. Some exceed the store, or every bound.
         let len = if self.len.is_multiple_of(64) { self.len / 32 } else { self.len % 6 * 70 };
         vec![self.fill % 4; usize::from(len)]
     }
@@ -189,7 +191,7 @@ impl Sample {
     }
 }
 
-/// What must be held, in the plainest form.
+/// The records that a store must hold, in the simplest form.
 #[derive(Clone)]
 struct Model {
     rank: Rank,
@@ -199,7 +201,7 @@ struct Model {
 #[derive(Clone)]
 struct Item {
     version: Version,
-    /// When the version was that.
+    /// The time at which `version` was right: a plain record's age grows from then on.
     at: Instant,
     value: Vec<u8>,
     /// Public key, signature and salt.
@@ -237,8 +239,8 @@ impl Model {
             self.items.retain(|other, item| *other == key || item.metadata.expires > now);
         }
         while !self.fits() {
-            match self.loser() {
-                Some(loser) if loser != key => self.items.remove(&loser),
+            match self.victim() {
+                Some(victim) if victim != key => self.items.remove(&victim),
                 _ => {
                     *self = before;
                     return Err(StoreError::Full);
@@ -248,17 +250,18 @@ impl Model {
         Ok(put)
     }
 
-    fn loser(&self) -> Option<Key> {
-        let free = || self.items.iter().filter(|(_, item)| !item.metadata.pinned);
+    /// The record to evict next: the farthest of the source that holds the most.
+    fn victim(&self) -> Option<Key> {
+        let unpinned = || self.items.iter().filter(|(_, item)| !item.metadata.pinned);
         let share = |source: Option<Prefix>| {
-            let sizes = || free().filter(|(_, item)| item.metadata.source == source).map(|(_, item)| item.size());
+            let sizes = || unpinned().filter(|(_, item)| item.metadata.source == source).map(|(_, item)| item.size());
             let (bytes, records) = (sizes().sum::<usize>(), sizes().count());
             if self.items.len() > RECORDS { (records, bytes) } else { (bytes, records) }
         };
-        let claim = |(key, item): &(&Key, &Item)| -> ((usize, usize), Distance) {
+        let weight = |(key, item): &(&Key, &Item)| -> ((usize, usize), Distance) {
             (share(item.metadata.source), (self.rank)(&key.id, &OWN))
         };
-        free().max_by_key(claim).map(|(key, _)| *key)
+        unpinned().max_by_key(weight).map(|(key, _)| *key)
     }
 
     fn fits(&self) -> bool {
@@ -280,7 +283,7 @@ impl Model {
         assert_eq!(store.bytes(), self.bytes());
         assert!(store.get(store.len()).is_none());
         for (key, item) in &self.items {
-            let slot = store.find(key).expect("what the model holds is held");
+            let slot = store.find(key).expect("the store has every record of the model");
             let held: StoredRecord<'_> = store.get(slot).unwrap();
             assert_eq!(held.key, *key);
             assert_eq!(held.version(now), item.version(key.kind, now));
