@@ -1,4 +1,4 @@
-//! The wire format: `SPEC.md` says what the code does, and every message has one encoding.
+//! The wire format: the code does what `SPEC.md` says, and every message has exactly one encoding.
 
 #[path = "wire/canonical.rs"]
 mod canonical;

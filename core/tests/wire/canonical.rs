@@ -1,4 +1,4 @@
-//! Every message has one encoding, and whatever isn't one is refused by name.
+//! Every message has exactly one encoding. Anything else is refused, with an error that names the reason.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::{fuzz_decode, spec};
 
-/// What a message may be made of.
+/// The parts that a random message is made of.
 #[derive(Clone, Debug)]
 struct Parts {
     shape: u8,
@@ -44,7 +44,7 @@ fn contact() -> impl Strategy<Value = Contact<SocketAddr>> {
     (any::<[u8; 20]>(), prop_oneof![v4, v6]).prop_map(|(id, address)| Contact::new(Id::from_bytes(id), address))
 }
 
-/// Short, with now and then one at and beyond the bounds.
+/// Random parts: usually short, sometimes at or beyond the bounds.
 fn parts() -> impl Strategy<Value = Parts> {
     let fixed =
         (any::<u8>(), header(), any::<[u8; 20]>(), any::<[u8; 8]>(), any::<[u8; 32]>(), any::<(u64, u64, u32, u16)>());
@@ -119,7 +119,7 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
     Message { header: parts.header, body }
 }
 
-/// What `encode` must say of a message, written down once more, from the documentation.
+/// The error that `encode` must return for a message, written a second time from its documentation.
 fn refusal(message: &Message<'_, SocketAddr>) -> Option<EncodeError> {
     match message.body {
         Body::Request { request: Request::Store { record, .. }, .. }
@@ -158,7 +158,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn a_message_that_can_be_arrives_as_it_left_and_others_are_refused_by_name(parts in parts()) {
+    fn a_valid_message_decodes_to_itself_and_an_invalid_one_is_refused_by_name(parts in parts()) {
         let message = message(&parts);
         let bytes = encoded(&message);
         prop_assert_eq!(bytes.as_ref().err().copied(), refusal(&message));
@@ -180,7 +180,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_cut_anywhere_is_refused(mut parts in parts(), cut in any::<proptest::sample::Index>()) {
+    fn a_truncated_message_is_refused(mut parts in parts(), cut in any::<proptest::sample::Index>()) {
         parts.padding = 0;
         parts.shape = if parts.shape % 15 == 4 { 0 } else { parts.shape };
         if let Ok(bytes) = encoded(&message(&parts)) {
@@ -216,10 +216,11 @@ proptest! {
     }
 
     #[test]
-    fn as_many_contacts_are_fitted_as_fit(parts in parts(), room in 0..1_300_usize) {
+    fn fitting_takes_as_many_contacts_as_the_room_allows(parts in parts(), room in 0..1_300_usize) {
         let size = |count: usize| {
-            let contacts = Contacts::new(&parts.contacts[..count]);
-            encoded_len(&Message { header: parts.header, body: Body::Response { token: Token([0; 8]), response: Response::Nodes { contacts } } }) - 43
+            let response = Response::Nodes { contacts: Contacts::new(&parts.contacts[..count]) };
+            let body = Body::Response { token: Token([0; 8]), response };
+            encoded_len(&Message { header: parts.header, body }) - 43
         };
         let fitting = Contacts::fitting(&parts.contacts, room);
         let most = (0..=parts.contacts.len()).rev().find(|count| size(*count) <= room).unwrap_or(0);
@@ -227,7 +228,7 @@ proptest! {
     }
 }
 
-/// The bytes of one of `SPEC.md`'s examples, and what they are once changed.
+/// Changes the bytes of one of `SPEC.md`'s examples, and decodes them.
 fn changed(title: &str, change: impl FnOnce(&mut Vec<u8>)) -> Result<(), DecodeError> {
     let mut bytes = spec::examples().into_iter().find(|(name, _)| *name == title).expect("an example of that name").1;
     change(&mut bytes);
@@ -235,9 +236,9 @@ fn changed(title: &str, change: impl FnOnce(&mut Vec<u8>)) -> Result<(), DecodeE
 }
 
 #[test]
-fn the_examples_cut_at_every_length_are_refused() {
+fn the_examples_truncated_at_every_length_are_refused() {
     for (title, bytes) in spec::examples() {
-        // Padding and unknown payloads may be of any length.
+        // Padding and unknown payloads may have any length.
         let shortest = match title {
             "find_node" => bytes.len() - 32,
             "unknown request" => bytes.len() - 4,
@@ -245,13 +246,17 @@ fn the_examples_cut_at_every_length_are_refused() {
         };
         for cut in 0..bytes.len() {
             let decoded = decode::<SocketAddr>(&bytes[..cut]);
-            assert_eq!(decoded.err(), (cut < shortest).then_some(DecodeError::Truncated), "{title} cut at {cut}");
+            assert_eq!(
+                decoded.err(),
+                (cut < shortest).then_some(DecodeError::Truncated),
+                "{title} truncated to {cut} bytes"
+            );
         }
     }
 }
 
 #[test]
-fn what_follows_a_response_is_trailing_and_what_follows_a_request_is_padding() {
+fn extra_bytes_after_a_response_are_refused_and_after_a_request_are_padding_of_zeros() {
     for (title, mut bytes) in spec::examples() {
         let (is_response, is_known) = (bytes[12] >= 0x80, bytes[12] != 6);
         bytes.push(0);
@@ -264,7 +269,7 @@ fn what_follows_a_response_is_trailing_and_what_follows_a_request_is_padding() {
 }
 
 #[test]
-fn another_version_is_told_apart_whatever_follows() {
+fn another_version_is_recognized_whatever_follows_it() {
     assert_eq!(decode::<SocketAddr>(&[2]), Err(DecodeError::Version(2)));
     assert_eq!(decode::<SocketAddr>(&[0; 5_000]), Err(DecodeError::Version(0)));
     assert_eq!(decode::<SocketAddr>(&[]), Err(DecodeError::Truncated));
@@ -285,14 +290,14 @@ fn flags_are_zero_or_one() {
             bytes[at] = 2;
         })
     };
-    assert_eq!(flag("ping", 1), Err(DecodeError::Flag), "the token's");
-    assert_eq!(flag("find_value plain", 1), Err(DecodeError::Flag), "what the asker has");
-    assert_eq!(flag("store plain", 2), Err(DecodeError::Flag), "compare");
-    assert_eq!(flag("store plain", 1), Err(DecodeError::Flag), "handover");
+    assert_eq!(flag("ping", 1), Err(DecodeError::Flag), "the token's flag");
+    assert_eq!(flag("find_value plain", 1), Err(DecodeError::Flag), "the flag of the requester's version");
+    assert_eq!(flag("store plain", 2), Err(DecodeError::Flag), "compare's flag");
+    assert_eq!(flag("store plain", 1), Err(DecodeError::Flag), "handover's flag");
 }
 
 #[test]
-fn bounds_hold_for_what_arrives() {
+fn decode_refuses_values_salts_and_addresses_beyond_their_bounds() {
     let value = |len: u16| {
         changed("value", |bytes| {
             bytes.splice(44..51, len.to_be_bytes().into_iter().chain(core::iter::repeat_n(b'v', len.into())));
@@ -319,7 +324,7 @@ fn bounds_hold_for_what_arrives() {
 }
 
 #[test]
-fn an_unknown_kind_of_request_is_kept_whole_and_one_of_response_is_refused() {
+fn an_unknown_kind_of_request_keeps_its_payload_and_an_unknown_kind_of_response_is_refused() {
     for (title, mut bytes) in spec::examples() {
         let is_response = bytes[12] >= 0x80;
         for kind in
@@ -341,7 +346,7 @@ fn an_unknown_kind_of_request_is_kept_whole_and_one_of_response_is_refused() {
 }
 
 #[test]
-fn a_kind_of_record_to_come_is_an_unknown_request() {
+fn a_request_with_an_unknown_kind_of_record_is_an_unknown_request() {
     for (title, at) in [("find_value plain", 46), ("store plain", 46), ("relay", 46)] {
         let mut bytes = spec::examples().into_iter().find(|(name, _)| *name == title).unwrap().1;
         bytes[at] = 3;
@@ -356,7 +361,7 @@ fn a_kind_of_record_to_come_is_an_unknown_request() {
 }
 
 #[test]
-fn unknown_feature_bits_and_error_codes_are_carried() {
+fn unknown_feature_bits_and_error_codes_are_kept() {
     let mut bytes = spec::examples().pop().unwrap().1;
     (bytes[33], bytes[43]) = (0x80, 200);
     let message = decode::<SocketAddr>(&bytes).unwrap();
@@ -369,7 +374,7 @@ fn unknown_feature_bits_and_error_codes_are_carried() {
 }
 
 #[test]
-fn a_board_that_knows_only_ipv4_skips_other_families_and_loses_no_bytes() {
+fn a_node_with_ipv4_only_skips_other_address_families_and_loses_no_bytes() {
     let bytes = spec::examples().into_iter().find(|(name, _)| *name == "nodes").unwrap().1;
     let message = decode::<SocketAddrV4>(&bytes).unwrap();
     let Body::Response { response: Response::Nodes { contacts }, .. } = message.body else {
@@ -383,7 +388,7 @@ fn a_board_that_knows_only_ipv4_skips_other_families_and_loses_no_bytes() {
 }
 
 #[test]
-fn errors_say_what_is_wrong() {
+fn error_texts_name_the_version_or_the_limit() {
     assert!(DecodeError::Version(7).to_string().contains("version 7"));
     assert!(DecodeError::Record(RecordError::TooLong(1_001)).to_string().contains("1000"));
     assert!(DecodeError::AddressTooLong.to_string().contains("18"));

@@ -1,4 +1,4 @@
-//! `SPEC.md`'s examples and sizes are those of the code.
+//! `SPEC.md` agrees with the code: its examples, its table of sizes and its table of timers.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -9,7 +9,7 @@ use kadlet::{Config, Contact, Id, Options};
 
 const SPEC: &str = include_str!("../../SPEC.md");
 
-/// The examples: what each is called, and its bytes.
+/// The examples of `SPEC.md`: the title and the bytes of each.
 pub(crate) fn examples() -> Vec<(&'static str, Vec<u8>)> {
     let blocks = SPEC.split("```hex ").skip(1).map(|block| block.split_once("```").expect("a block ends").0);
     blocks
@@ -26,7 +26,7 @@ fn hex(lines: &str) -> Vec<u8> {
 }
 
 fn array<const N: usize>(digits: &str) -> [u8; N] {
-    hex(digits).try_into().expect("so many digits")
+    hex(digits).try_into().expect("two digits for each byte")
 }
 
 fn header(sender: u8) -> Header {
@@ -46,7 +46,7 @@ fn response(response: Response<'_, SocketAddr>) -> Message<'_, SocketAddr> {
 
 #[cfg(feature = "ed25519")]
 #[test]
-fn the_signed_example_is_signed() {
+fn the_signed_example_has_a_valid_signature() {
     let examples = examples();
     let (_, datagram) = examples.iter().find(|(title, _)| *title == "store signed").unwrap();
     let message = decode::<SocketAddr>(datagram).unwrap();
@@ -56,7 +56,7 @@ fn the_signed_example_is_signed() {
 }
 
 #[test]
-fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
+fn each_example_decodes_to_the_message_in_the_spec_and_encodes_to_the_same_bytes() {
     let contacts = [
         Contact::new(Id::from_bytes([0x11; 20]), "192.0.2.7:4000".parse().unwrap()),
         Contact::new(Id::from_bytes([0x22; 20]), "[2001:db8::7]:4000".parse().unwrap()),
@@ -73,19 +73,19 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
     };
     let target = "00112233445566778899aabbccddeeff00112233".parse().unwrap();
     let hello = Request::FindValue { key: Key::plain(b"hello"), have: None };
-    let world_again = Request::FindValue { key: world.key(), have: Some(world.version()) };
+    let have_world = Request::FindValue { key: world.key(), have: Some(world.version()) };
     let hand_over = Request::Store { record: plain, lifetime: 86_400, compare: None, handover: true };
     let swap = Request::Store { record: signed, lifetime: 3_600, compare: Some(2), handover: false };
     let unknown = Request::Unknown { kind: 6, payload: &[0xDE, 0xAD, 0xBE, 0xEF] };
-    let sought = Target::Value(Key { kind: kadlet::Kind::Plain, id: target });
+    let value_of_target = Target::Value(Key { kind: kadlet::Kind::Plain, id: target });
     let relay_id = RelayId([0xD0, 0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0xD6, 0xD7]);
-    let relay = Request::Relay { relay_id, target: sought, hops: 32, time: 10_000 };
-    let held = Version { number: 3, digest: 0x0123_4567_89AB_CDEF };
-    let meant = [
+    let relay = Request::Relay { relay_id, target: value_of_target, hops: 32, time: 10_000 };
+    let version = Version { number: 3, digest: 0x0123_4567_89AB_CDEF };
+    let expected = [
         ("ping", ask(1_208, None, Request::Ping, 0)),
         ("find_node", ask(268, None, Request::FindNode { target }, 32)),
         ("find_value plain", ask(1_208, Some(TOKEN), hello, 0)),
-        ("find_value immutable", ask(1_208, Some(TOKEN), world_again, 0)),
+        ("find_value immutable", ask(1_208, Some(TOKEN), have_world, 0)),
         ("store plain", ask(1_208, Some(TOKEN), hand_over, 0)),
         ("store signed", ask(1_208, Some(TOKEN), swap, 0)),
         ("unknown request", ask(1_208, None, unknown, 0)),
@@ -93,7 +93,7 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
         ("pong", response(Response::Pong { observed: Observed::new("198.51.100.9:4242".parse().unwrap()) })),
         ("nodes", response(Response::Nodes { contacts: Contacts::new(&contacts) })),
         ("value", response(Response::Value { record: world, lifetime: 60, contacts: Contacts::new(&contacts[..1]) })),
-        ("held", response(Response::StoredRecord { version: held, size: 1_152, contacts: Contacts::EMPTY })),
+        ("held", response(Response::StoredRecord { version, size: 1_152, contacts: Contacts::EMPTY })),
         ("stored", response(Response::Stored { lifetime: 86_400 })),
         ("accepted", response(Response::Accepted)),
         (
@@ -104,25 +104,25 @@ fn the_examples_mean_what_the_spec_says_and_encode_to_themselves() {
     ];
 
     let examples = examples();
-    assert_eq!(examples.len(), meant.len());
-    for ((title, bytes), (name, message)) in examples.iter().zip(&meant) {
+    assert_eq!(examples.len(), expected.len());
+    for ((title, bytes), (name, message)) in examples.iter().zip(&expected) {
         assert_eq!(title, name);
         let decoded: Message<'_, SocketAddr> = decode(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut buf = [0; MAX_DATAGRAM];
         let len = encode(&decoded, &mut buf).unwrap();
         assert_eq!(&buf[..len], bytes, "{name}");
         match decoded.body {
-            // The third contact is of a family of which only the bytes are known.
-            Body::Response { response: Response::Nodes { contacts: arrived }, .. } => {
-                assert_eq!(arrived.count(), 3);
-                assert_eq!(arrived.iter().collect::<Vec<_>>(), contacts);
+            // The third contact has an unknown address family. It is counted and carried, but not decoded.
+            Body::Response { response: Response::Nodes { contacts: decoded }, .. } => {
+                assert_eq!(decoded.count(), 3);
+                assert_eq!(decoded.iter().collect::<Vec<_>>(), contacts);
             }
             _ => assert_eq!(decoded, *message, "{name}"),
         }
     }
 }
 
-/// A row of the table of sizes. `len` tells the size with n contacts or bytes, of which there are at most `most`.
+/// A row of the table of sizes. `len` gives the encoded size with n contacts or bytes, where n is at most `most`.
 fn row(name: &str, most: usize, len: impl Fn(usize) -> usize) -> String {
     let each = len(1) - len(0);
     let bytes = if most == 0 { len(0).to_string() } else { format!("{} + {}n", len(0), each).replace("1n", "n") };
@@ -138,7 +138,7 @@ fn row(name: &str, most: usize, len: impl Fn(usize) -> usize) -> String {
 }
 
 #[test]
-fn the_table_of_sizes_is_what_encode_writes() {
+fn the_table_of_sizes_has_the_encoded_sizes() {
     let ip = |text: &str| text.parse::<SocketAddr>().unwrap();
     let (v4, v6) =
         ([Contact::new(Id::ZERO, ip("192.0.2.7:1")); 60], [Contact::new(Id::ZERO, ip("[2001:db8::7]:1")); 60]);
@@ -150,18 +150,18 @@ fn the_table_of_sizes_is_what_encode_writes() {
     let version = Version { number: 0, digest: 0 };
     let key = Key::plain(b"");
 
-    let of = |request: Request<'_>| encoded_len(&ask(0, Some(TOKEN), request, 0));
-    let store = |record, compare| of(Request::Store { record, lifetime: 0, compare, handover: false });
-    let back = |body: Response<'_, SocketAddr>| encoded_len(&response(body));
-    let value = |record| back(Response::Value { record, lifetime: 0, contacts: Contacts::EMPTY });
-    let nodes = |contacts| back(Response::Nodes { contacts: Contacts::new(contacts) });
-    let held = |contacts| back(Response::StoredRecord { version, size: 0, contacts: Contacts::new(contacts) });
-    let pong = |address| back(Response::Pong { observed: Observed::new(address) });
+    let request = |request: Request<'_>| encoded_len(&ask(0, Some(TOKEN), request, 0));
+    let store = |record, compare| request(Request::Store { record, lifetime: 0, compare, handover: false });
+    let response = |body: Response<'_, SocketAddr>| encoded_len(&response(body));
+    let value = |record| response(Response::Value { record, lifetime: 0, contacts: Contacts::EMPTY });
+    let nodes = |contacts| response(Response::Nodes { contacts: Contacts::new(contacts) });
+    let held = |contacts| response(Response::StoredRecord { version, size: 0, contacts: Contacts::new(contacts) });
+    let pong = |address| response(Response::Pong { observed: Observed::new(address) });
 
     let table = [
-        row("ping", 0, |_| of(Request::Ping)),
-        row("find_node", 0, |_| of(Request::FindNode { target: Id::ZERO })),
-        row("find_value", 0, |_| of(Request::FindValue { key, have: Some(version) })),
+        row("ping", 0, |_| request(Request::Ping)),
+        row("find_node", 0, |_| request(Request::FindNode { target: Id::ZERO })),
+        row("find_value", 0, |_| request(Request::FindValue { key, have: Some(version) })),
         row("store, plain, no compare", 1_000, |n| store(plain(n), None)),
         row("store, immutable, no compare", 1_000, |n| store(immutable(n), None)),
         row("store, signed, no compare", 1_000, |n| store(signed(n), None)),
@@ -175,21 +175,21 @@ fn the_table_of_sizes_is_what_encode_writes() {
         row("value, signed, no contacts", 1_000, |n| value(signed(n))),
         row("held, IPv4", 59, |n| held(&v4[..n])),
         row("held, IPv6", 59, |n| held(&v6[..n])),
-        row("stored", 0, |_| back(Response::Stored { lifetime: 0 })),
+        row("stored", 0, |_| response(Response::Stored { lifetime: 0 })),
         row("relay", 0, |_| {
-            of(Request::Relay { relay_id: RelayId([0; 8]), target: Target::Nodes(Id::ZERO), hops: 0, time: 0 })
+            request(Request::Relay { relay_id: RelayId([0; 8]), target: Target::Nodes(Id::ZERO), hops: 0, time: 0 })
         }),
-        row("accepted", 0, |_| back(Response::Accepted)),
+        row("accepted", 0, |_| response(Response::Accepted)),
         row("relayed, no record, IPv4", 60, |n| {
-            back(Response::Relayed { hops: 0, found: None, contacts: Contacts::new(&v4[..n]) })
+            response(Response::Relayed { hops: 0, found: None, contacts: Contacts::new(&v4[..n]) })
         }),
         row("relayed, signed, no contacts", 1_000, |n| {
-            back(Response::Relayed { hops: 0, found: Some((signed(n), 0)), contacts: Contacts::EMPTY })
+            response(Response::Relayed { hops: 0, found: Some((signed(n), 0)), contacts: Contacts::EMPTY })
         }),
-        row("error", 0, |_| back(Response::Error { code: ErrorCode::Full, detail: 0 })),
+        row("error", 0, |_| response(Response::Error { code: ErrorCode::Full, detail: 0 })),
     ]
     .join("\n");
-    assert!(SPEC.contains(&table), "the table is now\n{table}");
+    assert!(SPEC.contains(&table), "the table must be\n{table}");
 }
 
 #[test]
@@ -209,15 +209,18 @@ fn the_table_of_timers_has_the_defaults() {
         ("max_lifetime", config.max_lifetime),
         ("republish", config.republish),
     ];
-    let values = waits.map(|(name, wait)| (name, in_words(wait)));
+    let values = waits.map(|(name, wait)| (name, with_unit(wait)));
     for (name, value) in values.into_iter().chain([("attempts", config.attempts.to_string())]) {
         let rows: Vec<&str> =
             SPEC.lines().filter(|line| line.starts_with("| ") && line.contains(&format!("`{name}`"))).collect();
-        assert!(rows.iter().any(|row| row.contains(&value)), "{name} is {value}, which is in none of {rows:?}");
+        assert!(
+            rows.iter().any(|row| row.contains(&value)),
+            "{name} is {value}, but none of these rows says so: {rows:?}"
+        );
     }
 }
 
-fn in_words(wait: Duration) -> String {
+fn with_unit(wait: Duration) -> String {
     match wait.as_secs() {
         0 => format!("{} ms", wait.as_millis()),
         3600 => "1 hour".to_owned(),
