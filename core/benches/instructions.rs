@@ -1,13 +1,15 @@
-//! Instructions, as callgrind counts them: a find_node answered, datagram in to datagram out, and its parts.
+//! Instruction counts by callgrind of the response to a find_node, from incoming to outgoing datagram, and of its
+//! parts.
 //!
-//! `cargo bench -p kadlet --bench instructions` needs valgrind and gungraun's runner of the same version. Counts are the same on
-//! every machine of one architecture with one compiler; a count above its limit is an error.
+//! `cargo bench -p kadlet --bench instructions` needs valgrind and gungraun's runner of the same version. With one
+//! compiler, counts are the same on every machine of one architecture. A count above its limit is an error.
 //!
-//! Tables are filled as a network of any size fills them: eight contacts for each length of the prefix shared with the own
-//! identifier, from none on. Answers name eight contacts. With 512 contacts the last eight share 63 bits with the own identifier,
-//! which no network brings about: where the answer comes to them (`crowded`), it costs the most that whoever chooses ids can make it.
+//! Tables are filled as a network of any size fills them: eight contacts for each length of the prefix that they share
+//! with the own identifier, from zero bits on. Responses name eight contacts. With 512 contacts the last eight share 63
+//! bits with the own identifier, which happens in no real network. A response that names these eight (`crowded`) costs
+//! the most that an attacker who chooses identifiers can cause.
 
-// In what gungraun's macros write.
+// For the code that gungraun's macros generate.
 #![allow(missing_docs, unused_qualifications)]
 
 use core::hint::black_box;
@@ -27,10 +29,11 @@ type Server<const CONTACTS: usize> = Node<Table<CONTACTS>, FixedStore<32, 8192>>
 const OWN: Id = Id::from_bytes([0x5A; 20]);
 const REQUESTER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 4000);
 const NOW: Instant = Instant::from_secs(1);
-/// The request that an answer of eight IPv4 contacts, of 268 bytes, may follow: a third of it.
-const ASKED: usize = 90;
+/// The bytes of a request: a third of a response of eight IPv4 contacts, which has 268 bytes. A shorter one gets fewer
+/// contacts.
+const REQUEST: usize = 90;
 
-/// A node, and what it is given.
+/// A node, a datagram for it, and a buffer for its response.
 struct Scene<const CONTACTS: usize> {
     node: Box<Server<CONTACTS>>,
     datagram: Vec<u8>,
@@ -42,7 +45,7 @@ struct Scene<const CONTACTS: usize> {
 #[bench::with_token(scene(true, target()))]
 #[bench::near_own(scene(false, near_own()))]
 fn find_node_of_128(scene: Scene<128>) -> (Option<Transmit<SocketAddrV4>>, Scene<128>) {
-    response(scene)
+    respond(scene)
 }
 
 #[library_benchmark(config = limit(10_000))]
@@ -50,7 +53,7 @@ fn find_node_of_128(scene: Scene<128>) -> (Option<Transmit<SocketAddrV4>>, Scene
 #[bench::with_token(scene(true, target()))]
 #[bench::crowded(scene(false, near_own()))]
 fn find_node_of_512(scene: Scene<512>) -> (Option<Transmit<SocketAddrV4>>, Scene<512>) {
-    response(scene)
+    respond(scene)
 }
 
 #[library_benchmark(config = limit(1_000))]
@@ -90,7 +93,7 @@ library_benchmark_group!(
 );
 main!(library_benchmark_groups = instructions);
 
-/// As many instructions at most.
+/// Makes a count above this many instructions an error.
 fn limit(instructions: u64) -> LibraryBenchmarkConfig {
     let mut callgrind = Callgrind::default();
     callgrind.hard_limits([(EventKind::Ir, instructions)]);
@@ -99,11 +102,13 @@ fn limit(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-fn response<const CONTACTS: usize>(mut scene: Scene<CONTACTS>) -> (Option<Transmit<SocketAddrV4>>, Scene<CONTACTS>) {
+/// Gives the scene's datagram to its node.
+fn respond<const CONTACTS: usize>(mut scene: Scene<CONTACTS>) -> (Option<Transmit<SocketAddrV4>>, Scene<CONTACTS>) {
     let out = scene.node.handle_datagram(NOW, REQUESTER, &scene.datagram, &mut scene.buf);
     (out, scene)
 }
 
+/// A node with a filled table, and a find_node request for it, with a valid token if `proved`.
 fn scene<const CONTACTS: usize>(proved: bool, target: Id) -> Scene<CONTACTS> {
     let mut store = FixedStore::EMPTY;
     store.start(OWN, Xor::rank, [0; 16]);
@@ -112,21 +117,21 @@ fn scene<const CONTACTS: usize>(proved: bool, target: Id) -> Scene<CONTACTS> {
         datagram: request(target, None),
         buf: [0; MAX_DATAGRAM],
     };
-    // The first of its kind has the cold paths behind it, and its answer has a token.
-    let (out, first) = response(scene);
+    // A first request takes the cold paths, so that the measured one does not. Its response has a token.
+    let (out, first) = respond(scene);
     scene = first;
-    let first = &scene.buf[..out.expect("it is answered").len];
+    let first = &scene.buf[..out.expect("a response").len];
     let Ok(Message { body: Body::Response { token, response: Response::Nodes { contacts } }, .. }) =
         wire::decode::<SocketAddrV4>(first)
     else {
-        panic!("it is answered with nodes");
+        panic!("the response must be nodes");
     };
     assert_eq!((contacts.count(), first.len()), (8, 268));
     scene.datagram = request(target, proved.then_some(token));
     scene
 }
 
-/// A table of so many contacts.
+/// A table of `count` contacts.
 fn table<const CONTACTS: usize>(count: usize) -> Box<Table<CONTACTS>> {
     let mut table = Box::new(Table::<CONTACTS>::EMPTY);
     table.start(Instant::ZERO, OWN, &Limits::DEFAULT, 1);
@@ -137,7 +142,7 @@ fn table<const CONTACTS: usize>(count: usize) -> Box<Table<CONTACTS>> {
     table
 }
 
-/// Eight for each length of the prefix shared with the own identifier.
+/// `count` contacts, eight for each length of the prefix shared with the own identifier.
 fn contacts(count: usize) -> Vec<Contact<SocketAddrV4>> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let contact = |number: usize| {
@@ -156,12 +161,13 @@ fn contacts(count: usize) -> Vec<Contact<SocketAddrV4>> {
     (0..count).map(contact).collect()
 }
 
-/// Somewhere.
+/// A random target.
 fn target() -> Id {
     Random(42).id()
 }
 
-/// As near to the own identifier as the nearest of a thousand million nodes: nodes that join look there.
+/// A target as near to the own identifier as the nearest of a thousand million nodes. Nodes that join look up such
+/// targets.
 fn near_own() -> Id {
     let mut id = *OWN.as_bytes();
     id[3] ^= 2;
@@ -178,9 +184,9 @@ fn request(target: Id, token: Option<Token>) -> Vec<u8> {
         };
         Message::<SocketAddrV4> { header: header(), body }
     };
-    let padding = ASKED - wire::encoded_len(&message(0));
-    let mut datagram = vec![0; ASKED];
-    assert_eq!(wire::encode(&message(padding as u16), &mut datagram), Ok(ASKED));
+    let padding = REQUEST - wire::encoded_len(&message(0));
+    let mut datagram = vec![0; REQUEST];
+    assert_eq!(wire::encode(&message(padding as u16), &mut datagram), Ok(REQUEST));
     datagram
 }
 

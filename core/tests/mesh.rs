@@ -1,5 +1,5 @@
-//! A fourth geometry, from outside the crate, through its public traits alone: a full mesh, where everybody knows everybody and
-//! each lookup takes one hop.
+//! A fourth geometry, written outside the crate through its public traits alone: a full mesh, in which every node knows
+//! every other and each lookup takes one hop.
 #![allow(unreachable_pub, reason = "the network is shared by test binaries")]
 
 mod net;
@@ -10,7 +10,7 @@ use kadlet::routing::{ContactState, Limits, Maintenance, Origin, Peer};
 use kadlet::{Contact, Dht, Distance, Geometry, Id, Instant, Key, Options, Outcome, Record, Routing};
 use net::{MoteWith, Net, config};
 
-/// Nearness is that of Kademlia; in a mesh any will do.
+/// Kademlia's distance. A mesh works with any.
 #[derive(Debug)]
 struct Any;
 
@@ -27,12 +27,12 @@ impl Geometry for Any {
     }
 }
 
-/// Everybody who answers, up to 64. This host's table may grow on the heap.
+/// A table of all contacts that respond, up to 64. It is on the heap, which a host can afford.
 #[derive(Debug)]
 struct Mesh {
     own: Id,
     peers: Vec<Peer<u16>>,
-    /// What is looked up next.
+    /// The byte that fills the target of the next maintenance lookup.
     turn: u8,
     due: Instant,
     changed: Instant,
@@ -77,11 +77,11 @@ impl Routing for Mesh {
     }
 
     fn discovered(&mut self, _: Instant, contact: Contact<u16>, how: Origin) -> bool {
-        let news = self.get(&contact.id).is_none_or(|peer| peer.state != ContactState::Verified);
-        if news && how != Origin::Requester {
+        let worth_asking = self.get(&contact.id).is_none_or(|peer| peer.state != ContactState::Verified);
+        if worth_asking && how != Origin::Requester {
             self.put(contact, ContactState::Unverified);
         }
-        news
+        worth_asking
     }
 
     fn responded(&mut self, now: Instant, contact: Contact<u16>, _: Option<Duration>) {
@@ -130,7 +130,7 @@ impl Routing for Mesh {
         if self.due > now {
             return None;
         }
-        // All around, a sixteenth at a time, and home again.
+        // Once around the identifiers in sixteen steps, then the own neighbourhood.
         self.due = now + Duration::from_secs(5);
         self.turn = self.turn.wrapping_add(0x11);
         Some(if self.turn == 0 {
@@ -146,7 +146,7 @@ impl Routing for Mesh {
 }
 
 #[test]
-fn a_geometry_from_outside_puts_and_gets() {
+fn a_geometry_from_outside_the_crate_puts_and_gets() {
     let mut net = Net::<MoteWith<Mesh>>::grown(1, core::iter::repeat_n(config(), 20));
     net.run(Duration::from_secs(180));
     let now = net.now;

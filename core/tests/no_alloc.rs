@@ -1,4 +1,4 @@
-//! Two nodes join, put, get, ping, look up and let records expire, and nothing is allocated.
+//! Two nodes join, put, get, ping, look up and let records expire, without an allocation.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
@@ -11,7 +11,8 @@ use kadlet::{
     Config, Dht, FixedStore, Id, Instant, Kademlia, Key, Node, Options, Outcome, QueryId, Record, Routing, Store,
 };
 
-/// The system's allocator, which counts what a thread allocates while it must not. (To unwind out of an allocator is undefined.)
+/// The system's allocator. It counts what a thread allocates while `ARMED` is set. It doesn't panic, because unwinding
+/// out of an allocator is undefined behaviour.
 struct Watched;
 
 std::thread_local! {
@@ -19,14 +20,14 @@ std::thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-#[allow(unsafe_code, reason = "an allocator of its own can only be had so; it hands everything on to the system's")]
-// SAFETY: every call goes to `System` as it came.
+#[allow(unsafe_code, reason = "a global allocator needs it; this one hands every call to the system's")]
+// SAFETY: every call goes to `System` unchanged.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if ARMED.get() {
             ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         }
-        // SAFETY: the caller's promises are those that `System` wants.
+        // SAFETY: the caller keeps the promises that `System` needs.
         unsafe { System.alloc(layout) }
     }
 
@@ -51,7 +52,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Carries datagrams until nobody has any; each takes a millisecond.
+    /// Carries datagrams until neither node has one to send. Each takes a millisecond.
     fn exchange(&mut self) {
         let (mut there, mut back) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
         loop {
@@ -89,11 +90,11 @@ impl Pair {
         }
     }
 
-    /// Runs until an operation ends, and asks `check` about it.
+    /// Runs until an operation ends, for ten seconds at most. Returns what `check` says of its outcome, or false.
     fn ends(&mut self, at: usize, query: QueryId, check: impl Fn(&Outcome<'_, SocketAddrV4>) -> bool) -> bool {
         for _ in 0..100 {
-            if let Some(done) = self.nodes[at].take_result(query) {
-                return check(&done.outcome);
+            if let Some(result) = self.nodes[at].take_result(query) {
+                return check(&result.outcome);
             }
             self.run(Duration::from_millis(100));
         }
@@ -101,7 +102,8 @@ impl Pair {
     }
 }
 
-/// All that a node does. False, or `None`, where something doesn't go as it should: a failed assertion would allocate.
+/// Does all that a node can do. Returns false or `None` if something goes wrong, because a failed assertion would
+/// allocate.
 fn live(pair: &mut Pair, value: &[u8]) -> Option<bool> {
     let options = Options { lifetime: Duration::from_secs(600), ..Options::default() };
     let now = pair.now;
@@ -147,5 +149,5 @@ fn two_nodes_live_without_allocating() {
     ARMED.set(true);
     drop(Box::new(pair.now));
     ARMED.set(false);
-    assert_eq!(ALLOCATIONS.get(), 1, "the count counts");
+    assert_eq!(ALLOCATIONS.get(), 1, "the allocator counts");
 }

@@ -1,4 +1,5 @@
-//! Chord's and Pastry's tables: whom they keep and name, against naive models, and how long the ways over ideal tables are.
+//! Chord's and Pastry's tables: which contacts they keep and name, compared with naive models, and how many hops a
+//! request takes over ideal tables.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -7,7 +8,7 @@ use kadlet::routing::{ContactState, Limits, Maintenance, Origin};
 use kadlet::{Chord, Contact, Geometry, Id, Instant, Pastry, Routing};
 use proptest::prelude::*;
 
-type Who = Contact<u16>;
+type NumberedContact = Contact<u16>;
 
 const T0: Instant = Instant::from_secs(1_000);
 
@@ -17,14 +18,14 @@ fn started<R: Routing>(own: Id) -> R {
     table
 }
 
-/// The contacts of a network, by number.
-fn network(seed: u64, count: u16) -> Vec<Who> {
+/// The contacts of a network, sorted by identifier. The address of each is its index.
+fn network(seed: u64, count: u16) -> Vec<NumberedContact> {
     let mut state = seed;
     let mut byte = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
-    let mut nodes: Vec<Who> =
+    let mut nodes: Vec<NumberedContact> =
         (0..count).map(|number| Contact::new(Id::from_bytes(core::array::from_fn(|_| byte())), number)).collect();
     nodes.sort_by_key(|node| node.id);
     for (number, node) in (0..).zip(&mut nodes) {
@@ -33,8 +34,8 @@ fn network(seed: u64, count: u16) -> Vec<Who> {
     nodes
 }
 
-/// A table that has met its neighbours, and whoever follows each of these identifiers.
-fn ideal<R: Routing<Address = u16>>(nodes: &[Who], own: usize, far: &[Id]) -> R {
+/// A table that has up to 16 neighbours on either side, and the first contact at or after each identifier in `far`.
+fn ideal<R: Routing<Address = u16>>(nodes: &[NumberedContact], own: usize, far: &[Id]) -> R {
     let mut table = started::<R>(nodes[own].id);
     let len = nodes.len();
     for step in (1..=16.min(len - 1)).rev() {
@@ -61,7 +62,7 @@ fn fingers(own: &Id) -> Vec<Id> {
     (0..16).map(start).collect()
 }
 
-/// Something in each of Pastry's cells of the first four rows, with digits of four bits.
+/// An identifier in each cell of the first four rows of Pastry's table, with digits of four bits.
 fn cells(own: &Id) -> Vec<Id> {
     let inside = |row: usize, digit: u8| {
         let mut bytes = *own.as_bytes();
@@ -73,7 +74,8 @@ fn cells(own: &Id) -> Vec<Id> {
     (0..4).flat_map(|row| (0..16).map(move |digit| inside(row, digit))).collect()
 }
 
-/// Mean hops of a question that is passed on, and of how many it ended at the responsible node.
+/// Forwards `walks` requests in a network of `count` nodes. Returns the mean number of hops, and how many requests
+/// ended at the responsible node.
 fn walk<R: Routing<Address = u16>>(count: u16, walks: usize, far: fn(&Id) -> Vec<Id>) -> (f64, usize) {
     let nodes = network(11, count);
     let tables: Vec<R> = (0..nodes.len()).map(|own| ideal(&nodes, own, &far(&nodes[own].id))).collect();
@@ -83,12 +85,12 @@ fn walk<R: Routing<Address = u16>>(count: u16, walks: usize, far: fn(&Id) -> Vec
         let mut at = number * 31 % nodes.len();
         let responsible = nodes.iter().min_by_key(|node| R::Geometry::rank(&target.id, &node.id)).unwrap();
         for hop in 0..=64 {
-            let mut next = [Who::EMPTY; 1];
+            let mut next = [NumberedContact::EMPTY; 1];
             if tables[at].toward(&target.id, &mut next) == 0 {
                 hops += hop;
                 break;
             }
-            assert!(hop < 64, "{} goes in circles", target.id);
+            assert!(hop < 64, "the request for {} goes in a circle", target.id);
             at = usize::from(next[0].address);
         }
         right += usize::from(nodes[at].id == responsible.id);
@@ -97,7 +99,7 @@ fn walk<R: Routing<Address = u16>>(count: u16, walks: usize, far: fn(&Id) -> Vec
 }
 
 #[test]
-fn chords_ways_over_ideal_tables_are_below_half_the_logarithm() {
+fn chord_over_ideal_tables_takes_fewer_hops_than_half_the_logarithm() {
     let (hops, right) = walk::<Chord<u16, 8, 24>>(1_000, 3_000, fingers);
     println!("Chord, 8 successors, 1,000 nodes: {hops:.2} hops");
     assert_eq!(right, 3_000);
@@ -105,7 +107,7 @@ fn chords_ways_over_ideal_tables_are_below_half_the_logarithm() {
 }
 
 #[test]
-fn pastrys_ways_over_ideal_tables_are_below_the_rounded_logarithm() {
+fn pastry_over_ideal_tables_takes_fewer_hops_than_the_rounded_logarithm() {
     let (hops, right) = walk::<Pastry<u16, 16, 4, 96>>(1_000, 3_000, cells);
     println!("Pastry, 16 leaves, 1,000 nodes: {hops:.2} hops");
     assert_eq!(right, 3_000);
@@ -113,7 +115,7 @@ fn pastrys_ways_over_ideal_tables_are_below_the_rounded_logarithm() {
 }
 
 #[test]
-fn a_join_waits_for_the_one_before_it_to_ask() {
+fn a_joining_node_waits_for_a_request_from_its_predecessor() {
     let nodes = network(3, 4);
     let mut table: Chord<u16> = started(nodes[2].id);
     assert_eq!(table.awaited(), None);
@@ -121,15 +123,15 @@ fn a_join_waits_for_the_one_before_it_to_ask() {
     table.responded(T0, nodes[3], None);
     assert_eq!(table.awaited(), Some(nodes[1]));
     table.discovered(T0, nodes[3], Origin::Requester);
-    assert_eq!(table.awaited(), Some(nodes[1]), "the one behind it doesn't matter");
+    assert_eq!(table.awaited(), Some(nodes[1]), "a request from the successor doesn't matter");
     table.discovered(T0, nodes[1], Origin::Requester);
     assert_eq!(table.awaited(), None);
     table.failed(T0, &nodes[1].id);
-    assert_eq!(table.awaited(), Some(nodes[3]), "now that one is the one before it, around the ring");
+    assert_eq!(table.awaited(), Some(nodes[3]), "now that node is the predecessor, around the ring");
 }
 
 #[test]
-fn the_finger_is_the_first_of_its_interval_and_another_takes_its_place_when_it_fails() {
+fn a_finger_is_the_first_contact_of_its_interval_and_is_replaced_when_it_fails() {
     let node = |byte: u8| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte));
     let mut table: Chord<u16, 1, 16> = started(node(0).id);
     for byte in [0x01, 0xFF, 0x50, 0x48, 0x90] {
@@ -140,11 +142,11 @@ fn the_finger_is_the_first_of_its_interval_and_another_takes_its_place_when_it_f
     assert_eq!(table.finger(158), Some(node(0x50)));
     table.responded(T0, node(0x48), None);
     assert_eq!(table.finger(158), Some(node(0x48)));
-    assert_eq!(table.finger(154), Some(node(0x48)), "an empty interval's finger is the next one");
+    assert_eq!(table.finger(154), Some(node(0x48)), "the finger of an empty interval is the next contact");
 }
 
 #[test]
-fn the_nearest_in_the_network_holds_a_cell() {
+fn the_contact_with_the_shortest_round_trip_gets_a_pastry_cell() {
     let node = |byte: u8, millis| {
         (Contact::new(Id::from_bytes([byte; 20]), u16::from(byte)), Some(Duration::from_millis(millis)))
     };
@@ -155,12 +157,16 @@ fn the_nearest_in_the_network_holds_a_cell() {
         table.responded(T0, contact, rtt);
     }
     assert_eq!(table.cell(0, 5), Some(node(0x53, 0).0));
-    assert_eq!(table.peers().filter(|peer| peer.contact.id.as_bytes()[0] >> 4 == 5).count(), 3, "and two spares");
-    assert_eq!(table.get(&node(0x52, 0).0.id), None, "the slowest went");
+    assert_eq!(
+        table.peers().filter(|peer| peer.contact.id.as_bytes()[0] >> 4 == 5).count(),
+        3,
+        "the cell's contact and two replacements"
+    );
+    assert_eq!(table.get(&node(0x52, 0).0.id), None, "the slowest contact was evicted");
 }
 
 #[test]
-fn a_lost_contact_is_tried_again_for_ever_and_returns() {
+fn a_failed_contact_is_retried_forever_and_comes_back_when_it_responds() {
     fn check<R: Routing<Address = u16>>() {
         let nodes = network(5, 20);
         let mut table = ideal::<R>(&nodes, 0, &[]);
@@ -188,11 +194,11 @@ fn a_lost_contact_is_tried_again_for_ever_and_returns() {
 }
 
 #[test]
-fn tables_without_room_are_harmless() {
+fn tables_without_room_cause_no_panic() {
     fn check<R: Routing<Address = u16>>() {
         let nodes = network(6, 30);
         let table = ideal::<R>(&nodes, 3, &[]);
-        let mut named = [Who::EMPTY; 9];
+        let mut named = [NumberedContact::EMPTY; 9];
         assert!(table.closest(&nodes[9].id, &mut named) <= table.peers().count());
     }
     check::<Chord<u16, 0, 0>>();
@@ -201,7 +207,7 @@ fn tables_without_room_are_harmless() {
     check::<Pastry<u16, 64, 3, 5>>();
 }
 
-/// Of those that answer, the own node's neighbours, by a naive model.
+/// The own node's neighbours among the live contacts, by a naive model.
 fn neighbours(live: &BTreeMap<Id, u16>, own: &Id, ahead: usize, behind: usize) -> Vec<Id> {
     let mut around: Vec<Id> = live.keys().copied().collect();
     around.sort_by_key(|id| own.clockwise(id));
@@ -209,18 +215,19 @@ fn neighbours(live: &BTreeMap<Id, u16>, own: &Id, ahead: usize, behind: usize) -
     around.into_iter().enumerate().filter(|(at, _)| *at < ahead || count - at <= behind).map(|(_, id)| id).collect()
 }
 
+/// Checks after each call that the table keeps all neighbours, and counts and names as the model does.
 fn neighbours_are_kept<R: Routing<Address = u16>>(ahead: usize, behind: usize, calls: &[(u8, bool)]) {
     let nodes = network(8, 256);
     let own = nodes[100].id;
     let mut table = started::<R>(own);
     let mut live = BTreeMap::new();
-    for (number, responses) in calls {
+    for (number, responds) in calls {
         let node = nodes[usize::from(*number)];
         if node.id == own {
             continue;
         }
         let kept = table.get(&node.id).is_some();
-        if *responses {
+        if *responds {
             table.responded(T0, node, None);
             if table.get(&node.id).is_some() {
                 live.insert(node.id, node.address);
@@ -230,7 +237,7 @@ fn neighbours_are_kept<R: Routing<Address = u16>>(ahead: usize, behind: usize, c
             live.remove(&node.id);
         }
         live.retain(|id, _| table.get(id).is_some_and(|peer| peer.state == ContactState::Verified));
-        if *responses {
+        if *responds {
             let mut known = live.clone();
             known.insert(node.id, node.address);
             for id in neighbours(&known, &own, ahead, behind) {
@@ -243,7 +250,7 @@ fn neighbours_are_kept<R: Routing<Address = u16>>(ahead: usize, behind: usize, c
         let own_rank = R::Geometry::rank(&nodes[3].id, &own);
         let nearer = live.keys().filter(|id| R::Geometry::rank(&nodes[3].id, id) < own_rank).count();
         assert_eq!(table.rank_of_own(&nodes[3].id, usize::MAX), nearer);
-        let mut named = [Who::EMPTY; 4];
+        let mut named = [NumberedContact::EMPTY; 4];
         let count = table.closest(&nodes[3].id, &mut named);
         assert_eq!(count, live.len().min(4));
         assert!(named[..count].iter().all(|contact| live.contains_key(&contact.id)));

@@ -1,4 +1,4 @@
-//! The tables of all three geometries under arbitrary calls: what the fuzz target runs, on stable.
+//! The tables of all three geometries under random calls: the body of the fuzz target `routing`, on stable Rust.
 
 #[path = "fuzz/routing.rs"]
 pub mod fuzz;

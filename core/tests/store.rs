@@ -1,4 +1,4 @@
-//! The stores: each rule once, and all of them together against a naive model.
+//! The stores: a test for each rule, and all rules together against a naive model.
 
 #![cfg(feature = "alloc")]
 
@@ -18,7 +18,7 @@ const NOW: Instant = Instant::from_secs(1_000);
 const OWN: Id = Id::ZERO;
 const HOUR: Duration = Duration::from_secs(3_600);
 
-// RAM of a board: the arena, and no more than 100 bytes a record beside it.
+// The RAM of a store: the arena, and at most 100 bytes more for each record.
 const _: () = assert!(size_of::<FixedStore<32, 8_192>>() <= 8_192 + 3_200);
 const _: () = assert!(size_of::<FixedStore<256, 0>>() <= 256 * 88 + 64);
 
@@ -42,17 +42,20 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 proptest! {
     #[test]
-    fn every_store_does_as_the_model(geometry in 0..3_usize, operations in prop::collection::vec(operation(), 1..60)) {
+    fn every_store_agrees_with_the_model(
+        geometry in 0..3_usize,
+        operations in prop::collection::vec(operation(), 1..60),
+    ) {
         fuzz::play(fuzz::RANKS[geometry], &operations);
     }
 
     #[test]
-    fn any_bytes_are_operations(data in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn every_store_agrees_with_the_model_on_any_bytes(data in prop::collection::vec(any::<u8>(), 0..400)) {
         fuzz::run(&data);
     }
 }
 
-/// Runs one test over each store, with room for `RECORDS` in `BYTES`, by the rank of each geometry.
+/// Runs one test on each store, with room for `RECORDS` records and `BYTES` bytes, by the rank of each geometry.
 fn on_each<const RECORDS: usize, const BYTES: usize>(test: fn(&mut dyn Small, Rank)) {
     for (geometry, rank) in ["Kademlia", "Chord", "Pastry"].into_iter().zip(fuzz::RANKS) {
         println!("by the rank of {geometry}");
@@ -65,7 +68,7 @@ fn on_each<const RECORDS: usize, const BYTES: usize>(test: fn(&mut dyn Small, Ra
     }
 }
 
-/// What the tests below need of a store, whichever it is.
+/// What the tests below need of either store.
 trait Small {
     fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError>;
     fn metadata(&self, key: &Key) -> Option<Metadata>;
@@ -99,7 +102,7 @@ fn own() -> Metadata {
     Metadata { pinned: true, ..from(0) }
 }
 
-/// Immutable records of so many bytes, the farthest from the own node first.
+/// `count` immutable records of this many bytes each, the farthest from the own node first.
 fn farthest_first(rank: Rank, count: u8, bytes: usize) -> Vec<(Key, Vec<u8>)> {
     let values = (0..count).map(|fill| vec![fill; bytes]);
     let mut records: Vec<_> = values.map(|value| (Key::immutable(&value), value)).collect();
@@ -108,7 +111,7 @@ fn farthest_first(rank: Rank, count: u8, bytes: usize) -> Vec<(Key, Vec<u8>)> {
 }
 
 #[test]
-fn a_record_costs_what_it_has() {
+fn a_record_takes_its_value_salt_key_and_signature_in_bytes() {
     on_each::<4, 500>(|store, _| {
         let proof = Proof::Signed { public_key: &[1; 32], salt: b"abc", sequence: 1, signature: &[2; 64] };
         assert_eq!(store.put(NOW, &Record { value: &[0; 40], proof }, from(1)), Ok(Put::New));
@@ -119,7 +122,7 @@ fn a_record_costs_what_it_has() {
 }
 
 #[test]
-fn the_room_of_replaced_records_is_used_again() {
+fn the_bytes_of_replaced_records_are_used_again() {
     on_each::<2, 100>(|store, _| {
         for round in 0..50_u8 {
             let now = NOW + Duration::from_secs(2 * u64::from(round));
@@ -133,13 +136,13 @@ fn the_room_of_replaced_records_is_used_again() {
 }
 
 #[test]
-fn the_farthest_of_the_heaviest_source_gives_way() {
+fn the_farthest_record_of_the_source_with_the_most_bytes_is_evicted() {
     on_each::<9, 400>(|store, rank| {
         let records = farthest_first(rank, 5, 100);
         for (source, index) in [(1, 0), (2, 1), (2, 2), (1, 4)] {
             store.put(NOW, &Record::immutable(&records[index].1), from(source)).unwrap();
         }
-        // Source 3 brings one, sources 1 and 2 hold two each: the farthest of all four goes.
+        // Source 3 puts one record, sources 1 and 2 have two each. The farthest of those four is evicted.
         assert_eq!(store.put(NOW, &Record::immutable(&records[3].1), from(3)), Ok(Put::New));
         assert_eq!(store.metadata(&records[0].0), None);
         assert_eq!(store.bytes(), 400);
@@ -159,7 +162,7 @@ fn the_farthest_record_stays_while_its_source_holds_less_than_another() {
 }
 
 #[test]
-fn the_newcomer_is_turned_away_when_its_source_is_the_heaviest_and_it_the_farthest() {
+fn a_new_record_is_refused_if_its_source_has_the_most_bytes_and_it_is_the_farthest() {
     on_each::<9, 300>(|store, rank| {
         let records = farthest_first(rank, 4, 100);
         for (source, index) in [(1, 1), (1, 2), (2, 3)] {
@@ -171,7 +174,7 @@ fn the_newcomer_is_turned_away_when_its_source_is_the_heaviest_and_it_the_farthe
 }
 
 #[test]
-fn many_tiny_records_do_not_keep_all_slots() {
+fn a_source_of_many_tiny_records_cannot_keep_all_slots() {
     on_each::<4, 4_000>(|store, rank| {
         for (_, value) in farthest_first(rank, 4, 1) {
             store.put(NOW, &Record::immutable(&value), from(1)).unwrap();
@@ -181,19 +184,19 @@ fn many_tiny_records_do_not_keep_all_slots() {
 }
 
 #[test]
-fn own_records_never_give_way() {
+fn pinned_records_are_never_evicted_before_they_expire() {
     on_each::<9, 200>(|store, rank| {
         let records = farthest_first(rank, 3, 100);
         store.put(NOW, &Record::immutable(&records[0].1), own()).unwrap();
         store.put(NOW, &Record::immutable(&records[1].1), own()).unwrap();
         assert_eq!(store.put(NOW, &Record::immutable(&records[2].1), own()), Err(StoreError::Full));
         let after = NOW + HOUR;
-        assert_eq!(store.put(after, &Record::immutable(&records[2].1), from(1)), Ok(Put::New), "but their time ends");
+        assert_eq!(store.put(after, &Record::immutable(&records[2].1), from(1)), Ok(Put::New), "they expire");
     });
 }
 
 #[test]
-fn an_own_record_loses_its_pin_to_a_newer_one_and_keeps_it_otherwise() {
+fn a_pinned_record_stays_pinned_unless_a_newer_version_replaces_it() {
     on_each::<9, 900>(|store, _| {
         let key = Key::plain(b"name");
         store.put(NOW, &Record::plain(b"name", b"mine"), own()).unwrap();
@@ -201,13 +204,13 @@ fn an_own_record_loses_its_pin_to_a_newer_one_and_keeps_it_otherwise() {
         assert_eq!(store.put(later, &Record::plain(b"name", b"mine"), from(1)), Ok(Put::Renewed));
         assert_eq!(store.metadata(&key), Some(own()));
         let later = NOW + Duration::from_secs(2);
-        assert_eq!(store.put(later, &Record::plain(b"name", b"theirs"), from(1)), Ok(Put::Replaced));
+        assert_eq!(store.put(later, &Record::plain(b"name", b"other"), from(1)), Ok(Put::Replaced));
         assert_eq!(store.metadata(&key), Some(from(1)));
     });
 }
 
 #[test]
-fn the_same_put_again_renews_its_time_and_may_be_younger() {
+fn a_second_put_of_the_same_value_renews_the_record_and_can_make_it_younger() {
     on_each::<9, 900>(|store, _| {
         let id = Key::plain(b"name").id;
         let aged = |age| Record { value: b"value", proof: Proof::Plain { id, age } };
@@ -224,7 +227,7 @@ fn the_same_put_again_renews_its_time_and_may_be_younger() {
 }
 
 #[test]
-fn a_record_of_others_becomes_the_own_nodes_when_that_puts_it_too() {
+fn a_record_from_another_node_becomes_pinned_when_the_own_node_puts_it_too() {
     on_each::<9, 900>(|store, _| {
         let key = Key::immutable(b"value");
         let last_replicated = NOW + Duration::from_secs(60);
@@ -233,16 +236,16 @@ fn a_record_of_others_becomes_the_own_nodes_when_that_puts_it_too() {
         assert_eq!(
             store.metadata(&key),
             Some(Metadata { last_replicated, ..from(1) }),
-            "looked after, and charged to whom it came from"
+            "replicated later, and still counted for its first source"
         );
         let sooner = Metadata { expires: NOW + HOUR / 2, ..own() };
         assert_eq!(store.put(NOW, &Record::immutable(b"value"), sooner), Ok(Put::Renewed));
-        assert_eq!(store.metadata(&key), Some(own()), "but for the later end");
+        assert_eq!(store.metadata(&key), Some(own()), "the later expiry stays");
     });
 }
 
 #[test]
-fn a_store_that_was_not_started_takes_nothing() {
+fn a_store_that_was_not_started_or_has_no_room_stores_nothing() {
     let mut store = FixedStore::<4, 100>::EMPTY;
     assert_eq!(Store::put(&mut store, NOW, &Record::immutable(b"x"), from(1)), Err(StoreError::Full));
     let mut none = FixedStore::<0, 0>::EMPTY;
@@ -254,7 +257,7 @@ fn a_store_that_was_not_started_takes_nothing() {
 }
 
 #[test]
-fn a_refusal_says_why() {
+fn error_texts_name_the_reason() {
     assert!(StoreError::TooLarge(1_000).to_string().contains("1000 bytes"));
     assert!(StoreError::Full.to_string().contains("full"));
     let newer = kadlet::record::Version { number: 5, digest: 0 };
