@@ -193,7 +193,7 @@ fn the_table_of_sizes_has_the_encoded_sizes() {
 }
 
 #[test]
-fn the_table_of_timers_has_the_defaults() {
+fn the_tables_of_parameters_and_timers_have_the_defaults() {
     let config = Config::DEFAULT;
     let (table, options) = (config.table, Options::default());
     let waits = [
@@ -210,7 +210,15 @@ fn the_table_of_timers_has_the_defaults() {
         ("republish", config.republish),
     ];
     let values = waits.map(|(name, wait)| (name, with_unit(wait)));
-    for (name, value) in values.into_iter().chain([("attempts", config.attempts.to_string())]) {
+    let counts = [
+        ("attempts", config.attempts.to_string()),
+        ("k", table.k.to_string()),
+        ("alpha", config.alpha.to_string()),
+        ("rate_limit", config.rate_limit.to_string()),
+        ("per_prefix_in_bucket", table.per_prefix_in_bucket.to_string()),
+        ("per_prefix_in_table", table.per_prefix_in_table.to_string()),
+    ];
+    for (name, value) in values.into_iter().chain(counts) {
         let rows: Vec<&str> =
             SPEC.lines().filter(|line| line.starts_with("| ") && line.contains(&format!("`{name}`"))).collect();
         assert!(
