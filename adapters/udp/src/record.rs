@@ -1,4 +1,4 @@
-//! A record that owns its bytes, to be kept or sent to another thread.
+//! A record that owns its bytes, so that it can be kept or sent to another thread.
 
 use kadlet::record::{Proof, Record};
 use kadlet::{Id, Key};
@@ -16,14 +16,14 @@ use kadlet::{Id, Key};
 pub struct RecordBuf {
     /// The value.
     pub value: Vec<u8>,
-    /// What vouches for it.
+    /// The proof that the value belongs to its key.
     pub proof: ProofBuf,
 }
 
 /// A [`Proof`] that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProofBuf {
-    /// Nothing but its age.
+    /// No proof: anyone in the network can replace the record.
     Plain {
         /// The key's identifier.
         id: Id,
@@ -36,11 +36,11 @@ pub enum ProofBuf {
     Signed {
         /// The Ed25519 public key.
         public_key: [u8; 32],
-        /// Names one of many records of the same public key.
+        /// Tells apart the records of one public key.
         salt: Vec<u8>,
-        /// The higher one wins.
+        /// The record's version: the highest sequence number wins.
         sequence: u64,
-        /// Signs [`Record::signed_digest`].
+        /// The signature of [`Record::signed_digest`].
         signature: [u8; 64],
     },
 }
@@ -59,7 +59,7 @@ impl RecordBuf {
         Record { value: &self.value, proof }
     }
 
-    /// The key it is found by.
+    /// The key that it is stored under.
     #[must_use]
     pub fn key(&self) -> Key {
         self.as_record().key()
