@@ -17,6 +17,26 @@ const NO_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPEC
 
 /// Memory for 32 received datagrams and 32 datagrams to send, about 80 KB. One `Buffers` serves all drivers of an event
 /// loop: nothing stays in it between calls.
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use kadlet::{Config, FixedStore, Instant, Kademlia, Node};
+/// use kadlet_udp::{Buffers, Driver, random_id, seed};
+///
+/// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let driver = || {
+///     let node = MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?);
+///     Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)
+/// };
+/// let mut buffers = Buffers::new();
+/// for driver in &mut [driver()?, driver()?] {
+///     assert!(!driver.on_readable(&mut buffers), "nothing came in");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Buffers {
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,

@@ -36,6 +36,47 @@ const PAUSE: Duration = Duration::from_millis(1);
 ///
 /// No error ends a node. An error that the system reports for one peer is passed to the node as that peer's
 /// ([`handle_unreachable`](Dht::handle_unreachable)). Lost datagrams are counted in [`Losses`].
+///
+/// A node in a mio loop pings another node:
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+///
+/// use kadlet::{Config, Dht, Event, FixedStore, Kademlia, Node, Outcome};
+/// use kadlet_udp::{Buffers, Driver, Server, random_id, seed};
+/// use mio::{Events, Interest, Poll, Token};
+///
+/// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let node = || Ok::<_, std::io::Error>(MyNode::new(kadlet::Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let other = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+///
+/// let mut driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+/// let (mut buffers, mut poll, mut events) = (Buffers::new(), Poll::new()?, Events::with_capacity(4));
+/// let mut socket = mio::net::UdpSocket::from_std(driver.socket().try_clone()?);
+/// poll.registry().register(&mut socket, Token(0), Interest::READABLE)?;
+///
+/// let now = driver.now();
+/// driver.node_mut().ping(now, other.local_addr())?;
+/// let rtt = loop {
+///     if let Some(Event::QueryResult(done)) = driver.node_mut().poll_event() {
+///         match done.outcome {
+///             Outcome::Pong { rtt, .. } => break rtt,
+///             other => return Err(format!("{other:?}").into()),
+///         }
+///     }
+///     let wait = driver.deadline().map(|at| at.saturating_duration_since(std::time::Instant::now()));
+///     poll.poll(&mut events, wait)?;
+///     match events.is_empty() {
+///         true => driver.on_timeout(&mut buffers),
+///         false => while driver.on_readable(&mut buffers) {},
+///     }
+/// };
+/// println!("{} is {rtt:?} away", other.local_addr());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Driver<D> {
     socket: UdpSocket,
@@ -49,6 +90,15 @@ pub struct Driver<D> {
 
 /// Counters of what was lost between the node and the network. The node that waits for a lost datagram retransmits its
 /// request.
+///
+/// ```
+/// use kadlet_udp::Losses;
+///
+/// fn report(losses: &Losses) -> String {
+///     format!("{} datagrams not sent, {} not delivered", losses.unsent + losses.failed, losses.refused)
+/// }
+/// assert_eq!(report(&Losses::default()), "0 datagrams not sent, 0 not delivered");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Losses {

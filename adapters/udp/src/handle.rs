@@ -26,6 +26,39 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// A call blocks, within its time limit, first until one of the node's operation slots is free and then until the
 /// result is there. At most 256 calls wait for a slot; the next one returns [`Error::Busy`].
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use core::time::Duration;
+/// use std::thread;
+///
+/// use kadlet::{Config, Dht, FixedStore, Instant, Kademlia, Node, Options, Record};
+/// use kadlet_udp::{Server, random_id, seed};
+///
+/// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let node = || Ok::<_, std::io::Error>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+/// let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+///
+/// let handle = second.handle();
+/// let joined = handle.bootstrap(&[first.local_addr()], Duration::from_secs(10))?;
+/// assert_eq!(joined.nodes[0].address, first.local_addr());
+///
+/// // Each thread has a handle of its own.
+/// let record = Record::immutable(b"hello world");
+/// let other = first.handle();
+/// let put = thread::spawn(move || other.put(&record, &Options::default()));
+/// assert_eq!(put.join().expect("no panic")?.holders.len(), 1);
+/// assert_eq!(handle.get(record.key(), &Options::default())?.record.value, b"hello world");
+///
+/// // Everything else that a node can do.
+/// let sent = handle.with(|node, _now| node.stats().sent)?;
+/// assert!(sent > 0);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Handle<D: Dht> {
     commands: SyncSender<Command<D>>,
     waker: Arc<Waker>,

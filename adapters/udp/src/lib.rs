@@ -48,6 +48,11 @@ mod server;
 #[cfg(any(test, not(target_os = "linux")))]
 mod single;
 
+/// Compiles and runs the README's code.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 use std::io;
 
 pub use address::IpAddress;
@@ -60,6 +65,11 @@ pub use server::Server;
 
 /// Makes a node's seed: 32 bytes from the system's random number generator. Never use one twice.
 ///
+/// ```
+/// assert_ne!(kadlet_udp::seed()?, kadlet_udp::seed()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// The system has no random number generator, or it failed.
@@ -70,6 +80,11 @@ pub fn seed() -> io::Result<[u8; 32]> {
 }
 
 /// Makes a node's identifier from the system's random number generator.
+///
+/// ```
+/// println!("{}", kadlet_udp::random_id()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 ///

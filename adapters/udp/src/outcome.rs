@@ -11,6 +11,7 @@ use crate::RecordBuf;
 
 /// The nodes that a lookup or a bootstrap found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Nodes<A> {
     /// The nodes, the most responsible first.
     pub nodes: Vec<Contact<A>>,
@@ -20,6 +21,7 @@ pub struct Nodes<A> {
 
 /// The response to a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pong<A> {
     /// The node that responded.
     pub contact: Contact<A>,
@@ -29,6 +31,7 @@ pub struct Pong<A> {
 
 /// A record that a get found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Got<A> {
     /// The record, with its proof.
     pub record: RecordBuf,
@@ -42,6 +45,7 @@ pub struct Got<A> {
 
 /// What a put stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stored<A> {
     /// The nodes that stored the record.
     pub holders: Vec<Contact<A>>,
@@ -52,7 +56,38 @@ pub struct Stored<A> {
 }
 
 /// Why a call has no result.
+///
+/// Its text includes that of the error that it holds, which [`source`](core::error::Error::source) returns.
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use core::time::Duration;
+///
+/// use kadlet::{Config, FixedStore, Instant, Kademlia, Key, Node, Options};
+/// use kadlet_udp::{Error, Server, random_id, seed};
+///
+/// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let node = || Ok::<_, std::io::Error>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+/// let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+/// let (handle, key) = (second.handle(), Key::immutable(b"never put"));
+///
+/// let error = handle.get(key, &Options::default()).expect_err("the node knows no other node");
+/// assert!(matches!(error, Error::Get(_)));
+///
+/// handle.bootstrap(&[first.local_addr()], Duration::from_secs(10))?;
+/// match handle.get(key, &Options::default()) {
+///     Ok(got) => println!("{} bytes", got.record.value.len()),
+///     Err(Error::NotFound { closest, .. }) => println!("not found; {} responsible nodes", closest.len()),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error<A> {
     /// The ping, bootstrap or lookup did not begin. Never `Busy`: a call waits for a slot.
     Find(FindError),
@@ -158,4 +193,38 @@ impl<A> fmt::Display for Error<A> {
     }
 }
 
-impl<A: Debug> error::Error for Error<A> {}
+impl<A: Debug> error::Error for Error<A> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Find(error) => Some(error),
+            Self::Get(error) => Some(error),
+            Self::Put(error) => Some(error),
+            Self::Failed { failure, .. } => Some(failure),
+            Self::NotFound { .. } | Self::Conflict { .. } | Self::TimedOut | Self::Busy(_) | Self::Stopped => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_that_holds_another_has_it_as_its_source_and_includes_its_text() {
+        let stats = QueryStats::default();
+        let errors: [(Error<()>, &dyn error::Error); 4] = [
+            (Error::Find(FindError::NoContacts), &FindError::NoContacts),
+            (Error::Get(GetError::NoContacts), &GetError::NoContacts),
+            (Error::Put(PutError::Lifetime), &PutError::Lifetime),
+            (Error::Failed { failure: Failure::TimedOut, stats }, &Failure::TimedOut),
+        ];
+        for (error, held) in errors {
+            let source = error.source().expect("it holds an error").to_string();
+            assert_eq!(source, held.to_string());
+            assert!(error.to_string().contains(&source), "{source} in {error}");
+        }
+        assert!(Error::<()>::Stopped.source().is_none());
+    }
+}

@@ -1,5 +1,7 @@
 //! A record that owns its bytes, so that it can be kept or sent to another thread.
 
+use core::fmt;
+
 use kadlet::record::{Proof, Record};
 use kadlet::{Id, Key};
 
@@ -21,6 +23,13 @@ pub struct RecordBuf {
 }
 
 /// A [`Proof`] that owns its bytes.
+///
+/// ```
+/// use kadlet_udp::ProofBuf;
+///
+/// let proof = ProofBuf::Signed { public_key: [1; 32], salt: Vec::new(), sequence: 5, signature: [2; 64] };
+/// assert_eq!(proof.to_string(), "signed, sequence number 5");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProofBuf {
     /// No proof: anyone in the network can replace the record.
@@ -63,6 +72,16 @@ impl RecordBuf {
     #[must_use]
     pub fn key(&self) -> Key {
         self.as_record().key()
+    }
+}
+
+impl fmt::Display for ProofBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain { age, .. } => write!(f, "plain, {age} ms old"),
+            Self::Immutable => f.write_str("immutable"),
+            Self::Signed { sequence, .. } => write!(f, "signed, sequence number {sequence}"),
+        }
     }
 }
 

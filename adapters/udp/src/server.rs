@@ -26,6 +26,27 @@ const GRACE: Duration = Duration::from_millis(100);
 /// A node with its socket, on a thread of its own.
 ///
 /// Dropping the server ends the thread; the calls that still wait return [`Error::Stopped`].
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use kadlet::{Config, Dht, FixedStore, Instant, Kademlia, Node};
+/// use kadlet_udp::{Server, random_id, seed};
+///
+/// // At most 192 contacts, 256 records in 64 KiB.
+/// type MyNode = Node<Kademlia<SocketAddr, 192>, FixedStore<256, 65_536>>;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let id = random_id()?;
+/// let node = MyNode::new(Instant::ZERO, Config::default(), id, seed()?);
+/// let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
+/// println!("listening on {} id {id}", server.local_addr());
+///
+/// // Until here the node serves other nodes; `server.handle()` makes its own calls.
+/// let node = server.shutdown()?;
+/// assert_eq!(node.id(), id);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Server<D: Dht<Address: IpAddress> + Send + 'static> {
     handle: Handle<D>,
