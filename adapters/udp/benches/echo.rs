@@ -1,9 +1,10 @@
-//! What a node on a socket costs beside a plain echo: server CPU time for each find_node answered.
+//! The cost of a node on a socket compared with a plain echo: the server's CPU time for each find_node response.
 //!
-//! `cargo bench -p kadlet-udp --bench echo`. A [`Server`] with 250 contacts, which answers with eight, and an echo that waits,
-//! receives and sends by the same system calls in the same batches, and sends back as many bytes as the node does. Each has a
-//! thread, and its CPU time is that thread's. One client asks them in turn, always with as many requests in flight. Times are noisy and
-//! their ratio, taken from neighbouring turns, much less so; its median is held to the limit.
+//! `cargo bench -p kadlet-udp --bench echo`. One side is a [`Server`] with 250 contacts, which responds with eight. The
+//! other is an echo that waits, receives and sends with the same system calls in the same batches, and sends as many
+//! bytes as the node. Each has a thread, whose CPU time is measured. One client sends requests to each in turn, with
+//! the same number in flight. The times are noisy; their ratio, taken from neighbouring turns, is much less so. The
+//! median ratio must not exceed the limit.
 
 #[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -12,7 +13,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    println!("not measured here: the echo is written with Linux's system calls");
+    println!("not measured on this system: the echo needs Linux's system calls");
 }
 
 #[cfg(target_os = "linux")]
@@ -38,18 +39,20 @@ mod linux {
     type Mote = Node<Kademlia<SocketAddrV4, 256>, FixedStore<32, 8192>>;
     type Error = Box<dyn core::error::Error>;
 
-    /// The most that the median ratio may be.
+    /// The highest median ratio that passes.
     const LIMIT: f64 = 1.25;
     const CONTACTS: usize = 250;
-    /// A request of a third of its answer, padded; and the answer with eight IPv4 contacts.
-    const ASKED: usize = 90;
-    const RESPONDED: usize = 268;
-    /// Datagrams in a batch of the adapter's.
+    /// Bytes of a request, padded to a third of its response.
+    const REQUEST: usize = 90;
+    /// Bytes of a response with eight IPv4 contacts.
+    const RESPONSE: usize = 268;
+    /// Datagrams in one of the adapter's batches.
     const BATCH: usize = 32;
     /// Requests in flight.
     const IN_FLIGHT: usize = 64;
-    /// Turns of each, and requests in a turn.
+    /// Turns of the node and as many of the echo.
     const TURNS: usize = 20;
+    /// Requests in a turn.
     const REQUESTS: usize = 20_000;
 
     pub(super) fn main() -> Result<(), Error> {
@@ -61,7 +64,7 @@ mod linux {
         let mut client = Client::new()?;
         let mut measure_node = || -> Result<Turn, Error> {
             let began = handle.with(|_, _| cpu_time())?;
-            let took = client.ask(server.local_addr())?;
+            let took = client.run(server.local_addr())?;
             Ok(Turn { cpu: handle.with(|_, _| cpu_time())? - began, took })
         };
         // The first turns warm up.
@@ -73,14 +76,14 @@ mod linux {
             measured.push((measure_node()?, echo.measure(&mut other)?));
         }
         let responded = handle.with(|node, _| node.stats().responded)?;
-        assert!(responded >= ((turns + 1) * REQUESTS) as u64, "{responded} answered");
+        assert!(responded >= ((turns + 1) * REQUESTS) as u64, "only {responded} requests got a response");
 
         let each = |time: Duration| time.as_secs_f64() * 1e9 / REQUESTS as f64;
-        print("node, CPU ns an answer", measured.iter().map(|(node, _)| each(node.cpu)), 0);
-        print("echo, CPU ns an answer", measured.iter().map(|(_, echo)| each(echo.cpu)), 0);
-        print("of it the machine alone", (0..turns).map(|_| each(node_alone())), 0);
-        print("node, answers a second", measured.iter().map(|(node, _)| 1e9 / each(node.took)), 0);
-        print("echo, answers a second", measured.iter().map(|(_, echo)| 1e9 / each(echo.took)), 0);
+        print("node, CPU ns a response", measured.iter().map(|(node, _)| each(node.cpu)), 0);
+        print("echo, CPU ns a response", measured.iter().map(|(_, echo)| each(echo.cpu)), 0);
+        print("node without a socket", (0..turns).map(|_| each(node_alone())), 0);
+        print("node, responses/second", measured.iter().map(|(node, _)| 1e9 / each(node.took)), 0);
+        print("echo, responses/second", measured.iter().map(|(_, echo)| 1e9 / each(echo.took)), 0);
         let ratio = print("CPU, node / echo", measured.iter().map(|(node, echo)| each(node.cpu) / each(echo.cpu)), 2);
         if ratio > LIMIT {
             return Err(format!("the median ratio of {ratio:.2} is above {LIMIT}").into());
@@ -88,7 +91,7 @@ mod linux {
         Ok(())
     }
 
-    /// Least, median and most.
+    /// Prints the minimum, median and maximum; returns the median.
     fn print(what: &str, values: impl Iterator<Item = f64>, digits: usize) -> f64 {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
@@ -98,12 +101,12 @@ mod linux {
     }
 
     struct Turn {
-        /// The server's.
+        /// CPU time of the server's thread.
         cpu: Duration,
         took: Duration,
     }
 
-    /// Asks, and counts what comes back.
+    /// Sends requests and counts the responses.
     struct Client {
         socket: UdpSocket,
         requests: Vec<Vec<u8>>,
@@ -116,7 +119,8 @@ mod linux {
             Ok(Self { socket, requests: requests() })
         }
 
-        fn ask(&mut self, to: SocketAddr) -> Result<Duration, Error> {
+        /// Sends a turn's requests. Returns the time until all responses were there.
+        fn run(&mut self, to: SocketAddr) -> Result<Duration, Error> {
             self.socket.connect(to)?;
             let began = Instant::now();
             let (mut sent, mut received) = (0, 0);
@@ -133,10 +137,10 @@ mod linux {
                 }
                 let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
                 let mut slices = bytes.each_mut().map(|bytes| [IoSliceMut::new(bytes)]);
-                let came =
+                let batch =
                     recvmmsg(self.socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
-                for message in came {
-                    assert_eq!(message.bytes, RESPONDED);
+                for message in batch {
+                    assert_eq!(message.bytes, RESPONSE);
                     received += 1;
                 }
             }
@@ -144,10 +148,10 @@ mod linux {
         }
     }
 
-    /// A thread that sends back what it receives, enlarged to an answer's size.
+    /// A thread that sends back what it receives, enlarged to the size of a response.
     struct Echo {
         address: SocketAddr,
-        ask_cpu: Sender<()>,
+        request_cpu: Sender<()>,
         cpu: Receiver<Duration>,
         waker: mio::Waker,
     }
@@ -160,20 +164,25 @@ mod linux {
             let poll = Poll::new()?;
             let waker = mio::Waker::new(poll.registry(), Token(1))?;
             poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(0), Interest::READABLE)?;
-            let (ask_cpu, asked) = mpsc::channel();
-            let (tell_cpu, cpu) = mpsc::channel();
-            thread::spawn(move || Self::run(poll, &socket, &asked, &tell_cpu));
-            Ok(Self { address, ask_cpu, cpu, waker })
+            let (request_cpu, requests) = mpsc::channel();
+            let (send_cpu, cpu) = mpsc::channel();
+            thread::spawn(move || Self::run(poll, &socket, &requests, &send_cpu));
+            Ok(Self { address, request_cpu, cpu, waker })
         }
 
-        fn run(mut poll: Poll, socket: &UdpSocket, asked: &Receiver<()>, tell: &Sender<Duration>) -> io::Result<()> {
+        fn run(
+            mut poll: Poll,
+            socket: &UdpSocket,
+            cpu_requests: &Receiver<()>,
+            send_cpu: &Sender<Duration>,
+        ) -> io::Result<()> {
             let mut events = Events::with_capacity(4);
             let mut bytes = vec![[0; MAX_DATAGRAM]; BATCH];
             loop {
                 poll.poll(&mut events, None)?;
                 while Self::turn(socket, &mut bytes)? == BATCH {}
-                for () in asked.try_iter() {
-                    let _ = tell.send(cpu_time());
+                for () in cpu_requests.try_iter() {
+                    let _ = send_cpu.send(cpu_time());
                 }
             }
         }
@@ -188,8 +197,8 @@ mod linux {
             let mut from = [None; BATCH];
             let mut count = 0;
             match recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::empty(), None) {
-                Ok(came) => {
-                    for (from, message) in from.iter_mut().zip(came) {
+                Ok(batch) => {
+                    for (from, message) in from.iter_mut().zip(batch) {
                         *from = message.address;
                         count += 1;
                     }
@@ -199,7 +208,7 @@ mod linux {
             }
             let mut slices = [[IoSlice::new(&[])]; BATCH];
             for (slice, bytes) in slices.iter_mut().zip(&*bytes).take(count) {
-                *slice = [IoSlice::new(&bytes[..RESPONDED])];
+                *slice = [IoSlice::new(&bytes[..RESPONSE])];
             }
             let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(count, None);
             let sent =
@@ -210,14 +219,14 @@ mod linux {
         }
 
         fn cpu_time(&self) -> Result<Duration, Error> {
-            self.ask_cpu.send(())?;
+            self.request_cpu.send(())?;
             self.waker.wake()?;
             Ok(self.cpu.recv()?)
         }
 
         fn measure(&self, client: &mut Client) -> Result<Turn, Error> {
             let began = self.cpu_time()?;
-            let took = client.ask(self.address)?;
+            let took = client.run(self.address)?;
             Ok(Turn { cpu: self.cpu_time()? - began, took })
         }
     }
@@ -227,7 +236,7 @@ mod linux {
         clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock").into()
     }
 
-    /// What as many answers cost without a socket.
+    /// The CPU time of a turn's responses without a socket.
     fn node_alone() -> Duration {
         let (mut node, requests) = (node(), requests());
         let mut buf = [0; MAX_DATAGRAM];
@@ -236,12 +245,12 @@ mod linux {
             let now = kadlet::Instant::from_micros(number as u64);
             let from = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000);
             let response = node.handle_datagram(now, from, &requests[number % requests.len()], &mut buf);
-            assert_eq!(response.map(|response| response.len), Some(RESPONDED));
+            assert_eq!(response.map(|response| response.len), Some(RESPONSE));
         }
         cpu_time() - began
     }
 
-    /// A node in calm: it has nothing to do but to answer.
+    /// A node that has no maintenance due: it only responds.
     fn node() -> Mote {
         let mut random = Random(1);
         let own = random.id();
@@ -266,7 +275,7 @@ mod linux {
         Node::from_parts(Config { table: limits, ..Config::default() }, [1; 32], table, store)
     }
 
-    /// Of nodes that are new to the node, for targets all over.
+    /// Requests from nodes that the node doesn't know, for random targets.
     fn requests() -> Vec<Vec<u8>> {
         let mut random = Random(2);
         let request = |_| {
@@ -282,18 +291,19 @@ mod linux {
                 header,
                 body: Body::Request { largest: 1_208, token: None, request, padding },
             };
-            let padding = ASKED - wire::encoded_len(&message(0));
-            let mut bytes = vec![0; ASKED];
-            assert_eq!(wire::encode(&message(padding as u16), &mut bytes), Ok(ASKED));
+            let padding = REQUEST - wire::encoded_len(&message(0));
+            let mut bytes = vec![0; REQUEST];
+            assert_eq!(wire::encode(&message(padding as u16), &mut bytes), Ok(REQUEST));
             bytes
         };
-        // As many batches as needed for all prefixes to be met.
+        // Enough random targets to fall into each of the first buckets.
         let requests: Vec<_> = (0..8 * BATCH).map(request).collect();
-        assert!(matches!(response_of(&requests[0]), Some(8)));
+        assert!(matches!(contacts_in_response(&requests[0]), Some(8)));
         requests
     }
 
-    fn response_of(request: &[u8]) -> Option<usize> {
+    /// The number of contacts in the response to `request`.
+    fn contacts_in_response(request: &[u8]) -> Option<usize> {
         let mut buf = [0; MAX_DATAGRAM];
         let out = node().handle_datagram(
             kadlet::Instant::ZERO,

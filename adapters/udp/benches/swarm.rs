@@ -1,12 +1,13 @@
-//! 200 nodes in one process, each with its socket on loopback, in one thread: how long all take to join, what a node takes of
-//! memory, and then 1,000 puts, gets and find_nodes, one after the other, from random nodes.
+//! 200 nodes in one process and one thread, each with its socket on loopback. Measures how long all take to join, the
+//! memory of a node, and then 1,000 puts, gets and find_nodes, one after the other, from random nodes.
 //!
-//! `cargo bench -p kadlet-udp --bench swarm [-- SEED] [-- --at-once]`. The seed decides ids, who asks and for what; the sockets' timing
-//! stays the system's. Whatever is not joined, stored at eight nodes or found is an error; so is a median above its limit, which is
-//! several times what was aimed for, because machines differ.
+//! `cargo bench -p kadlet-udp --bench swarm [-- SEED] [-- --at-once]`. The seed decides the ids, the nodes that ask and
+//! the targets; the timing of the sockets is the system's. Each node must join, each put must be stored at eight nodes,
+//! and each get must find its record. A median above its limit is an error too; the limits are several times the aims,
+//! because machines differ.
 //!
-//! Each begins to join when the one before has joined. With `--at-once` all begin together, through one that knows nobody either: then it is
-//! the time until everyone knows the eight that are nearest to it that counts.
+//! Each node begins to join when the one before has joined. With `--at-once` all begin together, through a node that
+//! knows no other node: then the time that counts is the time until each node knows the eight nodes nearest to it.
 
 #[cfg(unix)]
 fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -15,7 +16,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 
 #[cfg(not(unix))]
 fn main() {
-    println!("not measured here: the drivers are waited for by their file descriptors");
+    println!("not measured on this system: the poll needs the drivers' file descriptors");
 }
 
 #[cfg(unix)]
@@ -51,12 +52,12 @@ mod unix {
         let at_once = std::env::args().any(|argument| argument == "--at-once");
         let joined = swarm.join(if at_once { NODES } else { 1 })?;
         println!("all of {NODES} joined after        {:9.3} s", joined.as_secs_f64());
-        println!("neighbours known of all        {:9.1} %", swarm.neighbours_known());
+        println!("neighbours known               {:9.1} %", swarm.neighbours_known());
         if at_once {
-            println!("all known after                {:9.3} s", swarm.settle()?.as_secs_f64());
+            println!("all neighbours known after     {:9.3} s", swarm.settle()?.as_secs_f64());
         }
         println!(
-            "memory a node, joined          {:9.1} KiB (size_of {:.1})",
+            "memory per node, joined        {:9.1} KiB (size_of {:.1})",
             swarm.memory(before)?,
             size_of::<Mote>() as f64 / 1_024.0
         );
@@ -71,7 +72,7 @@ mod unix {
         swarm.measure("find_node", &mut random, |node, now, _, random| {
             Ok(node.find_node(now, Id::from_bytes(random.bytes()), &Options::default())?)
         })?;
-        println!("memory a node, at the end      {:9.1} KiB", swarm.memory(before)?);
+        println!("memory per node, at the end    {:9.1} KiB", swarm.memory(before)?);
 
         let late = [("joining", joined, 10_000), ("a put", put, 20), ("a get", get, 10)];
         match late.iter().find(|(_, took, limit)| *took > Duration::from_millis(*limit)) {
@@ -84,11 +85,11 @@ mod unix {
         poll: Poll,
         events: Events,
         drivers: Vec<Driver<Mote>>,
-        /// When each is to be called if nothing comes in: asked of a driver only after it did something.
+        /// Each driver's deadline, read again only after the driver did something.
         deadlines: Vec<Option<Instant>>,
-        /// One set serves them all.
+        /// Shared by all drivers.
         buffers: Buffers,
-        /// Nodes whose socket may hold more than one turn took: mio tells of a socket only once.
+        /// Nodes whose socket may still hold datagrams: mio reports a readable socket only once.
         readable: Vec<usize>,
     }
 
@@ -113,7 +114,7 @@ mod unix {
             })
         }
 
-        /// All join through the first, so many at once.
+        /// Joins all nodes through the first, `at_once` of them at a time.
         fn join(&mut self, at_once: usize) -> Result<Duration, Error> {
             let SocketAddr::V4(first) = self.drivers[0].local_addr() else {
                 return Err("bound to IPv4".into());
@@ -130,7 +131,7 @@ mod unix {
             Ok(began.elapsed())
         }
 
-        /// Of the eight nodes nearest to each, how many it knows to answer, in percent.
+        /// How many of the eight nodes nearest to each node are verified in its table, in percent.
         fn neighbours_known(&self) -> f64 {
             let nodes = || self.drivers.iter().map(Driver::node);
             let known: usize = nodes()
@@ -145,7 +146,7 @@ mod unix {
             known as f64 * 100.0 / (8 * NODES) as f64
         }
 
-        /// Runs until all know their neighbours.
+        /// Runs until all nodes know their neighbours. Returns the time that it took.
         fn settle(&mut self) -> Result<Duration, Error> {
             let began = Instant::now();
             while self.neighbours_known() < 100.0 {
@@ -159,7 +160,7 @@ mod unix {
             Ok(began.elapsed())
         }
 
-        /// Runs operations one after the other, and returns the median of the time that they took.
+        /// Runs operations one after the other, and returns their median duration.
         fn measure(
             &mut self,
             what: &str,
@@ -186,7 +187,7 @@ mod unix {
             times.sort();
             let (sent, retransmits) = (self.sent().0 - sent, self.sent().1 - retransmits);
             println!(
-                "{what:9} median {:6.3} ms  p95 {:6.3} ms  datagrams {:5.1}  nodes asked {:4.1}  repeats {retransmits}",
+                "{what:9} median {:6.3} ms  p95 {:6.3} ms  datagrams {:5.1}  asked {:4.1}  retransmits {retransmits}",
                 times[OPERATIONS / 2].as_secs_f64() * 1e3,
                 times[OPERATIONS * 95 / 100].as_secs_f64() * 1e3,
                 sent as f64 / OPERATIONS as f64,
@@ -195,13 +196,13 @@ mod unix {
             Ok(times[OPERATIONS / 2])
         }
 
-        /// Datagrams sent by all, and requests among them that were sent again.
+        /// The datagrams that all nodes sent, and how many of them were retransmitted requests.
         fn sent(&self) -> (u64, u64) {
             let stats = self.drivers.iter().map(|driver| driver.node().stats());
             stats.fold((0, 0), |(sent, retransmits), stats| (sent + stats.sent, retransmits + stats.retransmits))
         }
 
-        /// KiB a node.
+        /// Memory for each node, in KiB.
         fn memory(&self, before: usize) -> io::Result<f64> {
             Ok(resident()?.saturating_sub(before) as f64 / NODES as f64)
         }
@@ -219,13 +220,13 @@ mod unix {
             Ok(query)
         }
 
-        /// Runs all nodes until these operations have ended, each as it should.
+        /// Runs all nodes until these operations have ended, each with a result that is `right`.
         fn run(
             &mut self,
             mut until: Vec<(usize, QueryId)>,
-            mut as_it_should: impl FnMut(&QueryResult<'_, SocketAddrV4>) -> bool,
+            mut right: impl FnMut(&QueryResult<'_, SocketAddrV4>) -> bool,
         ) -> Result<(), Error> {
-            // What was there at once has no datagram to wait for.
+            // An operation may have ended as soon as it began, without a datagram.
             let mut touched: Vec<usize> = until.iter().map(|(index, _)| *index).collect();
             loop {
                 for index in touched.drain(..) {
@@ -238,7 +239,7 @@ mod unix {
                             continue;
                         };
                         until.swap_remove(ended);
-                        if !as_it_should(&done) {
+                        if !right(&done) {
                             return Err(format!("node {index}: {:?}, {:?}", done.outcome, done.stats).into());
                         }
                     }
@@ -269,7 +270,7 @@ mod unix {
         }
     }
 
-    /// KiB of this process in memory.
+    /// The memory of this process in KiB.
     fn resident() -> io::Result<usize> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

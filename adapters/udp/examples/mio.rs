@@ -1,4 +1,4 @@
-//! Sixteen nodes in one mio loop, without a thread: all join through the first, one puts a record, another gets it.
+//! Sixteen nodes in one mio loop, on one thread: all join through the first, one puts a record, another gets it.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -40,9 +40,9 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 struct Loop {
     poll: Poll,
     drivers: Vec<Driver<Mote>>,
-    /// One set serves them all.
+    /// Shared by all drivers.
     buffers: Buffers,
-    /// Nodes whose socket may hold more than one turn took: mio tells of a socket only once.
+    /// Nodes whose socket may still hold datagrams: mio reports a readable socket only once.
     readable: Vec<usize>,
 }
 
@@ -74,7 +74,7 @@ impl Loop {
                     };
                     match done.outcome {
                         Outcome::Joined { .. } => {
-                            println!("{index}: joined, {} of {} answered", done.stats.responded, done.stats.asked)
+                            println!("{index}: joined, {} of {} responded", done.stats.responded, done.stats.asked)
                         }
                         Outcome::Stored { wanted, .. } => {
                             println!("{index}: stored at {} of {wanted} nodes", done.stats.stored)

@@ -1,6 +1,8 @@
-//! The smallest program that joins, puts and gets: two nodes over `std::net::UdpSocket` take turns in one loop, without a thread.
+//! The smallest program that joins, puts and gets: two nodes over `std::net::UdpSocket` take turns in one loop, on one
+//! thread.
 //!
-//! `cargo build --profile smallest -p kadlet-udp --example smallest`. It prints nothing with `Debug`, whose code is larger than a table's.
+//! `cargo build --profile smallest -p kadlet-udp --example smallest`. It prints nothing with `Debug`, whose code is
+//! larger than that of a routing table.
 
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
@@ -12,7 +14,7 @@ use kadlet::{Config, Dht, Event, FixedStore, Instant, Kademlia, Node, Options, O
 
 type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>>;
 
-/// How long a node waits for a datagram before it is the other's turn.
+/// How long a node waits for a datagram before it is the other node's turn.
 const TURN: Duration = Duration::from_millis(1);
 
 fn main() -> io::Result<()> {
@@ -38,7 +40,7 @@ fn begun<T, E>(result: Result<T, E>) -> io::Result<()> {
     result.map(|_| ()).map_err(|_| ErrorKind::InvalidInput.into())
 }
 
-/// Until an operation has ended.
+/// Runs the nodes until an operation has ended.
 fn run(peers: &mut [Peer]) -> io::Result<()> {
     loop {
         for peer in &mut *peers {
@@ -67,7 +69,7 @@ impl Peer {
         Instant::ZERO + self.start.elapsed()
     }
 
-    /// Sends, receives one datagram, and says whether an operation has ended.
+    /// Sends what is due and receives one datagram. Returns whether an operation has ended.
     fn turn(&mut self) -> io::Result<bool> {
         let mut buf = [0; MAX_DATAGRAM];
         while let Some(event) = self.node.poll_event() {

@@ -1,6 +1,6 @@
-//! A node over `std::net::UdpSocket` with no adapter: the README's loop, complete.
+//! A node over `std::net::UdpSocket`, without an adapter: the README's loop as a complete program.
 //!
-//! Three nodes on loopback: the first serves on a thread, the second puts a record, the third gets it.
+//! Three nodes run on loopback: the first serves on a thread, the second puts a record, the third gets it.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use std::io::{self, ErrorKind};
@@ -62,7 +62,7 @@ impl Peer {
                 };
                 match done.outcome {
                     Outcome::Joined { .. } => {
-                        println!("joined: {} asked, {} answered", done.stats.asked, done.stats.responded)
+                        println!("joined: {} asked, {} responded", done.stats.asked, done.stats.responded)
                     }
                     Outcome::Stored { wanted, .. } => println!("stored at {} of {wanted} nodes", done.stats.stored),
                     Outcome::Value { record, .. } => println!("{}", String::from_utf8_lossy(record.value)),
@@ -72,7 +72,7 @@ impl Peer {
                     return Ok(());
                 }
             }
-            // std takes no timeout of zero.
+            // std refuses a timeout of zero.
             let wait =
                 self.node.poll_timeout().map(|(at, _)| at.since(self.now()).max(core::time::Duration::from_micros(1)));
             self.socket.set_read_timeout(wait)?;

@@ -1,4 +1,4 @@
-//! Nodes in tokio: the first serves in a task, the second puts a record, the third gets it.
+//! Three nodes in tokio: the first serves in a task, the second puts a record, the third gets it.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
 struct Peer {
     driver: Driver<Mote>,
     buffers: Buffers,
-    /// The same socket, for tokio to wait for.
+    /// The driver's socket, for tokio to wait on.
     readiness: UdpSocket,
 }
 
@@ -62,7 +62,7 @@ impl Peer {
                 };
                 match done.outcome {
                     Outcome::Joined { .. } => {
-                        println!("joined: {} asked, {} answered", done.stats.asked, done.stats.responded)
+                        println!("joined: {} asked, {} responded", done.stats.asked, done.stats.responded)
                     }
                     Outcome::Stored { wanted, .. } => println!("stored at {} of {wanted} nodes", done.stats.stored),
                     Outcome::Value { record, .. } => println!("{}", String::from_utf8_lossy(record.value)),
@@ -76,7 +76,7 @@ impl Peer {
             tokio::select! {
                 ready = readiness.ready(Interest::READABLE | Interest::ERROR) => {
                     ready?;
-                    // An error is what ICMP said of a peer. `WouldBlock` tells tokio that there is nothing more.
+                    // An error is an ICMP error about a peer. `WouldBlock` tells tokio that the socket is empty.
                     for interest in [Interest::READABLE, Interest::ERROR] {
                         let _ = readiness.try_io(interest, || match driver.on_readable(buffers) {
                             true => Ok(()),

@@ -1,15 +1,28 @@
-//! The addresses that a UDP socket reaches.
+//! The node addresses that a UDP socket can reach.
 
 use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use kadlet::Address;
 
-/// An address of a machine's that is also a socket's: `SocketAddrV4`, `SocketAddrV6`, or `SocketAddr` for both.
+/// A node's address type that converts to and from a socket address: `SocketAddrV4`, `SocketAddrV6`, or `SocketAddr`
+/// for both.
+///
+/// ```
+/// use core::net::{SocketAddr, SocketAddrV4};
+/// use kadlet_udp::IpAddress;
+///
+/// // A dual-stack socket shows an IPv4 peer by its IPv4-mapped IPv6 address.
+/// let peer: SocketAddr = "[::ffff:192.0.2.7]:4000".parse()?;
+/// assert_eq!(SocketAddrV4::from_socket(peer), Some("192.0.2.7:4000".parse()?));
+/// assert_eq!(SocketAddrV4::from_socket("[2001:db8::7]:4000".parse()?), None);
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
 pub trait IpAddress: Address {
-    /// The socket's address as a machine's, in its canonical form; `None` if it is of a family that the machine lacks.
+    /// Converts a socket address to its canonical form as a node's address; `None` if the node has no such address
+    /// family.
     fn from_socket(address: SocketAddr) -> Option<Self>;
 
-    /// The machine's address as a socket's.
+    /// Converts the node's address to a socket address.
     fn to_socket(self) -> SocketAddr;
 }
 

@@ -1,4 +1,5 @@
-//! Batches in and out by the system calls of Linux: one call for up to 32 datagrams, and what ICMP said of each peer.
+//! Receives and sends batches with Linux's system calls: up to 32 datagrams in one call. Reads ICMP errors for each
+//! peer.
 
 use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -10,32 +11,33 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, recvms
 
 use crate::buffers::{BATCH, Inbox, Outbox};
 
-/// Refusals read at once.
+/// The most entries of the error queue read in one call of [`refusals`].
 const REFUSALS: usize = 64;
 
-/// Asks the system to keep what ICMP reports in the socket's error queue, each with the address that it is about.
+/// Asks the system to keep ICMP errors in the socket's error queue, each with the address that it is about.
 pub(crate) fn keep_refusals(socket: &UdpSocket) {
-    // On a socket for both, each family has its own. Where one is refused there is nothing to report.
+    // A dual-stack socket needs the option of each family. Where setting one fails, that family has nothing to report.
     let _ = setsockopt(socket, sockopt::Ipv4RecvErr, &true);
     let _ = setsockopt(socket, sockopt::Ipv6RecvErr, &true);
 }
 
-/// Receives up to a batch, and says how many, and whether more may wait.
+/// Receives up to one batch. Returns the number of datagrams, and whether more may wait.
 pub(crate) fn receive(socket: &UdpSocket, inbox: &mut Inbox) -> io::Result<(usize, bool)> {
-    // Made anew each time, in 80 ns: nix's can't be sent to another thread, which a driver must be.
+    // Allocated for each call, which takes 80 ns: nix's type isn't `Send`, and a driver must be.
     let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
     let mut slices = inbox.bytes.each_mut().map(|bytes| [IoSliceMut::new(bytes)]);
     let received = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::empty(), None)?;
     let mut count = 0;
     for (head, message) in inbox.heads.iter_mut().zip(received) {
-        // What has no address that could be answered is left with a length of zero, which no message has.
+        // A datagram without a sender's IP address gets a length of zero, which no valid message has.
         *head = message.address.as_ref().and_then(socket_address).map_or((0, head.1), |from| (message.bytes, from));
         count += 1;
     }
     Ok((count, count == BATCH))
 }
 
-/// Sends the datagrams from `first` on, and says how many were taken: at least one. The error is the first one's.
+/// Sends the datagrams from index `first` on. Returns how many the system took, at least one. An error is about the
+/// first.
 pub(crate) fn send(socket: &UdpSocket, outbox: &Outbox, first: usize) -> io::Result<usize> {
     let mut datagrams = outbox.datagrams(first);
     let mut slices = [[IoSlice::new(&[])]; BATCH];
@@ -50,10 +52,11 @@ pub(crate) fn send(socket: &UdpSocket, outbox: &Outbox, first: usize) -> io::Res
     Ok(sendmmsg(socket.as_raw_fd(), &mut headers, &slices, addresses.as_slice(), [], MsgFlags::empty())?.count())
 }
 
-/// Takes refusals out of the socket's error queue: `each` is told who could not be reached. Says how many there were.
+/// Reads the socket's error queue, and calls `each` with every address that could not be reached. Returns how many
+/// entries it read.
 pub(crate) fn refusals(socket: &UdpSocket, mut each: impl FnMut(SocketAddr)) -> usize {
     for taken in 0..REFUSALS {
-        // The address is where the refused datagram went; the datagram itself isn't needed.
+        // The address is the refused datagram's destination; its content isn't needed.
         let refused = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut [], None, MsgFlags::MSG_ERRQUEUE);
         let Ok(refused) = refused else {
             return taken;
@@ -65,7 +68,7 @@ pub(crate) fn refusals(socket: &UdpSocket, mut each: impl FnMut(SocketAddr)) -> 
     REFUSALS
 }
 
-/// Whether the error says that there is no room to send, now.
+/// Whether the error means that the send buffer or the link's queue is full.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(Errno::ENOBUFS as i32)
 }

@@ -1,4 +1,4 @@
-//! Room for the datagrams of one turn: a batch that came in and a batch that goes out.
+//! Memory for the datagrams of one call: a received batch and a batch to send.
 
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -8,39 +8,62 @@ use kadlet::wire::MAX_DATAGRAM;
 /// Datagrams in a batch.
 pub(crate) const BATCH: usize = 32;
 
-/// One byte more than the largest datagram, so that a larger one shows, and up to a cache line.
+/// Bytes for one received datagram: at least one more than the largest valid datagram, so that an oversized one is
+/// noticed, rounded up to a whole number of cache lines.
 const RECEIVED: usize = MAX_DATAGRAM + 48;
 
-const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+/// Fills unused places.
+const NO_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
-/// Room for 32 datagrams in and 32 out, some 80 KB. One serves all drivers of an event loop: nothing stays in it between calls.
+/// Memory for 32 received datagrams and 32 datagrams to send, about 80 KB. One `Buffers` serves all drivers of an event
+/// loop: nothing stays in it between calls.
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use kadlet::{Config, FixedStore, Instant, Kademlia, Node};
+/// use kadlet_udp::{Buffers, Driver, random_id, seed};
+///
+/// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let driver = || {
+///     let node = MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?);
+///     Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)
+/// };
+/// let mut buffers = Buffers::new();
+/// for driver in &mut [driver()?, driver()?] {
+///     assert!(!driver.on_readable(&mut buffers), "nothing came in");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Buffers {
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
 }
 
-/// A batch that came in.
+/// A received batch.
 pub(crate) struct Inbox {
     pub(crate) bytes: Box<[[u8; RECEIVED]; BATCH]>,
-    /// How long each is, and where it came from.
+    /// The length of each datagram in bytes, and its sender.
     pub(crate) heads: [(usize, SocketAddr); BATCH],
 }
 
-/// A batch that goes out.
+/// A batch to send.
 pub(crate) struct Outbox {
     bytes: Box<[[u8; MAX_DATAGRAM]; BATCH]>,
-    /// How long each is, and whereto.
+    /// The length of each datagram in bytes, and its destination.
     heads: [(usize, SocketAddr); BATCH],
     len: usize,
 }
 
 impl Buffers {
-    /// Allocates them.
+    /// Allocates empty buffers.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            inbox: Inbox { bytes: Box::new([[0; RECEIVED]; BATCH]), heads: [(0, NOWHERE); BATCH] },
-            outbox: Outbox { bytes: Box::new([[0; MAX_DATAGRAM]; BATCH]), heads: [(0, NOWHERE); BATCH], len: 0 },
+            inbox: Inbox { bytes: Box::new([[0; RECEIVED]; BATCH]), heads: [(0, NO_ADDRESS); BATCH] },
+            outbox: Outbox { bytes: Box::new([[0; MAX_DATAGRAM]; BATCH]), heads: [(0, NO_ADDRESS); BATCH], len: 0 },
         }
     }
 }
@@ -61,12 +84,12 @@ impl Outbox {
         self.len = 0;
     }
 
-    /// Room for one more datagram, if there is any.
-    pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
+    /// The place for the next datagram, [`MAX_DATAGRAM`] bytes; `None` if the batch is full.
+    pub(crate) fn free(&mut self) -> Option<&mut [u8]> {
         self.bytes.get_mut(self.len).map(<[u8; _]>::as_mut_slice)
     }
 
-    /// Takes the datagram that was written into the room.
+    /// Adds the datagram whose `len` bytes were written to [`free`](Self::free).
     pub(crate) fn push(&mut self, len: usize, to: SocketAddr) {
         if let Some(head) = self.heads.get_mut(self.len) {
             *head = (len, to);
@@ -82,12 +105,12 @@ impl Outbox {
         self.len
     }
 
-    /// Whereto the datagram at `index` goes.
+    /// The destination of the datagram at `index`.
     pub(crate) fn to(&self, index: usize) -> Option<SocketAddr> {
         self.heads.get(..self.len)?.get(index).map(|(_, to)| *to)
     }
 
-    /// All datagrams from `first` on.
+    /// The datagrams from index `first` on, with their destinations.
     pub(crate) fn datagrams(&self, first: usize) -> impl Iterator<Item = (&[u8], SocketAddr)> {
         let heads = self.heads.iter().zip(self.bytes.iter()).take(self.len).skip(first);
         heads.map(|((len, to), bytes)| (bytes.get(..*len).unwrap_or(bytes), *to))
@@ -111,14 +134,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outbox_ends_where_it_was_filled() {
+    fn an_outbox_holds_only_what_was_pushed_since_it_was_cleared() {
         let Buffers { mut outbox, .. } = Buffers::new();
         for len in 0..BATCH {
-            assert_eq!((outbox.len(), outbox.to(len)), (len, None), "what was sent before is not sent again");
-            outbox.push(len, NOWHERE);
+            assert_eq!((outbox.len(), outbox.to(len)), (len, None), "old datagrams are not sent again");
+            outbox.push(len, NO_ADDRESS);
         }
-        assert!(outbox.is_full() && outbox.room().is_none());
-        outbox.push(7, NOWHERE);
+        assert!(outbox.is_full() && outbox.free().is_none());
+        outbox.push(7, NO_ADDRESS);
         assert_eq!(outbox.datagrams(30).map(|(bytes, _)| bytes.len()).collect::<Vec<_>>(), [30, 31]);
         outbox.clear();
         assert_eq!((outbox.to(0), outbox.datagrams(0).count()), (None, 0));

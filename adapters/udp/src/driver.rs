@@ -1,4 +1,4 @@
-//! A node and its socket, for an event loop of somebody else's.
+//! A node with its socket, for any event loop.
 
 use core::net::{SocketAddr, SocketAddrV6};
 use core::time::Duration;
@@ -19,59 +19,112 @@ use crate::buffers::{Buffers, Outbox};
 #[cfg(not(target_os = "linux"))]
 use crate::single as system;
 
-/// Batches taken in or sent in one call: with 32 datagrams each, a call takes in at most 128.
+/// The most batches received or sent in one call: with 32 datagrams in each, a call receives at most 128.
 const BATCHES: usize = 4;
-/// A call of the system's that fails is tried again so often: it may have told of an earlier datagram.
-const TRIES: usize = 4;
-/// After the system had no room for a datagram, nothing is sent for so long.
+/// How often a system call that failed is made again: its error may be about an earlier datagram.
+const ATTEMPTS: usize = 4;
+/// How long nothing is sent after the send buffer was full.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A node and its non-blocking socket, without a thread: the loop is the caller's.
+/// A node with its non-blocking socket, without a thread: the caller runs the event loop.
 ///
-/// Wait until the socket ([`AsFd`](std::os::fd::AsFd), or a clone of [`socket`](Driver::socket)) is readable or in error, or [`deadline`](Driver::deadline) is there; then call
-/// [`on_readable`](Driver::on_readable) or [`on_timeout`](Driver::on_timeout). A call too many or too few is harmless. Works with
-/// level-triggered and, heeding what `on_readable` returns, edge-triggered notification. The socket need never be waited for to
+/// Wait until the socket ([`AsFd`](std::os::fd::AsFd), or a clone of [`socket`](Driver::socket)) is readable or reports
+/// an error, or until [`deadline`](Driver::deadline). Then call [`on_readable`](Driver::on_readable) or
+/// [`on_timeout`](Driver::on_timeout). A spurious or forgotten call is harmless. Level-triggered notification works; so
+/// does edge-triggered notification if `on_readable` is called until it returns `false`. Never wait for the socket to
 /// become writable.
 ///
-/// No error ends a node. What the system says of one peer is told to the machine as that peer's
-/// ([`handle_unreachable`](Dht::handle_unreachable)); what is lost is counted in [`Losses`].
+/// No error ends a node. An error that the system reports for one peer is passed to the node as that peer's
+/// ([`handle_unreachable`](Dht::handle_unreachable)). Lost datagrams are counted in [`Losses`].
+///
+/// A node in a mio loop pings another node:
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+///
+/// use kadlet::{Config, Dht, Event, FixedStore, Kademlia, Node, Outcome};
+/// use kadlet_udp::{Buffers, Driver, Server, random_id, seed};
+/// use mio::{Events, Interest, Poll, Token};
+///
+/// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let node = || Ok::<_, std::io::Error>(MyNode::new(kadlet::Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let other = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+///
+/// let mut driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+/// let (mut buffers, mut poll, mut events) = (Buffers::new(), Poll::new()?, Events::with_capacity(4));
+/// let mut socket = mio::net::UdpSocket::from_std(driver.socket().try_clone()?);
+/// poll.registry().register(&mut socket, Token(0), Interest::READABLE)?;
+///
+/// let now = driver.now();
+/// driver.node_mut().ping(now, other.local_addr())?;
+/// let rtt = loop {
+///     if let Some(Event::QueryResult(done)) = driver.node_mut().poll_event() {
+///         match done.outcome {
+///             Outcome::Pong { rtt, .. } => break rtt,
+///             other => return Err(format!("{other:?}").into()),
+///         }
+///     }
+///     let wait = driver.deadline().map(|at| at.saturating_duration_since(std::time::Instant::now()));
+///     poll.poll(&mut events, wait)?;
+///     match events.is_empty() {
+///         true => driver.on_timeout(&mut buffers),
+///         false => while driver.on_readable(&mut buffers) {},
+///     }
+/// };
+/// println!("{} is {rtt:?} away", other.local_addr());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct Driver<M> {
+pub struct Driver<D> {
     socket: UdpSocket,
     local: SocketAddr,
-    node: M,
+    node: D,
     start: Instant,
     losses: Losses,
-    /// Nothing is sent before: the system had no room.
+    /// Nothing is sent before this time, because the send buffer was full.
     paused: Option<kadlet::Instant>,
 }
 
-/// What was lost between the machine and the network. A datagram that is lost is asked for again by whoever misses it.
+/// Counters of what was lost between the node and the network. The node that waits for a lost datagram retransmits its
+/// request.
+///
+/// ```
+/// use kadlet_udp::Losses;
+///
+/// fn report(losses: &Losses) -> String {
+///     format!("{} datagrams not sent, {} not delivered", losses.unsent + losses.failed, losses.refused)
+/// }
+/// assert_eq!(report(&Losses::default()), "0 datagrams not sent, 0 not delivered");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Losses {
-    /// Datagrams not sent because the socket's send buffer, or the link's queue, was full.
+    /// Datagrams not sent because the socket's send buffer or the link's queue was full.
     pub unsent: u64,
     /// Datagrams that the system refused to send: no route, no such family, a firewall.
     pub failed: u64,
-    /// Datagrams that ICMP reported as not delivered. Known on Linux only.
+    /// Datagrams that ICMP reported as not delivered. Always 0 on systems other than Linux.
     pub refused: u64,
-    /// Datagrams received and dropped because they were larger than any of kadlet's.
+    /// Datagrams received and dropped because they were larger than [`MAX_DATAGRAM`].
     pub oversized: u64,
-    /// Errors while receiving that told of no peer.
+    /// Errors while receiving that the system related to no peer.
     pub errors: u64,
 }
 
-impl<M: Dht<Address: IpAddress>> Driver<M> {
-    /// Binds a socket for `node`. With port 0 the system chooses one. `[::]` serves IPv6 and IPv4 on one socket.
+impl<D: Dht<Address: IpAddress>> Driver<D> {
+    /// Binds a socket for `node`. With port 0 the system chooses a free port. `[::]` serves IPv6 and IPv4 on one
+    /// socket.
     ///
-    /// On a host with several addresses, an answer leaves from the address that the system's routes choose: bind to one address where
-    /// peers must see the one they asked.
+    /// On a host with several addresses, the system's routes choose the address that a response leaves from. Bind to
+    /// one address if peers must see the address that they sent their request to.
     ///
     /// # Errors
     ///
-    /// What the system says of the address: in use, not the host's, or of a family that the host lacks.
-    pub fn bind(address: SocketAddr, node: M) -> io::Result<Self> {
+    /// The system's error: the address is in use, is not the host's, or is of a family that the host lacks.
+    pub fn bind(address: SocketAddr, node: D) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
@@ -80,62 +133,66 @@ impl<M: Dht<Address: IpAddress>> Driver<M> {
         Self::new(socket.into(), node)
     }
 
-    /// Drives `node` over a bound socket of the caller's own, which is made non-blocking. The machine's time begins now.
+    /// Drives `node` over a socket that the caller has bound. The socket becomes non-blocking. The node's time starts
+    /// now.
     ///
     /// # Errors
     ///
     /// The socket isn't bound, or can't be made non-blocking.
-    pub fn new(socket: UdpSocket, node: M) -> io::Result<Self> {
+    pub fn new(socket: UdpSocket, node: D) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         system::keep_refusals(&socket);
         let local = socket.local_addr()?;
         Ok(Self { socket, local, node, start: Instant::now(), losses: Losses::default(), paused: None })
     }
 
-    /// Where the socket is bound.
+    /// The address that the socket is bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// The socket, to be waited for. What is read from it by others is lost to the machine.
+    /// The socket, for the event loop to wait on. Datagrams that the caller reads from it never reach the node.
     #[must_use]
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
     }
 
-    /// The time to give the machine: since the driver's start.
+    /// The node's current time, counted from the driver's start: the `now` for every command.
     #[must_use]
     pub fn now(&self) -> kadlet::Instant {
         kadlet::Instant::ZERO + self.start.elapsed()
     }
 
-    /// The machine.
+    /// The node.
     #[must_use]
-    pub fn node(&self) -> &M {
+    pub fn node(&self) -> &D {
         &self.node
     }
 
-    /// The machine, to be given commands and asked for events: after every call of the driver's and every command, before waiting.
-    /// What a command makes it send goes out with [`flush`](Driver::flush), or when [`deadline`](Driver::deadline), which is now, is obeyed.
-    pub fn node_mut(&mut self) -> &mut M {
+    /// The node, for commands and events. Poll its events after every call of the driver and after every command,
+    /// before waiting.
+    ///
+    /// The datagrams that a command produces are sent by [`flush`](Driver::flush), or by
+    /// [`on_timeout`](Driver::on_timeout): after such a command, [`deadline`](Driver::deadline) is now.
+    pub fn node_mut(&mut self) -> &mut D {
         &mut self.node
     }
 
-    /// What was lost so far.
+    /// What was lost since the driver's start.
     #[must_use]
     pub fn losses(&self) -> &Losses {
         &self.losses
     }
 
-    /// The socket and the machine.
+    /// Ends the driver, and returns the socket and the node.
     #[must_use]
-    pub fn into_parts(self) -> (UdpSocket, M) {
+    pub fn into_parts(self) -> (UdpSocket, D) {
         (self.socket, self.node)
     }
 
-    /// Takes in up to 128 datagrams, and sends the answers and whatever else is due. Says whether more may wait: then call it again
-    /// before waiting, or, to be fair to others in the loop, after them.
+    /// Receives up to 128 datagrams, and sends the responses and everything else that is due. Returns whether more
+    /// datagrams may wait: then call it again before waiting, at once or after the loop's other work.
     #[must_use]
     pub fn on_readable(&mut self, buffers: &mut Buffers) -> bool {
         (0..BATCHES).all(|_| {
@@ -147,22 +204,24 @@ impl<M: Dht<Address: IpAddress>> Driver<M> {
         })
     }
 
-    /// Does what is due, and sends.
+    /// Runs the node's timers, and sends what is due.
     pub fn on_timeout(&mut self, buffers: &mut Buffers) {
         let now = self.now();
         self.node.handle_timeout(now);
         self.flush(buffers);
     }
 
-    /// Sends what waits in the machine, up to 128 datagrams. If more waits, [`deadline`](Driver::deadline) is now.
+    /// Sends what the node has to send, up to 128 datagrams. If there is more, [`deadline`](Driver::deadline) is now.
     ///
-    /// What the socket has no room for is lost, as on any link that is full, and counted; the rest stays in the machine for a millisecond.
+    /// If the send buffer is full, the batch's unsent datagrams are lost and counted in [`Losses::unsent`], as on any
+    /// full link. The rest stays in the node for a millisecond.
     pub fn flush(&mut self, buffers: &mut Buffers) {
         buffers.outbox.clear();
         self.transmit(self.now(), &mut buffers.outbox);
     }
 
-    /// When to call [`on_timeout`](Driver::on_timeout) unless the socket is readable before. `None`: never.
+    /// When to call [`on_timeout`](Driver::on_timeout), unless the socket becomes readable first. `None`: nothing is
+    /// due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let (due, _) = self.node.poll_timeout()?;
@@ -170,14 +229,14 @@ impl<M: Dht<Address: IpAddress>> Driver<M> {
         self.start.checked_add(due.since(kadlet::Instant::ZERO))
     }
 
-    /// Receives a batch; the answers are left in the outbox. Says whether more may wait.
+    /// Receives a batch, and leaves the responses in the outbox. Returns whether more datagrams may wait.
     fn receive(&mut self, now: kadlet::Instant, buffers: &mut Buffers) -> bool {
         let Buffers { inbox, outbox } = buffers;
         let mut refused = 0;
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS {
             match system::receive(&self.socket, inbox) {
                 Ok((count, more)) => {
-                    inbox.datagrams(count).for_each(|(from, datagram)| self.take(now, from, datagram, outbox));
+                    inbox.datagrams(count).for_each(|(from, datagram)| self.handle(now, from, datagram, outbox));
                     return more;
                 }
                 Err(error) => {
@@ -192,31 +251,31 @@ impl<M: Dht<Address: IpAddress>> Driver<M> {
         refused > 0
     }
 
-    fn take(&mut self, now: kadlet::Instant, from: SocketAddr, datagram: &[u8], outbox: &mut Outbox) {
+    fn handle(&mut self, now: kadlet::Instant, from: SocketAddr, datagram: &[u8], outbox: &mut Outbox) {
         if datagram.len() > MAX_DATAGRAM {
             self.losses.oversized += 1;
             return;
         }
-        let (Some(peer), Some(room)) = (M::Address::from_socket(from), outbox.room()) else {
+        let (Some(peer), Some(buf)) = (D::Address::from_socket(from), outbox.free()) else {
             return;
         };
-        match self.node.handle_datagram(now, peer, datagram, room) {
-            // Back the way it came: by a link-local address this is the only one.
+        match self.node.handle_datagram(now, peer, datagram, buf) {
+            // The sender's socket address has the scope of a link-local address; the node's address has none.
             Some(response) if response.to == peer => outbox.push(response.len, from),
-            Some(relayed) => self.post(now, relayed, outbox),
+            Some(relayed) => self.queue(now, relayed, outbox),
             None => {}
         }
     }
 
-    /// Sends the outbox, filled up with what waits in the machine.
+    /// Fills the outbox up with what the node has to send, and sends it.
     fn transmit(&mut self, now: kadlet::Instant, outbox: &mut Outbox) {
         self.paused = self.paused.filter(|until| *until > now);
         for _ in 0..BATCHES {
             while self.paused.is_none()
-                && let Some(room) = outbox.room()
-                && let Some(request) = self.node.poll_transmit(now, room)
+                && let Some(buf) = outbox.free()
+                && let Some(out) = self.node.poll_transmit(now, buf)
             {
-                self.post(now, request, outbox);
+                self.queue(now, out, outbox);
             }
             let full = outbox.is_full();
             self.send(now, outbox);
@@ -227,8 +286,8 @@ impl<M: Dht<Address: IpAddress>> Driver<M> {
         }
     }
 
-    /// Leaves in the outbox what the machine wrote there, if the socket can reach whom it is for.
-    fn post(&mut self, now: kadlet::Instant, out: Transmit<M::Address>, outbox: &mut Outbox) {
+    /// Adds the datagram that the node wrote into the outbox, if the socket can reach its destination.
+    fn queue(&mut self, now: kadlet::Instant, out: Transmit<D::Address>, outbox: &mut Outbox) {
         match reachable(self.local, out.to.to_socket()) {
             Some(to) => outbox.push(out.len, to),
             None => {
@@ -239,26 +298,26 @@ impl<M: Dht<Address: IpAddress>> Driver<M> {
     }
 
     fn send(&mut self, now: kadlet::Instant, outbox: &Outbox) {
-        let (mut sent, mut tries) = (0, 0);
+        let (mut sent, mut attempts) = (0, 0);
         while let Some(to) = outbox.to(sent) {
             match system::send(&self.socket, outbox, sent) {
-                Ok(count) => (sent, tries) = (sent + count.max(1), 0),
+                Ok(count) => (sent, attempts) = (sent + count.max(1), 0),
                 Err(error) if system::is_full(&error) => {
                     self.losses.unsent += (outbox.len() - sent) as u64;
                     self.paused = Some(now + PAUSE);
                     return;
                 }
-                // The refusal of an earlier datagram is told in the place of this one's sending.
-                Err(_) if self.take_refusals(now) > 0 && tries < TRIES => tries += 1,
+                // The system reported the refusal of an earlier datagram instead of sending this one.
+                Err(_) if self.take_refusals(now) > 0 && attempts < ATTEMPTS => attempts += 1,
                 Err(_) => {
                     self.losses.failed += 1;
-                    if let Some(to) = M::Address::from_socket(to) {
+                    if let Some(to) = D::Address::from_socket(to) {
                         self.node.handle_unreachable(now, to);
                     }
-                    (sent, tries) = (sent + 1, 0);
+                    (sent, attempts) = (sent + 1, 0);
                 }
             }
-            // So is that of a datagram in the same batch, and then the batch ends there.
+            // A refusal of a datagram in the same batch ends the batch early.
             if sent < outbox.len() {
                 self.take_refusals(now);
             }
@@ -268,7 +327,7 @@ impl<M: Dht<Address: IpAddress>> Driver<M> {
     fn take_refusals(&mut self, now: kadlet::Instant) -> usize {
         let node = &mut self.node;
         let count = system::refusals(&self.socket, |to| {
-            if let Some(to) = M::Address::from_socket(to) {
+            if let Some(to) = D::Address::from_socket(to) {
                 node.handle_unreachable(now, to);
             }
         });
@@ -277,7 +336,7 @@ impl<M: Dht<Address: IpAddress>> Driver<M> {
     }
 }
 
-/// The address as a socket bound to `local` takes it; `None` if it can't be reached from there.
+/// Converts `to` to the form that a socket bound to `local` takes; `None` if that socket can't reach it.
 fn reachable(local: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
     match (local, to) {
         (SocketAddr::V4(_), SocketAddr::V6(_)) => None,
@@ -285,7 +344,8 @@ fn reachable(local: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
         (SocketAddr::V6(_), SocketAddr::V4(to)) => {
             Some(SocketAddrV6::new(to.ip().to_ipv6_mapped(), to.port(), 0, 0).into())
         }
-        // A machine's addresses have no scope, and those of a link mean nothing without: they are of the link that the socket is bound to.
+        // A node's addresses have no scope, and a link-local address means nothing without one: it gets the scope of
+        // the link that the socket is bound to.
         (SocketAddr::V6(local), SocketAddr::V6(mut to)) => {
             if to.ip().is_unicast_link_local() {
                 to.set_scope_id(local.scope_id());
@@ -296,21 +356,21 @@ fn reachable(local: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
 }
 
 #[cfg(unix)]
-impl<M> AsFd for Driver<M> {
+impl<D> AsFd for Driver<D> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
 #[cfg(unix)]
-impl<M> AsRawFd for Driver<M> {
+impl<D> AsRawFd for Driver<D> {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
 }
 
 #[cfg(windows)]
-impl<M> std::os::windows::io::AsSocket for Driver<M> {
+impl<D> std::os::windows::io::AsSocket for Driver<D> {
     fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
         self.socket.as_socket()
     }

@@ -1,4 +1,4 @@
-//! The calls into a server's thread, which wait for their result.
+//! Calls into a server's thread, which block until their result is there.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -14,119 +14,157 @@ use crate::driver::{Driver, Losses};
 use crate::outcome::{self, Error, Got, Nodes, Pong, Stored};
 use crate::{IpAddress, RecordBuf};
 
-/// The most calls that wait in a server's queue, and the most again that wait for a slot of its node.
+/// The most calls in a server's queue, and also the most calls that wait for an operation slot of its node.
 pub(crate) const QUEUE: usize = 256;
-/// The longest that a call may be told to wait.
+/// The longest time limit of a call; a longer one is shortened to this.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// How much longer a call waits for a thread that should have answered.
+/// How long after its time limit a call still waits for the thread's result.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Calls a [`Server`](crate::Server)'s node from any thread. Cloned at will; outliving the server, it says [`Error::Stopped`].
+/// Calls a [`Server`](crate::Server)'s node from any thread. Clones are cheap. After the server has ended, each call
+/// returns [`Error::Stopped`].
 ///
-/// The calls wait, within their time limit, first for one of the node's slots and then for the result. At most 256 wait for a slot.
-pub struct Handle<M: Dht> {
-    commands: SyncSender<Command<M>>,
+/// A call blocks, within its time limit, first until one of the node's operation slots is free and then until the
+/// result is there. At most 256 calls wait for a slot; the next one returns [`Error::Busy`].
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use core::time::Duration;
+/// use std::thread;
+///
+/// use kadlet::{Config, Dht, FixedStore, Instant, Kademlia, Node, Options, Record};
+/// use kadlet_udp::{Server, random_id, seed};
+///
+/// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let node = || Ok::<_, std::io::Error>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+/// let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+///
+/// let handle = second.handle();
+/// let joined = handle.bootstrap(&[first.local_addr()], Duration::from_secs(10))?;
+/// assert_eq!(joined.nodes[0].address, first.local_addr());
+///
+/// // Each thread has a handle of its own.
+/// let record = Record::immutable(b"hello world");
+/// let other = first.handle();
+/// let put = thread::spawn(move || other.put(&record, &Options::default()));
+/// assert_eq!(put.join().expect("no panic")?.holders.len(), 1);
+/// assert_eq!(handle.get(record.key(), &Options::default())?.record.value, b"hello world");
+///
+/// // Everything else that a node can do.
+/// let sent = handle.with(|node, _now| node.stats().sent)?;
+/// assert!(sent > 0);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Handle<D: Dht> {
+    commands: SyncSender<Command<D>>,
     waker: Arc<Waker>,
     local: SocketAddr,
-    watcher: Option<Watcher<M::Address>>,
+    watcher: Option<Watcher<D::Address>>,
 }
 
-/// Is told how an operation stands.
+/// Receives an operation's progress.
 pub(crate) type Watcher<A> = Arc<dyn Fn(Progress<'_, A>) + Send + Sync>;
 
-/// What a handle asks of the thread.
-pub(crate) enum Command<M: Dht> {
-    Begin(Operation<M>),
-    Run(Box<Run<M>>),
+/// A message from a handle to the thread.
+pub(crate) enum Command<D: Dht> {
+    Begin(Operation<D>),
+    Run(Box<Run<D>>),
 }
 
 /// A call that waits for its result.
-pub(crate) struct Operation<M: Dht> {
-    pub(crate) begin: Box<Begin<M>>,
-    pub(crate) finish: Box<Finish<M::Address>>,
+pub(crate) struct Operation<D: Dht> {
+    pub(crate) begin: Box<Begin<D>>,
+    pub(crate) finish: Box<Finish<D::Address>>,
     pub(crate) deadline: Instant,
-    pub(crate) watcher: Option<Watcher<M::Address>>,
+    pub(crate) watcher: Option<Watcher<D::Address>>,
 }
 
-type Run<M> = dyn FnOnce(&mut Driver<M>) + Send;
-/// Begins an operation that may take so long; `None` if all slots are busy.
-type Begin<M> =
-    dyn FnMut(&mut M, kadlet::Instant, Duration) -> Option<Result<QueryId, Error<<M as Dht>::Address>>> + Send;
+type Run<D> = dyn FnOnce(&mut Driver<D>) + Send;
+/// Begins an operation with the given timeout.
+type Begin<D> = dyn FnMut(&mut D, kadlet::Instant, Duration) -> Begun<<D as Dht>::Address> + Send;
+/// The result of a [`Begin`]; `None` if all slots are busy.
+type Begun<A> = Option<Result<QueryId, Error<A>>>;
 type Finish<A> = dyn FnOnce(Result<QueryResult<'_, A>, Error<A>>) + Send;
-/// Takes the result of an operation along.
-type Read<A, T> = fn(QueryResult<'_, A>) -> Result<T, Error<A>>;
+/// Converts the result of an operation to one that owns its data.
+type Convert<A, T> = fn(QueryResult<'_, A>) -> Result<T, Error<A>>;
 
-impl<M: Dht<Address: IpAddress> + 'static> Handle<M> {
-    pub(crate) fn new(commands: SyncSender<Command<M>>, waker: Waker, local: SocketAddr) -> Self {
+impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
+    pub(crate) fn new(commands: SyncSender<Command<D>>, waker: Waker, local: SocketAddr) -> Self {
         Self { commands, waker: Arc::new(waker), local, watcher: None }
     }
 
-    /// Where the server's socket is bound.
+    /// The address that the server's socket is bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// A handle whose calls tell `watcher` how they stand, whenever that has changed. It is called on the server's thread: it must not
-    /// wait, nor call a handle.
+    /// Returns a handle whose calls report their progress to `watcher`, each time it has changed. `watcher` runs on the
+    /// server's thread: it must not block, nor call a handle.
     #[must_use]
-    pub fn watch(&self, watcher: impl Fn(Progress<'_, M::Address>) + Send + Sync + 'static) -> Self {
+    pub fn watch(&self, watcher: impl Fn(Progress<'_, D::Address>) + Send + Sync + 'static) -> Self {
         Self { watcher: Some(Arc::new(watcher)), ..self.clone() }
     }
 
-    /// Joins the network through these addresses, which the node remembers: it goes on trying them when the time limit is over.
+    /// Joins the network through these addresses. The node remembers them and goes on trying them after the time limit.
     ///
     /// # Errors
     ///
     /// [`Error::Find`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`], [`Error::Stopped`].
-    pub fn bootstrap(&self, addresses: &[M::Address], limit: Duration) -> Result<Nodes<M::Address>, Error<M::Address>> {
+    pub fn bootstrap(&self, addresses: &[D::Address], limit: Duration) -> Result<Nodes<D::Address>, Error<D::Address>> {
         let addresses = addresses.to_vec();
         self.call(limit, move |node, now, _| found(node.bootstrap(now, &addresses)), outcome::nodes)
     }
 
-    /// Asks the node at an address whether it is there.
+    /// Pings the node at an address: finds out whether it is there, and its id.
     ///
     /// # Errors
     ///
     /// As [`bootstrap`](Handle::bootstrap).
-    pub fn ping(&self, address: M::Address, limit: Duration) -> Result<Pong<M::Address>, Error<M::Address>> {
+    pub fn ping(&self, address: D::Address, limit: Duration) -> Result<Pong<D::Address>, Error<D::Address>> {
         self.call(limit, move |node, now, _| found(node.ping(now, address)), outcome::pong)
     }
 
-    /// Looks up the nodes responsible for `target`. The time limit is `Options::timeout`, here and below.
+    /// Looks up the nodes responsible for `target`. The time limit is [`Options::timeout`].
     ///
     /// # Errors
     ///
     /// As [`bootstrap`](Handle::bootstrap).
-    pub fn find_node(&self, target: Id, options: &Options) -> Result<Nodes<M::Address>, Error<M::Address>> {
+    pub fn find_node(&self, target: Id, options: &Options) -> Result<Nodes<D::Address>, Error<D::Address>> {
         let options = *options;
         let begin =
-            move |node: &mut M, now, left| found(node.find_node(now, target, &Options { timeout: left, ..options }));
+            move |node: &mut D, now, left| found(node.find_node(now, target, &Options { timeout: left, ..options }));
         self.call(options.timeout, begin, outcome::nodes)
     }
 
-    /// Gets the record under `key`.
+    /// Gets the record under `key`. The time limit is [`Options::timeout`].
     ///
     /// # Errors
     ///
-    /// [`Error::Get`], [`Error::NotFound`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`], [`Error::Stopped`].
-    pub fn get(&self, key: Key, options: &Options) -> Result<Got<M::Address>, Error<M::Address>> {
+    /// [`Error::Get`], [`Error::NotFound`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`],
+    /// [`Error::Stopped`].
+    pub fn get(&self, key: Key, options: &Options) -> Result<Got<D::Address>, Error<D::Address>> {
         let options = *options;
-        let begin = move |node: &mut M, now, left| match node.get(now, key, &Options { timeout: left, ..options }) {
+        let begin = move |node: &mut D, now, left| match node.get(now, key, &Options { timeout: left, ..options }) {
             Err(GetError::Busy(_) | GetError::NoBuffer(_)) => None,
             begun => Some(begun.map_err(Error::Get)),
         };
         self.call(options.timeout, begin, outcome::got)
     }
 
-    /// Puts a record.
+    /// Puts a record: stores it at the nodes responsible for its key. The time limit is [`Options::timeout`].
     ///
     /// # Errors
     ///
-    /// [`Error::Put`], [`Error::Conflict`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`], [`Error::Stopped`].
-    pub fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored<M::Address>, Error<M::Address>> {
+    /// [`Error::Put`], [`Error::Conflict`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`],
+    /// [`Error::Stopped`].
+    pub fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored<D::Address>, Error<D::Address>> {
         let (record, options) = (RecordBuf::from(record), *options);
-        let begin = move |node: &mut M, now, left| match node.put(
+        let begin = move |node: &mut D, now, left| match node.put(
             now,
             &record.as_record(),
             &Options { timeout: left, ..options },
@@ -137,45 +175,46 @@ impl<M: Dht<Address: IpAddress> + 'static> Handle<M> {
         self.call(options.timeout, begin, outcome::stored)
     }
 
-    /// Runs `f` on the server's thread, with the machine and its time, and returns what it returns: for statistics, for contacts and
-    /// records to be saved, for all else that a machine can be told. The network waits meanwhile: `f` must not, nor call a handle.
+    /// Runs `f` on the server's thread, with the node and its current time, and returns its result. Use it to read
+    /// statistics, to save contacts and records, and for every command that has no method here.
     ///
-    /// An operation begun here ends in an event: see [`Server::start_with`](crate::Server::start_with).
+    /// The node handles no datagrams while `f` runs: `f` must not block, nor call a handle. An operation that `f`
+    /// begins ends with an event: see [`Server::start_with`](crate::Server::start_with).
     ///
     /// # Errors
     ///
     /// [`Error::Busy`], [`Error::Stopped`].
     pub fn with<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&mut M, kadlet::Instant) -> T + Send + 'static,
-    ) -> Result<T, Error<M::Address>> {
+        f: impl FnOnce(&mut D, kadlet::Instant) -> T + Send + 'static,
+    ) -> Result<T, Error<D::Address>> {
         self.run(move |driver| {
             let now = driver.now();
             f(driver.node_mut(), now)
         })
     }
 
-    /// What was lost between the machine and the network so far.
+    /// What was lost between the node and the network since the server's start.
     ///
     /// # Errors
     ///
     /// [`Error::Busy`], [`Error::Stopped`].
-    pub fn losses(&self) -> Result<Losses, Error<M::Address>> {
+    pub fn losses(&self) -> Result<Losses, Error<D::Address>> {
         self.run(|driver| *driver.losses())
     }
 
-    /// Lets the thread look around.
+    /// Wakes the thread, so that it looks at its queue and its stop flag.
     pub(crate) fn wake(&self) {
-        // Fails only where the thread's poll is gone, and so the thread.
+        // Fails only if the thread's poll is gone, and the thread with it.
         let _ = self.waker.wake();
     }
 
     fn run<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&mut Driver<M>) -> T + Send + 'static,
-    ) -> Result<T, Error<M::Address>> {
+        f: impl FnOnce(&mut Driver<D>) -> T + Send + 'static,
+    ) -> Result<T, Error<D::Address>> {
         let (reply, result) = mpsc::sync_channel(1);
-        let reply = move |driver: &mut Driver<M>| drop(reply.try_send(f(driver)));
+        let reply = move |driver: &mut Driver<D>| drop(reply.try_send(f(driver)));
         self.send(Command::Run(Box::new(reply)))?;
         result.recv().map_err(|_| Error::Stopped)
     }
@@ -183,18 +222,16 @@ impl<M: Dht<Address: IpAddress> + 'static> Handle<M> {
     fn call<T: Send + 'static>(
         &self,
         limit: Duration,
-        begin: impl FnMut(&mut M, kadlet::Instant, Duration) -> Option<Result<QueryId, Error<M::Address>>> + Send + 'static,
-        read: Read<M::Address, T>,
-    ) -> Result<T, Error<M::Address>> {
+        begin: impl FnMut(&mut D, kadlet::Instant, Duration) -> Begun<D::Address> + Send + 'static,
+        convert: Convert<D::Address, T>,
+    ) -> Result<T, Error<D::Address>> {
         let limit = limit.min(LONGEST);
         let (reply, result) = mpsc::sync_channel(1);
-        let finish =
-            Box::new(move |done: Result<QueryResult<'_, M::Address>, _>| drop(reply.try_send(done.and_then(read))));
-        let deadline = Instant::now() + limit;
+        let finish = move |done: Result<QueryResult<'_, D::Address>, _>| drop(reply.try_send(done.and_then(convert)));
         self.send(Command::Begin(Operation {
             begin: Box::new(begin),
-            finish,
-            deadline,
+            finish: Box::new(finish),
+            deadline: Instant::now() + limit,
             watcher: self.watcher.clone(),
         }))?;
         result.recv_timeout(limit + GRACE).unwrap_or_else(|error| match error {
@@ -203,7 +240,7 @@ impl<M: Dht<Address: IpAddress> + 'static> Handle<M> {
         })
     }
 
-    fn send(&self, command: Command<M>) -> Result<(), Error<M::Address>> {
+    fn send(&self, command: Command<D>) -> Result<(), Error<D::Address>> {
         self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => Error::Busy(QUEUE),
             TrySendError::Disconnected(_) => Error::Stopped,
@@ -213,14 +250,14 @@ impl<M: Dht<Address: IpAddress> + 'static> Handle<M> {
     }
 }
 
-fn found<A>(begun: Result<QueryId, FindError>) -> Option<Result<QueryId, Error<A>>> {
+fn found<A>(begun: Result<QueryId, FindError>) -> Begun<A> {
     match begun {
         Err(FindError::Busy(_)) => None,
         begun => Some(begun.map_err(Error::Find)),
     }
 }
 
-impl<M: Dht> Clone for Handle<M> {
+impl<D: Dht> Clone for Handle<D> {
     fn clone(&self) -> Self {
         Self {
             commands: self.commands.clone(),
@@ -231,7 +268,7 @@ impl<M: Dht> Clone for Handle<M> {
     }
 }
 
-impl<M: Dht> fmt::Debug for Handle<M> {
+impl<D: Dht> fmt::Debug for Handle<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("local", &self.local).finish_non_exhaustive()
     }

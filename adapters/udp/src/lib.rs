@@ -1,7 +1,8 @@
 //! std UDP sockets for kadlet.
 //!
-//! - [`Server`] owns a socket and a thread; its [`Handle`]s' `get`, `put` and `find_node` wait for their result, up to a time limit.
-//! - [`Driver`] has no thread: it is for an event loop of yours, mio's or tokio's or another, and for many nodes in one.
+//! - [`Server`] runs a node and its socket on a thread of its own. The calls of its [`Handle`]s, such as `get`, `put`
+//!   and `find_node`, block until their result is there, or until a time limit.
+//! - [`Driver`] has no thread: it is for your own event loop (mio, tokio or another), and for many nodes in one loop.
 //!
 //! ```
 //! use core::net::{Ipv4Addr, SocketAddr};
@@ -25,12 +26,13 @@
 //! # }
 //! ```
 //!
-//! Both are generic over [`kadlet::Dht`], whose address type says which of the socket's peers the node knows: `SocketAddrV4`,
-//! `SocketAddrV6`, or `SocketAddr` for both. Everything is bounded: datagrams a call, calls that wait, buffers. What can't be sent
-//! or held is lost as on any link, and counted in [`Losses`]; what the system reports of one peer reaches that peer's requests only.
+//! Both are generic over [`kadlet::Dht`], whose address type decides which peers the node can have: `SocketAddrV4`,
+//! `SocketAddrV6`, or `SocketAddr` for both. Everything is bounded: datagrams handled in one call, calls that wait,
+//! buffers. Datagrams that can't be sent are lost, as on any link, and counted in [`Losses`]. An error that the system
+//! reports for one peer affects only the requests to that peer.
 //!
-//! On Linux up to 32 datagrams are received by one system call and answered by another, and ICMP's refusals are known by their
-//! peer. Elsewhere it is one call for each datagram.
+//! On Linux one system call receives up to 32 datagrams and another sends their responses, and ICMP errors are related
+//! to their peers. On other systems each datagram takes one system call.
 
 #![forbid(unsafe_code)]
 
@@ -46,6 +48,11 @@ mod server;
 #[cfg(any(test, not(target_os = "linux")))]
 mod single;
 
+/// Compiles and runs the README's code.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 use std::io;
 
 pub use address::IpAddress;
@@ -56,22 +63,32 @@ pub use outcome::{Error, Got, Nodes, Pong, Stored};
 pub use record::{ProofBuf, RecordBuf};
 pub use server::Server;
 
-/// A node's seed: 32 bytes from the system's source of randomness. Use each once.
+/// Makes a node's seed: 32 bytes from the system's random number generator. Never use one twice.
+///
+/// ```
+/// assert_ne!(kadlet_udp::seed()?, kadlet_udp::seed()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 ///
-/// The system has no such source, or it failed.
+/// The system has no random number generator, or it failed.
 pub fn seed() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     Ok(seed)
 }
 
-/// A node's identifier, from the same source.
+/// Makes a node's identifier from the system's random number generator.
+///
+/// ```
+/// println!("{}", kadlet_udp::random_id()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 ///
-/// As [`seed`].
+/// Those of [`seed`].
 pub fn random_id() -> io::Result<kadlet::Id> {
     let mut id = [0; kadlet::Id::LEN];
     getrandom::fill(&mut id)?;

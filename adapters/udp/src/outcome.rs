@@ -1,4 +1,4 @@
-//! What a call brings back: results that own what they hold, and why there is none.
+//! The results of a handle's calls, which own their data, and the errors.
 
 use core::error;
 use core::fmt::{self, Debug};
@@ -11,48 +11,83 @@ use crate::RecordBuf;
 
 /// The nodes that a lookup or a bootstrap found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Nodes<A> {
-    /// They, best first.
+    /// The nodes, the most responsible first.
     pub nodes: Vec<Contact<A>>,
-    /// How it went.
+    /// Counts of the operation.
     pub stats: QueryStats,
 }
 
-/// The answer to a ping.
+/// The response to a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pong<A> {
-    /// Who answered.
+    /// The node that responded.
     pub contact: Contact<A>,
-    /// After how long, repeats included.
+    /// The time from the first request to the response, retransmissions included.
     pub rtt: Duration,
 }
 
-/// A record that was got.
+/// A record that a get found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Got<A> {
-    /// It, with its age and proof.
+    /// The record, with its proof.
     pub record: RecordBuf,
-    /// What is left of its time.
+    /// How long the record is still valid.
     pub lifetime: Duration,
-    /// Who holds this version of it, of those asked.
+    /// The nodes that hold this version of it, of those that were asked.
     pub holders: Vec<Contact<A>>,
-    /// How it went.
+    /// Counts of the operation.
     pub stats: QueryStats,
 }
 
-/// A record that was put.
+/// What a put stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stored<A> {
-    /// Who holds it.
+    /// The nodes that stored the record.
     pub holders: Vec<Contact<A>>,
-    /// How many could have taken it: min(k, nodes that answered the lookup).
+    /// How many nodes should store it: min(k, nodes that responded to the lookup).
     pub wanted: usize,
-    /// How it went.
+    /// Counts of the operation.
     pub stats: QueryStats,
 }
 
-/// Why a call brought nothing back.
+/// Why a call has no result.
+///
+/// Its text includes that of the error that it holds, which [`source`](core::error::Error::source) returns.
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use core::time::Duration;
+///
+/// use kadlet::{Config, FixedStore, Instant, Kademlia, Key, Node, Options};
+/// use kadlet_udp::{Error, Server, random_id, seed};
+///
+/// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let node = || Ok::<_, std::io::Error>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+/// let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
+/// let (handle, key) = (second.handle(), Key::immutable(b"never put"));
+///
+/// let error = handle.get(key, &Options::default()).expect_err("the node knows no other node");
+/// assert!(matches!(error, Error::Get(_)));
+///
+/// handle.bootstrap(&[first.local_addr()], Duration::from_secs(10))?;
+/// match handle.get(key, &Options::default()) {
+///     Ok(got) => println!("{} bytes", got.record.value.len()),
+///     Err(Error::NotFound { closest, .. }) => println!("not found; {} responsible nodes", closest.len()),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error<A> {
     /// The ping, bootstrap or lookup did not begin. Never `Busy`: a call waits for a slot.
     Find(FindError),
@@ -60,32 +95,33 @@ pub enum Error<A> {
     Get(GetError),
     /// The put did not begin, and nothing was sent. Never `Busy`: a call waits for a slot.
     Put(PutError),
-    /// Nobody who was asked holds a record under the key.
+    /// None of the nodes that responded holds a record under the key.
     NotFound {
-        /// The nodes responsible, best first.
+        /// The responsible nodes, the most responsible first.
         closest: Vec<Contact<A>>,
-        /// How it went.
+        /// Counts of the operation.
         stats: QueryStats,
     },
-    /// A put met a newer record, or another than its compare-and-swap named, and fewer than a majority took it.
+    /// Some responsible nodes hold a newer record, or another one than the compare-and-swap named, and less than a
+    /// majority stored the record.
     Conflict {
-        /// Who took it all the same.
+        /// The nodes that stored it nevertheless.
         holders: Vec<Contact<A>>,
-        /// The sequence number (signed) or age in milliseconds (plain) of a record that stood in the way.
+        /// Of a record that a node holds instead: the sequence number (signed) or the age in milliseconds (plain).
         held: u64,
-        /// How it went.
+        /// Counts of the operation.
         stats: QueryStats,
     },
-    /// It failed on the way.
+    /// The operation began and failed.
     Failed {
         /// Why.
         failure: Failure,
-        /// How it went.
+        /// Counts of the operation.
         stats: QueryStats,
     },
-    /// The time limit was reached while it waited for a slot, or before a ping or bootstrap ended.
+    /// The time limit was reached while the call waited for a slot, or before a ping or bootstrap ended.
     TimedOut,
-    /// Too many calls wait already: so many.
+    /// Too many calls wait for a slot already: this many.
     Busy(usize),
     /// The server has stopped.
     Stopped,
@@ -96,14 +132,14 @@ pub(crate) fn nodes<A: Address>(done: QueryResult<'_, A>) -> Result<Nodes<A>, Er
         Outcome::Nodes(found) | Outcome::Joined { neighbours: found } => {
             Ok(Nodes { nodes: contacts(found), stats: done.stats })
         }
-        _ => Err(other(done)),
+        _ => Err(failed(done)),
     }
 }
 
 pub(crate) fn pong<A: Address>(done: QueryResult<'_, A>) -> Result<Pong<A>, Error<A>> {
     match done.outcome {
         Outcome::Pong { contact, rtt } => Ok(Pong { contact, rtt }),
-        _ => Err(other(done)),
+        _ => Err(failed(done)),
     }
 }
 
@@ -112,19 +148,19 @@ pub(crate) fn got<A: Address>(done: QueryResult<'_, A>) -> Result<Got<A>, Error<
         Outcome::Value { record, lifetime, holders } => {
             Ok(Got { record: RecordBuf::from(&record), lifetime, holders: contacts(holders), stats: done.stats })
         }
-        _ => Err(other(done)),
+        _ => Err(failed(done)),
     }
 }
 
 pub(crate) fn stored<A: Address>(done: QueryResult<'_, A>) -> Result<Stored<A>, Error<A>> {
     match done.outcome {
         Outcome::Stored { holders, wanted } => Ok(Stored { holders: contacts(holders), wanted, stats: done.stats }),
-        _ => Err(other(done)),
+        _ => Err(failed(done)),
     }
 }
 
-/// An end that is not the one hoped for.
-fn other<A: Address>(QueryResult { outcome, stats, .. }: QueryResult<'_, A>) -> Error<A> {
+/// Converts the outcome of an operation that did not succeed.
+fn failed<A: Address>(QueryResult { outcome, stats, .. }: QueryResult<'_, A>) -> Error<A> {
     match outcome {
         Outcome::NotFound { closest } => Error::NotFound { closest: contacts(closest), stats },
         Outcome::Conflict { holders, held } => Error::Conflict { holders: contacts(holders), held, stats },
@@ -144,17 +180,51 @@ impl<A> fmt::Display for Error<A> {
             Self::Get(error) => fmt::Display::fmt(error, f),
             Self::Put(error) => fmt::Display::fmt(error, f),
             Self::NotFound { stats, .. } => {
-                write!(f, "none of the {} nodes that answered holds a record under the key", stats.responded)
+                write!(f, "none of the {} nodes that responded holds a record under the key", stats.responded)
             }
-            Self::Conflict { held, .. } => write!(f, "another record stands in the way (number {held})"),
+            Self::Conflict { held, .. } => write!(f, "other nodes hold a conflicting record (number {held})"),
             Self::Failed { failure, stats } => {
-                write!(f, "{failure} ({} of {} nodes asked answered)", stats.responded, stats.asked)
+                write!(f, "{failure} ({} of {} nodes responded)", stats.responded, stats.asked)
             }
             Self::TimedOut => f.write_str("the time limit was reached"),
-            Self::Busy(calls) => write!(f, "{calls} calls wait already"),
+            Self::Busy(calls) => write!(f, "{calls} calls wait for a slot already"),
             Self::Stopped => f.write_str("the server has stopped"),
         }
     }
 }
 
-impl<A: Debug> error::Error for Error<A> {}
+impl<A: Debug> error::Error for Error<A> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Find(error) => Some(error),
+            Self::Get(error) => Some(error),
+            Self::Put(error) => Some(error),
+            Self::Failed { failure, .. } => Some(failure),
+            Self::NotFound { .. } | Self::Conflict { .. } | Self::TimedOut | Self::Busy(_) | Self::Stopped => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_that_holds_another_has_it_as_its_source_and_includes_its_text() {
+        let stats = QueryStats::default();
+        let errors: [(Error<()>, &dyn error::Error); 4] = [
+            (Error::Find(FindError::NoContacts), &FindError::NoContacts),
+            (Error::Get(GetError::NoContacts), &GetError::NoContacts),
+            (Error::Put(PutError::Lifetime), &PutError::Lifetime),
+            (Error::Failed { failure: Failure::TimedOut, stats }, &Failure::TimedOut),
+        ];
+        for (error, held) in errors {
+            let source = error.source().expect("it holds an error").to_string();
+            assert_eq!(source, held.to_string());
+            assert!(error.to_string().contains(&source), "{source} in {error}");
+        }
+        assert!(Error::<()>::Stopped.source().is_none());
+    }
+}

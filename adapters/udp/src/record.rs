@@ -1,4 +1,6 @@
-//! A record that owns its bytes, to be kept or sent to another thread.
+//! A record that owns its bytes, so that it can be kept or sent to another thread.
+
+use core::fmt;
 
 use kadlet::record::{Proof, Record};
 use kadlet::{Id, Key};
@@ -16,14 +18,21 @@ use kadlet::{Id, Key};
 pub struct RecordBuf {
     /// The value.
     pub value: Vec<u8>,
-    /// What vouches for it.
+    /// The proof that the value belongs to its key.
     pub proof: ProofBuf,
 }
 
 /// A [`Proof`] that owns its bytes.
+///
+/// ```
+/// use kadlet_udp::ProofBuf;
+///
+/// let proof = ProofBuf::Signed { public_key: [1; 32], salt: Vec::new(), sequence: 5, signature: [2; 64] };
+/// assert_eq!(proof.to_string(), "signed, sequence number 5");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProofBuf {
-    /// Nothing but its age.
+    /// No proof: anyone in the network can replace the record.
     Plain {
         /// The key's identifier.
         id: Id,
@@ -36,11 +45,11 @@ pub enum ProofBuf {
     Signed {
         /// The Ed25519 public key.
         public_key: [u8; 32],
-        /// Names one of many records of the same public key.
+        /// Tells apart the records of one public key.
         salt: Vec<u8>,
-        /// The higher one wins.
+        /// The record's version: the highest sequence number wins.
         sequence: u64,
-        /// Signs [`Record::signed_digest`].
+        /// The signature of [`Record::signed_digest`].
         signature: [u8; 64],
     },
 }
@@ -59,10 +68,20 @@ impl RecordBuf {
         Record { value: &self.value, proof }
     }
 
-    /// The key it is found by.
+    /// The key that it is stored under.
     #[must_use]
     pub fn key(&self) -> Key {
         self.as_record().key()
+    }
+}
+
+impl fmt::Display for ProofBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain { age, .. } => write!(f, "plain, {age} ms old"),
+            Self::Immutable => f.write_str("immutable"),
+            Self::Signed { sequence, .. } => write!(f, "signed, sequence number {sequence}"),
+        }
     }
 }
 

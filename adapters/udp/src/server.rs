@@ -19,44 +19,69 @@ use crate::{Buffers, Driver, IpAddress};
 
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);
-/// The machine ends an operation at its time limit, and says how it went; one that it doesn't end is cancelled so much later.
+/// The node ends an operation at its time limit, with its result. An operation that it hasn't ended this long after the
+/// limit is cancelled.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A node with its socket, on a thread of its own. Dropped, it ends; the calls that wait end with [`Error::Stopped`].
+/// A node with its socket, on a thread of its own.
+///
+/// Dropping the server ends the thread; the calls that still wait return [`Error::Stopped`].
+///
+/// ```
+/// use core::net::{Ipv4Addr, SocketAddr};
+/// use kadlet::{Config, Dht, FixedStore, Instant, Kademlia, Node};
+/// use kadlet_udp::{Server, random_id, seed};
+///
+/// // At most 192 contacts, 256 records in 64 KiB.
+/// type MyNode = Node<Kademlia<SocketAddr, 192>, FixedStore<256, 65_536>>;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let id = random_id()?;
+/// let node = MyNode::new(Instant::ZERO, Config::default(), id, seed()?);
+/// let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
+/// println!("listening on {} id {id}", server.local_addr());
+///
+/// // Until here the node serves other nodes; `server.handle()` makes its own calls.
+/// let node = server.shutdown()?;
+/// assert_eq!(node.id(), id);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct Server<M: Dht<Address: IpAddress> + Send + 'static> {
-    handle: Handle<M>,
+pub struct Server<D: Dht<Address: IpAddress> + Send + 'static> {
+    handle: Handle<D>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<io::Result<Box<Driver<M>>>>>,
+    thread: Option<JoinHandle<io::Result<Box<Driver<D>>>>>,
 }
 
-impl<M: Dht<Address: IpAddress> + Send + 'static> Server<M> {
+impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
     /// Binds a socket for `node`, as [`Driver::bind`] does, and starts the thread.
     ///
     /// # Errors
     ///
-    /// As [`Driver::bind`] and [`Server::start`].
-    pub fn bind(address: SocketAddr, node: M) -> io::Result<Self> {
+    /// Those of [`Driver::bind`] and [`Server::start`].
+    pub fn bind(address: SocketAddr, node: D) -> io::Result<Self> {
         Self::start(Driver::bind(address, node)?)
     }
 
-    /// Starts the thread.
+    /// Starts the thread for a driver.
     ///
     /// # Errors
     ///
-    /// The system has no thread, or no file descriptor, to spare.
-    pub fn start(driver: Driver<M>) -> io::Result<Self> {
+    /// The system can't give another thread or file descriptor.
+    pub fn start(driver: Driver<D>) -> io::Result<Self> {
         Self::start_with(driver, |_| {})
     }
 
-    /// Starts the thread, which hands `on_event` every event that no call waits for: it must not wait, nor call a handle.
+    /// Starts the thread for a driver. Every event that no call waits for goes to `on_event`, on that thread: it must
+    /// not block, nor call a handle.
     ///
     /// # Errors
     ///
-    /// As [`Server::start`].
+    /// Those of [`Server::start`].
     pub fn start_with(
-        driver: Driver<M>,
-        on_event: impl FnMut(Event<'_, M::Address>) + Send + 'static,
+        driver: Driver<D>,
+        on_event: impl FnMut(Event<'_, D::Address>) + Send + 'static,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), COMMAND)?;
@@ -70,7 +95,7 @@ impl<M: Dht<Address: IpAddress> + Send + 'static> Server<M> {
             driver: Box::new(driver),
             buffers: Buffers::new(),
             waiting: Vec::new(),
-            under_way: Vec::new(),
+            running: Vec::new(),
             full: false,
             on_event,
         };
@@ -81,29 +106,30 @@ impl<M: Dht<Address: IpAddress> + Send + 'static> Server<M> {
         Ok(Self { handle, stop, thread: Some(thread) })
     }
 
-    /// Where the socket is bound.
+    /// The address that the socket is bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.handle.local_addr()
     }
 
-    /// A handle to call the node with.
+    /// A handle for calls to the node.
     #[must_use]
-    pub fn handle(&self) -> Handle<M> {
+    pub fn handle(&self) -> Handle<D> {
         self.handle.clone()
     }
 
-    /// Ends the thread and gives the machine back, for what it knows to be saved. The calls that wait end with [`Error::Stopped`].
+    /// Ends the thread and returns the node, whose contacts and records can then be saved. The calls that still wait
+    /// return [`Error::Stopped`].
     ///
     /// # Errors
     ///
-    /// What ended the thread before: an error of the system's poll, or a panic in a caller's function.
-    pub fn shutdown(mut self) -> io::Result<M> {
-        let driver = self.join().unwrap_or_else(|| Err(io::Error::other("the server was stopped before")))?;
+    /// The thread had already ended, by an error of the system's poll or by a panic in a function of the caller.
+    pub fn shutdown(mut self) -> io::Result<D> {
+        let driver = self.join().unwrap_or_else(|| Err(io::Error::other("the server had already stopped")))?;
         Ok(driver.into_parts().1)
     }
 
-    fn join(&mut self) -> Option<io::Result<Box<Driver<M>>>> {
+    fn join(&mut self) -> Option<io::Result<Box<Driver<D>>>> {
         let thread = self.thread.take()?;
         self.stop.store(true, Ordering::Release);
         self.handle.wake();
@@ -111,46 +137,47 @@ impl<M: Dht<Address: IpAddress> + Send + 'static> Server<M> {
     }
 }
 
-impl<M: Dht<Address: IpAddress> + Send + 'static> Drop for Server<M> {
+impl<D: Dht<Address: IpAddress> + Send + 'static> Drop for Server<D> {
     fn drop(&mut self) {
         self.join();
     }
 }
 
-/// What the thread runs.
-struct EventLoop<M: Dht, F> {
-    /// On the heap, for a thread's stack is small and a machine may be large.
-    driver: Box<Driver<M>>,
+/// The state of the server's thread.
+struct EventLoop<D: Dht, F> {
+    /// On the heap, because a thread's stack is small and a node may be large.
+    driver: Box<Driver<D>>,
     buffers: Buffers,
-    /// Calls that wait for a slot, first come first: at most [`QUEUE`].
-    waiting: Vec<Operation<M>>,
-    /// Calls whose operation is under way: at most as many as the machine has slots.
-    under_way: Vec<UnderWay<M>>,
-    /// The machine had no slot for the first that waits, and none has been freed since.
+    /// Calls that wait for a slot, in the order in which they came: at most [`QUEUE`].
+    waiting: Vec<Operation<D>>,
+    /// Calls whose operation runs: at most as many as the node has slots.
+    running: Vec<Running<D>>,
+    /// The node had no slot for the first waiting call, and no slot has been freed since.
     full: bool,
     on_event: F,
 }
 
-struct UnderWay<M: Dht> {
+struct Running<D: Dht> {
     query: QueryId,
-    operation: Operation<M>,
-    /// What the watcher was told last: nodes asked, answered, failed, stored at.
-    told: (u16, u16, u16, u16),
+    operation: Operation<D>,
+    /// The counts in the watcher's last report: nodes asked, responded, failed, and those that stored the record.
+    reported: (u16, u16, u16, u16),
 }
 
-impl<M: Dht<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F> {
+impl<D: Dht<Address: IpAddress>, F: FnMut(Event<'_, D::Address>)> EventLoop<D, F> {
     fn run(
         mut self,
         mut poll: Poll,
         readiness: &UdpSocket,
-        commands: &Receiver<Command<M>>,
+        commands: &Receiver<Command<D>>,
         stop: &AtomicBool,
-    ) -> io::Result<Box<Driver<M>>> {
+    ) -> io::Result<Box<Driver<D>>> {
         let mut events = Events::with_capacity(4);
         let mut more = false;
         while !stop.load(Ordering::Acquire) {
             if !more {
-                // Windows asks to be told that there is nothing more; elsewhere this does nothing.
+                // On Windows mio reports the socket again only after a call that would block; elsewhere this does
+                // nothing.
                 let _ = readiness.try_io(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
                 let limit = self.deadline().map(|at| at.saturating_duration_since(Instant::now()));
                 match poll.poll(&mut events, limit) {
@@ -165,29 +192,29 @@ impl<M: Dht<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F
             if self.driver.deadline().is_some_and(|at| at <= now) {
                 self.driver.on_timeout(&mut self.buffers);
             }
-            commands.try_iter().take(QUEUE).for_each(|command| self.obey(command));
-            self.give_up(now);
+            commands.try_iter().take(QUEUE).for_each(|command| self.handle(command));
+            self.end_overdue(now);
             self.finish();
-            // What is held here ends as soon as it begins.
+            // A get of a record that this node holds may end as soon as it begins.
             while self.begin() {
                 self.finish();
             }
         }
-        // What the last call left to be sent still goes out, such as the record that a get writes back.
+        // Sends what the last call still has to send, such as the record that a get writes back.
         self.driver.flush(&mut self.buffers);
-        let calls = self.waiting.into_iter().chain(self.under_way.into_iter().map(|under_way| under_way.operation));
+        let calls = self.waiting.into_iter().chain(self.running.into_iter().map(|running| running.operation));
         calls.for_each(|operation| (operation.finish)(Err(Error::Stopped)));
         Ok(self.driver)
     }
 
-    /// When to wake if nothing comes in.
+    /// When to wake if no datagram comes in.
     fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|operation| operation.deadline);
-        let under_way = self.under_way.iter().map(|under_way| under_way.operation.deadline + GRACE);
-        self.driver.deadline().into_iter().chain(waiting).chain(under_way).min()
+        let running = self.running.iter().map(|running| running.operation.deadline + GRACE);
+        self.driver.deadline().into_iter().chain(waiting).chain(running).min()
     }
 
-    fn obey(&mut self, command: Command<M>) {
+    fn handle(&mut self, command: Command<D>) {
         match command {
             Command::Run(run) => {
                 run(&mut self.driver);
@@ -198,29 +225,29 @@ impl<M: Dht<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F
         }
     }
 
-    /// Tells the calls how they stand, and those whose operation has ended what came of it.
+    /// Reports progress to the watchers, and results to the calls whose operation has ended.
     fn finish(&mut self) {
-        self.under_way.iter_mut().for_each(|under_way| under_way.tell(self.driver.node()));
+        self.running.iter_mut().for_each(|running| running.report(self.driver.node()));
         while let Some(event) = self.driver.node_mut().poll_event() {
             let call = match &event {
-                Event::QueryResult(done) => self.under_way.iter().position(|under_way| under_way.query == done.query),
+                Event::QueryResult(done) => self.running.iter().position(|running| running.query == done.query),
                 _ => None,
             };
             self.full = false;
             match (call, event) {
-                (Some(call), Event::QueryResult(done)) => (self.under_way.swap_remove(call).operation.finish)(Ok(done)),
+                (Some(call), Event::QueryResult(done)) => (self.running.swap_remove(call).operation.finish)(Ok(done)),
                 (_, event) => (self.on_event)(event),
             }
         }
     }
 
-    /// Ends the calls whose time is over.
-    fn give_up(&mut self, now: Instant) {
+    /// Ends the calls whose time limit is over.
+    fn end_overdue(&mut self, now: Instant) {
         for operation in self.waiting.extract_if(.., |operation| operation.deadline <= now) {
             (operation.finish)(Err(Error::TimedOut));
         }
-        for UnderWay { query, operation, .. } in
-            self.under_way.extract_if(.., |under_way| under_way.operation.deadline + GRACE <= now)
+        for Running { query, operation, .. } in
+            self.running.extract_if(.., |running| running.operation.deadline + GRACE <= now)
         {
             self.driver.node_mut().cancel(query);
             self.full = false;
@@ -228,7 +255,7 @@ impl<M: Dht<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F
         }
     }
 
-    /// Begins the calls that wait, in their order, until one finds no slot. Says whether any began.
+    /// Begins the waiting calls, in their order, until one finds no slot. Returns whether any began.
     fn begin(&mut self) -> bool {
         let before = self.waiting.len();
         while !self.full
@@ -242,7 +269,7 @@ impl<M: Dht<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F
             };
             let operation = self.waiting.remove(0);
             match begun {
-                Ok(query) => self.under_way.push(UnderWay { query, operation, told: (0, 0, 0, 0) }),
+                Ok(query) => self.running.push(Running { query, operation, reported: (0, 0, 0, 0) }),
                 Err(error) => (operation.finish)(Err(error)),
             }
         }
@@ -250,16 +277,16 @@ impl<M: Dht<Address: IpAddress>, F: FnMut(Event<'_, M::Address>)> EventLoop<M, F
     }
 }
 
-impl<M: Dht> UnderWay<M> {
-    /// Tells the watcher how the operation stands, if that has changed.
-    fn tell(&mut self, node: &M) {
+impl<D: Dht> Running<D> {
+    /// Reports the operation's progress to its watcher, if it has changed.
+    fn report(&mut self, node: &D) {
         let Some((watcher, progress)) = self.operation.watcher.as_ref().zip(node.progress(self.query)) else {
             return;
         };
         let QueryStats { asked, responded, timed_out, refused, stored, .. } = progress.stats;
-        let told = (asked, responded, timed_out.saturating_add(refused), stored);
-        if told != self.told {
-            self.told = told;
+        let counts = (asked, responded, timed_out.saturating_add(refused), stored);
+        if counts != self.reported {
+            self.reported = counts;
             watcher(progress);
         }
     }

@@ -1,4 +1,4 @@
-//! The same as `batch.rs` with std alone, a call for each datagram: for systems that have nothing better.
+//! The functions of `batch.rs` with std alone, one system call for each datagram: for systems other than Linux.
 
 use core::net::SocketAddr;
 use std::io;
@@ -6,10 +6,10 @@ use std::net::UdpSocket;
 
 use crate::buffers::{Inbox, Outbox};
 
-/// Most systems tell of refusals unasked, as errors of the next call, but not whose they are.
+/// Does nothing: most systems report a refusal as the error of the next call, and don't say which peer it is about.
 pub(crate) fn keep_refusals(_: &UdpSocket) {}
 
-/// Receives up to a batch, and says how many, and whether more may wait.
+/// Receives up to one batch. Returns the number of datagrams, and whether more may wait.
 pub(crate) fn receive(socket: &UdpSocket, inbox: &mut Inbox) -> io::Result<(usize, bool)> {
     let mut count = 0;
     while let (Some(head), Some(bytes)) = (inbox.heads.get_mut(count), inbox.bytes.get_mut(count)) {
@@ -23,7 +23,8 @@ pub(crate) fn receive(socket: &UdpSocket, inbox: &mut Inbox) -> io::Result<(usiz
     Ok((count, true))
 }
 
-/// Sends the datagrams from `first` on, and says how many were taken: at least one. The error is the first one's.
+/// Sends the datagrams from index `first` on. Returns how many the system took, at least one. An error is about the
+/// first.
 pub(crate) fn send(socket: &UdpSocket, outbox: &Outbox, first: usize) -> io::Result<usize> {
     let mut count = 0;
     for (bytes, to) in outbox.datagrams(first) {
@@ -36,14 +37,14 @@ pub(crate) fn send(socket: &UdpSocket, outbox: &Outbox, first: usize) -> io::Res
     Ok(count)
 }
 
-/// None are known.
+/// Returns 0: these systems have no error queue.
 pub(crate) fn refusals(_: &UdpSocket, _: impl FnMut(SocketAddr)) -> usize {
     0
 }
 
-/// Whether the error says that there is no room to send, now.
+/// Whether the error means that the send buffer or the link's queue is full.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    // ENOBUFS of the BSDs and macOS, and that of Windows.
+    // 55 is ENOBUFS on the BSDs and macOS, 10055 is WSAENOBUFS on Windows.
     error.kind() == io::ErrorKind::WouldBlock || matches!(error.raw_os_error(), Some(55 | 10_055))
 }
 
@@ -56,7 +57,7 @@ mod tests {
     use crate::buffers::BATCH;
 
     #[test]
-    fn a_batch_is_sent_and_received_one_by_one() {
+    fn a_batch_is_sent_and_received_one_datagram_at_a_time() {
         let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let (here, there, mut buffers) = (bind(), bind(), Buffers::new());
         there.set_nonblocking(true).unwrap();
@@ -64,7 +65,7 @@ mod tests {
         assert!(is_full(&receive(&there, &mut buffers.inbox).unwrap_err()));
 
         let to = there.local_addr().unwrap();
-        while let Some(room) = buffers.outbox.room() {
+        while let Some(room) = buffers.outbox.free() {
             room[..2].copy_from_slice(b"hi");
             buffers.outbox.push(2, to);
         }

@@ -1,13 +1,15 @@
-//! A running `kadlet node` under a million hostile datagrams: its memory before and after, and whether it still answers.
+//! A running `kadlet node` under a million hostile datagrams: its memory before and after, and whether it still
+//! responds.
 //!
-//! `cargo bench -p kadlet-cli --bench flood [-- DATAGRAMS]`, on Linux. A million is random bytes, requests with some bytes changed, and
-//! answers to what was never asked, a third each; another million is recursive questions, most of them with a token that holds. These
-//! are passed on to contacts of which some are silent, some promise an answer that never comes and some send the question back in a
-//! circle. Memory is taken after a first tenth, when all that is needed to serve was touched once.
+//! `cargo bench -p kadlet-cli --bench flood [-- DATAGRAMS]`, on Linux. One million datagrams are, a third each, random
+//! bytes, requests with some bytes changed, and responses without a request. Another million are recursive requests,
+//! most of them with a valid token. The node forwards these to its contacts. Some contacts are silent, some promise a
+//! response that never comes, and some send the request back in a circle. The memory before is measured after the first
+//! tenth, when the node has touched all memory that it needs to serve.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    println!("not measured here: memory is read from /proc");
+    println!("not measured on this system: memory is read from /proc");
 }
 
 #[cfg(target_os = "linux")]
@@ -35,16 +37,16 @@ mod linux {
 
     type Error = Box<dyn core::error::Error>;
 
-    /// Of each kind.
+    /// Hostile datagrams of each kind.
     const DATAGRAMS: usize = 1_000_000;
-    /// After so many the node is asked something genuine, so that it keeps up and loses none.
+    /// Hostile datagrams between two valid pings. Their responses show that the node keeps up, so that none is lost.
     const ROUND: usize = 100;
-    /// After so many the tokens are fetched anew: long before they no longer hold.
+    /// Hostile datagrams between two renewals of the tokens: long before the tokens expire.
     const RENEWAL: usize = 100_000;
-    /// The most KiB that its memory may grow by: what the allocator may take for one of its pools.
+    /// The most KiB that the node's memory can grow by: what the allocator may take for one of its pools.
     const LIMIT: usize = 64;
 
-    /// Questions that came to a contact.
+    /// Recursive requests that the node forwarded to a contact.
     static FORWARDED: AtomicUsize = AtomicUsize::new(0);
 
     pub(super) fn main() -> Result<(), Error> {
@@ -71,7 +73,7 @@ mod linux {
                     0 => hostile(&mut random, number / 2),
                     _ => relay(&mut random, &requesters, at),
                 };
-                // What the node refuses comes back to a socket as an error of the next sending.
+                // If the node's socket refused an earlier datagram, the error of this one is about that.
                 let _ = requesters[at].socket.send(&bytes);
                 if number.is_multiple_of(ROUND) {
                     requester.ping()?;
@@ -85,15 +87,15 @@ mod linux {
         flood(datagrams)?;
         let after = node.resident()?;
         println!(
-            "{datagrams} hostile datagrams and {datagrams} hostile questions in {:.1} s, and it answers",
+            "{datagrams} hostile datagrams and as many recursive requests in {:.1} s, and the node responds",
             began.elapsed().as_secs_f64()
         );
         let forwarded = FORWARDED.load(Ordering::Relaxed);
-        println!("{forwarded} times a question came to one of its contacts");
+        println!("{forwarded} requests forwarded to its contacts");
         println!("memory before {before} KiB, after {after} KiB");
         println!("{}", node.stop()?.lines().last().unwrap_or("no statistics"));
         if forwarded == 0 {
-            return Err("it passed no question on".into());
+            return Err("the node forwarded no request".into());
         }
         if after > before + LIMIT {
             return Err(format!("memory grew by {} KiB", after - before).into());
@@ -110,20 +112,20 @@ mod linux {
             let mut node = Self(child);
             let mut first = String::new();
             let stdout = node.0.stdout.as_mut().ok_or("its output is a pipe")?;
-            // A byte at a time: what follows the line is read at the end.
+            // Reads a byte at a time, because `stop` reads what follows the line.
             BufReader::with_capacity(1, stdout).read_line(&mut first)?;
             let address = first.split_whitespace().nth(2).ok_or_else(|| format!("no address in: {first}"))?.parse()?;
             Ok((node, address))
         }
 
-        /// KiB in memory.
+        /// The node's memory in KiB.
         fn resident(&self) -> Result<usize, Error> {
             let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
             let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
             Ok(line.trim().trim_end_matches(" kB").parse()?)
         }
 
-        /// Ends it, and returns what it printed.
+        /// Ends the node, and returns what it printed.
         fn stop(&mut self) -> Result<String, Error> {
             Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.0.id())).status()?;
             let mut printed = String::new();
@@ -140,11 +142,11 @@ mod linux {
         }
     }
 
-    /// One who asks the node, and may be its contact.
+    /// A requester of the node, which can become its contact.
     struct Requester {
         socket: UdpSocket,
         id: Id,
-        /// What the node gave it last.
+        /// The token that the node sent last.
         token: Token,
     }
 
@@ -171,20 +173,20 @@ mod linux {
             Ok(())
         }
 
-        /// Asks, waits for the answer, and returns the token beside it.
+        /// Pings the node, and returns the token in its response.
         fn ping(&self) -> Result<Token, Error> {
-            const ASKED: Transaction = Transaction(*b"the ping");
+            const PING: Transaction = Transaction(*b"the ping");
             let mut buf = [0; MAX_DATAGRAM];
-            // What came meanwhile leaves no room for it.
+            // Datagrams that came before could leave no space in the socket's buffer.
             self.socket.set_nonblocking(true)?;
             while self.socket.recv(&mut buf).is_ok() {}
             self.socket.set_nonblocking(false)?;
-            // A client, which the node has no reason to ask back.
-            self.send(ASKED, Features::default(), body(None, Request::Ping))?;
+            // From a client, which the node does not ping back.
+            self.send(PING, Features::default(), body(None, Request::Ping))?;
             loop {
-                let len = self.socket.recv(&mut buf).map_err(|error| format!("the node doesn't answer: {error}"))?;
+                let len = self.socket.recv(&mut buf).map_err(|error| format!("the node doesn't respond: {error}"))?;
                 match wire::decode::<SocketAddrV4>(&buf[..len]) {
-                    Ok(Message { header, body: Body::Response { token, response } }) if header.transaction == ASKED => {
+                    Ok(Message { header, body: Body::Response { token, response } }) if header.transaction == PING => {
                         match response {
                             Response::Pong { .. } => return Ok(token),
                             other => return Err(format!("not a pong: {other:?}").into()),
@@ -195,32 +197,34 @@ mod linux {
             }
         }
 
-        /// Becomes a contact of the node's.
+        /// Becomes a contact of the node: sends a request, and responds when the node pings back.
         fn meet(&self) -> Result<(), Error> {
             self.send(Transaction::default(), Features::SERVES, body(None, Request::Ping))?;
             let mut buf = [0; MAX_DATAGRAM];
             loop {
-                let len = self.socket.recv(&mut buf).map_err(|error| format!("the node doesn't ask back: {error}"))?;
+                let len = self.socket.recv(&mut buf).map_err(|error| format!("the node doesn't ping back: {error}"))?;
                 let message = wire::decode::<SocketAddrV4>(&buf[..len])?;
                 if let Body::Request { request: Request::Ping, .. } = message.body {
-                    return self.response(&message.header, pong());
+                    return self.respond(&message.header, pong());
                 }
             }
         }
 
-        fn response(&self, asked: &Header, response: Response<'_, SocketAddrV4>) -> Result<(), Error> {
-            self.send(asked.transaction, Features::SERVES, Body::Response { token: Token(*b"mine too"), response })
+        fn respond(&self, request: &Header, response: Response<'_, SocketAddrV4>) -> Result<(), Error> {
+            self.send(request.transaction, Features::SERVES, Body::Response { token: Token(*b"mine too"), response })
         }
 
-        /// Answers the node as a contact whom no question should be passed on to.
+        /// Responds to the node as a contact that handles forwarded requests badly.
         fn serve(mut self) {
             let mut buf = [0; MAX_DATAGRAM];
             let mut random = Random(self.id.as_bytes()[0].into());
             loop {
-                // It may be quiet for long.
+                // A timeout is no error: the node may send nothing for a long time.
                 let Ok(len) = self.socket.recv(&mut buf) else { continue };
-                let Ok(Message { header, body: came }) = wire::decode::<SocketAddrV4>(&buf[..len]) else { continue };
-                let request = match came {
+                let Ok(Message { header, body: received }) = wire::decode::<SocketAddrV4>(&buf[..len]) else {
+                    continue;
+                };
+                let request = match received {
                     Body::Response { token, .. } => {
                         self.token = token;
                         continue;
@@ -230,9 +234,9 @@ mod linux {
                 let busy = Response::Error { code: ErrorCode::Busy, detail: 0 };
                 let response = match (request, random.next() % 64) {
                     (Request::Ping, _) => pong(),
-                    (Request::Relay { .. }, way) => {
+                    (Request::Relay { .. }, behaviour) => {
                         FORWARDED.fetch_add(1, Ordering::Relaxed);
-                        match way {
+                        match behaviour {
                             0 => continue,
                             1 => Response::Accepted,
                             2..8 => busy,
@@ -251,7 +255,7 @@ mod linux {
                     }
                     _ => Response::Nodes { contacts: Contacts::EMPTY },
                 };
-                let _ = self.response(&header, response);
+                let _ = self.respond(&header, response);
             }
         }
     }
@@ -260,7 +264,8 @@ mod linux {
         Response::Pong { observed: Observed::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000)) }
     }
 
-    /// A question to be passed on, of which another may ask one of the same name, with a token that is the asker's own, another's, made up or none.
+    /// A recursive request. Its relay id may be that of another requester's request. Its token is the requester's own,
+    /// another requester's, made up, or missing.
     fn relay(random: &mut Random, requesters: &[Requester], at: usize) -> Vec<u8> {
         let token = match random.next() % 8 {
             0 => None,

@@ -1,4 +1,4 @@
-//! What may be written on the command line.
+//! The command line's arguments.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit};
 
-/// Most bootstrap addresses that are taken: what the tool's nodes remember.
+/// The most bootstrap addresses of a command: as many as the tool's nodes remember.
 pub(crate) const BOOTSTRAPS: usize = 16;
 
-/// A Distributed Hash Table: run a node of one, put values into it, get them back.
+/// A Distributed Hash Table: run a node, put values, get them back.
 #[derive(Debug, Parser)]
 #[command(name = "kadlet", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -29,37 +29,37 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 not found; 2 the command can't be carried out as it was given; 3 the network: nobody answered, or a \
-record is stored at fewer nodes than should hold it.
+Exit codes: 0 success; 1 not found; 2 the command can't be executed as given; 3 the network failed: no node responded, \
+or a record is stored at fewer nodes than it should be.
 
 Try it: kadlet demo hello world";
 
-/// What all commands take.
+/// The options of all commands.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub(crate) struct Common {
-    /// The network's number: nodes of different networks are strangers to each other.
+    /// The network's number: nodes of different networks ignore each other.
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     pub(crate) network: u16,
-    /// How nodes are near to each other, and so what each knows of the network: all nodes of a network have the same.
+    /// The geometry, which defines which nodes are near a key; all nodes of a network must have the same.
     #[arg(long, global = true, value_enum, default_value_t)]
     pub(crate) geometry: Geometry,
-    /// Print JSON on stdout, one object a line.
+    /// Print JSON on stdout, one object per line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Tell the story on stderr: who was asked, who answered, how near the target they are.
+    /// Print the lookup trace on stderr: how many nodes were asked, which responded, how near to the target they are.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
-    /// Give up after so long, as `5s`, `1m 30s` or a number of seconds.
+    /// Give up after this time: `5s`, `1m 30s`, or a number of seconds.
     #[arg(long, global = true, value_name = "DURATION", default_value = "20s", value_parser = duration)]
     pub(crate) timeout: Duration,
 }
 
-/// The geometries there are.
+/// The geometry of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Geometry {
-    /// Nodes are near whose ids share a long prefix: the XOR metric.
+    /// The XOR metric: nodes are near each other if their ids share a long prefix.
     #[default]
     Kademlia,
     /// A ring: a key belongs to the first node that follows it.
@@ -82,57 +82,58 @@ impl fmt::Display for Geometry {
 pub(crate) enum Command {
     /// Run a node until interrupted.
     ///
-    /// The first line on stdout is `listening on IP:PORT id HEX`. With --json, what it counts follows every 10 seconds and at the end.
+    /// The first line on stdout is `listening on IP:PORT id HEX`. With --json, the node's counters follow every 10
+    /// seconds and at the end.
     Node(Node),
     /// Put a value: `put KEY VALUE`, `put VALUE --immutable`, or `put VALUE --sign FILE`.
     Put(Put),
-    /// Get a value: the value alone is written to stdout, byte for byte.
+    /// Get a value: stdout receives the value's bytes and nothing else.
     Get(Get),
     /// Find the nodes nearest to a key.
     Find(Find),
-    /// Ask the node at an address whether it is there.
+    /// Ping the node at an address: print its id and the round-trip time.
     Ping(Ping),
-    /// Make a secret key for signed records in a new file, and print its public key.
+    /// Make a secret key for signed records, write it to a new file, and print its public key.
     Keygen(Keygen),
-    /// Show it all at once: a network on this machine, a value put and read back.
+    /// Run a whole network on this machine, put a value and read it back, step by step.
     Demo(Demo),
     /// Print completions for a shell.
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: Shell,
     },
     /// Print the manual page in roff, for `man -l -`.
     Man {
-        /// The page of this command; that of kadlet itself without.
+        /// The command whose page to print; without it, kadlet's own page.
         command: Option<String>,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Node {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; with port 0 the system chooses a free port.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Place,
-    /// A node of the network to join; may be given more than once. A network's first node has none.
+    pub(crate) listen: HostPort,
+    /// A node of the network to join; can be given more than once. The first node of a network needs none.
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
-    pub(crate) bootstrap: Vec<Place>,
+    pub(crate) bootstrap: Vec<HostPort>,
     /// Keep the id, the contacts and the records in this file from one run to the next.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// Take no plain records, which anyone may replace: only immutable and signed ones.
+    /// Store no plain records, which anyone can replace: only immutable and signed ones.
     #[arg(long)]
     pub(crate) no_plain: bool,
 }
 
-/// How a command that is no node reaches the network.
+/// How a command reaches the network as a client.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Way {
-    /// A node of the network; may be given more than once.
+pub(crate) struct ClientArgs {
+    /// A node of the network; can be given more than once.
     #[arg(long, value_name = "ADDR", required = true, value_delimiter = ',')]
-    pub(crate) bootstrap: Vec<Place>,
-    /// Where to send from: a free port of the bootstrap's family unless given.
+    pub(crate) bootstrap: Vec<HostPort>,
+    /// The address to send from; by default a free port of the same address family as --bootstrap.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<Place>,
+    pub(crate) listen: Option<HostPort>,
     /// How the nodes are found.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) lookup: Lookup,
@@ -141,10 +142,10 @@ pub(crate) struct Way {
 /// How nodes are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Lookup {
-    /// Ask a few at a time, and get nearer by what they say.
+    /// Ask a few nodes at a time, and go on with the nearer nodes that they name.
     #[default]
     Iterative,
-    /// Have each node pass the question on to the best that it knows.
+    /// Send one request, which each node forwards to the nearest node that it knows.
     Recursive,
 }
 
@@ -160,32 +161,33 @@ impl From<Lookup> for Mode {
 #[derive(Debug, Args)]
 #[command(allow_missing_positional = true)]
 pub(crate) struct Put {
-    /// The name of a plain record, which anyone in the network may replace. Not with --immutable or --sign.
+    /// The name of a plain record, which anyone in the network can replace. Not with --immutable or --sign.
     #[arg(conflicts_with_all = ["immutable", "sign"])]
     pub(crate) key: Option<OsString>,
     /// The value, at most 1,000 bytes; `-` reads it from stdin.
     pub(crate) value: OsString,
-    /// Put it under its own hash, where nobody can replace it; prints the id to get it by.
+    /// Put the value under its own hash, where no other value can replace it; prints the id for `get --id`.
     #[arg(long, conflicts_with = "sign")]
     pub(crate) immutable: bool,
-    /// Sign it with the secret key in this file (made by `kadlet keygen`), so that only its owner can replace it.
+    /// Sign the record with the secret key in this file (made by `kadlet keygen`), so that only the key's owner can
+    /// replace it.
     #[arg(long, value_name = "FILE")]
     pub(crate) sign: Option<PathBuf>,
-    /// One of many records of the same public key, at most 64 bytes.
+    /// Tells apart the records of one public key; at most 64 bytes.
     #[arg(long, value_name = "TEXT", requires = "sign", conflicts_with_all = ["key", "immutable"])]
     pub(crate) salt: Option<OsString>,
-    /// The sequence number: the highest wins. Unless given, the Unix time in seconds, or one more than the number that the
-    /// network holds now (or --cas names) if that is higher.
+    /// The sequence number: the highest wins. By default the Unix time in seconds, or, if that is higher, one more than
+    /// the number stored in the network (or given with --cas).
     #[arg(long, value_name = "N", requires = "sign", conflicts_with_all = ["key", "immutable"])]
     pub(crate) seq: Option<u64>,
-    /// Compare and swap: only where the sequence number held is N, or where none is held if N is 0.
+    /// Compare and swap: store only at nodes whose record has the sequence number N; 0 means nodes that have no record.
     #[arg(long, value_name = "N", requires = "sign", conflicts_with_all = ["key", "immutable"])]
     pub(crate) cas: Option<u64>,
-    /// How long it is to be held; nodes hold records for 24 hours at most unless put again.
+    /// How long nodes keep the record: at most 24 hours, unless it is put again.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
     pub(crate) ttl: Duration,
     #[command(flatten)]
-    pub(crate) way: Way,
+    pub(crate) client: ClientArgs,
 }
 
 #[derive(Debug, Args)]
@@ -203,7 +205,7 @@ pub(crate) struct Get {
     #[arg(long, value_name = "TEXT", requires = "public_key", conflicts_with_all = ["key", "id"])]
     pub(crate) salt: Option<OsString>,
     #[command(flatten)]
-    pub(crate) way: Way,
+    pub(crate) client: ClientArgs,
 }
 
 #[derive(Debug, Args)]
@@ -211,25 +213,25 @@ pub(crate) struct Get {
 pub(crate) struct Find {
     /// The name of a plain record.
     pub(crate) key: Option<OsString>,
-    /// Any id: a node's, an immutable record's.
+    /// The id of a node or a record.
     #[arg(long, value_name = "HEX")]
     pub(crate) id: Option<Id>,
     #[command(flatten)]
-    pub(crate) way: Way,
+    pub(crate) client: ClientArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Ping {
     /// The node's address.
-    pub(crate) address: Place,
-    /// Where to send from: a free port of the address's family unless given.
+    pub(crate) address: HostPort,
+    /// The address to send from; by default a free port of the same address family as the node's.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<Place>,
+    pub(crate) listen: Option<HostPort>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Keygen {
-    /// The file to make. One that exists is left alone.
+    /// The file to write. An existing file is never overwritten.
     pub(crate) file: PathBuf,
 }
 
@@ -239,9 +241,9 @@ pub(crate) struct Demo {
     pub(crate) key: OsString,
     /// The value, at most 1,000 bytes.
     pub(crate) value: OsString,
-    /// The local node's address; port 0 takes a free one.
+    /// The local node's address; with port 0 the system chooses a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    pub(crate) listen: Place,
+    pub(crate) listen: HostPort,
     /// How many nodes to run.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=1000))]
     pub(crate) nodes: u16,
@@ -250,50 +252,49 @@ pub(crate) struct Demo {
     pub(crate) lookup: Lookup,
 }
 
-/// An address as it was written: `IP:PORT` or `HOST:PORT`. Names are looked up when they are needed, not before.
+/// An address as the user wrote it: `IP:PORT` or `HOST:PORT`. A name is resolved when it is needed, not before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place(String);
+pub(crate) struct HostPort(String);
 
-impl Place {
-    /// The addresses it stands for.
+impl HostPort {
+    /// Resolves it to its addresses: at least one.
     pub(crate) fn resolve(&self) -> Result<Vec<SocketAddr>, Error> {
         let found = self.0.to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
         if found.is_empty() {
-            return Err(
-                Error::new(Exit::Network, format!("the name in {} can't be resolved", self.0)).tip("give IP:PORT")
-            );
+            return Err(Error::new(Exit::Network, format!("can't resolve the name in {}", self.0)).tip("give IP:PORT"));
         }
         Ok(found)
     }
 }
 
-impl FromStr for Place {
+impl FromStr for HostPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let is_name = || {
             let (host, port) = text.rsplit_once(':')?;
             let plain = !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']);
-            // What looks like an IPv4 address and is none would be looked up as a name in vain.
+            // An invalid IPv4 address, such as `127.0.0.256`, would be resolved as a name in vain.
             let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             (plain && !numeric && port.parse::<u16>().is_ok()).then_some(())
         };
         match text.parse::<SocketAddr>().is_ok() || is_name().is_some() {
             true => Ok(Self(text.to_owned())),
-            false => Err("an address is IP:PORT, as 127.0.0.1:4000 or [::1]:4000, or HOST:PORT".to_owned()),
+            false => Err("an address is IP:PORT, such as 127.0.0.1:4000 or [::1]:4000, or HOST:PORT".to_owned()),
         }
     }
 }
 
-/// All the addresses to bootstrap from, as many as a node remembers.
-pub(crate) fn bootstraps(places: &[Place]) -> Result<Vec<SocketAddr>, Error> {
+/// The bootstrap addresses, without duplicates: at most as many as a node remembers.
+pub(crate) fn bootstraps(names: &[HostPort]) -> Result<Vec<SocketAddr>, Error> {
     let mut all = Vec::new();
-    for place in places {
-        for address in place.resolve()? {
+    for name in names {
+        for address in name.resolve()? {
             if address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast() {
                 let what = format!("no datagram can be sent to {address}");
                 return Err(Error::new(Exit::Usage, what).tip(
-                    "give the address of the machine that the node runs on (127.0.0.1 is this one) and the port that its first line shows",
+                    "give the IP address of the machine that the node runs on (127.0.0.1 is this machine), and the \
+                     port that the node prints in its first line",
                 ));
             }
             if !all.contains(&address) {
@@ -303,15 +304,17 @@ pub(crate) fn bootstraps(places: &[Place]) -> Result<Vec<SocketAddr>, Error> {
     }
     match all.len() {
         0..=BOOTSTRAPS => Ok(all),
-        more => Err(Error::new(Exit::Usage, format!("{more} bootstrap addresses; at most {BOOTSTRAPS} are taken"))
-            .tip("give fewer")),
+        more => {
+            Err(Error::new(Exit::Usage, format!("{more} bootstrap addresses; the limit is {BOOTSTRAPS}"))
+                .tip("give fewer"))
+        }
     }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let plain = text.parse::<u64>().ok().map(Duration::from_secs);
     match plain.map_or_else(|| humantime::parse_duration(text), Ok) {
-        Ok(Duration::ZERO) => Err("must be more than nothing".to_owned()),
+        Ok(Duration::ZERO) => Err("must be longer than zero".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(format!("{error}; write it as `5s`, `1m 30s` or `24h`")),
     }
@@ -345,13 +348,13 @@ mod tests {
     }
 
     #[test]
-    fn one_positional_of_put_is_the_value() {
+    fn the_only_positional_argument_of_put_is_the_value() {
         let cli = Cli::try_parse_from(["kadlet", "put", "-", "--immutable", "--bootstrap", "127.0.0.1:1"]);
         assert!(matches!(cli.map(|cli| cli.command), Ok(Command::Put(Put { key: None, value, .. })) if value == "-"));
     }
 
     #[test]
-    fn what_does_not_fit_together_is_refused() {
+    fn inconsistent_arguments_are_refused() {
         for args in [
             "kadlet put key value",
             "kadlet put key value --immutable --bootstrap 127.0.0.1:1",
@@ -378,16 +381,16 @@ mod tests {
     }
 
     #[test]
-    fn addresses_may_be_repeated_or_separated_by_commas() {
+    fn bootstrap_addresses_can_be_repeated_or_separated_by_commas() {
         let cli =
             Cli::try_parse_from("kadlet find key --bootstrap [::1]:1,localhost:2 --bootstrap 127.0.0.1:3".split(' '))
                 .unwrap();
         let Command::Find(find) = cli.command else { panic!("not a find") };
-        assert_eq!(find.way.bootstrap.len(), 3);
+        assert_eq!(find.client.bootstrap.len(), 3);
     }
 
     #[test]
-    fn durations_have_units_or_are_seconds() {
+    fn a_duration_without_a_unit_is_in_seconds() {
         assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert!(duration("soon").is_err());

@@ -1,4 +1,4 @@
-//! `demo`: a network on this machine, a value put into it and read back from another node, told step by step.
+//! `demo`: runs a network on this machine, puts a value into it, reads it back from another node, and shows every step.
 
 use core::cell::RefCell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,31 +11,31 @@ use serde_json::{Value, json};
 
 use crate::args::{Common, Demo};
 use crate::error::{Error, Exit};
-use crate::network::{Table, account, config, nodes, source};
+use crate::network::{Table, config, nodes, source, summary};
 use crate::output::{NodeObject, Output};
 use crate::put::check;
 use crate::swarm::Swarm;
-use crate::trace::{GET, PUT, Round, Trace, Turn, line, power};
+use crate::trace::{GET, PUT, Round, Step, Trace, line, power};
 
-/// The local node, which the story is about.
+/// The index of the local node, which puts the value.
 const LOCAL: usize = 0;
-/// The node that all others join through.
+/// The index of the node that all others join through.
 const ENTRY: usize = 1;
 
 pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Result<(), Error> {
     let (name, value) = (args.key.as_encoded_bytes(), args.value.as_encoded_bytes());
     check(value.len(), 0)?;
     let key = Key::plain(name);
-    let tale = Tale { out: *out, key, mode: args.lookup.into() };
+    let narration = Narration { out: *out, key, mode: args.lookup.into() };
     let mut swarm = Swarm::<R>::start(&places(args, &key.id)?, config(common), common.timeout)?;
 
-    tale.introduce(&swarm)?;
-    join(&mut swarm, &tale)?;
-    let holders = put(&mut swarm, &tale, &args.key.to_string_lossy(), &Record::plain(name, value))?;
-    swarm.forwarded = (tale.mode == Mode::Recursive).then(Vec::new);
-    let read = get(&mut swarm, &tale, &holders)?;
+    narration.introduce(&swarm)?;
+    join(&mut swarm, &narration)?;
+    let holders = put(&mut swarm, &narration, &args.key.to_string_lossy(), &Record::plain(name, value))?;
+    swarm.forwarded = (narration.mode == Mode::Recursive).then(Vec::new);
+    let read = get(&mut swarm, &narration, &holders)?;
     if read != value {
-        return Err(Error::new(Exit::NotFound, "the value that was read back is not the one that was put"));
+        return Err(Error::new(Exit::NotFound, "the value read back differs from the value put"));
     }
     if out.json {
         out.object(&json!({ "step": "value", "value": hex::encode(&read) }))
@@ -44,12 +44,12 @@ pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Resul
     }
 }
 
-/// The local node's address and free ports beside it, with ids of their own.
+/// The nodes' addresses and ids: the local node's address as given, the others at free ports of the same IP address.
 fn places(args: &Demo, key: &Id) -> Result<Vec<(SocketAddr, Id)>, Error> {
     let [listen, ..] = args.listen.resolve()?[..] else {
         return Err(Error::new(Exit::Usage, "--listen names no address"));
     };
-    let beside = match listen.ip() {
+    let others = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
@@ -58,21 +58,21 @@ fn places(args: &Demo, key: &Id) -> Result<Vec<(SocketAddr, Id)>, Error> {
     for index in 0..usize::from(args.nodes) {
         let mut id = *kadlet_udp::random_id()?.as_bytes();
         if index == LOCAL {
-            // Far from the key, so that there is some way to go: in the other half of all ids.
+            // In the other half of all ids than the key, so that the lookup takes several rounds.
             id[0] = id[0] & 0x7F | !key.as_bytes()[0] & 0x80;
         }
-        let address = if index == LOCAL { listen } else { SocketAddr::new(beside, 0) };
+        let address = if index == LOCAL { listen } else { SocketAddr::new(others, 0) };
         places.push((address, Id::from_bytes(id)));
     }
     Ok(places)
 }
 
-/// All nodes join through one, the local one last, so that it finds the others there.
-fn join<R: Table>(swarm: &mut Swarm<R>, tale: &Tale) -> Result<(), Error> {
+/// Joins all nodes through one, the local node last, so that it finds the others.
+fn join<R: Table>(swarm: &mut Swarm<R>, narration: &Narration) -> Result<(), Error> {
     let entry = swarm.nodes[ENTRY].local_addr();
     let began = Instant::now();
-    tale.say(
-        &format!("\nThey join the network, knowing nothing but {entry}:"),
+    narration.say(
+        &format!("\nThe other nodes join the network through {entry}:"),
         || json!({ "step": "join", "through": entry }),
     )?;
     let others: Vec<_> = (0..swarm.nodes.len()).filter(|node| ![LOCAL, ENTRY].contains(node)).collect();
@@ -92,72 +92,80 @@ fn join<R: Table>(swarm: &mut Swarm<R>, tale: &Tale) -> Result<(), Error> {
     }
     let contacts = swarm.nodes[LOCAL].node().routing().peers().count();
     let took = began.elapsed();
-    let text = format!("  all are in after {took:.0?}; the local node, the last to come, knows {contacts} of them");
-    tale.say(
+    let text =
+        format!("  all have joined after {took:.0?}; the local node, which joined last, knows {contacts} of them");
+    narration.say(
         &text,
         || json!({ "step": "joined", "nodes": swarm.nodes.len(), "contacts": contacts, "seconds": took.as_secs_f64() }),
     )
 }
 
-/// The local node puts the record. Returns who holds it, by the holders' own word.
-fn put<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, name: &str, record: &Record<'_>) -> Result<Vec<usize>, Error> {
-    let id = tale.key.id;
-    let text = format!("\nThe local node puts {name:?}, whose id is {id}:");
-    tale.say(&text, || json!({ "step": "put", "key": name, "id": id.to_string() }))?;
-    let options = Options { publish: false, mode: tale.mode, ..Options::DEFAULT };
+/// Puts the record from the local node. Returns the nodes whose stores hold it, nearest first.
+fn put<R: Table>(
+    swarm: &mut Swarm<R>,
+    narration: &Narration,
+    name: &str,
+    record: &Record<'_>,
+) -> Result<Vec<usize>, Error> {
+    let id = narration.key.id;
+    let text = format!("\nThe local node puts a value under the key {name:?}, whose id is {id}:");
+    narration.say(&text, || json!({ "step": "put", "key": name, "id": id.to_string() }))?;
+    let options = Options { publish: false, mode: narration.mode, ..Options::DEFAULT };
     let query = swarm.command(LOCAL, |node, now| node.put(now, record, &options));
     let query = query.map_err(|error| Error::new(Exit::Network, error.to_string()))?;
-    let stored = tale.follow(swarm, LOCAL, query, PUT, |done| match done.outcome {
+    let stored = narration.follow(swarm, LOCAL, query, PUT, |done| match done.outcome {
         Outcome::Stored { holders, wanted } => Ok((holders.len(), wanted)),
         _ => Err(failed("the value could not be stored", &done.stats)),
     })?;
     let (stored, wanted) = stored?;
 
     let mut holders: Vec<_> =
-        (0..swarm.nodes.len()).filter(|node| *node != LOCAL && holds(swarm, *node, &tale.key)).collect();
+        (0..swarm.nodes.len()).filter(|node| *node != LOCAL && holds(swarm, *node, &narration.key)).collect();
     holders.sort_by_key(|node| R::Geometry::rank(&id, &swarm.nodes[*node].node().id()));
     let found: Vec<_> = holders.iter().map(|node| contact(swarm, *node)).collect();
-    let text = format!("  stored at {stored} of {}, and these hold it now:", nodes(wanted));
-    tale.say(&text, || json!({ "step": "stored", "stored": stored, "wanted": wanted, "holders": objects(&found) }))?;
-    found.iter().try_for_each(|node| tale.text(&format!("  {}", line(R::Geometry::rank, &id, node))))?;
+    let text = format!("  stored at {stored} of {}; these nodes hold it now:", nodes(wanted));
+    narration
+        .say(&text, || json!({ "step": "stored", "stored": stored, "wanted": wanted, "holders": objects(&found) }))?;
+    found.iter().try_for_each(|node| narration.text(&format!("  {}", line(R::Geometry::rank, &id, node))))?;
     Ok(holders)
 }
 
-/// Another node, which doesn't hold the record if there is one, gets it: the farthest from it, which has the most to ask.
-fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result<Vec<u8>, Error> {
-    let distance = |node: usize| R::Geometry::progress(&tale.key.id, &swarm.nodes[node].node().id());
+/// Gets the record from the farthest other node, whose lookup is the longest: one without the record, if there is one.
+fn get<R: Table>(swarm: &mut Swarm<R>, narration: &Narration, holders: &[usize]) -> Result<Vec<u8>, Error> {
+    let distance = |node: usize| R::Geometry::progress(&narration.key.id, &swarm.nodes[node].node().id());
     let others = (0..swarm.nodes.len()).filter(|node| *node != LOCAL);
     let reader = others.max_by_key(|node| (!holders.contains(node), distance(*node))).unwrap_or(ENTRY);
     let node = contact(swarm, reader);
-    let text = format!("\nAnother node, {} with id {}, gets it:", node.address, node.id);
-    tale.say(&text, || json!({ "step": "get", "node": NodeObject::from(&node) }))?;
-    let options = Options { mode: tale.mode, ..Options::DEFAULT };
-    let query = swarm.command(reader, |node, now| node.get(now, tale.key, &options));
+    let text = format!("\nAnother node, {} with id {}, gets the value:", node.address, node.id);
+    narration.say(&text, || json!({ "step": "get", "node": NodeObject::from(&node) }))?;
+    let options = Options { mode: narration.mode, ..Options::DEFAULT };
+    let query = swarm.command(reader, |node, now| node.get(now, narration.key, &options));
     let query = query.map_err(|error| Error::new(Exit::Network, error.to_string()))?;
-    let got = tale.follow(swarm, reader, query, GET, |done| match done.outcome {
+    let got = narration.follow(swarm, reader, query, GET, |done| match done.outcome {
         Outcome::Value { record, holders, .. } => {
             Ok((record.value.to_vec(), holders.iter().collect::<Vec<_>>(), done.stats))
         }
         _ => Err(failed("the value was not found", &done.stats)),
     })?;
     let (value, holders, stats) = got?;
-    let everybody: Vec<_> = (0..swarm.nodes.len()).map(|node| contact(swarm, node)).collect();
+    let all: Vec<_> = (0..swarm.nodes.len()).map(|node| contact(swarm, node)).collect();
     for (number, (from, to)) in (1..).zip(swarm.forwarded.take().unwrap_or_default()) {
-        let (Some(from), Some(to)) = (everybody.get(from), everybody.iter().find(|node| node.id == to)) else {
+        let (Some(from), Some(to)) = (all.get(from), all.iter().find(|node| node.id == to)) else {
             continue;
         };
-        let distance = power(&R::Geometry::rank(&tale.key.id, &to.id));
-        let text = format!("  question {number}: {} asks {}, at distance {distance}", from.address, to.address);
-        tale.say(&text, || json!({ "step": "hop", "from": NodeObject::from(from), "to": NodeObject::from(to) }))?;
+        let distance = power(&R::Geometry::rank(&narration.key.id, &to.id));
+        let text = format!("  request {number}: {} asks {}, at distance {distance}", from.address, to.address);
+        narration
+            .say(&text, || json!({ "step": "hop", "from": NodeObject::from(from), "to": NodeObject::from(to) }))?;
     }
-    let text = format!("  {}; its {} bytes are:", source(holders.len(), &stats), value.len());
+    let text = format!("  {}; its {} bytes:", source(holders.len(), &stats), value.len());
     let QueryStats { asked, responded, hops, relayed, fell_back, .. } = stats;
-    tale.say(&text, || {
+    narration.say(&text, || {
         json!({
             "step": "found",
             "holders": objects(&holders),
             "asked": asked,
-            "answered": responded,
+            "responded": responded,
             "hops": hops,
             "relayed": relayed,
             "fell_back": fell_back,
@@ -166,14 +174,14 @@ fn get<R: Table>(swarm: &mut Swarm<R>, tale: &Tale, holders: &[usize]) -> Result
     Ok(value)
 }
 
-/// Where the story is told, and which key it is about.
-struct Tale {
+/// Prints the demo's steps.
+struct Narration {
     out: Output,
     key: Key,
     mode: Mode,
 }
 
-impl Tale {
+impl Narration {
     fn introduce<R: Table>(&self, swarm: &Swarm<R>) -> Result<(), Error> {
         let local = contact(swarm, LOCAL);
         let count = swarm.nodes.len();
@@ -187,7 +195,7 @@ impl Tale {
         )
     }
 
-    /// Follows a search to its end, and tells its rounds.
+    /// Runs a lookup to its end, and prints its rounds.
     fn follow<R: Table, T>(
         &self,
         swarm: &mut Swarm<R>,
@@ -198,29 +206,29 @@ impl Tale {
     ) -> Result<T, Error> {
         let id = self.key.id;
         let own = R::Geometry::rank(&id, &swarm.nodes[node].node().id());
-        let text = format!("  start: this node itself, at distance {}", power(&own));
+        let text = format!("  start: the node itself is at distance {}", power(&own));
         self.say(&text, || json!({ "step": "round", "round": 0, "closest": own.to_string() }))?;
         let trace = RefCell::new(Trace::new(id, then, R::Geometry::rank));
-        let look = |progress: Progress<'_, SocketAddr>| {
-            let turns = trace.borrow_mut().look(&progress);
-            turns.iter().try_for_each(|turn| self.turn(&trace.borrow(), turn))
+        let watch = |progress: Progress<'_, SocketAddr>| {
+            let steps = trace.borrow_mut().update(&progress);
+            steps.iter().try_for_each(|step| self.step(&trace.borrow(), step))
         };
-        let (result, last) = swarm.finish(node, query, look, |done| {
+        let (result, last) = swarm.finish(node, query, watch, |done| {
             let last = trace.borrow_mut().end(&done.stats, &found(&done.outcome));
             (end(done), last)
         })?;
-        last.iter().try_for_each(|turn| self.turn(&trace.borrow(), turn))?;
+        last.iter().try_for_each(|step| self.step(&trace.borrow(), step))?;
         Ok(result)
     }
 
-    fn turn(&self, trace: &Trace, turn: &Turn) -> Result<(), Error> {
-        self.say(&format!("  {}", trace.words(turn, false)), || match turn {
-            Turn::Storing => json!({ "step": "storing" }),
-            Turn::Round(Round { number, asked, responded, timed_out, closest, newcomers }) => json!({
+    fn step(&self, trace: &Trace, step: &Step) -> Result<(), Error> {
+        self.say(&format!("  {}", trace.text(step, false)), || match step {
+            Step::Storing => json!({ "step": "storing" }),
+            Step::Round(Round { number, asked, responded, timed_out, closest, newcomers }) => json!({
                 "step": "round",
                 "round": number,
                 "asked": asked,
-                "answered": responded,
+                "responded": responded,
                 "timed_out": timed_out,
                 "closest": closest.map(|distance| distance.to_string()),
                 "newcomers": objects(newcomers),
@@ -228,12 +236,12 @@ impl Tale {
         })
     }
 
-    /// Tells one thing, in words or as an object.
+    /// Prints one step, as text or as a JSON object.
     fn say(&self, text: &str, object: impl FnOnce() -> Value) -> Result<(), Error> {
         if self.out.json { self.out.object(&object()) } else { self.out.line(text) }
     }
 
-    /// Tells what the objects have told already.
+    /// Prints text for which the JSON output has no object.
     fn text(&self, text: &str) -> Result<(), Error> {
         if self.out.json { Ok(()) } else { self.out.line(text) }
     }
@@ -248,7 +256,7 @@ fn found(outcome: &Outcome<'_, SocketAddr>) -> Vec<Contact<SocketAddr>> {
 }
 
 fn failed(what: &str, stats: &QueryStats) -> Error {
-    Error::new(Exit::Network, format!("{what}: {}", account(stats))).tip("more --timeout, or fewer --nodes")
+    Error::new(Exit::Network, format!("{what}: {}", summary(stats))).tip("a longer --timeout, or fewer --nodes")
 }
 
 fn holds<R: Table>(swarm: &Swarm<R>, node: usize, key: &Key) -> bool {

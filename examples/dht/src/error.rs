@@ -1,17 +1,17 @@
-//! Why a command ended as it did: what happened, what to try, and the exit code.
+//! Why a command failed: what happened, what the user can try, and the exit code.
 
 use core::fmt;
 use std::io;
 use std::process::ExitCode;
 
-/// The exit codes, but for 0: done.
+/// The exit codes of a command that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Nobody holds the record.
+    /// No node that responded holds the record.
     NotFound = 1,
-    /// The command can't be carried out as it was given.
+    /// The command can't be executed as given, or this system refused something.
     Usage = 2,
-    /// Nobody answered, or fewer nodes than should hold the record do.
+    /// No node responded, or fewer nodes store the record than should.
     Network = 3,
 }
 
@@ -21,7 +21,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What happened, and what to try.
+/// What happened, and what the user can try.
 #[derive(Debug)]
 pub(crate) struct Error {
     exit: Exit,
@@ -35,7 +35,7 @@ impl Error {
         Self { exit, what: what.into(), tip: None, silent: false }
     }
 
-    /// With what to try.
+    /// Adds what the user can try.
     pub(crate) fn tip(mut self, tip: impl Into<String>) -> Self {
         self.tip = Some(tip.into());
         self
@@ -45,7 +45,7 @@ impl Error {
         self.exit
     }
 
-    /// Whether there is nobody to tell: the reader of our output went away.
+    /// Whether to print nothing, because the reader of the output has closed the pipe.
     pub(crate) fn is_silent(&self) -> bool {
         self.silent
     }
@@ -58,10 +58,10 @@ impl fmt::Display for Error {
     }
 }
 
-/// The system failed us: stdout can't be written to, or there are no random bytes.
+/// An error of the system: stdout can't be written to, or there are no random bytes.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         let silent = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { silent, ..Self::new(Exit::Usage, format!("the system refuses: {error}")) }
+        Self { silent, ..Self::new(Exit::Usage, format!("system error: {error}")) }
     }
 }

@@ -1,4 +1,4 @@
-//! `get`, `find` and `ping`: the commands that only ask.
+//! `get`, `find` and `ping`: the commands that only read.
 
 use core::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::{Common, Find, Get, Ping};
 use crate::error::{Error, Exit};
-use crate::network::{Client, Table, Trouble, account, explain, reason, source, stats};
+use crate::network::{Client, OperationError, Table, explain, reason, source, stats, summary};
 use crate::output::{NodeObject, Output, QueryStatsObject};
 use crate::trace::{GET, line, power};
 
@@ -17,14 +17,14 @@ use crate::trace::{GET, line, power};
 struct GetObject {
     id: String,
     found: bool,
-    /// In hex.
+    /// The value in hex.
     value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<u64>,
     holders: Vec<SocketAddr>,
     #[serde(flatten)]
     stats: QueryStatsObject,
-    /// The distance of the closest node that answered, in hex.
+    /// The distance of the closest node that responded, in hex.
     closest: Option<String>,
 }
 
@@ -45,14 +45,14 @@ struct PingObject {
 
 pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result<(), Error> {
     let key = key(args)?;
-    let client = Client::<R>::join(&args.way, common)
+    let client = Client::<R>::join(&args.client, common)
         .map_err(|error| out.nothing(&object(key, &QueryStats::default(), None), error))?;
     let found =
         client.search(&format!("looking for the record with id {}", key.id), key.id, GET).get(key, &client.options());
     let (stats, nearest) = match &found {
         Ok(got) => (got.stats, &got.holders[..]),
-        Err(trouble @ Trouble::NotFound { closest, .. }) => (stats(trouble), &closest[..]),
-        Err(trouble) => (stats(trouble), &[][..]),
+        Err(error @ OperationError::NotFound { closest, .. }) => (stats(error), &closest[..]),
+        Err(error) => (stats(error), &[][..]),
     };
     client.end(&stats, nearest);
     if let Ok(got) = &found
@@ -65,9 +65,9 @@ pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result
         Ok(got) => out.bytes(&got.record.value)?,
         Err(_) => {}
     }
-    found.map(|_| ()).map_err(|trouble| match trouble {
-        Trouble::NotFound { stats, .. } => not_found(key, &stats),
-        trouble => explain(&trouble),
+    found.map(|_| ()).map_err(|error| match error {
+        OperationError::NotFound { stats, .. } => not_found(key, &stats),
+        error => explain(&error),
     })
 }
 
@@ -79,14 +79,14 @@ pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Resu
         nodes: nodes.iter().map(NodeObject::from).collect(),
         stats: stats.into(),
     };
-    let client = Client::<R>::join(&args.way, common)
+    let client = Client::<R>::join(&args.client, common)
         .map_err(|error| out.nothing(&object(&[], &QueryStats::default()), error))?;
     let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
     let found = handle.find_node(target, &client.options());
-    let found = found.map_err(|trouble| out.nothing(&object(&[], &stats(&trouble)), explain(&trouble)))?;
+    let found = found.map_err(|error| out.nothing(&object(&[], &stats(&error)), explain(&error)))?;
     client.end(&found.stats, &found.nodes);
     if common.verbose || !out.json {
-        eprintln!("the nodes nearest to {target}, with their distance ({})", account(&found.stats));
+        eprintln!("the nodes nearest to {target}, with their distances ({})", summary(&found.stats));
     }
     if out.json {
         return out.object(&object(&found.nodes, &found.stats));
@@ -98,9 +98,9 @@ pub(crate) fn ping<R: Table>(args: &Ping, common: &Common, out: &Output) -> Resu
     let peers = crate::args::bootstraps(core::slice::from_ref(&args.address))?;
     let client = Client::<R>::open(args.listen.as_ref(), &peers, common)?;
     let peers = client.reachable(&peers)?;
-    let mut last = Error::new(Exit::Network, "there is no address to ask");
+    let mut last = Error::new(Exit::Network, "there is no address to ping");
     for peer in peers {
-        match client.asking(&format!("asking {peer}")).ping(peer, client.left()) {
+        match client.handle(&format!("pinging {peer}")).ping(peer, client.left()) {
             Ok(pong) => {
                 let (id, address) = (pong.contact.id, pong.contact.address);
                 let rtt_ms = pong.rtt.as_secs_f64() * 1_000.0;
@@ -110,10 +110,10 @@ pub(crate) fn ping<R: Table>(args: &Ping, common: &Common, out: &Output) -> Resu
                     false => out.line(&format!("{address} is node {id}, {rtt_ms:.2} ms away")),
                 };
             }
-            Err(trouble) => {
-                let what = format!("no node of network {} answered at {peer}: {}", common.network, reason(&trouble));
+            Err(error) => {
+                let what = format!("no node of network {} responded at {peer}: {}", common.network, reason(&error));
                 last = Error::new(Exit::Network, what)
-                    .tip("check that a node runs there, and that --network and --geometry are the same");
+                    .tip("check that a node runs there, and that its --network and --geometry are the same");
             }
         }
     }
@@ -152,18 +152,17 @@ fn not_found(key: Key, stats: &QueryStats) -> Error {
     let kind = match key.kind {
         Kind::Plain => "a plain record under that key",
         Kind::Immutable => "an immutable record with that id",
-        Kind::Signed => "a record signed by that key with that salt",
+        Kind::Signed => "a record signed with that key and salt",
     };
-    let near = stats
-        .closest
-        .map_or_else(String::new, |distance| format!(", the nearest of them at distance {}", power(&distance)));
-    let what = format!("nobody who answered holds {kind} (id {}): {}{near}", key.id, account(stats));
+    let near =
+        stats.closest.map_or_else(String::new, |distance| format!(", the nearest at distance {}", power(&distance)));
+    let what = format!("no node that responded holds {kind} (id {}): {}{near}", key.id, summary(stats));
     let tip = match key.kind {
         Kind::Plain => {
-            "the key exactly as it was put; --id or --public-key if it wasn't put under a name; its time may have ended"
+            "the key exactly as it was put; --id or --public-key if the record has no name; it may have expired"
         }
-        Kind::Immutable => "the id that `put --immutable` printed; its time may have ended",
-        Kind::Signed => "the same --salt as it was put with; its time may have ended",
+        Kind::Immutable => "the id that `put --immutable` printed; the record may have expired",
+        Kind::Signed => "the same --salt as in the put; the record may have expired",
     };
     Error::new(Exit::NotFound, what).tip(tip)
 }

@@ -1,4 +1,4 @@
-//! `keygen`, and what it makes: a file with the 32 bytes of an Ed25519 secret key in hex.
+//! `keygen`, and the key file that it writes: the 32 bytes of an Ed25519 secret key in hex.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use crate::error::{Error, Exit};
 use crate::output::Output;
 
 #[derive(Serialize)]
-struct Made<'a> {
+struct KeygenObject<'a> {
     public_key: String,
     file: &'a Path,
 }
@@ -19,17 +19,17 @@ struct Made<'a> {
 pub(crate) fn run(args: &Keygen, out: &Output) -> Result<(), Error> {
     let secret = kadlet_udp::seed()?;
     write(&args.file, &secret).map_err(|error| {
-        let what = format!("the key file {} can't be made: {error}", args.file.display());
+        let what = format!("can't write the key file {}: {error}", args.file.display());
         match error.kind() {
             io::ErrorKind::AlreadyExists => {
-                Error::new(Exit::Usage, what).tip("another name: a key that is overwritten is lost for ever")
+                Error::new(Exit::Usage, what).tip("another name: an overwritten key is lost forever")
             }
-            _ => Error::new(Exit::Usage, what).tip("check that its folder exists and may be written to"),
+            _ => Error::new(Exit::Usage, what).tip("check that its folder exists and is writable"),
         }
     })?;
     let public_key = hex::encode(kadlet::ed25519::public_key(&secret));
     if out.json {
-        return out.object(&Made { public_key, file: &args.file });
+        return out.object(&KeygenObject { public_key, file: &args.file });
     }
     out.line(&public_key)
 }
@@ -37,12 +37,12 @@ pub(crate) fn run(args: &Keygen, out: &Output) -> Result<(), Error> {
 /// Reads a secret key.
 pub(crate) fn read(file: &Path) -> Result<[u8; 32], Error> {
     let text = fs::read_to_string(file).map_err(|error| {
-        let what = format!("the key file {} can't be read: {error}", file.display());
+        let what = format!("can't read the key file {}: {error}", file.display());
         Error::new(Exit::Usage, what).tip(format!("make one with `kadlet keygen {}`", file.display()))
     })?;
     let mut secret = [0; 32];
     hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| {
-        let what = format!("{} is no key file: it should hold 64 hexadecimal digits", file.display());
+        let what = format!("{} is not a key file: it should contain 64 hexadecimal digits", file.display());
         Error::new(Exit::Usage, what).tip("make one with `kadlet keygen FILE`")
     })?;
     Ok(secret)
@@ -53,7 +53,7 @@ fn write(file: &Path, secret: &[u8; 32]) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut made = options.open(file)?;
-    made.write_all(format!("{}\n", hex::encode(secret)).as_bytes())?;
-    made.sync_all()
+    let mut file = options.open(file)?;
+    file.write_all(format!("{}\n", hex::encode(secret)).as_bytes())?;
+    file.sync_all()
 }

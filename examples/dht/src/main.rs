@@ -1,4 +1,5 @@
-//! kadlet's command-line tool: run a node of a Distributed Hash Table, put values into it, get them back, see why it failed.
+//! kadlet's command-line tool: runs a node of a Distributed Hash Table, puts values into it, gets them back, and says
+//! why when it can't.
 
 #![forbid(unsafe_code)]
 
@@ -38,16 +39,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Picks the table: all else is the same for every geometry.
+/// Chooses the routing table: everything else is the same for every geometry.
 fn run(cli: &Cli) -> Result<(), Error> {
     match cli.common.geometry {
-        Geometry::Kademlia => carry_out::<Kademlia<SocketAddr, 512, 64>>(cli),
-        Geometry::Chord => carry_out::<Chord<SocketAddr, 16, 128>>(cli),
-        Geometry::Pastry => carry_out::<Pastry<SocketAddr, 16, 4, 256>>(cli),
+        Geometry::Kademlia => run_on::<Kademlia<SocketAddr, 512, 64>>(cli),
+        Geometry::Chord => run_on::<Chord<SocketAddr, 16, 128>>(cli),
+        Geometry::Pastry => run_on::<Pastry<SocketAddr, 16, 4, 256>>(cli),
     }
 }
 
-fn carry_out<R: Table>(cli: &Cli) -> Result<(), Error> {
+fn run_on<R: Table>(cli: &Cli) -> Result<(), Error> {
     let out = Output { json: cli.common.json };
     match &cli.command {
         Command::Node(args) => node::run::<R>(args, &cli.common, &out),

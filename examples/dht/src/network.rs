@@ -1,5 +1,5 @@
-//! What all of the tool's nodes have in common, and how a command that is no node reaches the network: as a client, which asks and
-//! leaves no trace.
+//! What all of the tool's nodes have in common, and how the other commands reach the network: as a client, which asks
+//! but is put into no routing table.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -11,26 +11,27 @@ use kadlet::wire::ErrorCode;
 use kadlet::{Config, Contact, Failure, FindError, Geometry, HashStore, Id, Mode, Options, QueryStats, Routing};
 use kadlet_udp::{Driver, Handle, Server};
 
-use crate::args::{BOOTSTRAPS, Common, Place, Way, bootstraps};
+use crate::args::{BOOTSTRAPS, ClientArgs, Common, HostPort, bootstraps};
 use crate::error::{Error, Exit};
 use crate::watch::Watch;
 
-/// The tool's node: 16 operations at once, and 16 questions passed on.
+/// The tool's node: 16 operations at once, and 16 forwarded requests.
 pub(crate) type Node<R> = kadlet::Node<R, HashStore, 16, 24, 16, 64, 256, BOOTSTRAPS, 16>;
 
-/// A table of the tool's nodes, of whichever geometry.
+/// The routing table of the tool's nodes, of any geometry.
 pub(crate) trait Table: Routing<Address = SocketAddr> + Send + 'static {}
 
 impl<R: Routing<Address = SocketAddr> + Send + 'static> Table for R {}
 
-/// What a node of the tool holds for others at most: records, and bytes of them.
+/// The most records that a node of the tool stores.
 const MAX_RECORDS: usize = 65_536;
+/// The most bytes of records that a node of the tool stores.
 const MAX_BYTES: usize = 16 << 20;
 
-/// What can go wrong in an operation.
-pub(crate) type Trouble = kadlet_udp::Error<SocketAddr>;
+/// Why an operation failed.
+pub(crate) type OperationError = kadlet_udp::Error<SocketAddr>;
 
-/// A way into the network.
+/// A client of the network.
 pub(crate) struct Client<R: Table> {
     server: Server<Node<R>>,
     watch: Watch,
@@ -39,12 +40,12 @@ pub(crate) struct Client<R: Table> {
 }
 
 impl<R: Table> Client<R> {
-    /// A client that knows nobody.
-    pub(crate) fn open(listen: Option<&Place>, peers: &[SocketAddr], common: &Common) -> Result<Self, Error> {
+    /// Opens a client that knows no node.
+    pub(crate) fn open(listen: Option<&HostPort>, peers: &[SocketAddr], common: &Common) -> Result<Self, Error> {
         let config = Config { serve: false, ..config(common) };
         let driver = bind(&listening(listen, peers)?, config, None)?;
         let server = Server::start(driver)
-            .map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
+            .map_err(|error| Error::new(Exit::Network, format!("can't start a thread: {error}")))?;
         Ok(Self {
             server,
             watch: Watch::new(common.verbose),
@@ -53,29 +54,29 @@ impl<R: Table> Client<R> {
         })
     }
 
-    /// A client that knows its way.
-    pub(crate) fn join(way: &Way, common: &Common) -> Result<Self, Error> {
-        let peers = bootstraps(&way.bootstrap)?;
-        let client = Self { mode: way.lookup.into(), ..Self::open(way.listen.as_ref(), &peers, common)? };
+    /// Opens a client and joins the network.
+    pub(crate) fn join(args: &ClientArgs, common: &Common) -> Result<Self, Error> {
+        let peers = bootstraps(&args.bootstrap)?;
+        let client = Self { mode: args.lookup.into(), ..Self::open(args.listen.as_ref(), &peers, common)? };
         client.watch.begin("looking for the network");
         let peers = client.reachable(&peers)?;
-        if let Err(trouble) = client.bootstrap(peers.clone()) {
+        if let Err(error) = client.bootstrap(peers.clone()) {
             let names: Vec<_> = peers.iter().map(SocketAddr::to_string).collect();
             let what =
-                format!("no node of network {} answered at {}: {}", common.network, names.join(", "), reason(&trouble));
+                format!("no node of network {} responded at {}: {}", common.network, names.join(", "), reason(&error));
             return Err(Error::new(Exit::Network, what).tip(
-                "check that a node runs there (`kadlet ping ADDR`) and that --network and --geometry are the same",
+                "check that a node runs there (`kadlet ping ADDR`), and that its --network and --geometry are the same",
             ));
         }
         Ok(client)
     }
 
-    /// The operations, with a time limit of what is left of the command's.
+    /// The options of an operation: its time limit is what is left of the command's.
     pub(crate) fn options(&self) -> Options {
         Options { timeout: self.left(), publish: false, mode: self.mode, ..Options::DEFAULT }
     }
 
-    /// Those of the peers that can be sent to.
+    /// The peers that the client's socket can send to.
     pub(crate) fn reachable(&self, peers: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
         reachable(peers, self.server.local_addr())
     }
@@ -85,36 +86,36 @@ impl<R: Table> Client<R> {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// A handle for a single question.
-    pub(crate) fn asking(&self, doing: &str) -> Handle<Node<R>> {
+    /// A handle for an operation without a trace.
+    pub(crate) fn handle(&self, doing: &str) -> Handle<Node<R>> {
         self.watch.begin(doing);
         self.server.handle()
     }
 
-    /// A handle for a search, whose story is told to who wants it.
+    /// A handle for a lookup, whose trace the user can watch.
     pub(crate) fn search(&self, doing: &str, target: Id, then: &'static str) -> Handle<Node<R>> {
-        self.asking(doing).watch(self.watch.follow(target, then, R::Geometry::rank))
+        self.handle(doing).watch(self.watch.follow(target, then, R::Geometry::rank))
     }
 
-    /// The client has done its work.
+    /// Shows the last round of the lookup, and closes the client.
     pub(crate) fn end(self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) {
         if *stats != QueryStats::default() {
             self.watch.end(stats, nearest);
         }
     }
 
-    /// Returns as soon as one of the addresses has answered; the others need not be waited for.
-    fn bootstrap(&self, peers: Vec<SocketAddr>) -> Result<(), Trouble> {
-        let (sender, ended) = mpsc::channel();
-        let responded = sender.clone();
+    /// Joins the network. Returns as soon as one of the addresses has responded, and doesn't wait for the others.
+    fn bootstrap(&self, peers: Vec<SocketAddr>) -> Result<(), OperationError> {
+        let (sender, result) = mpsc::channel();
+        let first_response = sender.clone();
         let handle = self.server.handle().watch(move |progress| {
             if progress.stats.responded > 0 {
-                let _ = responded.send(Ok(()));
+                let _ = first_response.send(Ok(()));
             }
         });
         let left = self.left();
         thread::spawn(move || sender.send(handle.bootstrap(&peers, left).map(|_| ())));
-        ended.recv().unwrap_or(Err(Trouble::Stopped))
+        result.recv().unwrap_or(Err(OperationError::Stopped))
     }
 }
 
@@ -124,12 +125,12 @@ impl<R: Table> core::fmt::Debug for Client<R> {
     }
 }
 
-/// What all of the tool's nodes have in common.
+/// The configuration of all of the tool's nodes.
 pub(crate) fn config(common: &Common) -> Config {
     Config { network: common.network, plain: true, verify: Some(kadlet::ed25519::verify), ..Config::DEFAULT }
 }
 
-/// Begins a node at the first of these addresses that the system gives it.
+/// Starts a node at the first of these addresses that the system can bind.
 pub(crate) fn bind<R: Table>(
     addresses: &[SocketAddr],
     config: Config,
@@ -142,106 +143,110 @@ pub(crate) fn bind<R: Table>(
         node.start(kadlet::Instant::ZERO, config, id, kadlet_udp::seed()?);
         match Driver::bind(*address, node) {
             Ok(driver) => return Ok(driver),
-            Err(error) => refused = format!("{address} can't be listened at: {error}"),
+            Err(error) => refused = format!("can't listen on {address}: {error}"),
         }
     }
-    Err(Error::new(Exit::Usage, refused).tip("another --listen; port 0 takes a free one"))
+    Err(Error::new(Exit::Usage, refused).tip("another --listen; with port 0 the system chooses a free port"))
 }
 
-/// Where to listen: as told, or at a free port of the family, and no wider than the way to the peers needs.
-fn listening(listen: Option<&Place>, peers: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
-    if let Some(place) = listen {
-        return place.resolve();
+/// The addresses to try to listen on: as given, or else any free port of the peers' family, on loopback if all peers
+/// are there.
+fn listening(listen: Option<&HostPort>, peers: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
+    if let Some(listen) = listen {
+        return listen.resolve();
     }
     let v4 = peers.iter().any(SocketAddr::is_ipv4);
     let v6 = peers.iter().any(SocketAddr::is_ipv6);
-    let here = peers.iter().all(|peer| peer.ip().is_loopback());
+    let loopback = peers.iter().all(|peer| peer.ip().is_loopback());
     Ok(match (v4, v6) {
-        // An IPv6 socket serves both, where there is IPv6.
+        // An IPv6 socket serves both families, on a machine that has IPv6.
         (true, true) => vec![(Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::UNSPECIFIED, 0).into()],
-        (_, true) if here => vec![(Ipv6Addr::LOCALHOST, 0).into()],
+        (_, true) if loopback => vec![(Ipv6Addr::LOCALHOST, 0).into()],
         (_, true) => vec![(Ipv6Addr::UNSPECIFIED, 0).into()],
-        (_, false) if here => vec![(Ipv4Addr::LOCALHOST, 0).into()],
+        (_, false) if loopback => vec![(Ipv4Addr::LOCALHOST, 0).into()],
         (_, false) => vec![(Ipv4Addr::UNSPECIFIED, 0).into()],
     })
 }
 
-/// Those of the peers that a socket at this address can send to.
+/// The peers that a socket bound to `local` can send to.
 pub(crate) fn reachable(peers: &[SocketAddr], local: SocketAddr) -> Result<Vec<SocketAddr>, Error> {
     let both = local.is_ipv6() && local.ip().is_unspecified();
     let found: Vec<_> = peers.iter().copied().filter(|peer| both || peer.is_ipv4() == local.is_ipv4()).collect();
     if found.is_empty() && !peers.is_empty() {
-        let what = format!("{local} is of another family than the addresses to bootstrap from");
+        let what = format!("{local} is of another address family than the bootstrap addresses");
         return Err(Error::new(Exit::Usage, what).tip("--listen [::]:0 for both IPv4 and IPv6, or leave it out"));
     }
     Ok(found)
 }
 
-/// An operation's trouble in the tool's words.
-pub(crate) fn explain(trouble: &Trouble) -> Error {
-    let error = |what: String| Error::new(Exit::Network, what);
-    match trouble {
-        Trouble::Failed { failure: Failure::Refused(ErrorCode::Unsupported, _), stats } => {
-            error(format!("the nodes take no records of this kind: {}", account(stats)))
+/// Converts an operation's error to a text that says what the user can try.
+pub(crate) fn explain(error: &OperationError) -> Error {
+    let network = |what: String| Error::new(Exit::Network, what);
+    match error {
+        OperationError::Failed { failure: Failure::Refused(ErrorCode::Unsupported, _), stats } => {
+            network(format!("the nodes store no records of this kind: {}", summary(stats)))
                 .tip("--immutable or --sign FILE")
         }
-        Trouble::Failed { failure: failure @ Failure::Refused(..), stats } => {
-            error(format!("{failure}: {}", account(stats))).tip("again later, or a shorter --ttl")
+        OperationError::Failed { failure: failure @ Failure::Refused(..), stats } => {
+            network(format!("{failure}: {}", summary(stats))).tip("again later, or a shorter --ttl")
         }
-        Trouble::Failed { failure, stats } => {
-            error(format!("{failure}: {}", account(stats))).tip("more --timeout, or another --bootstrap")
+        OperationError::Failed { failure, stats } => {
+            network(format!("{failure}: {}", summary(stats))).tip("a longer --timeout, or another --bootstrap")
         }
-        Trouble::Find(FindError::NoContacts) => {
-            error(trouble.to_string()).tip("check that the bootstrap node is one that serves")
+        OperationError::Find(FindError::NoContacts) => {
+            network(error.to_string()).tip("check that the bootstrap node serves requests")
         }
-        _ => error(trouble.to_string()).tip("more --timeout, or another --bootstrap"),
+        _ => network(error.to_string()).tip("a longer --timeout, or another --bootstrap"),
     }
 }
 
-/// Who was asked in an operation that came to nothing: nobody, if it did not begin.
-pub(crate) fn stats(trouble: &Trouble) -> QueryStats {
-    match trouble {
-        Trouble::NotFound { stats, .. } | Trouble::Conflict { stats, .. } | Trouble::Failed { stats, .. } => *stats,
+/// The counts of an operation that failed: all zero if it did not begin.
+pub(crate) fn stats(error: &OperationError) -> QueryStats {
+    match error {
+        OperationError::NotFound { stats, .. }
+        | OperationError::Conflict { stats, .. }
+        | OperationError::Failed { stats, .. } => *stats,
         _ => QueryStats::default(),
     }
 }
 
-/// What an operation failed of, without who was asked.
-pub(crate) fn reason(trouble: &Trouble) -> String {
-    match trouble {
-        Trouble::Failed { failure, .. } => failure.to_string(),
-        trouble => trouble.to_string(),
+/// The reason of an operation's error, without its counts.
+pub(crate) fn reason(error: &OperationError) -> String {
+    match error {
+        OperationError::Failed { failure, .. } => failure.to_string(),
+        error => error.to_string(),
     }
 }
 
-/// Who was asked and who answered, in words.
-pub(crate) fn account(stats: &QueryStats) -> String {
-    let mut words = format!("{} asked, {} answered, {} did not", nodes(stats.asked), stats.responded, stats.timed_out);
+/// The counts of an operation as text.
+pub(crate) fn summary(stats: &QueryStats) -> String {
+    let mut text =
+        format!("{} asked, {} responded, {} timed out", nodes(stats.asked), stats.responded, stats.timed_out);
     match stats.refusal {
-        Some(code) if stats.refused > 0 => words += &format!(", {} refused ({code:?})", stats.refused),
+        Some(code) if stats.refused > 0 => text += &format!(", {} refused ({code:?})", stats.refused),
         _ => {}
     }
     match stats.hops {
         0 => {}
-        1 => words += ", over 1 hop",
-        hops => words += &format!(", over {hops} hops"),
+        1 => text += ", over 1 hop",
+        hops => text += &format!(", over {hops} hops"),
     }
     if stats.fell_back {
-        words += ", iteratively, as the recursive question was not answered";
+        text += ", iteratively after the recursive request failed";
     }
-    words + &format!(", in {:.0?}", stats.took)
+    text + &format!(", in {:.0?}", stats.took)
 }
 
-/// Where a record that was got comes from, in words.
+/// Where a record was found, as text.
 pub(crate) fn source(holders: usize, stats: &QueryStats) -> String {
     let place = match stats.relayed {
-        true => "the value comes back the way the question went".to_owned(),
+        true => "relayed by the nodes that forwarded the request".to_owned(),
         false => format!("found at {}", nodes(holders)),
     };
-    format!("{place} ({})", account(stats))
+    format!("{place} ({})", summary(stats))
 }
 
-/// So many nodes.
+/// A number of nodes as text: `1 node` or `2 nodes`.
 pub(crate) fn nodes(count: impl Into<usize>) -> String {
     match count.into() {
         1 => "1 node".to_owned(),
@@ -259,19 +264,19 @@ mod tests {
     }
 
     #[test]
-    fn a_recursive_request_is_told_of_whether_it_was_responded_or_not() {
+    fn the_summary_shows_the_hops_of_a_recursive_lookup_and_its_fallback() {
         let mut stats = QueryStats::default();
-        assert!(!account(&stats).contains("hop") && !account(&stats).contains("recursive"));
+        assert!(!summary(&stats).contains("hop") && !summary(&stats).contains("recursive"));
         stats.hops = 1;
-        assert!(account(&stats).contains(", over 1 hop, in"));
+        assert!(summary(&stats).contains(", over 1 hop, in"));
         stats.hops = 3;
-        assert!(account(&stats).contains(", over 3 hops, in"));
+        assert!(summary(&stats).contains(", over 3 hops, in"));
         (stats.hops, stats.fell_back) = (0, true);
-        assert!(account(&stats).contains(", iteratively, as the recursive question was not answered, in"));
+        assert!(summary(&stats).contains(", iteratively after the recursive request failed, in"));
     }
 
     #[test]
-    fn the_socket_is_of_the_bootstraps_family() {
+    fn the_socket_has_the_address_family_of_the_bootstrap_addresses() {
         assert_eq!(default_for(&["192.0.2.1:1"]), "0.0.0.0:0");
         assert_eq!(default_for(&["127.0.0.1:1"]), "127.0.0.1:0");
         assert_eq!(default_for(&["[2001:db8::1]:1"]), "[::]:0");

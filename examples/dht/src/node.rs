@@ -1,4 +1,4 @@
-//! `node`: a node that runs until it is interrupted.
+//! `node`: runs a node until it is interrupted.
 
 use core::net::SocketAddr;
 use core::sync::atomic::AtomicBool;
@@ -17,12 +17,13 @@ use signal_hook::iterator::Signals;
 
 use crate::args::{self, Common, bootstraps};
 use crate::error::{Error, Exit};
-use crate::network::{self, Table, Trouble, account};
+use crate::network::{self, OperationError, Table, summary};
 use crate::output::{Output, StatsObject};
 use crate::state::{State, fingerprint};
 
-/// A change is in the state file within ten seconds: it is looked for at half of that.
+/// How often a changed state is saved: a change is in the state file within ten seconds.
 const SAVE: Duration = Duration::from_secs(5);
+/// How often the counters are printed.
 const STATS: Duration = Duration::from_secs(10);
 
 pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) -> Result<(), Error> {
@@ -40,7 +41,7 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
     if let Some(state) = &state {
         let restored = state.restore(driver.node_mut(), now);
         eprintln!("restored {} contacts and {} records", restored.contacts.len(), restored.records);
-        // The way back into the network, besides the addresses given: tried until one of them answers.
+        // The saved contacts are bootstrap addresses too: the node tries all addresses until one responds.
         let known = restored.contacts.iter().map(|contact| contact.address).filter(|address| !peers.contains(address));
         let known: Vec<_> = known.take(args::BOOTSTRAPS.saturating_sub(peers.len())).collect();
         peers.extend(known);
@@ -50,12 +51,12 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
     }
     let (address, id) = (driver.local_addr(), driver.node().id());
     let verbose = common.verbose;
-    let mut doubles = 0;
-    let server = Server::start_with(driver, move |event| print_event(&event, verbose, &mut doubles))
-        .map_err(|error| Error::new(Exit::Network, format!("no thread can be started: {error}")))?;
+    let mut duplicates = 0;
+    let server = Server::start_with(driver, move |event| print_event(&event, verbose, &mut duplicates))
+        .map_err(|error| Error::new(Exit::Network, format!("can't start a thread: {error}")))?;
     let handle = server.handle();
     let Common { geometry, network, .. } = *common;
-    let mut file = args.state.as_deref().map(|path| Keeper {
+    let mut file = args.state.as_deref().map(|path| StateFile {
         path,
         geometry,
         network,
@@ -64,22 +65,22 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
         failing: false,
     });
     if let Some(file) = &mut file {
-        file.keep(&handle)?;
+        file.save(&handle)?;
     }
     out.line(&format!("listening on {address} id {id}"))?;
     let served = serve(&handle, &signals, file.as_mut(), out);
     if let Some(file) = &mut file {
-        file.keep(&handle)?;
+        file.save(&handle)?;
     }
     served?;
-    server.shutdown().map(|_| ()).map_err(|error| Error::new(Exit::Network, format!("the node ended with {error}")))
+    server.shutdown().map(|_| ()).map_err(|error| Error::new(Exit::Network, format!("the node failed: {error}")))
 }
 
-/// Until a signal comes.
+/// Prints counters and saves the state until a signal comes.
 fn serve<R: Table>(
     handle: &Handle<network::Node<R>>,
     signals: &Receiver<i32>,
-    mut file: Option<&mut Keeper<'_>>,
+    mut file: Option<&mut StateFile<'_>>,
     out: &Output,
 ) -> Result<(), Error> {
     let mut next_stats = Instant::now() + STATS;
@@ -99,47 +100,48 @@ fn serve<R: Table>(
         }
         if now >= next_save {
             next_save += SAVE;
-            file.as_mut().into_iter().for_each(|file| file.try_keep(handle));
+            file.as_mut().into_iter().for_each(|file| file.try_save(handle));
         }
     }
 }
 
-fn stopped(trouble: Trouble) -> Error {
-    Error::new(Exit::Network, format!("the node has stopped: {trouble}"))
+fn stopped(error: OperationError) -> Error {
+    Error::new(Exit::Network, format!("the node has stopped: {error}"))
 }
 
-/// Keeps a state file up to date.
-struct Keeper<'a> {
+/// A state file that is kept up to date.
+struct StateFile<'a> {
     path: &'a Path,
     geometry: args::Geometry,
     network: u16,
-    /// Of what it holds.
+    /// The fingerprint of the state that was saved last.
     fingerprint: Option<u64>,
-    /// Whom the node knew when it was written.
+    /// The state that was saved or loaded last, without records.
     last: Option<State>,
+    /// Whether the last attempt to save failed.
     failing: bool,
 }
 
-impl Keeper<'_> {
-    /// Writes the file if there is something new to remember.
-    fn keep<R: Table>(&mut self, handle: &Handle<network::Node<R>>) -> Result<(), Error> {
-        let (kept, geometry, network) = (self.fingerprint, self.geometry, self.network);
+impl StateFile<'_> {
+    /// Writes the file if the node has something new to save.
+    fn save<R: Table>(&mut self, handle: &Handle<network::Node<R>>) -> Result<(), Error> {
+        let (saved, geometry, network) = (self.fingerprint, self.geometry, self.network);
         let changed = handle.with(move |node, now| {
-            let print = fingerprint(node);
-            (Some(print) != kept).then(|| (print, State::of(node, now, geometry, network)))
+            let current = fingerprint(node);
+            (Some(current) != saved).then(|| (current, State::of(node, now, geometry, network)))
         });
-        let Some((print, mut state)) = changed.map_err(stopped)? else { return Ok(()) };
-        self.last.iter().for_each(|last| state.remember(last));
+        let Some((current, mut state)) = changed.map_err(stopped)? else { return Ok(()) };
+        self.last.iter().for_each(|last| state.add_contacts(last));
         state.save(self.path)?;
-        self.fingerprint = Some(print);
+        self.fingerprint = Some(current);
         self.last = Some(state.without_records());
         self.failing = false;
         Ok(())
     }
 
-    /// A disk that is full now may have room later: the node goes on.
-    fn try_keep<R: Table>(&mut self, handle: &Handle<network::Node<R>>) {
-        let Err(error) = self.keep(handle) else { return };
+    /// Saves, and prints an error once. The node goes on: a disk that is full now may have free space later.
+    fn try_save<R: Table>(&mut self, handle: &Handle<network::Node<R>>) {
+        let Err(error) = self.save(handle) else { return };
         if !self.failing {
             eprintln!("{error}");
         }
@@ -147,31 +149,30 @@ impl Keeper<'_> {
     }
 }
 
-/// Tells what an operator wants to know.
-fn print_event(event: &Event<'_, SocketAddr>, verbose: bool, doubles: &mut u32) {
+/// Prints the events that an operator wants to know.
+fn print_event(event: &Event<'_, SocketAddr>, verbose: bool, duplicates: &mut u32) {
     match event {
-        // Anybody can claim any id: whoever does so again and again doesn't fill the disk.
-        Event::OwnIdSeen { .. } if *doubles >= 8 => {}
+        // Any node can claim any id: an attacker that does so again and again must not fill the disk.
+        Event::OwnIdSeen { .. } if *duplicates >= 8 => {}
         Event::OwnIdSeen { address } => {
-            *doubles += 1;
+            *duplicates += 1;
             eprintln!(
-                "kadlet: another node at {address} has this node's id\n  try: end one of the two, and give each a --state file of its own"
+                "kadlet: another node at {address} has this node's id\n  try: stop one of the two, and give each its \
+                 own --state file"
             );
         }
         Event::Superseded { key } => {
-            eprintln!("a newer record than the one published here was met under id {}", key.id)
+            eprintln!("the network holds a newer record than the one published here, under id {}", key.id)
         }
         Event::Forwarded { .. } => {}
         Event::QueryResult(done) => match done.outcome {
             Outcome::Joined { neighbours } if verbose => {
-                eprintln!("joined the network: {}", account(&done.stats));
+                eprintln!("joined the network: {}", summary(&done.stats));
                 neighbours.iter().for_each(|contact| eprintln!("  {} id {}", contact.address, contact.id));
             }
             Outcome::Joined { .. } => eprintln!("joined the network"),
             Outcome::Failed(failure) => {
-                eprintln!(
-                    "the network was not joined yet: {failure}; the bootstrap addresses are tried again and again"
-                );
+                eprintln!("could not join the network yet: {failure}; the node keeps trying the bootstrap addresses");
             }
             _ => {}
         },
@@ -182,7 +183,7 @@ fn stats<M: Dht>(node: &M) -> StatsObject {
     StatsObject::new(node.routing().peers().count(), node.store().len(), node.store().bytes(), node.stats())
 }
 
-/// What ends a node, as it comes. A second signal ends the process at once.
+/// Receives the signals that end a node. A second signal ends the process at once.
 fn signals() -> Result<Receiver<i32>, Error> {
     let ended = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -1,4 +1,4 @@
-//! What is written to stdout, as text or as JSON.
+//! Output on stdout, as text or as JSON.
 
 use core::net::SocketAddr;
 use std::io::{self, Write};
@@ -11,12 +11,12 @@ use crate::error::{Error, Exit};
 /// Where results go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
-    /// Whether as JSON.
+    /// Whether to write JSON.
     pub(crate) json: bool,
 }
 
 impl Output {
-    /// Writes these bytes and nothing else.
+    /// Writes these bytes and nothing else, and flushes.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
@@ -28,8 +28,8 @@ impl Output {
         self.bytes(format!("{line}\n").as_bytes())
     }
 
-    /// Writes the object of a command that came to nothing, if JSON is wanted, and hands its error on. A command that makes no sense
-    /// has no result, not even none.
+    /// Writes the object of a command without a result, if the output is JSON, and returns its error. A command with
+    /// wrong arguments writes no object.
     pub(crate) fn nothing(&self, object: &impl Serialize, error: Error) -> Error {
         match self.json && error.exit() != Exit::Usage {
             true => self.object(object).err().unwrap_or(error),
@@ -56,7 +56,7 @@ impl From<&Contact<SocketAddr>> for NodeObject {
     }
 }
 
-/// A [`QueryStats`] in JSON: what all lookups say of how they went.
+/// A [`QueryStats`] in JSON: the counts of every lookup.
 #[derive(Debug, Serialize)]
 pub(crate) struct QueryStatsObject {
     asked: u16,
@@ -75,7 +75,7 @@ impl From<&QueryStats> for QueryStatsObject {
     }
 }
 
-/// [`Stats`] in JSON, with what the node holds.
+/// [`Stats`] in JSON, with the sizes of the node's table and store.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatsObject {
     pub(crate) contacts: usize,

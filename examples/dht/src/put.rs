@@ -1,4 +1,4 @@
-//! `put`: a plain, an immutable or a signed record, put once.
+//! `put`: puts a plain, an immutable or a signed record once.
 
 use core::net::SocketAddr;
 use std::io::{self, Read};
@@ -12,16 +12,16 @@ use serde::Serialize;
 use crate::args::{Common, Put};
 use crate::error::{Error, Exit};
 use crate::keygen;
-use crate::network::{Client, Table, Trouble, account, explain, nodes, stats};
+use crate::network::{Client, OperationError, Table, explain, nodes, stats, summary};
 use crate::output::{Output, QueryStatsObject};
 use crate::trace::{GET, PUT};
 
 #[derive(Serialize)]
 struct PutObject {
     id: String,
-    /// At how many nodes.
+    /// How many nodes store the record.
     stored: usize,
-    /// At how many it should be: min(k, nodes that answered the lookup).
+    /// How many nodes should store it: min(k, nodes that responded to the lookup).
     wanted: usize,
     holders: Vec<SocketAddr>,
     #[serde(flatten)]
@@ -33,7 +33,7 @@ struct PutObject {
 }
 
 impl PutObject {
-    /// Of a put that did not begin.
+    /// The object of a put that did not begin.
     fn nothing(id: Id, signer: Option<&Signer>) -> Self {
         let public_key = signer.map(|signer| hex::encode(signer.public_key));
         let (holders, stats) = (Vec::new(), QueryStatsObject::from(&QueryStats::default()));
@@ -41,7 +41,7 @@ impl PutObject {
     }
 }
 
-/// What signs a record.
+/// The key pair and salt of a signed record.
 struct Signer {
     secret: [u8; 32],
     public_key: [u8; 32],
@@ -59,7 +59,7 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
         None => Key::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes()),
     };
     let nothing = |error| out.nothing(&PutObject::nothing(key.id, signer.as_ref()), error);
-    let client = Client::<R>::join(&args.way, common).map_err(nothing)?;
+    let client = Client::<R>::join(&args.client, common).map_err(nothing)?;
     let signature;
     let record = match &signer {
         Some(signer) => {
@@ -77,12 +77,13 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
     let stored = client.search(&format!("putting the record with id {id}"), id, PUT).put(&record, &options);
     drop(client);
     match stored {
-        Ok(stored) => tell(&record, id, &stored, out),
-        Err(trouble) => Err(refused(&record, id, &trouble, out)?),
+        Ok(stored) => print(&record, id, &stored, out),
+        Err(error) => Err(failed(&record, id, &error, out)?),
     }
 }
 
-fn tell(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) -> Result<(), Error> {
+/// Prints what was stored; fails if it was stored at too few nodes.
+fn print(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) -> Result<(), Error> {
     let holders: Vec<_> = stored.holders.iter().map(|holder| holder.address).collect();
     let (held, wanted) = (holders.len(), stored.wanted);
     if out.json {
@@ -90,10 +91,10 @@ fn tell(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) 
     } else if matches!(record.proof, Proof::Immutable) {
         out.line(&id.to_string())?;
     }
-    eprintln!("stored at {held} of {} ({})", nodes(wanted), account(&stored.stats));
+    eprintln!("stored at {held} of {} ({})", nodes(wanted), summary(&stored.stats));
     if held < wanted || held == 0 {
-        let what = format!("the record is held by {held} of the {wanted} that should hold it");
-        return Err(Error::new(Exit::Network, what).tip("put it again; `kadlet -v put` shows who answered"));
+        let what = format!("only {held} of the {wanted} nodes that should store the record do");
+        return Err(Error::new(Exit::Network, what).tip("put it again; `kadlet -v put` shows which nodes responded"));
     }
     if let Proof::Signed { public_key, salt, sequence, .. } = record.proof {
         let salted = if salt.is_empty() { "" } else { " --salt TEXT" };
@@ -102,28 +103,28 @@ fn tell(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) 
     Ok(())
 }
 
-/// Why nothing is stored, told as JSON too if wanted.
-fn refused(record: &Record<'_>, id: Id, trouble: &Trouble, out: &Output) -> Result<Error, Error> {
+/// Converts the error of a put, and prints its JSON object if the output is JSON.
+fn failed(record: &Record<'_>, id: Id, error: &OperationError, out: &Output) -> Result<Error, Error> {
     if out.json {
-        let (holders, stats) = match trouble {
-            Trouble::Conflict { holders, .. } => {
-                (holders.iter().map(|holder| holder.address).collect(), stats(trouble))
+        let (holders, stats) = match error {
+            OperationError::Conflict { holders, .. } => {
+                (holders.iter().map(|holder| holder.address).collect(), stats(error))
             }
-            _ => (Vec::new(), stats(trouble)),
+            _ => (Vec::new(), stats(error)),
         };
         out.object(&object(record, id, holders, usize::from(stats.responded), &stats))?;
     }
-    let Trouble::Conflict { holders, held, stats } = trouble else { return Ok(explain(trouble)) };
+    let OperationError::Conflict { holders, held, stats } = error else { return Ok(explain(error)) };
     let what = |obstacle: String| {
-        format!("{obstacle}; {} took this one all the same ({})", nodes(holders.len()), account(stats))
+        format!("{obstacle}; {} stored the new record nevertheless ({})", nodes(holders.len()), summary(stats))
     };
     Ok(match record.proof {
         Proof::Signed { .. } => {
-            Error::new(Exit::Network, what(format!("a record with sequence number {held} stands in the way")))
-                .tip(format!("get it, and put again with --cas {held}, or with a --seq above it"))
+            Error::new(Exit::Network, what(format!("the network holds a record with sequence number {held}")))
+                .tip(format!("get it, and put again with --cas {held}, or with a higher --seq"))
         }
-        _ => Error::new(Exit::Network, what(format!("a record put {held} ms ago stands in the way")))
-            .tip("get it, and put again if this is to replace it"),
+        _ => Error::new(Exit::Network, what(format!("the network holds a newer record, put {held} ms ago")))
+            .tip("get it, and put again if the new value should replace it"),
     })
 }
 
@@ -138,30 +139,28 @@ fn object(record: &Record<'_>, id: Id, holders: Vec<SocketAddr>, wanted: usize, 
 fn value(args: &Put) -> Result<Vec<u8>, Error> {
     match &args.key {
         None if !args.immutable && args.sign.is_none() => {
-            return Err(Error::new(Exit::Usage, "a plain record needs a KEY to be put under")
+            return Err(Error::new(Exit::Usage, "a plain record needs a KEY")
                 .tip("`put KEY VALUE`, or --immutable or --sign FILE"));
         }
         _ if args.value != "-" => return Ok(args.value.as_encoded_bytes().to_vec()),
         _ => {}
     }
-    // Enough to tell how much too long it is, and nobody can fill the memory through a pipe.
+    // A longer value is too long anyway, and a pipe can't fill the memory.
     let mut value = Vec::new();
     match io::stdin().lock().take(1 << 20).read_to_end(&mut value) {
         Ok(_) => Ok(value),
-        Err(error) => {
-            Err(Error::new(Exit::Usage, format!("stdin can't be read: {error}")).tip("give the value itself"))
-        }
+        Err(error) => Err(Error::new(Exit::Usage, format!("can't read stdin: {error}")).tip("give the value itself")),
     }
 }
 
-/// Refuses what is too long before anything is sent.
+/// Refuses a value that is too long, before anything is sent.
 pub(crate) fn check(value: usize, salt: usize) -> Result<(), Error> {
     match value.saturating_add(salt) {
         0..=MAX_VALUE => Ok(()),
         length => {
             let salted = if salt > 0 { " with its salt" } else { "" };
             let what = format!("the value{salted} is {length} bytes; the limit is {MAX_VALUE} bytes");
-            Err(Error::new(Exit::Usage, what).tip("put its parts as immutable records, and their ids as the value"))
+            Err(Error::new(Exit::Usage, what).tip("put the parts as immutable records, and their ids as the value"))
         }
     }
 }
@@ -183,30 +182,31 @@ impl Signer {
         Ok(Self { secret, public_key: kadlet::ed25519::public_key(&secret), salt })
     }
 
-    /// The sequence number: rising with time, so that it does not start anew when all holders have forgotten the record, and
-    /// above the one that is held.
+    /// The sequence number: the Unix time, so that it keeps rising after all holders have forgotten the record, but
+    /// always above the stored record's.
     fn sequence<R: Table>(&self, args: &Put, client: &Client<R>) -> Result<u64, Error> {
         if let Some(sequence) = args.seq {
             return Ok(sequence);
         }
         let held = match args.cas {
             Some(held) => held,
-            None => self.held(client)?,
+            None => self.stored_sequence(client)?,
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Ok(held.saturating_add(1).max(now))
     }
 
-    fn held<R: Table>(&self, client: &Client<R>) -> Result<u64, Error> {
+    /// The sequence number of the stored record; 0 if there is none.
+    fn stored_sequence<R: Table>(&self, client: &Client<R>) -> Result<u64, Error> {
         let key = Key::signed(&self.public_key, &self.salt);
-        let handle = client.search("looking for the sequence number that is held", key.id, GET);
+        let handle = client.search("looking for the stored sequence number", key.id, GET);
         match handle.get(key, &client.options()) {
             Ok(got) => Ok(match got.record.proof {
                 ProofBuf::Signed { sequence, .. } => sequence,
                 _ => 0,
             }),
-            Err(Trouble::NotFound { .. }) => Ok(0),
-            Err(trouble) => Err(explain(&trouble)),
+            Err(OperationError::NotFound { .. }) => Ok(0),
+            Err(error) => Err(explain(&error)),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What a node keeps from one run to the next: its id, its contacts, its records.
+//! The state file, which keeps a node's id, contacts and records from one run to the next.
 //!
-//! A state file is one line with a checksum, and JSON. Times in it are wall-clock times, in milliseconds since 1970, because a
-//! node's own clock begins anew with each run.
+//! A state file is one line with a checksum, and then JSON. Times in it are wall-clock times, in milliseconds since
+//! 1970, because a node's own clock starts at zero in each run.
 
 use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kadlet::record::Proof;
-use kadlet::routing::ContactState as Trust;
+use kadlet::routing::ContactState;
 use kadlet::{Contact, Dht, Id, Instant, Key, Record, Routing, Store};
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +22,14 @@ use crate::error::{Error, Exit};
 
 const MAGIC: &str = "kadlet state 1";
 
-/// A node's memory, as it is written down.
+/// What a state file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     id: String,
-    /// A file that names none is of a Kademlia node.
+    /// Kademlia if the file names none.
     #[serde(default)]
     geometry: Geometry,
-    /// A file that names none goes with any.
+    /// A file that names no network can be used in any.
     #[serde(default)]
     network: Option<u16>,
     contacts: Vec<SavedContact>,
@@ -46,9 +46,9 @@ struct SavedContact {
 struct SavedRecord {
     #[serde(with = "hex::serde")]
     value: Vec<u8>,
-    /// When its time ends.
+    /// When the record expires.
     expires: u64,
-    /// Whether this node publishes it.
+    /// Whether this node publishes the record.
     publish: bool,
     #[serde(flatten)]
     proof: SavedProof,
@@ -59,7 +59,7 @@ struct SavedRecord {
 enum SavedProof {
     Plain {
         id: String,
-        /// When it was put: its age goes on while nobody runs.
+        /// When the record was put: its age grows while no node runs.
         put: u64,
     },
     Immutable,
@@ -74,17 +74,17 @@ enum SavedProof {
     },
 }
 
-/// What a restored node has.
+/// What was restored.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Restored {
-    /// Contacts, those that answered last first.
+    /// All contacts of the file: the verified ones first.
     pub(crate) contacts: Vec<Contact<SocketAddr>>,
-    /// Records whose time has not ended.
+    /// The number of records that the node took: those that have not expired and fit into its store.
     pub(crate) records: usize,
 }
 
 impl State {
-    /// The state of a node that has nothing yet.
+    /// The state of a node without contacts and records.
     #[cfg(test)]
     pub(crate) fn new(id: Id) -> Self {
         Self {
@@ -96,22 +96,22 @@ impl State {
         }
     }
 
-    /// What a node remembers at `now`.
+    /// The state of `node` at `now`.
     pub(crate) fn of<M: Dht<Address = SocketAddr>>(node: &M, now: Instant, geometry: Geometry, network: u16) -> Self {
         let wall = wall();
-        let known = |trust| node.routing().peers().filter(move |peer| peer.state == trust).map(|peer| peer.contact);
-        // Failing contacts answered once: they are all there is to return to when the link was down at the end.
-        let contacts = known(Trust::Verified).chain(known(Trust::Failing));
+        let in_state = |state| node.routing().peers().filter(move |peer| peer.state == state).map(|peer| peer.contact);
+        // Failing contacts responded once. If the link was down at the end of the run, they are the only way back.
+        let contacts = in_state(ContactState::Verified).chain(in_state(ContactState::Failing));
         let contacts = contacts.map(|Contact { id, address }| SavedContact { id: id.to_string(), address }).collect();
         let store = node.store();
-        let records = (0..store.len()).filter_map(|slot| store.get(slot)).map(|held| SavedRecord {
-            value: held.stored.value.to_vec(),
-            expires: wall.saturating_add(millis(held.metadata.expires.since(now))),
-            publish: held.metadata.pinned,
-            proof: match held.stored.proof {
+        let records = (0..store.len()).filter_map(|slot| store.get(slot)).map(|entry| SavedRecord {
+            value: entry.stored.value.to_vec(),
+            expires: wall.saturating_add(millis(entry.metadata.expires.since(now))),
+            publish: entry.metadata.pinned,
+            proof: match entry.stored.proof {
                 Proof::Plain { id, age } => SavedProof::Plain {
                     id: id.to_string(),
-                    put: wall.saturating_sub(age.saturating_add(millis(now.since(held.stored_at)))),
+                    put: wall.saturating_sub(age.saturating_add(millis(now.since(entry.stored_at)))),
                 },
                 Proof::Immutable => SavedProof::Immutable,
                 Proof::Signed { public_key, salt, sequence, signature } => {
@@ -122,14 +122,14 @@ impl State {
         Self { id: node.id().to_string(), geometry, network: Some(network), contacts, records: records.collect() }
     }
 
-    /// Where too few contacts answered so far, those of an earlier state are not forgotten: the link may be down.
-    pub(crate) fn remember(&mut self, earlier: &Self) {
-        let forgotten = earlier.contacts.iter().filter(|contact| !self.contacts.contains(contact));
-        let forgotten: Vec<_> = forgotten.take(BOOTSTRAPS.saturating_sub(self.contacts.len())).cloned().collect();
-        self.contacts.extend(forgotten);
+    /// Adds contacts of an earlier state if few contacts have responded so far: the link may be down.
+    pub(crate) fn add_contacts(&mut self, earlier: &Self) {
+        let missing = earlier.contacts.iter().filter(|contact| !self.contacts.contains(contact));
+        let missing: Vec<_> = missing.take(BOOTSTRAPS.saturating_sub(self.contacts.len())).cloned().collect();
+        self.contacts.extend(missing);
     }
 
-    /// The id and the contacts alone, which take little memory.
+    /// The same state without its records, which takes little memory.
     pub(crate) fn without_records(self) -> Self {
         Self { records: Vec::new(), ..self }
     }
@@ -139,23 +139,23 @@ impl State {
         self.id.parse().ok()
     }
 
-    /// Refuses to go on in another network or geometry, where the contacts are strangers and the records belong elsewhere.
+    /// Refuses a state of another network or geometry: its contacts ignore this network, and its records belong
+    /// elsewhere.
     pub(crate) fn check(&self, geometry: Geometry, network: u16, path: Option<&Path>) -> Result<(), Error> {
         let path = path.unwrap_or(Path::new("")).display();
         if let Some(own) = self.network.filter(|own| *own != network) {
-            let what = format!(
-                "the state file {path} is of a node of network {own}, and this is to be one of network {network}"
-            );
+            let what =
+                format!("the state file {path} is of a node of network {own}, but this node is for network {network}");
             return Err(Error::new(Exit::Usage, what).tip(format!("--network {own}, or another --state file")));
         }
         if self.geometry == geometry {
             return Ok(());
         }
-        let what = format!("the state file {path} is of a {} node, and this is to be a {geometry} node", self.geometry);
+        let what = format!("the state file {path} is of a {} node, but this is a {geometry} node", self.geometry);
         Err(Error::new(Exit::Usage, what).tip(format!("--geometry {}, or another --state file", self.geometry)))
     }
 
-    /// Gives a node its memory back.
+    /// Gives the saved contacts and records to a node.
     pub(crate) fn restore<M: Dht<Address = SocketAddr>>(&self, node: &mut M, now: Instant) -> Restored {
         let wall = wall();
         let contacts = self
@@ -181,21 +181,21 @@ impl State {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                let what = format!("the state file {} can't be read: {error}", path.display());
+                let what = format!("can't read the state file {}: {error}", path.display());
                 return Err(Error::new(Exit::Usage, what).tip("check its path and its permissions"));
             }
         };
         Self::decode(&bytes).map(Some).map_err(|why| {
-            let what = format!("the state file {} is damaged: {why}; it was left as it is", path.display());
-            Error::new(Exit::Usage, what).tip("restore it from a backup, or move it away to begin anew with another id")
+            let what = format!("the state file {} is damaged: {why}; it was not changed", path.display());
+            Error::new(Exit::Usage, what).tip("restore it from a backup, or move it away to start with a new id")
         })
     }
 
-    /// Writes a state file: whoever reads it finds the old one or this one, whole, whatever happens meanwhile.
+    /// Writes a state file. A reader finds either the old file or the new one, complete, even after a crash.
     pub(crate) fn save(&self, path: &Path) -> Result<(), Error> {
         self.write(path).map_err(|error| {
-            let what = format!("the state file {} can't be written: {error}", path.display());
-            Error::new(Exit::Usage, what).tip("check that its folder exists, may be written to and has room")
+            let what = format!("can't write the state file {}: {error}", path.display());
+            Error::new(Exit::Usage, what).tip("check that its folder exists, is writable and has free space")
         })
     }
 
@@ -206,7 +206,7 @@ impl State {
         file.sync_all()?;
         drop(file);
         fs::rename(&temporary, path)?;
-        // The rename itself is only as lasting as its folder.
+        // The rename is on disk only after its folder is synced.
         #[cfg(unix)]
         File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?
             .sync_all()?;
@@ -222,14 +222,14 @@ impl State {
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let json = bytes.get(line.len() + 1..).ok_or("it has no end to its first line")?;
+        let json = bytes.get(line.len() + 1..).ok_or("its first line has no end")?;
         let line = str::from_utf8(line).ok().and_then(|line| line.strip_prefix(MAGIC));
         let sum = line.ok_or_else(|| format!("it doesn't begin with `{MAGIC}`"))?;
         if sum.trim().parse() != Ok(checksum(json)) {
             return Err("its checksum doesn't match".to_owned());
         }
         let state: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        state.id().map(|_| state).ok_or_else(|| "its id is no id".to_owned())
+        state.id().map(|_| state).ok_or_else(|| "its id is invalid".to_owned())
     }
 }
 
@@ -246,30 +246,32 @@ impl SavedRecord {
     }
 }
 
-/// A number that changes whenever a node has something new to remember.
+/// A hash that changes when a node has something new to save.
 pub(crate) fn fingerprint<M: Dht<Address = SocketAddr>>(node: &M) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for peer in node.routing().peers().filter(|peer| peer.state != Trust::Unverified) {
+    for peer in node.routing().peers().filter(|peer| peer.state != ContactState::Unverified) {
         peer.contact.hash(&mut hasher);
     }
     let store = node.store();
-    for held in (0..store.len()).filter_map(|slot| store.get(slot)) {
-        (held.key, held.stored_version, held.metadata.expires, held.metadata.pinned).hash(&mut hasher);
+    for entry in (0..store.len()).filter_map(|slot| store.get(slot)) {
+        (entry.key, entry.stored_version, entry.metadata.expires, entry.metadata.pinned).hash(&mut hasher);
     }
     hasher.finish()
 }
 
-/// An immutable record's id is a hash of its value: 160 bits of SHA-256.
+/// The file's checksum: 160 bits of SHA-256, which is an immutable record's id.
 fn checksum(json: &[u8]) -> Id {
     Key::immutable(json).id
 }
 
+/// The temporary file beside `path`.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     path.with_file_name(name)
 }
 
+/// The wall-clock time in milliseconds since 1970.
 fn wall() -> u64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
@@ -297,12 +299,12 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_read_as_it_was_written() {
+    fn a_state_is_the_same_after_writing_and_reading() {
         assert_eq!(State::decode(&state().encode().unwrap()), Ok(state()));
     }
 
     #[test]
-    fn a_state_goes_on_in_its_own_network_alone() {
+    fn a_state_is_refused_in_another_network_or_geometry() {
         let state = State { network: Some(5), ..state() };
         assert!(state.check(Geometry::Kademlia, 5, None).is_ok());
         assert!(state.check(Geometry::Kademlia, 0, None).is_err());
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn any_damage_is_seen() {
+    fn any_damage_is_detected() {
         let whole = state().encode().unwrap();
         for length in 0..whole.len() {
             assert!(State::decode(&whole[..length]).is_err(), "cut to {length} bytes");
@@ -325,15 +327,15 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_met_nobody_yet_remembers_whom_it_knew() {
+    fn a_node_without_contacts_keeps_those_of_its_earlier_state() {
         let mut fresh = State::new(Id::ZERO);
-        fresh.remember(&state());
-        fresh.remember(&state());
+        fresh.add_contacts(&state());
+        fresh.add_contacts(&state());
         assert_eq!(fresh.contacts, state().contacts);
     }
 
     #[test]
-    fn a_plain_record_ages_while_nobody_runs() {
+    fn a_plain_record_ages_while_no_node_runs() {
         let state = state();
         let record = state.records[0].record(65_000).unwrap();
         assert!(matches!(record.proof, Proof::Plain { age: 60_000, .. }));

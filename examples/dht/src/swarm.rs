@@ -1,4 +1,4 @@
-//! Many nodes in one process, on one poll loop.
+//! Many nodes in one process and one event loop.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -13,21 +13,22 @@ use mio::{Events, Interest, Poll, Token};
 use crate::error::{Error, Exit};
 use crate::network::{Node, Table, bind};
 
-/// The nodes, and the one poll that waits for all their sockets.
+/// The nodes, and the poll that waits for all their sockets.
 pub(crate) struct Swarm<R: Table> {
     pub(crate) nodes: Vec<Driver<Node<R>>>,
-    /// What the poll waits for: clones of the nodes' sockets.
+    /// Clones of the nodes' sockets, which the poll waits for.
     _sockets: Vec<UdpSocket>,
     poll: Poll,
     events: Events,
     buffers: Buffers,
     deadline: Instant,
-    /// Which node passed a question on to whom, if that is to be noted: other events are lost then, but for the end that is waited for.
+    /// Which node forwarded a request to which id. `None`: not recorded. While it is recorded, all events are lost
+    /// except the result that `finish` waits for.
     pub(crate) forwarded: Option<Vec<(usize, Id)>>,
 }
 
 impl<R: Table> Swarm<R> {
-    /// Starts a node at each of the addresses, with these ids; all that is done with them must be done within `limit`.
+    /// Starts a node at each of the addresses, with these ids. All operations together must end within `limit`.
     pub(crate) fn start(nodes: &[(SocketAddr, Id)], config: Config, limit: Duration) -> Result<Self, Error> {
         let poll = Poll::new().map_err(broken)?;
         let drivers = nodes.iter().map(|(address, id)| bind(&[*address], config, Some(*id)));
@@ -59,19 +60,20 @@ impl<R: Table> Swarm<R> {
         result
     }
 
-    /// Runs all nodes until one node's operation has ended, and looks at it after every turn.
+    /// Runs all nodes until the operation `query` of `node` has ended, and returns what `end` makes of its result.
+    /// Calls `watch` with the operation's progress after every turn.
     pub(crate) fn finish<T>(
         &mut self,
         node: usize,
         query: QueryId,
-        mut look: impl FnMut(Progress<'_, SocketAddr>) -> Result<(), Error>,
+        mut watch: impl FnMut(Progress<'_, SocketAddr>) -> Result<(), Error>,
         end: impl FnOnce(QueryResult<'_, SocketAddr>) -> T,
     ) -> Result<T, Error> {
         loop {
             if let Some(progress) = self.nodes[node].node().progress(query) {
-                look(progress)?;
+                watch(progress)?;
             }
-            self.note_passed_on(node, query);
+            self.record_forwarded(node, query);
             if let Some(done) = self.nodes[node].node_mut().take_result(query) {
                 return Ok(end(done));
             }
@@ -79,7 +81,9 @@ impl<R: Table> Swarm<R> {
         }
     }
 
-    fn note_passed_on(&mut self, busy: usize, query: QueryId) {
+    /// Records which nodes forwarded a request, except that the events of `busy` stay if `query` has ended: the result
+    /// is one.
+    fn record_forwarded(&mut self, busy: usize, query: QueryId) {
         let Some(forwarded) = &mut self.forwarded else {
             return;
         };
@@ -97,8 +101,8 @@ impl<R: Table> Swarm<R> {
     fn turn(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         if now >= self.deadline {
-            let what = "the time limit was reached before the nodes were done";
-            return Err(Error::new(Exit::Network, what).tip("more --timeout, or fewer --nodes"));
+            let what = "the time limit was reached before the demo had ended";
+            return Err(Error::new(Exit::Network, what).tip("a longer --timeout, or fewer --nodes"));
         }
         let next = self.nodes.iter().filter_map(Driver::deadline).fold(self.deadline, Instant::min);
         match self.poll.poll(&mut self.events, Some(next.saturating_duration_since(now))) {
@@ -106,7 +110,7 @@ impl<R: Table> Swarm<R> {
             _ => {}
         }
         for event in &self.events {
-            // The poll tells of a socket once: it is read until it is empty.
+            // The poll reports a readable socket only once, so it is read until it is empty.
             while self.nodes.get_mut(event.token().0).is_some_and(|node| node.on_readable(&mut self.buffers)) {}
         }
         let now = Instant::now();
@@ -118,5 +122,5 @@ impl<R: Table> Swarm<R> {
 }
 
 fn broken(error: io::Error) -> Error {
-    Error::new(Exit::Network, format!("the sockets can't be waited for: {error}"))
+    Error::new(Exit::Network, format!("can't wait for the sockets: {error}"))
 }

@@ -1,116 +1,118 @@
-//! A lookup's story: its rounds, who answered in each, and how the distance falls.
+//! The trace of a lookup: its rounds, the nodes that responded in each, and how the distance falls.
 
 use core::net::SocketAddr;
 use std::collections::HashSet;
 
 use kadlet::{Contact, Distance, Id, Progress, QueryStats};
 
-/// What a put does when its search is over.
-pub(crate) const PUT: &str = "the nodes responsible are found: they are given the record";
-/// What a get does when its search is over.
-pub(crate) const GET: &str = "the record is found: those of the nearest nodes that lack it are given it";
+/// What a put does after its lookup.
+pub(crate) const PUT: &str = "the responsible nodes are found; the record is sent to them";
+/// What a get does after its lookup.
+pub(crate) const GET: &str = "the record is found; it is sent to the nearest nodes that lack it";
 
-/// How far from a target a node is, by the order of responsibility in its network.
+/// A node's distance from a target, by the network's order of responsibility.
 pub(crate) type Rank = fn(target: &Id, id: &Id) -> Distance;
 
-/// Follows one operation from look to look.
+/// Follows one operation from update to update.
 #[derive(Debug)]
 pub(crate) struct Trace {
     target: Id,
     rank: Rank,
     then: &'static str,
     rounds: u32,
-    told: QueryStats,
-    discovered: HashSet<Id>,
+    /// The counts at the last round.
+    last: QueryStats,
+    /// The nodes that were named in a round.
+    named: HashSet<Id>,
     storing: bool,
 }
 
-/// What happened since the last look.
+/// What happened since the last update.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Nodes answered, or didn't.
+pub(crate) enum Step {
+    /// Nodes responded, or timed out.
     Round(Round),
     /// The responsible nodes are found, and the record is being stored at them.
     Storing,
 }
 
-/// One round of questions and answers.
+/// One round of requests and responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Round {
     /// Counted from 1.
     pub(crate) number: u32,
     /// Nodes asked so far.
     pub(crate) asked: u16,
-    /// Nodes that answered so far.
+    /// Nodes that responded so far.
     pub(crate) responded: u16,
-    /// Nodes that did not, so far.
+    /// Nodes that timed out so far.
     pub(crate) timed_out: u16,
-    /// How far from the target the nearest node is that answered so far.
+    /// The distance from the target of the nearest node that responded so far.
     pub(crate) closest: Option<Distance>,
-    /// Those among the nearest who answered in this round, nearest first.
+    /// The nodes that responded in this round and are among the nearest so far, nearest first.
     pub(crate) newcomers: Vec<Contact<SocketAddr>>,
 }
 
 impl Trace {
-    /// The story of a search for `target`, and of what is done `then`.
+    /// The trace of a lookup for `target`; `then` is what the operation does after it.
     pub(crate) fn new(target: Id, then: &'static str, rank: Rank) -> Self {
-        Self { target, rank, then, rounds: 0, told: QueryStats::default(), discovered: HashSet::new(), storing: false }
+        Self { target, rank, then, rounds: 0, last: QueryStats::default(), named: HashSet::new(), storing: false }
     }
 
-    /// What happened since the last look.
-    pub(crate) fn look(&mut self, progress: &Progress<'_, SocketAddr>) -> Vec<Turn> {
+    /// Returns what happened since the last update.
+    pub(crate) fn update(&mut self, progress: &Progress<'_, SocketAddr>) -> Vec<Step> {
         if self.storing {
             return Vec::new();
         }
-        let mut turns = Vec::from_iter(self.round(&progress.stats, progress.responded.iter()).map(Turn::Round));
+        let mut steps = Vec::from_iter(self.round(&progress.stats, progress.responded.iter()).map(Step::Round));
         if progress.storing {
             self.storing = true;
-            turns.push(Turn::Storing);
+            steps.push(Step::Storing);
         }
-        turns
+        steps
     }
 
-    /// The last round of a search, which ended it.
-    pub(crate) fn end(&mut self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) -> Option<Turn> {
-        if self.storing { None } else { self.round(stats, nearest.iter().copied()).map(Turn::Round) }
+    /// Returns the last round of a lookup that has ended.
+    pub(crate) fn end(&mut self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) -> Option<Step> {
+        if self.storing { None } else { self.round(stats, nearest.iter().copied()).map(Step::Round) }
     }
 
     fn round(&mut self, stats: &QueryStats, nearest: impl Iterator<Item = Contact<SocketAddr>>) -> Option<Round> {
-        if (stats.responded, stats.timed_out) == (self.told.responded, self.told.timed_out) {
+        if (stats.responded, stats.timed_out) == (self.last.responded, self.last.timed_out) {
             return None;
         }
-        self.told = *stats;
+        self.last = *stats;
         self.rounds += 1;
-        let newcomers = nearest.filter(|contact| self.discovered.insert(contact.id)).collect();
+        let newcomers = nearest.filter(|contact| self.named.insert(contact.id)).collect();
         let QueryStats { asked, responded, timed_out, closest, .. } = *stats;
         Some(Round { number: self.rounds, asked, responded, timed_out, closest, newcomers })
     }
 
-    /// A turn in words, with those who answered if `names`.
-    pub(crate) fn words(&self, turn: &Turn, names: bool) -> String {
-        let round = match turn {
-            Turn::Storing => return self.then.to_owned(),
-            Turn::Round(round) => round,
+    /// A step as text, with the nodes that responded if `names`.
+    pub(crate) fn text(&self, step: &Step, names: bool) -> String {
+        let round = match step {
+            Step::Storing => return self.then.to_owned(),
+            Step::Round(round) => round,
         };
-        let silent = if round.timed_out > 0 { format!(", {} silent", round.timed_out) } else { String::new() };
+        let timed_out = if round.timed_out > 0 { format!(", {} timed out", round.timed_out) } else { String::new() };
         let closest =
             round.closest.map_or_else(String::new, |distance| format!("; nearest so far at {}", power(&distance)));
-        let mut words =
-            format!("round {}: {} asked, {} answered{silent}{closest}", round.number, round.asked, round.responded);
+        let mut text =
+            format!("round {}: {} asked, {} responded{timed_out}{closest}", round.number, round.asked, round.responded);
         for contact in round.newcomers.iter().filter(|_| names) {
-            words += &format!("\n  {}", line(self.rank, &self.target, contact));
+            text += &format!("\n  {}", line(self.rank, &self.target, contact));
         }
-        words
+        text
     }
 }
 
-/// One node and how far from the target it is.
+/// One node and its distance from the target, as text.
 pub(crate) fn line(rank: Rank, target: &Id, contact: &Contact<SocketAddr>) -> String {
     let Contact { id, address } = contact;
     format!("{:>8}  {address}  id {id}", power(&rank(target, id)))
 }
 
-/// A distance as a power of two, which is what a person can compare.
+/// A distance as a power of two, which a person can compare.
 pub(crate) fn power(distance: &Distance) -> String {
     let number = distance.as_bytes().iter().fold(0.0, |number, byte| number * 256.0 + f64::from(*byte));
     if number < 1.0 { "0".to_owned() } else { format!("2^{:.1}", f64::log2(number)) }
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_powers_of_two() {
+    fn a_distance_is_shown_as_a_power_of_two() {
         assert_eq!(power(&Distance::ZERO), "0");
         assert_eq!(power(&Distance::MAX), "2^160.0");
         let mut bytes = [0; 20];

@@ -1,4 +1,5 @@
-//! What is shown on stderr while somebody waits: the story if they asked for it, else a line of progress after a second.
+//! What stderr shows while the user waits: the lookup trace with --verbose, otherwise a line of progress after a
+//! second.
 
 use core::fmt::Write;
 use core::net::SocketAddr;
@@ -8,19 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use kadlet::{Contact, Id, Progress, QueryStats};
 
-use crate::trace::{Rank, Trace, Turn};
+use crate::trace::{Rank, Step, Trace};
 
-/// What takes no longer needs no progress shown.
+/// Progress is shown only of an operation that takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Shows how an operation stands; nothing where stderr is no terminal, unless the story was asked for.
+/// Shows an operation's progress. Shows nothing if stderr is no terminal, except with --verbose.
 pub(crate) struct Watch {
     bar: ProgressBar,
-    told: Arc<Told>,
+    shared: Arc<Shared>,
 }
 
-/// What the thread that drives the node may touch.
-struct Told {
+/// What the server's thread uses too.
+struct Shared {
     verbose: bool,
     doing: Mutex<String>,
     trace: Mutex<Option<Trace>>,
@@ -28,9 +29,9 @@ struct Told {
 
 impl Watch {
     pub(crate) fn new(verbose: bool) -> Self {
-        let told = Arc::new(Told { verbose, doing: Mutex::default(), trace: Mutex::default() });
+        let shared = Arc::new(Shared { verbose, doing: Mutex::default(), trace: Mutex::default() });
         let bar = if verbose { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-        let shown = Arc::clone(&told);
+        let shown = Arc::clone(&shared);
         let late = move |state: &ProgressState, out: &mut dyn Write| {
             if state.elapsed() > PATIENCE {
                 let _ = write!(out, "{} ({} s)", lock(&shown.doing), state.elapsed().as_secs());
@@ -40,49 +41,49 @@ impl Watch {
             bar.set_style(style.with_key("late", late));
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, told }
+        Self { bar, shared }
     }
 
-    /// Something else is being done from here on.
+    /// Shows what the command does from now on.
     pub(crate) fn begin(&self, doing: &str) {
-        if self.told.verbose {
+        if self.shared.verbose {
             eprintln!("{doing}");
         }
-        doing.clone_into(&mut lock(&self.told.doing));
+        doing.clone_into(&mut lock(&self.shared.doing));
     }
 
-    /// Shows a search's story as it goes on.
+    /// Shows the trace of a lookup while it runs. The returned function must receive the lookup's progress.
     pub(crate) fn follow(
         &self,
         target: Id,
         then: &'static str,
         rank: Rank,
     ) -> impl Fn(Progress<'_, SocketAddr>) + Send + Sync + use<> {
-        *lock(&self.told.trace) = Some(Trace::new(target, then, rank));
-        let told = Arc::clone(&self.told);
+        *lock(&self.shared.trace) = Some(Trace::new(target, then, rank));
+        let shared = Arc::clone(&self.shared);
         move |progress| {
-            if let Some(trace) = lock(&told.trace).as_mut() {
-                let turns = trace.look(&progress);
-                turns.iter().for_each(|turn| told.tell(trace, turn));
+            if let Some(trace) = lock(&shared.trace).as_mut() {
+                let steps = trace.update(&progress);
+                steps.iter().for_each(|step| shared.show(trace, step));
             }
         }
     }
 
-    /// Shows the last round of a search, which ended it.
+    /// Shows the last round of a lookup that has ended.
     pub(crate) fn end(&self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) {
-        if let Some(mut trace) = lock(&self.told.trace).take() {
-            let turn = trace.end(stats, nearest);
-            turn.iter().for_each(|turn| self.told.tell(&trace, turn));
+        if let Some(mut trace) = lock(&self.shared.trace).take() {
+            let step = trace.end(stats, nearest);
+            step.iter().for_each(|step| self.shared.show(&trace, step));
         }
     }
 }
 
-impl Told {
-    fn tell(&self, trace: &Trace, turn: &Turn) {
+impl Shared {
+    fn show(&self, trace: &Trace, step: &Step) {
         if self.verbose {
-            eprintln!("{}", trace.words(turn, true));
+            eprintln!("{}", trace.text(step, true));
         }
-        *lock(&self.doing) = trace.words(turn, false);
+        *lock(&self.doing) = trace.text(step, false);
     }
 }
 

@@ -17,19 +17,19 @@ fn driver(address: impl Into<SocketAddr>) -> Driver<Fake> {
     Driver::bind(address.into(), Fake::new()).unwrap()
 }
 
-/// A socket that gives up waiting after some seconds.
+/// A socket whose reads fail after 10 seconds without a datagram.
 fn peer(address: impl Into<SocketAddr>) -> UdpSocket {
     let socket = UdpSocket::bind(address.into()).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     socket
 }
 
-/// An address at which nobody is.
-fn deserted(address: impl Into<SocketAddr>) -> SocketAddr {
+/// An address that no socket is bound to.
+fn unused(address: impl Into<SocketAddr>) -> SocketAddr {
     peer(address).local_addr().unwrap()
 }
 
-/// Reads until what is waited for has happened.
+/// Reads datagrams until `done` is true, at most 10 seconds.
 fn until(driver: &mut Driver<Fake>, done: impl Fn(&Driver<Fake>) -> bool) {
     let (mut buffers, start) = (Buffers::new(), Instant::now());
     while !done(driver) {
@@ -40,18 +40,18 @@ fn until(driver: &mut Driver<Fake>, done: impl Fn(&Driver<Fake>) -> bool) {
 }
 
 #[test]
-fn a_datagram_is_responded_to_whom_it_came_from() {
+fn a_response_goes_to_the_address_that_the_request_came_from() {
     for address in [SocketAddr::from(ANY_V4), SocketAddr::from(ANY_V6)] {
         if address.is_ipv6() && !has_ipv6() {
             continue;
         }
         let (mut driver, peer) = (driver(address), peer(address));
-        peer.send_to(b"question", driver.local_addr()).unwrap();
+        peer.send_to(b"request!", driver.local_addr()).unwrap();
         until(&mut driver, |driver| !driver.node().received.is_empty());
-        assert_eq!(driver.node().received, [(peer.local_addr().unwrap(), b"question".to_vec())]);
+        assert_eq!(driver.node().received, [(peer.local_addr().unwrap(), b"request!".to_vec())]);
         let mut response = [0; 16];
         assert_eq!(peer.recv_from(&mut response).unwrap(), (8, driver.local_addr()));
-        assert_eq!(&response[..8], b"question");
+        assert_eq!(&response[..8], b"request!");
     }
 }
 
@@ -80,7 +80,7 @@ fn one_socket_serves_peers_of_both_families_by_their_canonical_addresses() {
 }
 
 #[test]
-fn a_call_takes_at_most_128_datagrams_and_says_that_more_wait() {
+fn a_call_receives_at_most_128_datagrams_and_reports_that_more_wait() {
     let (mut driver, peer, mut buffers) = (driver(ANY_V4), peer(ANY_V4), Buffers::new());
     for number in 0..150_u8 {
         peer.send_to(&[number], driver.local_addr()).unwrap();
@@ -118,7 +118,7 @@ fn a_datagram_larger_than_any_message_is_dropped_and_counted() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_told_of_its_peer_and_stops_nobody_else() {
+fn a_datagram_that_cannot_be_sent_is_reported_for_its_peer_and_does_not_stop_the_others() {
     let (mut driver, peer) = (driver(ANY_V4), peer(ANY_V4));
     let to = peer.local_addr().unwrap();
     let port_zero = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -127,9 +127,9 @@ fn what_cannot_be_sent_is_told_of_its_peer_and_stops_nobody_else() {
         driver.node_mut().outgoing.push_back((address, vec![7]));
     }
     driver.flush(&mut Buffers::new());
-    let mut told = driver.node().unreachable.clone();
-    told.sort();
-    assert_eq!(told, [port_zero, other_family]);
+    let mut unreachable = driver.node().unreachable.clone();
+    unreachable.sort();
+    assert_eq!(unreachable, [port_zero, other_family]);
     assert_eq!(driver.losses().failed, 2);
     let mut bytes = [0; 16];
     assert!((0..3).all(|_| peer.recv(&mut bytes).unwrap() == 1));
@@ -137,7 +137,7 @@ fn what_cannot_be_sent_is_told_of_its_peer_and_stops_nobody_else() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_refusal_reaches_only_the_peer_that_refused() {
+fn a_refusal_is_reported_only_for_the_peer_that_refused() {
     let sockets = [
         (SocketAddr::from(ANY_V4), SocketAddr::from(ANY_V4)),
         (SocketAddr::from(ANY_V6), SocketAddr::from(ANY_V6)),
@@ -148,9 +148,9 @@ fn a_refusal_reaches_only_the_peer_that_refused() {
         if local.is_ipv6() && !has_ipv6() {
             continue;
         }
-        let (mut driver, peer, gone) = (driver(local), peer(remote), deserted(remote));
+        let (mut driver, peer, gone) = (driver(local), peer(remote), unused(remote));
         let (mut rounds, mut buffers, start) = (0, Buffers::new(), Instant::now());
-        // Some kernels send no more than 50 refusals at once.
+        // Some kernels send at most 50 refusals at once.
         while driver.losses().refused < 20 {
             assert!(start.elapsed() < Duration::from_secs(10), "waited in vain: {:?}", driver.losses());
             for _ in 0..10 {
@@ -161,7 +161,7 @@ fn a_refusal_reaches_only_the_peer_that_refused() {
             driver.flush(&mut buffers);
             while driver.on_readable(&mut buffers) {}
             let mut bytes = [0; 16];
-            assert!((0..10).all(|_| peer.recv(&mut bytes).unwrap() == 1), "nothing for the others is lost");
+            assert!((0..10).all(|_| peer.recv(&mut bytes).unwrap() == 1), "datagrams for the live peer are not lost");
             rounds += 1;
         }
         assert!(driver.losses().refused <= 20 * rounds);
@@ -172,8 +172,8 @@ fn a_refusal_reaches_only_the_peer_that_refused() {
 }
 
 #[test]
-fn a_refusal_does_not_hide_the_datagrams_behind_it() {
-    let (mut driver, peer, gone) = (driver(ANY_V4), peer(ANY_V4), deserted(ANY_V4));
+fn a_refusal_does_not_hide_the_datagrams_that_follow_it() {
+    let (mut driver, peer, gone) = (driver(ANY_V4), peer(ANY_V4), unused(ANY_V4));
     driver.node_mut().outgoing.push_back((gone, vec![7]));
     driver.flush(&mut Buffers::new());
     peer.send_to(b"hello", driver.local_addr()).unwrap();

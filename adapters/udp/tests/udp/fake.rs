@@ -1,4 +1,4 @@
-//! A machine that sends what it is told to, echoes what it is sent, and remembers who could not be reached.
+//! A `Dht` that sends what a test tells it to, echoes what it receives, and remembers which addresses were unreachable.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) fn mote_with(config: Config) -> Mote {
 }
 
 pub(crate) struct Fake {
-    /// What the fake has no answer of its own for.
+    /// Handles all calls that the fake doesn't implement itself.
     node: Mote,
     pub(crate) outgoing: VecDeque<(SocketAddr, Vec<u8>)>,
     pub(crate) received: Vec<(SocketAddr, Vec<u8>)>,

@@ -4,11 +4,11 @@ mod driver;
 mod fake;
 mod server;
 
-/// Whether this machine has IPv6. Where it hasn't, tests do without.
+/// Whether this machine has IPv6. On a machine without, the tests of IPv6 are skipped.
 fn has_ipv6() -> bool {
     let has = std::net::UdpSocket::bind("[::1]:0").is_ok();
     if !has {
-        eprintln!("no IPv6 on this machine: not tested");
+        eprintln!("no IPv6 on this machine: skipped");
     }
     has
 }

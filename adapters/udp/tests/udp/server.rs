@@ -19,7 +19,7 @@ fn server(address: impl Into<SocketAddr>) -> Server<Mote> {
     Server::bind(address.into(), mote()).unwrap()
 }
 
-/// Servers of which all but the first have joined through the first.
+/// Servers that have all joined through the first.
 fn network(size: usize) -> Vec<Server<Mote>> {
     let servers: Vec<_> = (0..size).map(|_| server(LOCAL)).collect();
     for server in &servers[1..] {
@@ -28,7 +28,7 @@ fn network(size: usize) -> Vec<Server<Mote>> {
     servers
 }
 
-/// A socket that takes everything in and never answers.
+/// A socket that never responds, and its address.
 fn silent() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind(LOCAL).unwrap();
     let address = socket.local_addr().unwrap();
@@ -36,7 +36,7 @@ fn silent() -> (UdpSocket, SocketAddr) {
 }
 
 #[test]
-fn what_one_node_puts_another_gets() {
+fn a_record_put_through_one_node_is_got_through_every_other() {
     let servers = network(8);
     let record = Record::immutable(b"hello world");
     let stored = servers[1].handle().put(&record, &Options::default()).unwrap();
@@ -48,7 +48,7 @@ fn what_one_node_puts_another_gets() {
 }
 
 #[test]
-fn a_get_that_ends_its_process_has_written_the_record_back() {
+fn a_server_that_is_dropped_after_a_get_still_writes_the_record_back() {
     let plain = || Server::bind(LOCAL.into(), mote_with(Config { plain: true, ..Config::default() })).unwrap();
     let servers = [plain(), plain(), plain()];
     for server in &servers[1..] {
@@ -69,7 +69,7 @@ fn a_get_that_ends_its_process_has_written_the_record_back() {
 }
 
 #[test]
-fn nodes_of_both_families_meet_on_a_socket_for_both() {
+fn nodes_of_both_families_meet_at_a_dual_stack_node() {
     if !has_ipv6() {
         return;
     }
@@ -84,7 +84,7 @@ fn nodes_of_both_families_meet_on_a_socket_for_both() {
 }
 
 #[test]
-fn what_nobody_holds_is_not_found_and_the_report_says_who_was_asked() {
+fn a_record_that_no_node_holds_is_not_found_and_the_error_counts_the_nodes_asked() {
     let servers = network(3);
     match servers[2].handle().get(Key::immutable(b"never put"), &Options::default()) {
         Err(Error::NotFound { closest, stats }) => {
@@ -96,7 +96,7 @@ fn what_nobody_holds_is_not_found_and_the_report_says_who_was_asked() {
 }
 
 #[test]
-fn a_call_that_cannot_begin_says_why() {
+fn a_call_that_cannot_begin_returns_the_reason() {
     let alone = server(LOCAL).handle();
     let alone_server = server(LOCAL);
     let handle = alone_server.handle();
@@ -113,7 +113,7 @@ fn a_call_that_cannot_begin_says_why() {
 }
 
 #[test]
-fn a_ping_is_responded_by_whom_it_reaches_and_refused_at_once_by_nobody() {
+fn a_ping_finds_a_live_node_and_fails_at_once_at_an_unused_address() {
     let servers = network(2);
     let pong = servers[0].handle().ping(servers[1].local_addr(), LIMIT).unwrap();
     assert_eq!(pong.contact.address, servers[1].local_addr());
@@ -140,7 +140,7 @@ fn a_call_ends_at_its_time_limit() {
 }
 
 #[test]
-fn calls_wait_for_a_slot() {
+fn calls_wait_for_a_free_slot() {
     let servers = network(4);
     let puts: Vec<_> = (0..32_u8)
         .map(|number| {
@@ -156,7 +156,7 @@ fn calls_wait_for_a_slot() {
 }
 
 #[test]
-fn a_shutdown_ends_the_calls_that_wait_and_gives_the_node_back() {
+fn a_shutdown_ends_the_waiting_calls_and_returns_the_node() {
     let (_socket, address) = silent();
     let server = server(LOCAL);
     let waiting: Vec<_> = (0..8)
@@ -179,7 +179,7 @@ fn a_shutdown_ends_the_calls_that_wait_and_gives_the_node_back() {
 }
 
 #[test]
-fn a_function_of_the_callers_that_panics_ends_the_server_and_nobody_waits_for_ever() {
+fn a_panic_in_a_function_of_the_caller_ends_the_server_and_every_call() {
     let server = server(LOCAL);
     let handle = server.handle();
     assert_eq!(handle.with(|_, _| -> u8 { panic!("expected by the test") }), Err(Error::Stopped));
@@ -188,31 +188,31 @@ fn a_function_of_the_callers_that_panics_ends_the_server_and_nobody_waits_for_ev
 }
 
 #[test]
-fn a_watcher_is_told_how_a_call_stands() {
+fn a_watcher_receives_the_progress_of_a_call() {
     let servers = network(8);
-    let told = Arc::new(AtomicUsize::new(0));
-    let count = told.clone();
+    let reports = Arc::new(AtomicUsize::new(0));
+    let count = reports.clone();
     let watched = servers[7].handle().watch(move |progress| {
         assert!(progress.stats.responded <= progress.stats.asked);
         count.fetch_add(1, Ordering::Relaxed);
     });
     watched.put(&Record::immutable(b"watched"), &Options::default()).unwrap();
-    assert!(told.load(Ordering::Relaxed) > 0);
+    assert!(reports.load(Ordering::Relaxed) > 0);
 }
 
 #[test]
-fn an_event_that_no_call_waits_for_is_told_on() {
-    let (sender, told) = std::sync::mpsc::channel();
+fn an_event_that_no_call_waits_for_goes_to_the_event_function() {
+    let (sender, events) = std::sync::mpsc::channel();
     let driver = Driver::bind(LOCAL.into(), mote()).unwrap();
     let server = Server::start_with(driver, move |event| drop(sender.send(format!("{event:?}")))).unwrap();
     let (socket, gone) = silent();
     drop(socket);
     server.handle().with(move |node, now| node.ping(now, gone).map(|_| ())).unwrap().unwrap();
-    assert!(told.recv_timeout(LIMIT).unwrap().contains("Done"));
+    assert!(events.recv_timeout(LIMIT).unwrap().contains("QueryResult"));
 }
 
 #[test]
-fn garbage_does_not_keep_a_get_from_ending() {
+fn a_get_succeeds_under_a_flood_of_random_datagrams() {
     let servers = network(4);
     let record = Record::immutable(b"behind the noise");
     servers[1].handle().put(&record, &Options::default()).unwrap();
@@ -223,7 +223,7 @@ fn garbage_does_not_keep_a_get_from_ending() {
     let (stopped, socket) = (stop.clone(), UdpSocket::bind(LOCAL).unwrap());
     let flood = thread::spawn(move || {
         let mut noise = [0; 200];
-        // Bounded, should nobody stop it.
+        // Bounded, so that the thread ends even if the test fails.
         for round in 0..200_000_u32 {
             if stopped.load(Ordering::Relaxed) != 0 {
                 break;

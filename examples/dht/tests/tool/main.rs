@@ -1,4 +1,4 @@
-//! The tool as its user meets it: the real binary on real loopback sockets.
+//! The tool as its users run it: the real binary on real loopback sockets.
 
 mod network;
 mod node;
@@ -11,7 +11,7 @@ use std::net::UdpSocket;
 use run::{file, kadlet, kadlet_reading};
 
 #[test]
-fn a_command_that_makes_no_sense_exits_with_2_and_says_why() {
+fn a_command_with_wrong_arguments_exits_with_2_and_a_reason() {
     for args in [
         "",
         "fly",
@@ -68,7 +68,7 @@ fn keygen_makes_a_secret_file_and_never_replaces_one() {
 }
 
 #[test]
-fn what_is_no_key_file_is_said_to_be_none() {
+fn a_file_that_is_not_a_key_file_is_refused_by_name() {
     let path = file("no.key");
     fs::write(&path, "secret").unwrap();
     let ended = kadlet(&format!("put value --sign {} --bootstrap 127.0.0.1:1", path.display()));
@@ -86,7 +86,7 @@ fn completions_and_the_manual_are_printed() {
 }
 
 #[test]
-fn every_geometry_puts_and_gets_and_its_state_is_of_no_other() {
+fn every_geometry_puts_and_gets_and_refuses_the_state_of_another() {
     for geometry in ["kademlia", "chord", "pastry"] {
         for lookup in ["iterative", "recursive"] {
             let ended = kadlet(&format!("demo hello world --geometry {geometry} --lookup {lookup} --nodes 12"));

@@ -1,4 +1,4 @@
-//! Values put and got, through nodes that are processes of their own.
+//! Puts and gets values through nodes in other processes.
 
 use core::time::Duration;
 
@@ -49,13 +49,13 @@ fn a_value_put_through_one_node_is_got_through_another() {
 }
 
 #[test]
-fn a_record_that_nobody_holds_is_not_found_soon_and_with_the_reason() {
+fn a_record_that_no_node_holds_is_not_found_within_seconds_and_with_the_reason() {
     let [_first, second, _third] = three("");
     for args in ["get nothing", "get --id 0011223344556677889900112233445566778899"] {
         let got = kadlet(&format!("{args} --bootstrap {}", second.address));
         assert_eq!(got.code, 1, "{got:?}");
         assert!(got.took < Duration::from_secs(5), "{got:?}");
-        assert!(got.out.is_empty() && got.err.contains("3 answered") && got.err.contains("try:"), "{got:?}");
+        assert!(got.out.is_empty() && got.err.contains("3 responded") && got.err.contains("try:"), "{got:?}");
     }
     let got = kadlet(&format!("get nothing --json --bootstrap {}", second.address));
     assert_eq!(got.code, 1, "{got:?}");
@@ -67,7 +67,7 @@ fn a_record_that_nobody_holds_is_not_found_soon_and_with_the_reason() {
 }
 
 #[test]
-fn immutable_and_signed_records_need_no_plain_ones() {
+fn a_node_without_plain_records_stores_immutable_and_signed_ones() {
     let node = Node::start("--no-plain");
     let way = format!("--bootstrap {}", node.address);
     let put = kadlet(&format!("put key value {way}"));
@@ -92,7 +92,7 @@ fn immutable_and_signed_records_need_no_plain_ones() {
     assert_eq!(put("second", "--seq 7 --cas 5").code, 0);
     assert_eq!(get()["value"], hex(b"second"));
     assert_ne!(put("older", "--seq 6").code, 0);
-    // Without a number, what is put last wins.
+    // Without a given number, the last put wins.
     for value in ["third", "fourth"] {
         assert_eq!(put(value, "").code, 0);
         assert_eq!(get()["value"], hex(value.as_bytes()));
@@ -101,7 +101,7 @@ fn immutable_and_signed_records_need_no_plain_ones() {
 }
 
 #[test]
-fn a_ping_tells_who_is_there() {
+fn a_ping_prints_the_id_of_a_live_node_and_fails_at_a_dead_one() {
     let node = Node::listen(loopback(), "");
     let pong = kadlet(&format!("ping {}", node.address));
     assert!(pong.code == 0 && pong.lines()[0].contains(&node.id), "{pong:?}");
@@ -114,7 +114,7 @@ fn a_ping_tells_who_is_there() {
 }
 
 #[test]
-fn nodes_of_another_network_are_strangers() {
+fn nodes_of_different_networks_ignore_each_other() {
     let node = Node::start("--network 7");
     let way = format!("--bootstrap {} --timeout 4", node.address);
     let put = kadlet(&format!("put key value {way}"));
@@ -124,13 +124,13 @@ fn nodes_of_another_network_are_strangers() {
 }
 
 #[test]
-fn where_nobody_could_be_asked_json_says_so_too() {
-    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let way = format!("--json --timeout 500ms --bootstrap {}", nobody.local_addr().unwrap());
-    let path = file("nobody.key");
+fn a_command_that_reaches_no_node_prints_a_json_object_with_zero_counts() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let way = format!("--json --timeout 500ms --bootstrap {}", silent.local_addr().unwrap());
+    let path = file("silent.key");
     let secret = path.to_str().unwrap();
     assert_eq!(kadlet(&format!("keygen {secret}")).code, 0);
-    let none = |args: &str, keys: &[(&str, serde_json::Value)]| {
+    let check = |args: &str, keys: &[(&str, serde_json::Value)]| {
         let ended = kadlet(&format!("{args} {way}"));
         assert!(ended.code == 3 && ended.lines().len() == 1 && ended.err.contains("try:"), "{args}: {ended:?}");
         let json = ended.json();
@@ -145,21 +145,21 @@ fn where_nobody_could_be_asked_json_says_so_too() {
             assert_eq!(json[key], *value, "{json}");
         }
     };
-    none(
+    check(
         "get key",
         &[("found", false.into()), ("value", serde_json::Value::Null), ("closest", serde_json::Value::Null)],
     );
-    none("find key", &[("nodes", serde_json::json!([]))]);
+    check("find key", &[("nodes", serde_json::json!([]))]);
     for put in ["put key value".to_owned(), "put value --immutable".to_owned(), format!("put value --sign {secret}")] {
-        none(&put, &[("stored", 0.into()), ("holders", serde_json::json!([]))]);
+        check(&put, &[("stored", 0.into()), ("holders", serde_json::json!([]))]);
     }
 
-    let nonsense = kadlet("get key --json --listen 127.0.0.1:0 --bootstrap [::1]:1");
-    assert!(nonsense.code == 2 && nonsense.out.is_empty(), "{nonsense:?}");
+    let wrong = kadlet("get key --json --listen 127.0.0.1:0 --bootstrap [::1]:1");
+    assert!(wrong.code == 2 && wrong.out.is_empty(), "{wrong:?}");
 }
 
 #[test]
-fn a_recursive_lookup_says_over_how_many_hops_it_went() {
+fn a_recursive_lookup_reports_its_hops() {
     let [first, second, third] = three("");
     let ways = [("put key value", &first, false), ("get key", &second, true), ("find key", &third, true)];
     for (command, node, relayed) in ways {
@@ -171,14 +171,15 @@ fn a_recursive_lookup_says_over_how_many_hops_it_went() {
             (0, &0.into(), &false.into(), &false.into())
         );
         assert!(!iterative.err.contains(" hop") && !iterative.err.contains("recursive"), "{iterative:?}");
-        // A client whose id happens to be nearer to the key than all nodes that it knows may ask nobody recursively: the next one does.
-        until("a recursive question is answered", Duration::from_secs(30), || {
+        // A client sends no recursive request if its random id is nearer to the key than all nodes that it knows. Then
+        // the next client tries.
+        until("a recursive request gets a response", Duration::from_secs(30), || {
             let ended = kadlet(&format!("{command} --lookup recursive"));
             assert_eq!(ended.code, 0, "{ended:?}");
             let json = ended.json();
             let hops = json["hops"].as_u64().unwrap();
             assert_eq!(json["relayed"], relayed && hops > 0, "{ended:?}");
-            assert_eq!(json["fell_back"], ended.err.contains(", iteratively, as the recursive question"), "{ended:?}");
+            assert_eq!(json["fell_back"], ended.err.contains(", iteratively after the recursive"), "{ended:?}");
             assert_eq!(ended.err.contains(&format!(", over {hops} hop")), hops > 0, "{ended:?}");
             match command.split(' ').next() {
                 Some("put") => assert_eq!(json["stored"], 3, "{ended:?}"),
@@ -191,7 +192,7 @@ fn a_recursive_lookup_says_over_how_many_hops_it_went() {
 }
 
 #[test]
-fn clients_leave_no_trace() {
+fn a_client_is_put_into_no_routing_table() {
     let node = Node::start("--json");
     assert_eq!(kadlet(&format!("put key value --bootstrap {}", node.address)).code, 0);
     assert_eq!(kadlet(&format!("get key --bootstrap {}", node.address)).code, 0);
@@ -202,12 +203,12 @@ fn clients_leave_no_trace() {
 }
 
 #[test]
-fn the_demo_ends_with_the_value_alone() {
+fn the_demo_ends_with_a_line_that_is_the_value() {
     let ended = kadlet("demo hello world");
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(ended.lines().last(), Some(&"world"));
     let text = ended.lines().join("\n");
-    for part in ["The local node is 127.0.0.1:", "round 1", "2^", "these hold it", "Another node"] {
+    for part in ["The local node is 127.0.0.1:", "round 1", "2^", "these nodes hold it", "Another node"] {
         assert!(text.contains(part), "{part} in {text}");
     }
     let ended = kadlet(&format!("demo hello world --json --nodes 5 --listen {}", loopback()));
@@ -225,7 +226,7 @@ fn the_demo_shows_the_hops_of_a_recursive_lookup_if_it_took_any() {
             ended.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         let found = steps.iter().find(|step| step["step"] == "found").unwrap();
         let shown = steps.iter().filter(|step| step["step"] == "hop").count() as u64;
-        // A question that is sent again is shown again.
+        // A retransmitted request is shown again.
         assert!(shown >= found["hops"].as_u64().unwrap(), "{ended:?}");
         assert_eq!(shown > 0, found["hops"] != 0 || found["fell_back"] == true, "{ended:?}");
         assert!(found["hops"] != 0 || found["relayed"] == false, "{ended:?}");

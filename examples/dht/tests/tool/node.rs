@@ -1,4 +1,4 @@
-//! A node from one run to the next.
+//! A node's state file, signals and counters.
 
 use core::time::Duration;
 use std::fs;
@@ -20,7 +20,7 @@ fn a_killed_node_comes_back_with_its_id_its_network_and_its_records() {
 
     let second = Node::start(&state);
     assert_eq!(second.id, id);
-    // What only the network knows is got through it: it has found it again, without a bootstrap address.
+    // A record that only the network holds is got through the node: it has joined again, without a bootstrap address.
     assert_eq!(kadlet(&format!("put more things --bootstrap {}", first.address)).code, 0);
     until("the node finds its network again", Duration::from_secs(10), || {
         let found = kadlet(&format!("find key --json --bootstrap {}", second.address));
@@ -28,7 +28,7 @@ fn a_killed_node_comes_back_with_its_id_its_network_and_its_records() {
     });
     let got = kadlet(&format!("get more --bootstrap {}", second.address));
     assert_eq!((got.code, &got.out[..]), (0, &b"things"[..]), "{got:?}");
-    // And its own records are still its own.
+    // The node still holds its own records.
     first.kill();
     let got = kadlet(&format!("get key --bootstrap {}", second.address));
     assert_eq!((got.code, &got.out[..]), (0, &b"value"[..]), "{got:?}");
@@ -52,14 +52,14 @@ fn a_damaged_state_file_is_named_and_left_alone() {
 }
 
 #[test]
-fn a_state_file_that_cannot_be_written_is_said_at_once() {
+fn a_state_file_that_cannot_be_written_is_reported_at_the_start() {
     let path = file("no").join("such").join("folder");
     let ended = kadlet(&format!("node --listen 127.0.0.1:0 --state {}", path.display()));
     assert!(ended.code == 2 && ended.err.contains("folder"), "{ended:?}");
 }
 
 #[test]
-fn a_node_ends_cleanly_and_tells_its_stats() {
+fn an_interrupted_node_exits_with_0_and_prints_its_counters() {
     for signal in ["INT", "TERM"] {
         let node = Node::start("--json");
         assert_eq!(kadlet(&format!("ping {}", node.address)).code, 0);
@@ -71,7 +71,7 @@ fn a_node_ends_cleanly_and_tells_its_stats() {
 }
 
 #[test]
-fn stats_come_every_ten_seconds() {
+fn a_node_prints_its_counters_every_ten_seconds() {
     let node = Node::start("--json");
     let stats: serde_json::Value = serde_json::from_str(&node.line()).unwrap();
     assert_eq!(stats["received"], 0);

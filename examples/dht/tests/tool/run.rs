@@ -1,4 +1,4 @@
-//! Runs the real binary, and never waits for ever.
+//! Runs the real binary; every wait has a time limit.
 
 use core::time::Duration;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
 
-/// Longer than anything here should take, on a busy machine too.
+/// Longer than any command here should take, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What a command wrote, and how it ended.
@@ -32,12 +32,12 @@ impl Ended {
     }
 }
 
-/// Runs `kadlet` with these arguments, parted by spaces, and waits for its end.
+/// Runs `kadlet` with these arguments, separated by spaces, and waits for its end.
 pub(crate) fn kadlet(args: &str) -> Ended {
     kadlet_reading(args, b"")
 }
 
-/// The same, with something on its stdin.
+/// Does the same, with bytes for its stdin.
 pub(crate) fn kadlet_reading(args: &str, stdin: &[u8]) -> Ended {
     let began = Instant::now();
     let mut child = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -50,7 +50,7 @@ pub(crate) fn kadlet_reading(args: &str, stdin: &[u8]) -> Ended {
     Ended { code: status.code().unwrap(), out: out.recv_timeout(PATIENCE).unwrap(), err, took: began.elapsed() }
 }
 
-/// A node that runs. It is killed when it is dropped.
+/// A running node, killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Node {
     child: Child,
@@ -65,7 +65,7 @@ impl Node {
         Self::listen("127.0.0.1:0", args)
     }
 
-    /// The same at an address.
+    /// Does the same at an address.
     pub(crate) fn listen(address: &str, args: &str) -> Self {
         let mut command = command(&format!("node --listen {address} {args}"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -84,7 +84,7 @@ impl Node {
         self.out.recv_timeout(PATIENCE).expect("a node's next line")
     }
 
-    /// Ends it as an operator would. Returns what it still printed.
+    /// Ends the node with a signal, as an operator would. Returns its exit status and the lines that it still printed.
     pub(crate) fn interrupt(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
         let kill = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", self.child.id())).status();
         assert!(kill.unwrap().success());
@@ -92,7 +92,7 @@ impl Node {
         (status, self.out.iter().collect())
     }
 
-    /// Ends it as a power cut would.
+    /// Kills the node, as a power cut would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -106,22 +106,22 @@ impl Drop for Node {
     }
 }
 
-/// A file name of this test's own, in a folder of this run's own.
+/// The path of a file in a folder that only this run uses.
 pub(crate) fn file(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tool-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     folder.join(name)
 }
 
-/// Where to listen: by IPv6, or by IPv4 on a machine without.
+/// An address to listen on: IPv6, or IPv4 on a machine without IPv6.
 pub(crate) fn loopback() -> &'static str {
     if std::net::UdpSocket::bind("[::1]:0").is_ok() { "[::1]:0" } else { "127.0.0.1:0" }
 }
 
-/// Waits until something is so.
-pub(crate) fn until(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
+/// Waits until `condition` is true.
+pub(crate) fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
-    while !so() {
+    while !condition() {
         assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
         thread::sleep(Duration::from_millis(50));
     }
