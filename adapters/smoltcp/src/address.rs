@@ -1,19 +1,22 @@
-//! The addresses that smoltcp's UDP sockets reach.
+//! The node addresses that smoltcp's UDP sockets can reach.
 
 use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use kadlet::Address;
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
-/// An address of a machine's that is also a socket's: `SocketAddrV4`, `SocketAddrV6`, or `SocketAddr` for both.
+/// A node's address type that converts to and from smoltcp's endpoint: `SocketAddrV4`, `SocketAddrV6`, or `SocketAddr`
+/// for both.
 ///
-/// smoltcp must have the family (`proto-ipv4`, `proto-ipv6`), and so should the interface: what it has no route for holds up the
-/// queue as an unknown neighbour does (see [`Driver`](crate::Driver)).
+/// smoltcp must be built with the address family (`proto-ipv4`, `proto-ipv6`). The interface should have an address and
+/// a route of that family: a datagram without a route holds up its queue like one to an [unknown
+/// neighbour](crate#neighbours).
 pub trait Endpoint: Address {
-    /// The socket's address as a machine's, in its canonical form; `None` if it is of a family that the machine lacks.
+    /// Converts a socket's endpoint to the node's address, in its canonical form. `None` if the node's address type
+    /// lacks the endpoint's family.
     fn from_endpoint(endpoint: IpEndpoint) -> Option<Self>;
 
-    /// The machine's address as a socket's; `None` if it is of a family that smoltcp was built without.
+    /// Converts the node's address to a socket's endpoint. `None` if smoltcp was built without the address's family.
     fn to_endpoint(self) -> Option<IpEndpoint>;
 }
 
@@ -28,7 +31,7 @@ impl Endpoint for SocketAddr {
             Self::V4(address) => IpAddress::Ipv4(*address.ip()),
             #[cfg(feature = "proto-ipv6")]
             Self::V6(address) => IpAddress::Ipv6(*address.ip()),
-            #[allow(unreachable_patterns, reason = "with both families there is no other")]
+            #[allow(unreachable_patterns, reason = "with both features the arms above match every address")]
             _ => return None,
         };
         Some(IpEndpoint::new(addr, self.port()))

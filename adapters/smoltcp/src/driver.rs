@@ -1,4 +1,4 @@
-//! A node's datagrams, to and from its sockets.
+//! Moves datagrams between a node and its sockets.
 
 use core::time::Duration;
 
@@ -11,61 +11,147 @@ use smoltcp::wire::{IpAddress, IpEndpoint};
 use crate::Endpoint;
 use crate::queue::{Queue, Seen};
 
-/// The most datagrams taken in by one [`Driver::poll`], and so the most answers given: 4.
+/// The most datagrams that one [`Driver::poll`] receives, and so the most responses that it sends: 4.
 pub const DATAGRAMS: usize = 4;
 
-/// A transmit queue from which nothing has left for so long is emptied: 2.9 s.
+/// A transmit queue that no datagram has left for this long is emptied: 2.9 s.
 ///
-/// smoltcp asks for a neighbour every second, so three questions were asked by then; and the tenth that is left ends the socket's
-/// silence after the last of them soon after the queue was emptied, not a second later.
+/// smoltcp searches for an unknown neighbour once a second and keeps the socket silent in between. After 2.9 s it has
+/// searched three times, and the silence after the third search ends 0.1 s later. With a little more than 3 s, a fourth
+/// search would have begun, and the emptied queue would stay silent for almost another second.
 pub const PATIENCE: Duration = Duration::from_millis(2_900);
 
-/// For so long after its question was given up, a node counts as unreachable without another try: 10 s.
+/// How long an address counts as unreachable after a request to it was given up: 10 s. No request is sent to it in this
+/// time.
 pub const SHUNNED: Duration = Duration::from_secs(10);
 
-/// A node's one or two UDP sockets in a smoltcp `SocketSet`, and what is on its way between them and the node.
+/// The handles of a node's one or two UDP sockets in a smoltcp `SocketSet`, and a buffer for one datagram.
 ///
-/// It takes 1.4 KiB at most. All its work is done by [`poll`](Driver::poll).
+/// It takes at most 1.4 KiB. [`poll`](Driver::poll) does all its work.
+///
+/// ```
+/// use core::net::SocketAddrV4;
+/// use kadlet::{Config, Dht, FixedStore, Id, Kademlia, Node, Options, Outcome, QueryId, Record};
+/// use kadlet_smoltcp::{Driver, time};
+/// use smoltcp::iface::{Interface, SocketSet, SocketStorage};
+/// use smoltcp::socket::udp;
+/// use smoltcp::time::Instant;
+/// use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+/// # use std::collections::VecDeque;
+/// # use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+/// # #[derive(Default)]
+/// # struct Loopback(VecDeque<Vec<u8>>);
+/// # struct Received(Vec<u8>);
+/// # struct Sent<'a>(&'a mut VecDeque<Vec<u8>>);
+/// # impl phy::RxToken for Received {
+/// #     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+/// #         f(&self.0)
+/// #     }
+/// # }
+/// # impl phy::TxToken for Sent<'_> {
+/// #     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+/// #         let mut frame = vec![0; len];
+/// #         let result = f(&mut frame);
+/// #         self.0.push_back(frame);
+/// #         result
+/// #     }
+/// # }
+/// # impl Device for Loopback {
+/// #     type RxToken<'a> = Received;
+/// #     type TxToken<'a> = Sent<'a>;
+/// #     fn receive(&mut self, _: Instant) -> Option<(Received, Sent<'_>)> {
+/// #         Some((Received(self.0.pop_front()?), Sent(&mut self.0)))
+/// #     }
+/// #     fn transmit(&mut self, _: Instant) -> Option<Sent<'_>> {
+/// #         Some(Sent(&mut self.0))
+/// #     }
+/// #     fn capabilities(&self) -> DeviceCapabilities {
+/// #         let mut capabilities = DeviceCapabilities::default();
+/// #         capabilities.medium = Medium::Ethernet;
+/// #         capabilities.max_transmission_unit = 1514;
+/// #         capabilities
+/// #     }
+/// # }
+///
+/// type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+///
+/// // Two nodes share an interface, whose device receives every frame that it sends. Each node has one socket.
+/// let mut device = Loopback::default();
+/// let config = smoltcp::iface::Config::new(EthernetAddress([2, 0, 0, 0, 0, 1]).into());
+/// let mut iface = Interface::new(config, &mut device, Instant::ZERO);
+/// iface.update_ip_addrs(|all| all.push(IpCidr::new(IpAddress::v4(10, 0, 0, 1), 24)).unwrap());
+/// let mut storage = [SocketStorage::EMPTY; 2];
+/// let mut sockets = SocketSet::new(&mut storage[..]);
+/// let mut nodes = [4000, 4001].map(|port: u16| {
+///     let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 8].leak(), vec![0; 2560].leak());
+///     let mut socket = udp::Socket::new(buffer(), buffer());
+///     socket.bind(port).unwrap();
+///     let (id, seed) = (Id::from_bytes([port as u8; 20]), [port as u8; 32]);
+///     let config = Config { plain: true, ..Config::default() };
+///     (Mote::new(time(Instant::ZERO), config, id, seed), Driver::new(sockets.add(socket)))
+/// });
+///
+/// // Runs the superloop in simulated time until an operation of the second node ends. Returns whether it succeeded.
+/// let mut now = Instant::ZERO;
+/// let mut run = |nodes: &mut [(Mote, Driver); 2], query: QueryId| loop {
+///     iface.poll(now, &mut device, &mut sockets);
+///     if let Some(result) = nodes[1].0.take_result(query) {
+///         return matches!(result.outcome, Outcome::Joined { .. } | Outcome::Stored { .. });
+///     }
+///     let due = nodes.iter_mut().filter_map(|(node, driver)| driver.poll(now, node, &mut sockets)).min();
+///     let wake = due.into_iter().chain(iface.poll_at(now, &sockets)).min();
+///     now = wake.expect("an operation has a time limit").max(now);
+/// };
+/// let query = nodes[1].0.bootstrap(time(Instant::ZERO), &["10.0.0.1:4000".parse()?])?;
+/// assert!(run(&mut nodes, query));
+/// # let now = time(Instant::from_secs(1));
+/// let query = nodes[1].0.put(now, &Record::plain(b"kitchen", b"21.5"), &Options::default())?;
+/// assert!(run(&mut nodes, query));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Driver {
     responses: Queue,
     requests: Option<Queue>,
-    /// Whom the question in the queue is for.
-    asked: Option<IpEndpoint>,
-    /// Whose question was given up, and until when it counts.
+    /// The destination of the request in the queue.
+    requested: Option<IpEndpoint>,
+    /// The destination of the last request that was given up, and until when it counts as unreachable.
     shunned: Option<(IpEndpoint, Instant)>,
-    /// An answer that waits in `buf` for room.
+    /// A response in `buf` that waits for free space in the queue, and its length.
     waiting: Option<(UdpMetadata, usize)>,
     buf: [u8; MAX_DATAGRAM],
     losses: Losses,
 }
 
-/// What was lost between the node and the network. Whoever misses a datagram asks for it again.
+/// Counters of what was lost between the node and the network since the start. The node that waits for a lost datagram
+/// retransmits its request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Losses {
-    /// Transmit queues emptied because nothing had left them for [`PATIENCE`]: each held one question, or some answers.
+    /// Transmit queues emptied because no datagram had left them for [`PATIENCE`]: each held one request, or some
+    /// responses.
     pub emptied: u32,
     /// Datagrams not received because their socket was closed to empty its transmit queue.
     pub closed: u32,
-    /// Datagrams that a socket did not take: it isn't bound, it has no buffer, the address is unspecified or of a family that
-    /// smoltcp was built without.
+    /// Datagrams that a socket refused: it isn't bound, it has no buffer, or the address is unspecified or of a family
+    /// that smoltcp was built without.
     pub failed: u32,
-    /// Questions not sent because their node is [shunned](SHUNNED).
+    /// Requests not sent because their destination counts as unreachable ([`SHUNNED`]).
     pub shunned: u32,
 }
 
 impl Driver {
-    /// Drives a node through one socket for answers and questions, bound by the caller.
+    /// Drives a node through one socket, which the caller has bound, for both responses and requests.
     ///
-    /// Its transmit buffer should hold two datagrams of `Config::max_datagram` bytes, and at least one: answers are not made larger
-    /// than it. Its receive buffer should hold as many bursts as the loop takes time for.
+    /// The socket's transmit buffer should hold two datagrams of `Config::max_datagram` bytes, and must hold one: no
+    /// response is larger than the buffer. The receive buffer should hold the datagrams that can arrive during the
+    /// longest turn of the loop.
     #[must_use]
     pub const fn new(responses: SocketHandle) -> Self {
         Self {
             responses: Queue::new(responses),
             requests: None,
-            asked: None,
+            requested: None,
             shunned: None,
             waiting: None,
             buf: [0; MAX_DATAGRAM],
@@ -73,57 +159,60 @@ impl Driver {
         }
     }
 
-    /// Sends questions through a second socket, bound to the same port: wherever other nodes are neighbours on the same segment.
+    /// Sends requests through a second socket, bound to the same port. Use it wherever other nodes are
+    /// [neighbours](crate#neighbours) on the same segment.
     ///
-    /// Its transmit buffer need hold one datagram. Add the answers' socket to the set first: smoltcp gives what arrives to the
-    /// first, and this one needs next to no receive buffer.
+    /// Its transmit buffer needs to hold only one datagram. Add the responses' socket to the set first: smoltcp gives a
+    /// received datagram to the first socket of the port, so the second needs almost no receive buffer.
     #[must_use]
     pub const fn with_requests(mut self, requests: SocketHandle) -> Self {
         self.requests = Some(Queue::new(requests));
         self
     }
 
-    /// What was lost so far.
+    /// The counters of what was lost so far.
     #[must_use]
     pub const fn losses(&self) -> &Losses {
         &self.losses
     }
 
-    /// Does what is due, and says when to call again. To be called after each of the interface's polls that may have changed a
-    /// socket, after the node was given a command, and at the time returned; `None`: no such time. A call too many is harmless.
+    /// Does the work that is due, and returns when to call it again; `None` if nothing is scheduled. Also call it after
+    /// each poll of the interface that may have changed a socket, and after each command to the node. A spurious call
+    /// is harmless.
     ///
-    /// Takes in up to [`DATAGRAMS`] datagrams and leaves their answers in the answers' socket, calls `handle_timeout` once if it is
-    /// due, and leaves up to one question in the questions' socket. If there is more to do, the time returned is now or past.
-    /// What is left in the sockets is sent by the interface: sleep no longer than its `poll_at` says, asked after this call.
+    /// It receives up to [`DATAGRAMS`] datagrams and puts their responses into the responses' socket, calls
+    /// `handle_timeout` once if that is due, and puts at most one request into the requests' socket. If more work is
+    /// left, the returned time is not after `now`. The interface sends what is in the sockets: call its `poll_at` after
+    /// this, and sleep no longer than that says.
     ///
-    /// A queue that is held up delays the node's timers too, by up to [`PATIENCE`]: nothing they lead to could be sent.
+    /// While a queue is held up, the node's timers that only lead to sending wait too, for at most [`PATIENCE`].
     ///
     /// # Panics
     ///
-    /// As smoltcp's `SocketSet::get`: a handle isn't one of a UDP socket of this set.
-    pub fn poll<M>(
+    /// As smoltcp's `SocketSet::get`: if a handle is not that of a UDP socket in this set.
+    pub fn poll<D>(
         &mut self,
         now: smoltcp::time::Instant,
-        node: &mut M,
+        node: &mut D,
         sockets: &mut SocketSet<'_>,
     ) -> Option<smoltcp::time::Instant>
     where
-        M: Dht<Address: Endpoint>,
+        D: Dht<Address: Endpoint>,
     {
         let now = crate::time(now);
         self.look(now, node, sockets);
-        self.response(now, sockets);
+        self.send_response(now, sockets);
         self.receive(now, node, sockets);
         if node.poll_timeout().is_some_and(|(due, _)| due <= now) {
             node.handle_timeout(now);
         }
-        self.ask(now, node, sockets);
+        self.send_request(now, node, sockets);
         let due = self.due(now, node, sockets)?;
         Some(smoltcp::time::Instant::from_micros(i64::try_from(due.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// Sees what has left the queues, and empties those from which nothing does.
-    fn look<M: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
+    /// Looks at both queues, and empties those that are stuck.
+    fn look<D: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut D, sockets: &mut SocketSet<'_>) {
         let mut seen = self.responses.look(now, sockets);
         if seen == Seen::Stuck {
             self.losses.empty(self.responses.empty(sockets));
@@ -134,31 +223,32 @@ impl Driver {
                 self.losses.empty(requests.empty(sockets));
             }
         }
-        // A question is only put into an empty queue: it is what leaves first, or what nothing leaves behind.
+        // A request is only put into an empty queue. So it is the first to leave, or the datagram that holds the queue
+        // up.
         if seen != Seen::Still
-            && let Some(asked) = self.asked.take()
+            && let Some(requested) = self.requested.take()
             && seen == Seen::Stuck
         {
-            self.shunned = Some((asked, now + SHUNNED));
-            unreachable(now, node, asked);
+            self.shunned = Some((requested, now + SHUNNED));
+            unreachable(now, node, requested);
         }
     }
 
-    /// Takes datagrams in from both sockets while their answers have room.
-    fn receive<M: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
+    /// Receives datagrams from both sockets while a response to each would fit into the queue.
+    fn receive<D: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut D, sockets: &mut SocketSet<'_>) {
         let mut left = DATAGRAMS;
         for queue in self.queues() {
-            while left > 0 && self.has_room(sockets) && self.take(now, node, sockets, queue.handle) {
+            while left > 0 && self.has_room(sockets) && self.receive_one(now, node, sockets, queue.handle) {
                 left -= 1;
             }
         }
     }
 
-    /// Takes in the next datagram of a socket. Says whether there was one.
-    fn take<M: Dht<Address: Endpoint>>(
+    /// Receives the next datagram of a socket. Returns whether there was one.
+    fn receive_one<D: Dht<Address: Endpoint>>(
         &mut self,
         now: Instant,
-        node: &mut M,
+        node: &mut D,
         sockets: &mut SocketSet<'_>,
         from: SocketHandle,
     ) -> bool {
@@ -166,14 +256,14 @@ impl Driver {
         let Ok((datagram, meta)) = sockets.get_mut::<Socket<'_>>(from).recv() else {
             return false;
         };
-        let Some(peer) = M::Address::from_endpoint(meta.endpoint) else {
+        let Some(peer) = D::Address::from_endpoint(meta.endpoint) else {
             return true;
         };
         let Some(response) = node.handle_datagram(now, peer, datagram, &mut self.buf[..room]) else {
             return true;
         };
         let meta = match response.to == peer {
-            // From the address that was asked, or its asker takes it for somebody else's.
+            // The response must leave from the address that the request was sent to: the requester drops any other.
             true => {
                 UdpMetadata { local_address: meta.local_address.filter(IpAddress::is_unicast), ..meta.endpoint.into() }
             }
@@ -186,12 +276,12 @@ impl Driver {
             },
         };
         self.waiting = Some((meta, response.len));
-        self.response(now, sockets);
+        self.send_response(now, sockets);
         true
     }
 
-    /// Sends the answer that waits, if it has room by now.
-    fn response(&mut self, now: Instant, sockets: &mut SocketSet<'_>) {
+    /// Sends the response that waits, if it now fits into the queue.
+    fn send_response(&mut self, now: Instant, sockets: &mut SocketSet<'_>) {
         let Some((meta, len)) = self.waiting.take() else {
             return;
         };
@@ -202,9 +292,9 @@ impl Driver {
         }
     }
 
-    /// Sends a question if the one before has left.
-    fn ask<M: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut M, sockets: &mut SocketSet<'_>) {
-        if !self.may_ask() {
+    /// Sends a request if the one before has left.
+    fn send_request<D: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut D, sockets: &mut SocketSet<'_>) {
+        if !self.can_send_request() {
             return;
         }
         let queue = self.requests.as_mut().unwrap_or(&mut self.responses);
@@ -222,7 +312,7 @@ impl Driver {
             return node.handle_unreachable(now, request.to);
         }
         match queue.send(now, sockets, &self.buf[..request.len], to.into()) {
-            Ok(()) => self.asked = Some(to),
+            Ok(()) => self.requested = Some(to),
             Err(_) => {
                 self.losses.fail();
                 node.handle_unreachable(now, request.to);
@@ -230,10 +320,11 @@ impl Driver {
         }
     }
 
-    fn due<M: Dht>(&self, now: Instant, node: &M, sockets: &SocketSet<'_>) -> Option<Instant> {
+    /// When to call [`poll`](Driver::poll) again.
+    fn due<D: Dht>(&self, now: Instant, node: &D, sockets: &SocketSet<'_>) -> Option<Instant> {
         let node = match node.poll_timeout() {
-            // It can't be heeded before a queue moves: the interface knows when.
-            Some((_, WakeReason::Transmit)) if !self.may_ask() => None,
+            // Nothing can be sent before a queue moves: the interface's `poll_at` says when to look again.
+            Some((_, WakeReason::Transmit)) if !self.can_send_request() => None,
             due => due.map(|(due, _)| due),
         };
         let datagram = (self.has_room(sockets)
@@ -246,15 +337,15 @@ impl Driver {
         [Some(self.responses), self.requests].into_iter().flatten()
     }
 
-    /// Whether an answer would find room.
+    /// Whether the largest response would fit into the queue.
     fn has_room(&self, sockets: &SocketSet<'_>) -> bool {
         let socket = sockets.get::<Socket<'_>>(self.responses.handle);
         let free = socket.payload_send_capacity() - socket.send_queue();
         self.waiting.is_none() && socket.can_send() && free >= room(sockets, self.responses.handle)
     }
 
-    /// Whether the question before has left, and the buffer is free.
-    fn may_ask(&self) -> bool {
+    /// Whether the previous request has left, and the buffer is free.
+    fn can_send_request(&self) -> bool {
         self.waiting.is_none() && self.requests.as_ref().unwrap_or(&self.responses).is_empty()
     }
 }
@@ -270,13 +361,14 @@ impl Losses {
     }
 }
 
-fn unreachable<M: Dht<Address: Endpoint>>(now: Instant, node: &mut M, endpoint: IpEndpoint) {
-    if let Some(address) = M::Address::from_endpoint(endpoint) {
+/// Tells the node that an endpoint is unreachable.
+fn unreachable<D: Dht<Address: Endpoint>>(now: Instant, node: &mut D, endpoint: IpEndpoint) {
+    if let Some(address) = D::Address::from_endpoint(endpoint) {
         node.handle_unreachable(now, address);
     }
 }
 
-/// The largest datagram that a socket sends.
+/// The size of the largest datagram that a socket can send.
 fn room(sockets: &SocketSet<'_>, handle: SocketHandle) -> usize {
     sockets.get::<Socket<'_>>(handle).payload_send_capacity().min(MAX_DATAGRAM)
 }

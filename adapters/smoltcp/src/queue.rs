@@ -1,4 +1,4 @@
-//! A socket's transmit buffer, as far as it can be seen from outside.
+//! A socket's transmit queue, and whether datagrams leave it. smoltcp shows only how many bytes are in it.
 
 use kadlet::Instant;
 use smoltcp::iface::{SocketHandle, SocketSet};
@@ -6,7 +6,7 @@ use smoltcp::socket::udp::{SendError, Socket, UdpMetadata};
 
 use crate::PATIENCE;
 
-/// How many bytes were in a socket's transmit buffer when it was last looked at, and since when none has left.
+/// A socket's transmit queue: the bytes in it at the last look, and the time since when no datagram has left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Queue {
     pub(crate) handle: SocketHandle,
@@ -14,14 +14,14 @@ pub(crate) struct Queue {
     since: Instant,
 }
 
-/// What became of a queue since it was looked at before.
+/// What happened to a queue since the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// Its first datagram left, at least.
+    /// At least its first datagram left.
     Moved,
-    /// Nothing left, or there was nothing.
+    /// No datagram left, or the queue was empty.
     Still,
-    /// Nothing left for [`PATIENCE`].
+    /// No datagram has left for [`PATIENCE`].
     Stuck,
 }
 
@@ -34,7 +34,7 @@ impl Queue {
         self.bytes == 0
     }
 
-    /// Sees what has left.
+    /// Compares the queue with the last look.
     pub(crate) fn look(&mut self, now: Instant, sockets: &SocketSet<'_>) -> Seen {
         let bytes = sockets.get::<Socket<'_>>(self.handle).send_queue();
         if bytes < self.bytes {
@@ -47,6 +47,7 @@ impl Queue {
         }
     }
 
+    /// Puts a datagram into the queue.
     pub(crate) fn send(
         &mut self,
         now: Instant,
@@ -63,13 +64,13 @@ impl Queue {
         Ok(())
     }
 
-    /// When it is given up unless something leaves before.
+    /// The time at which the queue counts as stuck unless a datagram leaves before. `None` while it is empty.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         (!self.is_empty()).then(|| self.since + PATIENCE)
     }
 
-    /// Forgets what is in it: smoltcp has no other way than to close the socket, which forgets what was received too. Says how
-    /// many datagrams those were.
+    /// Empties the queue. smoltcp's only way is to close the socket, which drops the received datagrams too. Returns
+    /// how many received datagrams were dropped.
     pub(crate) fn empty(&mut self, sockets: &mut SocketSet<'_>) -> u32 {
         let socket = sockets.get_mut::<Socket<'_>>(self.handle);
         let mut received = 0;
@@ -78,7 +79,7 @@ impl Queue {
         }
         let endpoint = socket.endpoint();
         socket.close();
-        // It was bound there before; a port that is not zero and a closed socket are all that is asked.
+        // Can't fail: the socket is closed, and the port isn't 0, as the socket was bound to it before.
         let _ = socket.bind(endpoint);
         self.bytes = 0;
         received

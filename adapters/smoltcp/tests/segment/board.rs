@@ -1,5 +1,5 @@
-//! Boards on one Ethernet segment in simulated time: each has its own smoltcp interface, with real ARP and NDP, and runs the
-//! superloop of the crate's page. The switch between them loses frames from a seed.
+//! Boards on one Ethernet segment in simulated time: each has its own smoltcp interface, with real ARP and NDP, and
+//! runs the superloop of the crate's page. The switch between them loses frames from a seed.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -14,7 +14,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
 
 pub(crate) const PORT: u16 = 4000;
-/// How long a frame is on its way, in microseconds.
+/// The time from a frame's sending to its arrival, in microseconds.
 const TRIP: i64 = 100;
 
 pub(crate) type Mote = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>, 4>;
@@ -40,11 +40,11 @@ pub(crate) struct Board {
 pub(crate) struct Segment {
     pub(crate) boards: Vec<Board>,
     pub(crate) now: Instant,
-    /// Frames lost, in a thousand.
+    /// How many of 1,000 frames are lost.
     pub(crate) loss: u64,
     family: Family,
     random: u64,
-    /// Frames on their way: when they arrive, at whom.
+    /// Frames in flight: their time of arrival and the index of the board that they arrive at.
     wire: VecDeque<(Instant, usize, Vec<u8>)>,
 }
 
@@ -59,13 +59,13 @@ impl Segment {
     }
 
     pub(crate) fn node(&mut self, board: usize) -> (kadlet::Instant, &mut Mote) {
-        // A command given between turns: the loop is to see it at once.
+        // The caller gives the node a command between two turns: the board's loop must run at once.
         let board = &mut self.boards[board];
         board.wake = Some(Instant::ZERO);
         (time(self.now), &mut board.node)
     }
 
-    /// Runs until `done` or for so long. Says whether it was done.
+    /// Runs until `done` returns true, or until `limit` has passed. Returns whether `done` did.
     pub(crate) fn run(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
         let end = self.now + limit.into();
         while self.now < end {
@@ -77,11 +77,11 @@ impl Segment {
         false
     }
 
-    /// The next moment at which anything happens.
+    /// Moves on to the next time at which something happens, and lets every board take a turn.
     fn step(&mut self, end: Instant) {
         let wakes = self.boards.iter().filter(|board| board.plugged).filter_map(|board| board.wake);
         let next = wakes.chain(self.wire.front().map(|(at, ..)| *at)).min().unwrap_or(end);
-        // A turn takes time, so that a loop which never sleeps comes to its end.
+        // A turn takes time, so that a loop that never sleeps reaches the end.
         self.now = next.max(self.now + Duration::from_micros(10).into()).min(end);
         while self.wire.front().is_some_and(|(at, ..)| *at <= self.now) {
             let (_, to, frame) = self.wire.pop_front().unwrap();
@@ -96,12 +96,12 @@ impl Segment {
     }
 
     fn forward(&mut self, from: usize, frame: &[u8]) {
-        let prefix = frame[0] & 1 == 1;
+        let is_multicast = frame[0] & 1 == 1;
         for to in (0..self.boards.len()).filter(|to| *to != from) {
-            let taken = self.boards[from].plugged
+            let arrives = self.boards[from].plugged
                 && self.boards[to].plugged
-                && (prefix || frame[..6] == mac(u8::try_from(to).unwrap()).0);
-            if taken && self.random() % 1000 >= self.loss {
+                && (is_multicast || frame[..6] == mac(u8::try_from(to).unwrap()).0);
+            if arrives && self.random() % 1000 >= self.loss {
                 self.wire.push_back((self.now + Duration::from_micros(TRIP.unsigned_abs()).into(), to, frame.to_vec()));
             }
         }
@@ -126,14 +126,14 @@ impl Board {
         iface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(ip(family, number).into(), prefix)).unwrap());
         let mut sockets = SocketSet::new(Vec::from([SocketStorage::EMPTY; 2]).leak());
         let driver = Driver::new(sockets.add(socket(8, 2560, 2560))).with_requests(sockets.add(socket(2, 64, 1232)));
-        // As the crate's page advises for such a segment.
+        // The crate's page recommends this timeout for a segment of more than eight nodes.
         let config = Config { plain: true, timeout_min: Duration::from_secs(1), ..Config::default() };
         let id = Id::from_bytes([number.wrapping_mul(37).wrapping_add(11); 20]);
         let node = Mote::new(kadlet::Instant::ZERO, config, id, [number + 1; 32]);
         Self { node, driver, sockets, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
     }
 
-    /// A turn of the superloop, if an interrupt or the time wakes it.
+    /// Takes a turn of the superloop if a frame or the time wakes the board.
     fn turn(&mut self, now: Instant) {
         if !self.plugged || (self.port.received.is_empty() && self.wake.is_none_or(|wake| wake > now)) {
             return;

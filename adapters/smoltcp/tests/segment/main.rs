@@ -1,4 +1,5 @@
-//! Nodes on boards that share an Ethernet segment: smoltcp's own ARP and NDP, eight neighbours remembered, one asked for a second.
+//! Nodes on boards that share an Ethernet segment, with smoltcp's ARP and NDP: it remembers eight neighbours and
+//! searches for one a second.
 
 mod board;
 
@@ -12,15 +13,21 @@ use board::{Family, Segment};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Waits for the end of an operation, and says whether it came to what was hoped for, without a question in vain where nothing is lost.
-fn ends(segment: &mut Segment, board: usize, query: QueryId, hoped: impl Fn(&Outcome<'_, SocketAddr>) -> bool) -> bool {
+/// Waits for the end of an operation. Returns whether it has the expected outcome and, where no frame is lost, no
+/// request of it timed out.
+fn ends(
+    segment: &mut Segment,
+    board: usize,
+    query: QueryId,
+    expected: impl Fn(&Outcome<'_, SocketAddr>) -> bool,
+) -> bool {
     let lossy = segment.loss > 0 || segment.boards.iter().any(|board| !board.plugged);
     let mut good = false;
     let ended = segment.run(MINUTE, |segment| match segment.boards[board].node.take_result(query) {
-        Some(done) => {
-            good = hoped(&done.outcome) && (lossy || done.stats.timed_out == 0);
+        Some(result) => {
+            good = expected(&result.outcome) && (lossy || result.stats.timed_out == 0);
             if !good {
-                println!("board {board}: {:?}, {:?}", done.outcome, done.stats);
+                println!("board {board}: {:?}, {:?}", result.outcome, result.stats);
             }
             true
         }
@@ -40,10 +47,10 @@ fn join_all(segment: &mut Segment) {
     for (board, query) in (1..).zip(joins) {
         assert!(
             ends(segment, board, query, |outcome| matches!(outcome, Outcome::Joined { .. })),
-            "board {board} joins"
+            "board {board} must join"
         );
     }
-    // Until the first has asked the others whether they are there.
+    // Until the first board has pinged the others.
     segment.run(MINUTE, |_| false);
 }
 
@@ -63,9 +70,9 @@ fn join_put_and_get(mut segment: Segment) -> Segment {
     join_all(&mut segment);
     for board in 0..segment.boards.len() {
         let name = [b'n', u8::try_from(board).unwrap()];
-        assert!(put(&mut segment, board, &name, b"a value"), "board {board} puts");
+        assert!(put(&mut segment, board, &name, b"a value"), "board {board} must put its value");
         for other in 0..segment.boards.len() {
-            assert!(get(&mut segment, other, &name, b"a value"), "board {other} gets what board {board} put");
+            assert!(get(&mut segment, other, &name, b"a value"), "board {other} must get the value of board {board}");
         }
     }
     segment
@@ -93,11 +100,11 @@ fn two_boards_join_put_and_get_while_one_frame_in_ten_is_lost() {
 }
 
 #[test]
-fn ten_boards_on_one_segment_take_nobody_for_dead() {
+fn ten_boards_on_one_segment_all_verify_one_another() {
     for family in [Family::V4, Family::V6] {
         let segment = join_put_and_get(segment(family, 10, 0));
         for board in &segment.boards {
-            // A stranger is asked once only, and may be missed; it becomes known by other ways.
+            // A node pings a new contact once only. If the response is late, a later request verifies the contact.
             assert_eq!(board.node.routing().peers().filter(|peer| peer.state == ContactState::Verified).count(), 9);
             assert_eq!(*board.driver.losses(), kadlet_smoltcp::Losses::default());
         }
@@ -110,38 +117,38 @@ fn ten_boards_on_one_segment_join_put_and_get_while_one_frame_in_twenty_is_lost(
 }
 
 #[test]
-fn the_same_seed_is_the_same_history() {
+fn the_same_seed_gives_the_same_history() {
     let [one, other] = [(); 2].map(|()| join_put_and_get(segment(Family::V4, 3, 100)));
     assert_eq!(one.now, other.now);
     assert!(one.boards.iter().zip(&other.boards).all(|(one, other)| one.turns == other.turns));
 }
 
 #[test]
-fn boards_that_are_unplugged_cost_a_search_each_and_stop_nobody() {
+fn unplugged_boards_cost_a_search_each_and_stop_no_other_board() {
     let mut segment = segment(Family::V4, 10, 0);
     join_all(&mut segment);
     assert!(put(&mut segment, 1, b"name", b"a value"));
     for gone in 7..10 {
         segment.boards[gone].plugged = false;
     }
-    // Nobody remembers where the others are.
+    // This empties every board's neighbour cache.
     segment.boards.iter_mut().for_each(|board| board.iface.update_ip_addrs(|_| {}));
     for board in 0..7 {
-        assert!(get(&mut segment, board, b"name", b"a value"), "board {board} gets");
-        assert!(put(&mut segment, board, &[b'n', board as u8], b"another"), "board {board} puts");
+        assert!(get(&mut segment, board, b"name", b"a value"), "board {board} must get");
+        assert!(put(&mut segment, board, &[b'n', board as u8], b"another"), "board {board} must put");
     }
     let losses = segment.boards.iter().map(|board| *board.driver.losses());
-    assert!(losses.map(|losses| losses.emptied).sum::<u32>() > 0, "somebody was looked for in vain");
+    assert!(losses.map(|losses| losses.emptied).sum::<u32>() > 0, "a search for an unplugged board must have failed");
 }
 
 #[test]
-fn a_requester_that_is_gone_holds_responses_up_for_a_while_only() {
+fn a_requester_that_is_gone_delays_responses_for_a_limited_time() {
     let mut segment = segment(Family::V4, 3, 0);
     join_all(&mut segment);
-    let served = segment.address(0);
-    // Board 2 asks and is gone before it can be answered, as a forged sender is who never was there.
+    let responder = segment.address(0);
+    // Board 2 sends a request and is gone before the response, like a forged sender that never existed.
     let (now, node) = segment.node(2);
-    node.ping(now, served).unwrap();
+    node.ping(now, responder).unwrap();
     segment.run(Duration::from_micros(50), |_| false);
     segment.boards[2].plugged = false;
     segment.boards[0].iface.update_ip_addrs(|_| {});
@@ -149,18 +156,18 @@ fn a_requester_that_is_gone_holds_responses_up_for_a_while_only() {
     assert_eq!(segment.boards[0].driver.losses().emptied, 0);
 
     let (now, node) = segment.node(1);
-    let query = node.ping(now, served).unwrap();
-    let asked = segment.now;
+    let query = node.ping(now, responder).unwrap();
+    let began = segment.now;
     assert!(
         ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Pong { .. })),
-        "the next asker is answered"
+        "the next requester must get its response"
     );
-    assert!(segment.now - asked < Duration::from_secs(4).into(), "answered after {}", segment.now - asked);
+    assert!(segment.now - began < Duration::from_secs(4).into(), "the response took {}", segment.now - began);
     assert_eq!(segment.boards[0].driver.losses().emptied, 1);
 }
 
 #[test]
-fn requests_that_wait_for_a_neighbour_hold_no_response_up() {
+fn a_request_that_waits_for_a_neighbour_delays_no_response() {
     let mut segment = segment(Family::V4, 3, 0);
     join_all(&mut segment);
     let (requester, nowhere) = (segment.address(0), SocketAddr::from(([10, 77, 0, 200], 4000)));
@@ -169,9 +176,9 @@ fn requests_that_wait_for_a_neighbour_hold_no_response_up() {
     segment.run(Duration::from_millis(10), |_| false);
     let (now, node) = segment.node(1);
     let query = node.ping(now, requester).unwrap();
-    let asked = segment.now;
+    let began = segment.now;
     assert!(ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Pong { .. })));
-    assert!(segment.now - asked < Duration::from_millis(2).into(), "answered after {}", segment.now - asked);
+    assert!(segment.now - began < Duration::from_millis(2).into(), "the response took {}", segment.now - began);
 }
 
 #[test]
