@@ -1,4 +1,4 @@
-//! The calls into a node, from any task of its executor.
+//! Calls into a node, from any task on its executor.
 
 use core::cell::{RefCell, RefMut};
 use core::future::poll_fn;
@@ -10,36 +10,80 @@ use kadlet::{Contact, Dht, Id, Instant, Key, Options, Outcome, QueryId, QueryRes
 use crate::resources::{Call, Shared, now};
 use crate::{Error, Got, Losses, News, Stored};
 
-/// Calls into a node; copy it into each task that wants one.
+/// Calls a node from any task on its executor. It is `Copy`: give each task its own.
 ///
-/// A call begins when it is first polled. Each of them may be dropped half-way: the operation is then cancelled, and its place and
-/// the node's slot are free again. None waits for a slot: all being taken is an error.
+/// A call begins when it is first polled. It can be dropped before its end: this cancels the operation, and frees the
+/// call's place and the node's slot. No call waits for a slot: if all are taken, it returns an error.
+///
+/// ```
+/// use core::net::SocketAddrV4;
+///
+/// use embassy_futures::block_on;
+/// use embassy_futures::join::join3;
+/// use embassy_futures::select::{Either, select};
+/// use kadlet::{Config, Dht, FixedStore, Id, Kademlia, Key, Node, Options, Outcome, Record};
+/// use kadlet_embassy::{Error, Handle, Resources};
+/// # let loopback = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/embassy/loopback.rs"));
+///
+/// type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+///
+/// async fn sensor(dht: Handle<'static, Mote>, other: SocketAddrV4) -> Result<(), Error> {
+///     dht.bootstrap(&[other]).await?;
+///     let stored = dht.put(&Record::plain(b"kitchen", b"21.5"), &Options::default()).await?;
+///     assert_eq!((stored.holders, stored.wanted), (1, 1));
+///
+///     let mut value = [0; 64];
+///     let got = dht.get(Key::plain(b"kitchen"), &Options::default(), &mut value).await?;
+///     assert_eq!(&value[..got.len], b"21.5");
+///
+///     // Any operation of the node, and what the task needs of its result.
+///     let begin = |node: &mut Mote, now| node.ping(now, other);
+///     let is_there = dht.call(begin, |result| matches!(result.outcome, Outcome::Pong { .. })).await?;
+///     assert!(is_there);
+///     Ok(())
+/// }
+///
+/// // Two nodes on one stack, whose device receives what it sends.
+/// let (stack, network) = loopback();
+/// let [(_, mut runner), (dht, mut other_runner)] = [4000, 4001].map(|port| {
+///     let resources = Box::leak(Box::new(Resources::<Mote>::new(Mote::empty())));
+///     let (id, seed) = (Id::from_bytes([port as u8; 20]), [port as u8; 32]);
+///     let config = Config { plain: true, ..Config::default() };
+///     kadlet_embassy::new(resources, stack, port, |node, now| node.start(now, config, id, seed))
+/// });
+/// let tasks = join3(network, runner.run(), other_runner.run());
+/// let done = block_on(select(sensor(dht, "10.0.0.1:4000".parse()?), tasks));
+/// assert!(matches!(done, Either::First(Ok(()))));
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
 ///
 /// # Panics
 ///
-/// Any method, if called from inside a closure that was given to [`call`](Handle::call) or [`with`](Handle::with).
+/// Every method, if it is called inside a closure that was given to [`call`](Handle::call) or [`with`](Handle::with).
 #[derive(Debug)]
-pub struct Handle<'d, M: Dht> {
-    pub(crate) shared: &'d RefCell<Shared<M>>,
+pub struct Handle<'d, D: Dht> {
+    pub(crate) shared: &'d RefCell<Shared<D>>,
 }
 
-impl<'d, M: Dht> Handle<'d, M> {
-    /// Joins the network through these addresses, and remembers them: whenever nobody is known, the node tries them again by itself,
-    /// after growing pauses, whatever came of this call. Returns how many neighbours were found.
+impl<'d, D: Dht> Handle<'d, D> {
+    /// Joins the network through these addresses, and remembers them: whenever the node has no contacts, it tries the
+    /// addresses again by itself, after growing pauses, even if this call failed. Returns how many of the nodes nearest
+    /// to it were found.
     ///
     /// # Errors
     ///
     /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
-    pub async fn bootstrap(&self, addresses: &[M::Address]) -> Result<usize, Error> {
-        let begin = |node: &mut M, now| node.bootstrap(now, addresses);
-        self.call(begin, |done| match done.outcome {
+    pub async fn bootstrap(&self, addresses: &[D::Address]) -> Result<usize, Error> {
+        let begin = |node: &mut D, now| node.bootstrap(now, addresses);
+        self.call(begin, |result| match result.outcome {
             Outcome::Joined { neighbours } => Ok(neighbours.len()),
-            _ => Err(done.into()),
+            _ => Err(result.into()),
         })
         .await?
     }
 
-    /// Looks up the nodes responsible for `target`: the best of them, first in front, are written to `nodes`, and counted.
+    /// Looks up the nodes responsible for `target`. Writes them to `nodes`, the most responsible first, as many as fit.
+    /// Returns how many were written.
     ///
     /// # Errors
     ///
@@ -48,59 +92,62 @@ impl<'d, M: Dht> Handle<'d, M> {
         &self,
         target: Id,
         options: &Options,
-        nodes: &mut [Contact<M::Address>],
+        nodes: &mut [Contact<D::Address>],
     ) -> Result<usize, Error> {
-        let begin = |node: &mut M, now| node.find_node(now, target, options);
-        self.call(begin, |done| match done.outcome {
+        let begin = |node: &mut D, now| node.find_node(now, target, options);
+        self.call(begin, |result| match result.outcome {
             Outcome::Nodes(found) => Ok(nodes.iter_mut().zip(found.iter()).map(|(to, contact)| *to = contact).count()),
-            _ => Err(done.into()),
+            _ => Err(result.into()),
         })
         .await?
     }
 
-    /// Gets the record under `key`, and writes its value to `value`: 1,000 bytes hold any.
+    /// Gets the record under `key`, and writes its value to `value`. No value is longer than 1,000 bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Get`], [`Error::Calls`], [`Error::NotFound`], [`Error::Failed`]; [`Error::Buffer`] if `value` is too short.
+    /// [`Error::Get`], [`Error::Calls`], [`Error::NotFound`], [`Error::Failed`]; [`Error::Buffer`] if the value is
+    /// longer than `value`.
     pub async fn get(&self, key: Key, options: &Options, value: &mut [u8]) -> Result<Got, Error> {
-        let begin = |node: &mut M, now| node.get(now, key, options);
-        self.call(begin, |done| {
-            let Outcome::Value { record, lifetime, holders } = done.outcome else {
-                return Err(done.into());
+        let begin = |node: &mut D, now| node.get(now, key, options);
+        self.call(begin, |result| {
+            let Outcome::Value { record, lifetime, holders } = result.outcome else {
+                return Err(result.into());
             };
             let len = record.value.len();
             value.get_mut(..len).ok_or(Error::Buffer(len))?.copy_from_slice(record.value);
-            Ok(Got { len, number: record.number(), lifetime, holders: holders.len(), stats: done.stats })
+            Ok(Got { len, number: record.number(), lifetime, holders: holders.len(), stats: result.stats })
         })
         .await?
     }
 
-    /// Puts a record: stores it here, and at the nodes responsible for its key. If this is dropped half-way, or fails, the record is
-    /// still here, and published again as `options` say, until [`unpublish`](Dht::unpublish).
+    /// Puts a record: stores it in this node and at the nodes responsible for its key. If the call is dropped before
+    /// its end, or fails after it began, this node still holds the record, and publishes it again as `options` say,
+    /// until [`unpublish`](Dht::unpublish).
     ///
     /// # Errors
     ///
     /// [`Error::Put`], [`Error::Calls`], [`Error::Conflict`], [`Error::Failed`].
     pub async fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored, Error> {
-        let begin = |node: &mut M, now| node.put(now, record, options);
-        self.call(begin, |done| match done.outcome {
-            Outcome::Stored { holders, wanted } => Ok(Stored { holders: holders.len(), wanted, stats: done.stats }),
-            _ => Err(done.into()),
+        let begin = |node: &mut D, now| node.put(now, record, options);
+        self.call(begin, |result| match result.outcome {
+            Outcome::Stored { holders, wanted } => Ok(Stored { holders: holders.len(), wanted, stats: result.stats }),
+            _ => Err(result.into()),
         })
         .await?
     }
 
-    /// Begins any operation of the node's, waits for its end, and returns what `read` makes of that: of a ping's time,
-    /// `dht.call(|node, now| node.ping(now, address), |done| ..)`, or of a record's holders and its value where it lies.
+    /// Begins any operation of the node, waits for its end, and returns what `read` makes of the result. Use it for a
+    /// ping, as in `dht.call(|node, now| node.ping(now, address), |result| ..)`, for a record's holders, or to read a
+    /// value without a copy.
     ///
     /// # Errors
     ///
-    /// It did not begin: [`Error::Calls`], or what `begin` returned.
+    /// The operation did not begin: [`Error::Calls`], or the error of `begin`.
     pub async fn call<T, E: Into<Error>>(
         &self,
-        begin: impl FnOnce(&mut M, Instant) -> Result<QueryId, E>,
-        read: impl FnOnce(QueryResult<'_, M::Address>) -> T,
+        begin: impl FnOnce(&mut D, Instant) -> Result<QueryId, E>,
+        read: impl FnOnce(QueryResult<'_, D::Address>) -> T,
     ) -> Result<T, Error> {
         let awaited = self.begin(begin)?;
         let mut read = Some(read);
@@ -109,16 +156,18 @@ impl<'d, M: Dht> Handle<'d, M> {
             if let Some(call) = calls.iter_mut().find(|call| call.query == awaited.query) {
                 call.waker.register(cx.waker());
             }
-            let ended = node.take_result(awaited.query).and_then(|done| Some(read.take()?(done)));
+            let ended = node.take_result(awaited.query).and_then(|result| Some(read.take()?(result)));
             ended.map_or(Poll::Pending, Poll::Ready)
         });
         Ok(ended.await)
     }
 
-    /// Returns what `f` makes of the node and its time: for the table and the store, to save them, and for all else that a node can be
-    /// told, as [`unpublish`](Dht::unpublish). Its `poll_*` functions are the runner's: who calls them takes away what it waits for.
-    /// An operation that is begun here goes its way, and how it ended nobody is told.
-    pub fn with<T>(&self, f: impl FnOnce(&mut M, Instant) -> T) -> T {
+    /// Calls `f` with the node and its current time, and returns the result of `f`. Use it to save the table and the
+    /// store, and for commands that have no call here, such as [`unpublish`](Dht::unpublish).
+    ///
+    /// `f` must not call the node's `poll_*` functions: it would take away what the runner waits for. An operation that
+    /// `f` begins runs as usual, but nothing reports its result.
+    pub fn with<T>(&self, f: impl FnOnce(&mut D, Instant) -> T) -> T {
         let mut shared = self.shared();
         shared.runner.wake();
         f(&mut shared.node, now())
@@ -130,20 +179,21 @@ impl<'d, M: Dht> Handle<'d, M> {
         self.shared().node.id()
     }
 
-    /// What the node counted since the start.
+    /// The node's counters since the start.
     #[must_use]
     pub fn stats(&self) -> Stats {
         *self.shared().node.stats()
     }
 
-    /// What was lost between the node and the stack since the start.
+    /// The counters of what was lost between the node and the stack since the start.
     #[must_use]
     pub fn losses(&self) -> Losses {
         self.shared().losses
     }
 
-    /// Waits for what happens to the node without a call. One task at a time may wait; of news that nobody waits for, two are kept.
-    pub async fn news(&self) -> News<M::Address> {
+    /// Waits for the next event of the node that belongs to no call. Only one task may wait at a time. While none
+    /// waits, two events are kept, and later ones are dropped.
+    pub async fn news(&self) -> News<D::Address> {
         poll_fn(|cx| {
             let Shared { listener, news, .. } = &mut *self.shared();
             listener.register(cx.waker());
@@ -154,47 +204,47 @@ impl<'d, M: Dht> Handle<'d, M> {
 
     fn begin<E: Into<Error>>(
         &self,
-        begin: impl FnOnce(&mut M, Instant) -> Result<QueryId, E>,
-    ) -> Result<Awaited<'d, M>, Error> {
+        begin: impl FnOnce(&mut D, Instant) -> Result<QueryId, E>,
+    ) -> Result<Awaited<'d, D>, Error> {
         let shared = &mut *self.shared();
         if shared.calls.is_full() {
             return Err(Error::Calls(shared.calls.capacity()));
         }
         let query = begin(&mut shared.node, now()).map_err(Into::into)?;
-        // There is room.
+        // Can't fail: the list is not full.
         let _ = shared.calls.push(Call { query, waker: WakerRegistration::new() });
         shared.runner.wake();
         Ok(Awaited { handle: *self, query })
     }
 
-    // The one place that can panic: see the type's docs.
+    // The only function here that can panic: see the type's docs.
     #[inline(never)]
-    pub(crate) fn shared(&self) -> RefMut<'d, Shared<M>> {
+    pub(crate) fn shared(&self) -> RefMut<'d, Shared<D>> {
         self.shared.borrow_mut()
     }
 }
 
-/// An operation under way, which ends with this.
-struct Awaited<'d, M: Dht> {
-    handle: Handle<'d, M>,
+/// A running operation. Dropping this ends it.
+struct Awaited<'d, D: Dht> {
+    handle: Handle<'d, D>,
     query: QueryId,
 }
 
-impl<M: Dht> Drop for Awaited<'_, M> {
+impl<D: Dht> Drop for Awaited<'_, D> {
     fn drop(&mut self) {
         let mut shared = self.handle.shared();
-        // If it was taken, this frees its slot now.
+        // If the result was taken, this frees the slot at once.
         shared.node.cancel(self.query);
         shared.calls.retain(|call| call.query != self.query);
-        // Upkeep may have waited for the slot.
+        // The node's maintenance may have waited for the slot.
         shared.runner.wake();
     }
 }
 
-impl<M: Dht> Clone for Handle<'_, M> {
+impl<D: Dht> Clone for Handle<'_, D> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<M: Dht> Copy for Handle<'_, M> {}
+impl<D: Dht> Copy for Handle<'_, D> {}

@@ -1,14 +1,21 @@
-//! kadlet over embassy-net, without an allocator: the node's task, and calls to await from as many others as you allow.
+//! kadlet over embassy-net, without an allocator: a task that runs the node, and calls that other tasks await.
 //!
 //! ```
 //! use core::net::SocketAddrV4;
-//! use kadlet::{Config, FixedStore, Id, Kademlia, Node, Options, Record};
+//!
+//! use kadlet::{Config, FixedStore, Id, Kademlia, Key, Node, Options, Record};
 //! use kadlet_embassy::{Error, Handle, Resources, Runner};
 //!
 //! type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
 //!
-//! // All of it in .bss: static_cell's `static NODE: ConstStaticCell<Resources<Mote>> = ConstStaticCell::new(Resources::new(Mote::empty()))`.
-//! fn begin(resources: &'static mut Resources<Mote>, stack: embassy_net::Stack<'static>, id: Id, seed: [u8; 32]) -> (Handle<'static, Mote>, Runner<'static, Mote>) {
+//! // With the crate static_cell, all memory lies in `.bss`:
+//! // static NODE: ConstStaticCell<Resources<Mote>> = ConstStaticCell::new(Resources::new(Mote::empty()));
+//! fn start(
+//!     resources: &'static mut Resources<Mote>, // NODE.take()
+//!     stack: embassy_net::Stack<'static>,
+//!     id: Id,
+//!     seed: [u8; 32],
+//! ) -> (Handle<'static, Mote>, Runner<'static, Mote>) {
 //!     let config = Config { plain: true, ..Config::default() };
 //!     kadlet_embassy::new(resources, stack, 4000, |node, now| node.start(now, config, id, seed))
 //! }
@@ -25,7 +32,7 @@
 //!     dht.put(&Record::plain(b"kitchen", b"21.5"), &Options::default()).await?;
 //!
 //!     let mut value = [0; 64];
-//!     let got = dht.get(kadlet::Key::plain(b"garden"), &Options::default(), &mut value).await?;
+//!     let got = dht.get(Key::plain(b"garden"), &Options::default(), &mut value).await?;
 //!     let _garden = &value[..got.len];
 //!     Ok(())
 //! }
@@ -33,39 +40,42 @@
 //!
 //! # What holds
 //!
-//! - **One executor.** Handles and the runner share the node by a `RefCell` that is never borrowed across an await, so they aren't
-//!   `Send`: their tasks run on one executor. In return no critical section surrounds the node's work, of which a signature's check
-//!   takes 140 ms at 12.5 MHz: interrupts, and executors of higher priority, go on.
-//! - **A call is an operation of the node's.** It begins when it is first polled and ends for the reasons that the core has.
-//!   Dropped half-way, it is cancelled, and its slot is free. With all slots taken, a call is refused at once: it doesn't queue.
-//! - **It sleeps.** The runner wakes for datagrams, for calls, and at the node's next deadline; there is no tick. (embassy-time's
-//!   queue keeps a task's earliest time: a deadline that was put off costs one wake-up more.)
-//! - **Receiving goes on** whatever can't be sent. An answer that finds no room in the stack's transmit buffer is dropped and counted
-//!   in [`Losses`]; questions wait in the node.
+//! - **One executor.** Handles and the runner share the node through a `RefCell` that is never borrowed across an
+//!   await. So they are not `Send`, and their tasks must run on one executor. In return, the node works outside of any
+//!   critical section: interrupts and executors of higher priority go on, even during the check of a signature, which
+//!   takes 140 ms at 12.5 MHz.
+//! - **A call is an operation of the node.** It begins when it is first polled, and ends for the reasons that the core
+//!   defines. If it is dropped before its end, the operation is cancelled and its slot is free. If all slots are taken,
+//!   a call returns an error at once: it doesn't wait.
+//! - **It sleeps.** The runner wakes for datagrams, for calls, and at the node's next deadline. There is no periodic
+//!   tick. (embassy-time's queue keeps a task's earliest time. So a deadline that was moved to a later time costs one
+//!   additional wake-up.)
+//! - **Receiving goes on**, even if nothing can be sent. A response that doesn't fit into the stack's transmit buffer
+//!   is dropped, and counted in [`Losses`]. Requests wait in the node.
 //!
 //! # Neighbours
 //!
-//! smoltcp looks for one unknown neighbour a second in a whole interface (ARP, NDP), remembers eight, and holds a socket's queue back
-//! behind a datagram whose neighbour it doesn't know, for ever if that one is gone. Behind a gateway, which is the only neighbour,
-//! this is never met. On one segment with other nodes it is, every time a ninth is spoken to. So:
+//! smoltcp searches for one unknown neighbour a second, remembers eight, and lets a datagram to an unknown one hold up
+//! its socket. This matters wherever other nodes share the board's segment. [The page of `kadlet-smoltcp`] explains it,
+//! the rules by which both adapters cope with it, and what to set: `Config::timeout_min` and
+//! `SMOLTCP_IFACE_NEIGHBOR_CACHE_COUNT`. This adapter differs in the following:
 //!
-//! - **Questions get a socket of their own**, on the same port. A neighbour that is being looked for then delays questions, and no
-//!   answer. Let the stack's `StackResources` have room for both.
-//! - **One question at a time is in its socket's queue.** The others wait in the node, where their clocks don't run.
-//! - **The other side searches too**, when it has forgotten who asks, and that can't be seen from here: the question's clock runs.
-//!   Set `Config::timeout_min` to 1 s where more than eight nodes share a segment.
-//! - **A queue that isn't empty for [`PATIENCE`] is emptied.** Its question's node is told to be unreachable, and so is it at once if
-//!   it is asked again within [`SHUNNED`]: a neighbour that is gone costs one search, not one for each attempt. Of several that are
-//!   gone, the last is remembered.
+//! - **It always has two sockets**, one for responses and one for requests. The stack's `StackResources` must have room
+//!   for both. smoltcp gives all received datagrams to the first socket, so the second has no receive buffer.
+//! - **It goes on receiving while its responses are held up**, and drops the responses that don't fit. `kadlet-smoltcp`
+//!   stops receiving instead. So a flood of requests from forged neighbours that don't exist costs this node its
+//!   responses while the flood lasts, and the search for neighbours that it doesn't know. It can still send requests to
+//!   the neighbours that it knows.
+//! - **It empties a queue that was not seen empty for [`PATIENCE`]**, even if datagrams left it in that time: the stack
+//!   doesn't show more. A node whose request was in the queue counts as unreachable for [`SHUNNED`], as there.
 //!
-//! A bigger memory for neighbours saves most searches: set `SMOLTCP_IFACE_NEIGHBOR_CACHE_COUNT=32` in the build's environment.
-//! Whoever floods a node in the name of neighbours that aren't there costs it the answers of that time and, as long as it lasts, the
-//! search for neighbours that it doesn't know; those it knows it can ask.
+//! [The page of `kadlet-smoltcp`]: https://docs.rs/kadlet-smoltcp/latest/kadlet_smoltcp/#neighbours
 //!
 //! # Features
 //!
-//! `proto-ipv4`, `proto-ipv6`, `medium-ethernet` and `medium-ip` are embassy-net's; the first and the third are on by default. Name
-//! the protocols here, not only there: what isn't named here isn't asked.
+//! `proto-ipv4`, `proto-ipv6`, `medium-ethernet` and `medium-ip` are embassy-net's, by the same names. `proto-ipv4` and
+//! `medium-ethernet` are on by default. Enable the address families on this crate, not only on embassy-net: it sends
+//! nothing to an address of another family.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -74,6 +84,10 @@ mod handle;
 mod outcome;
 mod resources;
 mod runner;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use handle::Handle;
 pub use outcome::{Error, Got, Losses, News, Stored};

@@ -1,110 +1,130 @@
-//! What a call brings back, and why there is nothing.
+//! The results of a handle's calls, the events that belong to no call, and the errors.
 
+use core::fmt;
 use core::time::Duration;
 
 use kadlet::{Failure, FindError, GetError, Key, Outcome, PutError, QueryResult, QueryStats};
 use thiserror::Error;
 
-/// A record that was got.
+/// A record that a get found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Got {
-    /// How many bytes of the buffer its value takes.
+    /// The length of the value, in bytes of the caller's buffer.
     pub len: usize,
     /// Plain: milliseconds since the put. Signed: the sequence number. Immutable: 0.
     pub number: u64,
-    /// What is left of its time.
+    /// How long the record is still valid.
     pub lifetime: Duration,
-    /// How many of those asked hold this version of it.
+    /// How many of the nodes that were asked hold this version of the record.
     pub holders: usize,
-    /// How it went.
+    /// Counts of the operation.
     pub stats: QueryStats,
 }
 
-/// A record that was put.
+/// What a put stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stored {
-    /// How many hold it.
+    /// How many nodes stored the record.
     pub holders: usize,
-    /// How many could have taken it: min(k, nodes that answered the lookup).
+    /// How many nodes should store it: min(k, nodes that responded to the lookup).
     pub wanted: usize,
-    /// How it went.
+    /// Counts of the operation.
     pub stats: QueryStats,
 }
 
-/// What happened to the node without a call.
+/// An event of the node that belongs to no call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum News<A> {
-    /// Another node uses this node's identifier: a copied state, or an attack.
+    /// Another node uses this node's identifier: its state was copied, or this is an attack.
     OwnIdSeen {
-        /// Where.
+        /// The other node's address.
         address: A,
     },
-    /// A newer record than the published one was met under its key, and publishing stopped.
+    /// Another node holds a newer record under the key of a published one. The node has stopped publishing its own.
     Superseded {
-        /// The key.
+        /// The record's key.
         key: Key,
     },
 }
 
-/// What was lost between the node and the stack since the start. Whoever misses a datagram asks again.
+/// Counters of what was lost between the node and the stack since the start. The node that waits for a lost datagram
+/// retransmits its request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Losses {
-    /// Answers not sent because the transmit queue had no room; a queue [emptied](crate::PATIENCE) with all in it counts once.
+    /// Responses not sent because they did not fit into the transmit queue. A queue that was [emptied](crate::PATIENCE)
+    /// counts as one.
     pub unsent: u32,
-    /// Questions given up because their node's neighbour wasn't found, or not sent because it is [shunned](crate::SHUNNED); and
-    /// datagrams that a socket did not take, of a family that the stack lacks, say.
+    /// Requests given up because the neighbour was not found, or not sent because their destination counts as
+    /// [unreachable](crate::SHUNNED). Also datagrams that a socket refused, for example because the stack lacks their
+    /// address family.
     pub failed: u32,
 }
 
-/// Why a call brought nothing back.
+/// Why a call has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// All places for calls are taken: so many. Wait for one to end, drop one, or raise `CALLS` of [`Resources`](crate::Resources).
-    #[error("all {0} places for calls are taken: wait for one to end, or raise CALLS of Resources")]
+    /// All places for calls are taken: this many. Wait until a call ends, drop one, or raise `CALLS` of
+    /// [`Resources`](crate::Resources).
+    #[error("all {0} places for calls are taken: wait until one ends, or raise CALLS")]
     Calls(usize),
     /// The ping, bootstrap or lookup did not begin.
-    #[error(transparent)]
+    #[error(fmt = fmt::Display::fmt)]
     Find(#[from] FindError),
     /// The get did not begin.
-    #[error(transparent)]
+    #[error(fmt = fmt::Display::fmt)]
     Get(#[from] GetError),
     /// The put did not begin, and nothing was sent.
-    #[error(transparent)]
+    #[error(fmt = fmt::Display::fmt)]
     Put(#[from] PutError),
-    /// The value is longer than the caller's buffer: its length, [`MAX_VALUE`](kadlet::record::MAX_VALUE) at most.
+    /// The value is longer than the caller's buffer: this many bytes, [`MAX_VALUE`](kadlet::record::MAX_VALUE) at most.
     #[error("the value has {0} bytes: more than the buffer")]
     Buffer(usize),
-    /// Nobody who was asked holds a record under the key.
-    #[error("none of the {} nodes that answered holds a record under the key", .0.responded)]
+    /// None of the nodes that responded holds a record under the key.
+    #[error("none of the {} nodes that responded holds a record under the key", .0.responded)]
     NotFound(QueryStats),
-    /// A put met a newer record, or another than its compare-and-swap named, and fewer than a majority took it.
-    #[error("another record stands in the way (number {held})")]
+    /// Some responsible nodes hold a newer record, or another one than the compare-and-swap named, and less than a
+    /// majority stored the record.
+    #[error("other nodes hold a conflicting record (number {held})")]
     Conflict {
-        /// The sequence number (signed) or age in milliseconds (plain) of a record that stood in the way.
+        /// Of a record that a node holds instead: the sequence number (signed) or the age in milliseconds (plain).
         held: u64,
-        /// How it went.
+        /// Counts of the operation.
         stats: QueryStats,
     },
-    /// It failed on the way.
-    #[error("{failure} ({} of {} nodes asked answered)", stats.responded, stats.asked)]
+    /// The operation began and failed.
+    #[error("{failure} ({} of {} nodes responded)", stats.responded, stats.asked)]
     Failed {
         /// Why.
+        #[source]
         failure: Failure,
-        /// How it went.
+        /// Counts of the operation.
         stats: QueryStats,
     },
 }
 
-/// An end that is not the one hoped for.
+/// Converts the result of an operation that did not succeed.
 impl<A> From<QueryResult<'_, A>> for Error {
-    fn from(done: QueryResult<'_, A>) -> Self {
-        let stats = done.stats;
-        match done.outcome {
+    fn from(result: QueryResult<'_, A>) -> Self {
+        let stats = result.stats;
+        match result.outcome {
             Outcome::NotFound { .. } => Self::NotFound(stats),
             Outcome::Conflict { held, .. } => Self::Conflict { held, stats },
             Outcome::Failed(failure) => Self::Failed { failure, stats },
             _ => Self::Failed { failure: Failure::NoResponse, stats },
+        }
+    }
+}
+
+impl<A: fmt::Display> fmt::Display for News<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnIdSeen { address } => write!(f, "the node at {address} uses this node's identifier"),
+            Self::Superseded { key } => write!(f, "another node holds a newer record under the key {}", key.id),
         }
     }
 }

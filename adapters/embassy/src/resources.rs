@@ -1,4 +1,4 @@
-//! The memory of a node and its sockets, and what its runner and handles share of it.
+//! The memory of a node and its sockets, and the part that its runner and handles share.
 
 use core::cell::RefCell;
 
@@ -10,48 +10,71 @@ use kadlet::{Dht, QueryId};
 
 use crate::{Losses, News};
 
-/// Datagrams that each of a socket's buffers holds, whatever their size.
+/// The most datagrams in each of the sockets' buffers, whatever their size.
 pub(crate) const DATAGRAMS: usize = 8;
 
-/// All memory that a node takes: put it in a static. With an [`empty`](kadlet::Node::empty) node it is all zeros, and lies in `.bss`.
+/// All memory of a node and its sockets. Put it in a static: with an [`empty`](kadlet::Node::empty) node it is all
+/// zeros, and lies in `.bss`.
 ///
-/// | bound | of what | default |
+/// | bound | what it limits | default |
 /// |---|---|---|
-/// | `CALLS` | calls awaited at once: no more than the node's `LOOKUPS` are of use | 4 |
-/// | `BUFFER` | bytes of each of the three socket buffers, for datagrams received, answers and questions: 1,232 at least | 2,560 |
+/// | `CALLS` | calls at once, at least 1; more than the node's `LOOKUPS` are of no use | 4 |
+/// | `BUFFER` | bytes of each of the three socket buffers (received, responses, requests), at least 1,232 | 2,560 |
+///
+/// ```
+/// use core::net::SocketAddrV4;
+///
+/// use kadlet::{Config, FixedStore, Id, Kademlia, Node};
+/// use kadlet_embassy::Resources;
+/// # let loopback = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/embassy/loopback.rs"));
+///
+/// type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+/// // Two calls at once. Each buffer holds one datagram of the largest size, or several smaller ones.
+/// type Memory = Resources<Mote, 2, 1_232>;
+/// const _: () = assert!(size_of::<Memory>() <= 32 * 1024);
+///
+/// // On a board, with the crate static_cell:
+/// // static NODE: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new(Mote::empty()));
+/// // let memory = NODE.take();
+/// let memory = Box::leak(Box::new(Memory::new(Mote::empty())));
+/// # let (stack, _) = loopback();
+/// # let (config, id, seed) = (Config::default(), Id::from_bytes([1; 20]), [1; 32]);
+/// let (dht, runner) = kadlet_embassy::new(memory, stack, 4000, |node, now| node.start(now, config, id, seed));
+/// assert_eq!(dht.id(), id);
+/// ```
 #[derive(Debug)]
-pub struct Resources<M: Dht, const CALLS: usize = 4, const BUFFER: usize = 2_560> {
-    pub(crate) shared: RefCell<Shared<M, Vec<Call, CALLS>>>,
-    // Empty metadata isn't zeros: it is written when the node begins.
+pub struct Resources<D: Dht, const CALLS: usize = 4, const BUFFER: usize = 2_560> {
+    pub(crate) shared: RefCell<Shared<D, Vec<Call, CALLS>>>,
+    // Empty metadata isn't all zeros, so it is written when the node starts.
     pub(crate) metadata: Vec<PacketMetadata, { 3 * DATAGRAMS }>,
     pub(crate) buffers: [[u8; BUFFER]; 3],
     pub(crate) datagram: [u8; MAX_DATAGRAM],
 }
 
-/// The node, and who waits for what.
+/// The node, and the wakers of the tasks that wait for it.
 #[derive(Debug)]
-pub(crate) struct Shared<M: Dht, C: ?Sized = VecView<Call>> {
-    pub(crate) node: M,
+pub(crate) struct Shared<D: Dht, C: ?Sized = VecView<Call>> {
+    pub(crate) node: D,
     pub(crate) losses: Losses,
     pub(crate) runner: WakerRegistration,
     pub(crate) listener: WakerRegistration,
-    /// What nobody has waited for yet.
-    pub(crate) news: Vec<News<M::Address>, 2>,
+    /// Events that no task has waited for yet.
+    pub(crate) news: Vec<News<D::Address>, 2>,
     pub(crate) calls: C,
 }
 
-/// The operation that a call waits for, and whom to wake when it ends.
+/// The operation that a call waits for, and the waker of the call's task.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) query: QueryId,
     pub(crate) waker: WakerRegistration,
 }
 
-impl<M: Dht, const CALLS: usize, const BUFFER: usize> Resources<M, CALLS, BUFFER> {
-    /// Memory for this node, which [`new`](crate::new) starts.
+impl<D: Dht, const CALLS: usize, const BUFFER: usize> Resources<D, CALLS, BUFFER> {
+    /// Memory with this node, which [`new`](crate::new) starts.
     #[must_use]
-    pub const fn new(node: M) -> Self {
-        const { assert!(CALLS >= 1 && BUFFER >= MAX_DATAGRAM, "CALLS is at least 1, BUFFER a datagram: 1,232 bytes") };
+    pub const fn new(node: D) -> Self {
+        const { assert!(CALLS >= 1 && BUFFER >= MAX_DATAGRAM, "CALLS must be at least 1, and BUFFER at least 1,232") };
         Self {
             shared: RefCell::new(Shared {
                 node,
@@ -68,7 +91,7 @@ impl<M: Dht, const CALLS: usize, const BUFFER: usize> Resources<M, CALLS, BUFFER
     }
 }
 
-/// The node's time: since the chip's start.
+/// The node's time, which starts with the chip.
 pub(crate) fn now() -> kadlet::Instant {
     kadlet::Instant::from_micros(embassy_time::Instant::now().as_micros())
 }

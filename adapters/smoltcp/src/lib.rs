@@ -63,8 +63,8 @@
 //!
 //! # Neighbours
 //!
-//! A neighbour is a host on the same segment. To send to it, smoltcp 0.14 first needs its hardware address, and
-//! searches for that with ARP or NDP. Three limits of smoltcp matter to a DHT:
+//! A neighbour is a host on the same segment. To send to it, smoltcp (0.13 and 0.14) first needs its hardware
+//! address, and searches for that with ARP or NDP. Three limits of smoltcp matter to a DHT:
 //!
 //! - An interface sends one search a second, whatever the number of unknown neighbours.
 //! - It remembers eight neighbours.

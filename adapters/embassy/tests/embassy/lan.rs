@@ -1,5 +1,5 @@
 //! A network in one thread: embassy-net stacks, each with a port on a switch that can lose frames, and an executor that
-//! polls a task only when it was woken, and counts.
+//! polls a task only when it was woken, and counts the polls.
 
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
@@ -30,16 +30,16 @@ pub(crate) struct Lan {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Medium {
-    /// With neighbours to look for.
+    /// Stacks must search for their neighbours.
     Ethernet,
-    /// Without.
+    /// Stacks send IP packets without a search.
     Ip,
 }
 
 #[derive(Default)]
 struct Wires {
     ports: RefCell<Vec<channel::RxRunner<'static, MTU>>>,
-    /// Of a hundred frames, so many are lost.
+    /// How many of 100 frames are lost.
     loss: Cell<u64>,
     random: Cell<u64>,
 }
@@ -65,7 +65,7 @@ impl Lan {
         self.wires.loss.set(percent);
     }
 
-    /// The next stack: the nth has the addresses 10.0.0.n and fd00::n.
+    /// Adds a stack. The nth has the addresses 10.0.0.n and fd00::n.
     pub(crate) fn stack(&mut self) -> Stack<'static> {
         let port = self.wires.ports.borrow().len();
         let n = u8::try_from(port + 1).unwrap();
@@ -98,17 +98,17 @@ impl Lan {
         stack
     }
 
-    /// A node on a stack of its own.
-    pub(crate) fn node<M>(
+    /// Adds a node on a stack of its own.
+    pub(crate) fn node<D>(
         &mut self,
-        node: M,
-        start: impl FnOnce(&mut M, kadlet::Instant),
-    ) -> (Handle<'static, M>, Arc<Bell>)
+        node: D,
+        start: impl FnOnce(&mut D, kadlet::Instant),
+    ) -> (Handle<'static, D>, Arc<Bell>)
     where
-        M: Dht<Address: Into<SocketAddr>> + 'static,
+        D: Dht<Address: Into<SocketAddr>> + 'static,
     {
         let stack = self.stack();
-        let resources = Box::leak(Box::new(Resources::<M, 4, 2_560>::new(node)));
+        let resources = Box::leak(Box::new(Resources::<D, 4, 2_560>::new(node)));
         let (handle, mut runner) = kadlet_embassy::new(resources, stack, PORT, start);
         (handle, self.spawn(async move { runner.run().await }))
     }
@@ -120,7 +120,7 @@ impl Lan {
         bell
     }
 
-    /// Runs all tasks until `main` ends, which must be within twenty seconds.
+    /// Runs all tasks until `main` ends. Panics if that takes more than 20 seconds.
     pub(crate) fn run<T: 'static>(&mut self, main: impl Future<Output = T> + 'static) -> T {
         let limit = Instant::now() + Duration::from_secs(20);
         let result = Rc::new(Cell::new(None));
@@ -139,7 +139,7 @@ impl Lan {
             if let Some(result) = result.take() {
                 return result;
             }
-            let left = limit.checked_duration_since(Instant::now()).expect("it ends within twenty seconds");
+            let left = limit.checked_duration_since(Instant::now()).expect("it must end within 20 seconds");
             if idle {
                 thread::park_timeout(left);
             }
@@ -148,16 +148,17 @@ impl Lan {
 }
 
 impl Wires {
+    /// Delivers the frames that the stack at port `from` sends.
     async fn carry(&self, from: usize, mut transmit: channel::TxRunner<'static, MTU>) {
         loop {
             let frame = transmit.tx_buf().await.to_vec();
             transmit.tx_done();
             for (to, port) in self.ports.borrow_mut().iter_mut().enumerate() {
-                if to == from || !takes(&frame, to) || self.is_lost() {
+                if to == from || !is_for(&frame, to) || self.is_lost() {
                     continue;
                 }
-                if let Some(room) = port.try_rx_buf() {
-                    room[..frame.len()].copy_from_slice(&frame);
+                if let Some(buffer) = port.try_rx_buf() {
+                    buffer[..frame.len()].copy_from_slice(&frame);
                     port.rx_done(frame.len());
                 }
             }
@@ -171,8 +172,9 @@ impl Wires {
     }
 }
 
-/// Whether the frame is for the port: by its MAC address, or else by the last byte of its IP address.
-fn takes(frame: &[u8], port: usize) -> bool {
+/// Whether the frame is for this port, by its destination: the MAC address of a frame, or the last byte of a packet's
+/// IP address.
+fn is_for(frame: &[u8], port: usize) -> bool {
     let n = match frame[0] >> 4 {
         4 => frame[19],
         6 => frame[39],
@@ -183,7 +185,7 @@ fn takes(frame: &[u8], port: usize) -> bool {
 }
 
 impl Bell {
-    /// How often the task was woken.
+    /// How often the task was polled.
     pub(crate) fn polls(&self) -> u64 {
         self.polls.load(SeqCst)
     }
@@ -200,7 +202,7 @@ pub(crate) fn v6(n: u8) -> Ipv6Addr {
     Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, u16::from(n))
 }
 
-/// An id for the nth node, far from its neighbours'.
+/// An id for the nth node, far from those of the nodes before and after it.
 pub(crate) fn id(n: u8) -> Id {
     Id::from_bytes([n.wrapping_mul(73); 20])
 }

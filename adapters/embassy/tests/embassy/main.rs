@@ -3,6 +3,7 @@
 
 mod lan;
 
+use core::error::Error as _;
 use core::future::poll_fn;
 use core::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
 use core::pin::pin;
@@ -48,9 +49,9 @@ async fn join_all(nodes: &[MoteHandle]) {
 
 async fn ping<A: Address>(dht: Handle<'static, On<A>>, to: A) -> Result<Contact<A>, Error> {
     let begin = |node: &mut On<A>, now| node.ping(now, to);
-    dht.call(begin, |done| match done.outcome {
+    dht.call(begin, |result| match result.outcome {
         Outcome::Pong { contact, .. } => Ok(contact),
-        _ => Err(done.into()),
+        _ => Err(result.into()),
     })
     .await?
 }
@@ -104,7 +105,7 @@ fn several_tasks_put_and_get_at_once() {
 }
 
 #[test]
-fn with_frames_lost_a_value_is_found_all_the_same() {
+fn a_value_is_found_while_one_frame_in_ten_is_lost() {
     let mut lan = Lan::new(Medium::Ip);
     let nodes = motes(&mut lan, 6);
     lan.lose(10);
@@ -119,7 +120,7 @@ fn with_frames_lost_a_value_is_found_all_the_same() {
 }
 
 #[test]
-fn a_call_ends_for_the_reasons_of_the_core() {
+fn a_call_reports_the_errors_and_failures_of_the_core() {
     let mut lan = Lan::new(Medium::Ip);
     let nodes = motes(&mut lan, 2);
     lan.run(async move {
@@ -132,7 +133,7 @@ fn a_call_ends_for_the_reasons_of_the_core() {
         assert!(matches!(ping(b, at(9)).await, Err(Error::Failed { failure: Failure::NoResponse, .. })));
         b.put(&Record::plain(b"x", b"12345"), &OPTIONS).await.unwrap();
         assert_eq!(a.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::Buffer(5)));
-        let length = |done: kadlet::QueryResult<'_, SocketAddrV4>| match done.outcome {
+        let length = |result: kadlet::QueryResult<'_, SocketAddrV4>| match result.outcome {
             Outcome::Value { record, .. } => record.value.len(),
             _ => 0,
         };
@@ -146,7 +147,7 @@ fn a_call_ends_for_the_reasons_of_the_core() {
 }
 
 #[test]
-fn a_call_too_many_is_refused_and_one_dropped_half_way_makes_room() {
+fn a_fifth_call_is_refused_and_dropped_calls_free_their_places() {
     let mut lan = Lan::new(Medium::Ip);
     let (dht, _) = mote(&mut lan, 1);
     lan.run(async move {
@@ -156,12 +157,12 @@ fn a_call_too_many_is_refused_and_one_dropped_half_way_makes_room() {
             assert!(matches!(select(&mut calls, Timer::after_millis(10)).await, Either::Second(())));
             assert_eq!(dead().await, Err(Error::Calls(4)));
         }
-        // All four are dropped, and cancelled in the node: four others begin, and run to their end.
-        let asked = dht.stats().sent;
+        // All four are dropped, and cancelled in the node. So four others can begin, and run to their end.
+        let sent = dht.stats().sent;
         let four = join(join(dead(), dead()), join(dead(), dead())).await;
         let ((first, _), (_, last)) = four;
         assert!(matches!((first, last), (Err(Error::Failed { .. }), Err(Error::Failed { .. }))));
-        assert!(dht.stats().sent > asked);
+        assert!(dht.stats().sent > sent);
     });
 }
 
@@ -173,7 +174,7 @@ fn a_call_that_ends_after_it_was_dropped_leaves_nothing_behind() {
         join_all(&nodes).await;
         for round in 0..40 {
             let mut ping = Box::pin(ping(nodes[1], at(1)));
-            // Dropped before it ended, and when it had ended but its task had not been polled.
+            // Dropped before it has ended, or after it has ended but before its task was polled.
             let begun = poll_fn(|cx| Poll::Ready(ping.as_mut().poll(cx).is_pending())).await;
             assert!(begun);
             Timer::after_millis(round % 3).await;
@@ -182,12 +183,12 @@ fn a_call_that_ends_after_it_was_dropped_leaves_nothing_behind() {
     });
 }
 
-/// A ping from a stranger, as it comes in.
-fn stray() -> Vec<u8> {
-    let mut stranger = Mote::new(kadlet::Instant::ZERO, CONFIG, id(99), [99; 32]);
-    stranger.ping(kadlet::Instant::ZERO, at(1)).unwrap();
+/// A ping from an unknown node, as a datagram.
+fn ping_from_unknown_node() -> Vec<u8> {
+    let mut sender = Mote::new(kadlet::Instant::ZERO, CONFIG, id(99), [99; 32]);
+    sender.ping(kadlet::Instant::ZERO, at(1)).unwrap();
     let mut buffer = [0; MAX_DATAGRAM];
-    let out = stranger.poll_transmit(kadlet::Instant::ZERO, &mut buffer).unwrap();
+    let out = sender.poll_transmit(kadlet::Instant::ZERO, &mut buffer).unwrap();
     buffer[..out.len].to_vec()
 }
 
@@ -202,17 +203,18 @@ fn a_full_transmit_buffer_does_not_stop_receiving_and_is_freed() {
         let mut socket =
             UdpSocket::new(stack, meta(), Box::leak(Box::new([0; 64])), meta(), Box::leak(Box::new([0; 4_096])));
         socket.bind(PORT).unwrap();
-        // Who is asked to be answered isn't there: nobody will say what its hardware address is.
+        // The forged sender doesn't exist, so no search finds its hardware address.
         let to = (Ipv4Addr::new(10, 0, 0, 1), PORT);
         let forged = UdpMetadata { local_address: Some(Ipv4Addr::new(10, 0, 0, 77).into()), ..to.into() };
-        let (datagram, before) = (stray(), nodes[0].stats().received);
+        let (datagram, before) = (ping_from_unknown_node(), nodes[0].stats().received);
         for _ in 0..100 {
             socket.send_to(&datagram, forged).await.unwrap();
             Timer::after_millis(1).await;
         }
         let (received, lost) = (nodes[0].stats().received - before, nodes[0].losses());
         assert!(received >= 80 && lost.unsent >= 50 && lost.failed == 0, "{received} {lost:?}");
-        // It asks the forged sender whether it is there, gives that up, and then its other questions go out while the flood goes on.
+        // The node pings the forged sender and gives that up. Then it sends its other requests, while the flood goes
+        // on.
         let flood = async {
             loop {
                 socket.send_to(&datagram, forged).await.unwrap();
@@ -220,15 +222,15 @@ fn a_full_transmit_buffer_does_not_stop_receiving_and_is_freed() {
             }
         };
         let (limit, began) = (PATIENCE + embassy_time::Duration::from_secs(2), Instant::now());
-        let asked = select(flood, ping(nodes[0], at(2))).await;
-        assert!(matches!(asked, Either::Second(Ok(_))) && began.elapsed() < limit, "{asked:?} {:?}", began.elapsed());
+        let first = select(flood, ping(nodes[0], at(2))).await;
+        assert!(matches!(first, Either::Second(Ok(_))) && began.elapsed() < limit, "{first:?} {:?}", began.elapsed());
         Timer::after_secs(3).await;
-        assert!(ping(nodes[1], at(1)).await.is_ok(), "it answers again");
+        assert!(ping(nodes[1], at(1)).await.is_ok(), "it must respond again");
     });
 }
 
 #[test]
-fn a_neighbour_that_is_not_there_holds_up_no_response_and_no_request_for_ever() {
+fn a_neighbour_that_is_not_there_delays_no_response_and_requests_only_for_a_while() {
     let mut lan = Lan::new(Medium::Ethernet);
     let nodes = motes(&mut lan, 2);
     lan.run(async move {
@@ -237,7 +239,7 @@ fn a_neighbour_that_is_not_there_holds_up_no_response_and_no_request_for_ever() 
             let mut dead = pin!(ping(nodes[0], at(200)));
             assert!(matches!(select(&mut dead, Timer::after_millis(20)).await, Either::Second(())));
         }
-        // Its questions' socket is held up now; what it is asked, it answers at once.
+        // The socket for its requests is held up now. Its responses still leave at once.
         for _ in 0..10 {
             let began = Instant::now();
             ping(nodes[1], at(1)).await.unwrap();
@@ -245,7 +247,7 @@ fn a_neighbour_that_is_not_there_holds_up_no_response_and_no_request_for_ever() 
         }
         assert!(ping(nodes[0], at(2)).await.is_ok());
         assert!(nodes[0].losses().failed >= 1);
-        // Given up a moment ago, it holds nothing up now.
+        // The same neighbour was given up a moment ago: it delays nothing now.
         let began = Instant::now();
         assert!(ping(nodes[0], at(200)).await.is_err());
         assert!(ping(nodes[0], at(2)).await.is_ok());
@@ -265,12 +267,12 @@ fn an_idle_node_sleeps() {
         let (polls, before) = (bell.polls(), datagrams());
         Timer::after_secs(3).await;
         let (polls, datagrams) = (bell.polls() - polls, datagrams() - before);
-        assert!(polls <= 2 * datagrams + 3, "woken {polls} times for {datagrams} datagrams");
+        assert!(polls <= 2 * datagrams + 3, "polled {polls} times for {datagrams} datagrams");
     });
 }
 
 #[test]
-fn who_waits_for_news_is_told_of_a_copied_identity() {
+fn a_task_that_waits_for_news_learns_of_a_copied_id() {
     let mut lan = Lan::new(Medium::Ip);
     let (a, _) = mote(&mut lan, 1);
     let (copy, _) = lan.node(Mote::empty(), |node, now| node.start(now, CONFIG, id(1), [9; 32]));
@@ -281,7 +283,7 @@ fn who_waits_for_news_is_told_of_a_copied_identity() {
 }
 
 #[test]
-fn an_operation_that_no_call_waits_for_gives_its_slot_back() {
+fn an_operation_that_no_call_waits_for_frees_its_slot() {
     let mut lan = Lan::new(Medium::Ip);
     let (a, _) = mote(&mut lan, 1);
     let (b, _) = mote(&mut lan, 2);
@@ -292,4 +294,23 @@ fn an_operation_that_no_call_waits_for_gives_its_slot_back() {
             Timer::after_millis(50).await;
         }
     });
+}
+
+#[test]
+fn an_error_that_holds_another_returns_it_as_its_source_and_shows_its_text() {
+    let error = Error::from(FindError::NoContacts);
+    assert!(error.source().is_some_and(|source| source.is::<FindError>()));
+    assert_eq!(error.to_string(), FindError::NoContacts.to_string());
+
+    let error = Error::Failed { failure: Failure::TimedOut, stats: Default::default() };
+    assert!(error.source().is_some_and(|source| source.is::<Failure>()));
+    assert!(error.to_string().starts_with(&Failure::TimedOut.to_string()));
+
+    assert!(Error::Calls(4).source().is_none());
+}
+
+#[test]
+fn news_have_a_text() {
+    let news = News::OwnIdSeen { address: at(2) };
+    assert_eq!(news.to_string(), "the node at 10.0.0.2:4000 uses this node's identifier");
 }
