@@ -1,4 +1,4 @@
-//! Tells the linker of whatever image uses this package where `memory.x` is.
+//! Tells the linker where `memory.x` is, for every image that uses this package.
 
 fn main() {
     println!("cargo:rerun-if-changed=memory.x");

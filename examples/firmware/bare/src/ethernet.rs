@@ -1,10 +1,10 @@
-//! smoltcp's way to an Ethernet controller.
+//! A smoltcp device for an Ethernet controller.
 
 use board::nic::{MAX_FRAME, Nic};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 
-/// A controller, and room for a frame in each direction.
+/// A controller, and a buffer for one frame in each direction.
 pub(crate) struct Ethernet<N> {
     pub(crate) nic: N,
     received: &'static mut [u8; MAX_FRAME],
@@ -44,7 +44,7 @@ impl<N: Nic> Device for Ethernet<N> {
     }
 }
 
-/// A frame that has come in.
+/// A received frame.
 pub(crate) struct Received<'a>(&'a [u8]);
 
 impl RxToken for Received<'_> {
@@ -53,7 +53,7 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// Room for a frame that goes out.
+/// A buffer for a frame to send.
 pub(crate) struct Sending<'a, N> {
     nic: &'a mut N,
     frame: &'a mut [u8; MAX_FRAME],

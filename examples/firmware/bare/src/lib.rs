@@ -1,5 +1,6 @@
-//! The bare image: a node of the DHT in a superloop over smoltcp. It joins, serves, publishes a sensor's value under its name and
-//! gets what it is told to, forever, and sleeps whenever there is nothing to do.
+//! The bare image: a node of the DHT in a superloop over smoltcp. It joins, then it serves, publishes a sensor's value
+//! under the board's name, and gets the values that its arguments name. It never ends, and sleeps whenever there is
+//! nothing to do.
 
 #![no_std]
 
@@ -23,12 +24,12 @@ use static_cell::{ConstStaticCell, StaticCell};
 use ethernet::Ethernet;
 use sensor::Sensor;
 
-/// The usual bounds, but for the last: it passes on two questions at once, its own among them.
+/// A node with the default bounds, except for the last: it forwards two recursive requests at once, its own included.
 type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, 2>;
 
-/// Frames taken in between two looks at everything else: a flood of them doesn't keep the node from its timers.
+/// The most frames received in one turn of the loop, so that a flood of frames doesn't keep the node from its timers.
 const FRAMES: usize = 8;
-/// Microseconds from one report to the next.
+/// The time from one report of the counters to the next, in microseconds.
 const REPORT: u64 = 10_000_000;
 
 static NODE: ConstStaticCell<Mote> = ConstStaticCell::new(Mote::empty());
@@ -41,7 +42,7 @@ static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers {
     requests: [0; 1_232],
 });
 
-/// What would be too much for the stack.
+/// The buffers, which would take too much of the stack.
 struct Buffers {
     line: [u8; host::MAX_LINE],
     frames: [[u8; MAX_FRAME]; 2],
@@ -50,7 +51,7 @@ struct Buffers {
     requests: [u8; 1_232],
 }
 
-/// Runs a board. Without `verify`, signed records are not taken.
+/// Runs a board. Without `verify`, the node does not put, get or store signed records.
 pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
     let Board { name, mut nic, mut clock, mut sleep } = board;
     let buffers = BUFFERS.take();
@@ -81,16 +82,16 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
     );
     let mut requests =
         udp::Socket::new(ring(&mut [][..], &mut [][..]), ring(&mut requests[..], &mut buffers.requests[..]));
-    // Neither fails: both are new, and the port isn't 0.
+    // Neither can fail: the sockets are new, and the port isn't 0.
     let _ = responses.bind(identity::PORT);
     let _ = requests.bind(identity::PORT);
     let mut storage = [SocketStorage::EMPTY; 2];
     let mut sockets = SocketSet::new(&mut storage[..]);
-    let driver = drive(sockets.add(responses), sockets.add(requests));
+    let driver = make_driver(sockets.add(responses), sockets.add(requests));
 
     host::line!("up board-{} bare on {} at {}:{} id {}", number.0, name, number.address(), identity::PORT, node.id());
     let mut sensor = Sensor::new(number, &arguments);
-    let mut stats = REPORT;
+    let mut report = REPORT;
     loop {
         let now = clock.now();
         for _ in 0..FRAMES {
@@ -101,12 +102,12 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
             }
         }
         sensor.read_events(node);
-        let next_turn = sensor.take_turn(now, node);
+        let next_command = sensor.begin_next(now, node);
         let due = driver.poll(instant(now), node, &mut sockets);
         iface.poll_egress(instant(now), &mut device, &mut sockets);
 
-        if now >= stats {
-            stats = now + REPORT;
+        if now >= report {
+            report = now + REPORT;
             let (stats, (wakes, for_the_clock)) = (node.stats(), sleep.wakes());
             host::line!(
                 "counts seconds {} wakes {} clock {} received {} {} sent {} {} stored {} stack {} {}",
@@ -127,15 +128,15 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
             .chain(iface.poll_at(instant(now), &sockets))
             .map(|due| due.total_micros().max(0) as u64)
             .min();
-        // A frame that waits ends the sleep before it begins.
-        let due = due.into_iter().chain(next_turn).chain([stats]).min();
+        let due = due.into_iter().chain(next_command).chain([report]).min();
+        // If a frame waits, this returns at once.
         sleep.until(due, &mut device.nic, &mut clock);
     }
 }
 
-/// Makes the driver, whose 1.4 KiB would otherwise be made, and stay, below all else on the stack.
+/// Makes the driver in its static. Inlined, this would reserve another 1.4 KiB in the stack frame of [`run`], for ever.
 #[inline(never)]
-fn drive(responses: SocketHandle, requests: SocketHandle) -> &'static mut Driver {
+fn make_driver(responses: SocketHandle, requests: SocketHandle) -> &'static mut Driver {
     DRIVER.init(Driver::new(responses).with_requests(requests))
 }
 

@@ -1,4 +1,5 @@
-//! What the board is for: it publishes a value under its name every so often, and gets what it is told to.
+//! The application: it publishes a value under the board's name again and again, and gets the values that the arguments
+//! name.
 
 use core::fmt::Write;
 use core::time::Duration;
@@ -8,9 +9,9 @@ use board::identity::{Arguments, MAX_LISTED, Number};
 use heapless::{String, Vec};
 use kadlet::{Dht, Event, Instant, Key, Mode, Options, Outcome, QueryId, Record};
 
-/// What is under way.
+/// A command to the node.
 #[derive(Clone, Copy)]
-enum Turn<'a> {
+enum Command<'a> {
     Join,
     Publish,
     Get(&'a str),
@@ -20,12 +21,12 @@ pub(crate) struct Sensor<'a> {
     number: Number,
     arguments: &'a Arguments<'a>,
     options: Options,
-    /// The name that it publishes under.
+    /// The name that the value is published under.
     name: String<16>,
-    running: Option<(QueryId, Turn<'a>)>,
-    /// What is still to be done this time.
-    left: Vec<Turn<'a>, { MAX_LISTED + 1 }>,
-    /// When the next time is, in microseconds.
+    running: Option<(QueryId, Command<'a>)>,
+    /// The commands of this round that have not begun.
+    left: Vec<Command<'a>, { MAX_LISTED + 1 }>,
+    /// When the next round begins, in microseconds.
     next: u64,
     joined: bool,
     samples: u32,
@@ -40,8 +41,9 @@ impl<'a> Sensor<'a> {
         Self { number, arguments, options, name, running: None, left: Vec::new(), next: 0, joined: false, samples: 0 }
     }
 
-    /// Begins what is to be done now, one thing after another, and tells when there is more.
-    pub(crate) fn take_turn(
+    /// Begins the next command if none is running. Returns when to call this again, in microseconds; `None` means after
+    /// the next event.
+    pub(crate) fn begin_next(
         &mut self,
         now: u64,
         node: &mut impl Dht<Address = core::net::SocketAddrV4>,
@@ -56,60 +58,61 @@ impl<'a> Sensor<'a> {
         if now >= self.next && self.left.is_empty() {
             self.next = now + 1_000_000 * u64::from(self.arguments.every.max(1));
             for name in self.arguments.get.iter().filter(|_| self.joined) {
-                let _ = self.left.push(Turn::Get(name));
+                let _ = self.left.push(Command::Get(name));
             }
-            let _ = self.left.push(if self.joined { Turn::Publish } else { Turn::Join });
+            let _ = self.left.push(if self.joined { Command::Publish } else { Command::Join });
         }
-        let Some(turn) = self.left.pop() else { return Some(self.next) };
+        let Some(command) = self.left.pop() else { return Some(self.next) };
         let time = Instant::from_micros(now);
-        let query = match turn {
-            Turn::Join => {
+        let query = match command {
+            Command::Join => {
                 let all: Vec<_, MAX_LISTED> = self.arguments.bootstrap.iter().collect();
                 node.bootstrap(time, &all).map_err(|error| line!("not joined: {}", error))
             }
-            Turn::Publish => {
+            Command::Publish => {
                 let mut value = String::<64>::new();
                 self.samples += 1;
                 let _ = write!(value, "{} boot {} sample {}", self.name, self.arguments.boot, self.samples);
                 let record = Record::plain(self.name.as_bytes(), value.as_bytes());
                 node.put(time, &record, &self.options).map_err(|error| line!("not published: {}", error))
             }
-            Turn::Get(name) => node
+            Command::Get(name) => node
                 .get(time, Key::plain(name.as_bytes()), &self.options)
                 .map_err(|error| line!("missed {}: {}", name, error)),
         };
-        self.running = query.ok().map(|query| (query, turn));
+        self.running = query.ok().map(|query| (query, command));
         Some(now)
     }
 
-    /// Prints how things ended.
+    /// Prints the results of commands.
     pub(crate) fn read_events(&mut self, node: &mut impl Dht) {
         while let Some(event) = node.poll_event() {
-            let Event::QueryResult(done) = event else { continue };
-            let Some((_, turn)) = self.running.take_if(|running| running.0 == done.query) else { continue };
-            match (turn, done.outcome) {
-                (Turn::Join, Outcome::Joined { neighbours }) => {
+            let Event::QueryResult(result) = event else { continue };
+            let Some((_, command)) = self.running.take_if(|running| running.0 == result.query) else { continue };
+            match (command, result.outcome) {
+                (Command::Join, Outcome::Joined { neighbours }) => {
                     self.joined = true;
-                    // Boards that start together don't all speak together.
+                    // The first round begins as soon as the board has joined, so that boards that start together don't
+                    // all send together.
                     self.next = 0;
                     line!("joined board-{} with {} neighbours", self.number.0, neighbours.len());
                 }
-                (Turn::Publish, Outcome::Stored { holders, wanted }) => {
+                (Command::Publish, Outcome::Stored { holders, wanted }) => {
                     line!("published {} sample {} at {} of {}", self.name, self.samples, holders.len(), wanted);
                 }
-                (Turn::Get(name), Outcome::Value { record, holders, .. }) => {
+                (Command::Get(name), Outcome::Value { record, holders, .. }) => {
                     let value = core::str::from_utf8(record.value).unwrap_or("(bytes)");
                     line!(
                         "got {} = {} from {}{}",
                         name,
                         value,
                         holders.len(),
-                        if done.stats.relayed { ", relayed" } else { "" }
+                        if result.stats.relayed { ", relayed" } else { "" }
                     );
                 }
-                (Turn::Get(name), Outcome::NotFound { .. }) => line!("missed {}: nobody has it", name),
+                (Command::Get(name), Outcome::NotFound { .. }) => line!("missed {}: no node has it", name),
                 (_, Outcome::Failed(failure)) => line!("failed: {}", failure),
-                _ => line!("something else came of it"),
+                _ => line!("unexpected outcome"),
             }
         }
     }

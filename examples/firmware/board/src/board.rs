@@ -13,26 +13,27 @@ use crate::stellaris::Stellaris;
 
 const SYSTICK: usize = 0xE000_E010;
 
-/// A board with its parts.
+/// A board and its parts.
 #[derive(Debug)]
 pub struct Board<N> {
-    /// As QEMU calls it.
+    /// QEMU's name of the board.
     pub name: &'static str,
     /// Its Ethernet controller.
     pub nic: N,
     /// Its clock.
     pub clock: Clock<Mmio>,
-    /// How it sleeps.
+    /// Makes it sleep.
     pub sleep: Sleep,
 }
 
 impl Board<Stellaris<Mmio>> {
-    /// TI's evaluation board of the LM3S6965: a Cortex-M3 at 12.5 MHz out of reset, 256 KiB of flash and 64 KiB of RAM.
+    /// Starts TI's evaluation board for the LM3S6965: a Cortex-M3 at 12.5 MHz after reset, 256 KiB of flash and 64 KiB
+    /// of RAM.
     #[must_use]
     pub fn lm3s6965evb(core: Peripherals) -> Self {
-        // SAFETY: the controller and the system control are there, and there is one `Peripherals` alone.
+        // SAFETY: both register blocks exist on this board. Only one `Peripherals` exists, so they have no other user.
         let (controller, mut system) = unsafe { (Mmio::new(0x4004_8000), Mmio::new(0x400F_E000)) };
-        // RCGC2: clocks for the controller and its PHY. QEMU has them on.
+        // RCGC2: switches on the clocks of the controller and its PHY. In QEMU they are always on.
         let clocks = system.read(0x108);
         system.write(0x108, clocks | 1 << 28 | 1 << 30);
         Self::new("lm3s6965evb", core, Stellaris::new(controller), Line(42), 12_500_000)
@@ -40,29 +41,31 @@ impl Board<Stellaris<Mmio>> {
 }
 
 impl Board<Lan9118<Mmio>> {
-    /// ARM's MPS2 with its application note 385: a Cortex-M3 at 25 MHz.
+    /// Starts ARM's MPS2 board with the image of application note 385: a Cortex-M3 at 25 MHz.
     #[must_use]
     pub fn mps2_an385(core: Peripherals) -> Self {
-        // SAFETY: the controller is there, and there is one `Peripherals` alone.
+        // SAFETY: the register block exists on this board. Only one `Peripherals` exists, so it has no other user.
         let controller = unsafe { Mmio::new(0x4020_0000) };
         Self::new("mps2-an385", core, Lan9118::new(controller), Line(13), 25_000_000)
     }
 }
 
 impl<N> Board<N> {
-    /// From here on interrupts end a sleep and nothing else: they are never served, all work is the main loop's.
+    /// Masks all interrupts. From here on, an interrupt only ends a sleep: no handler runs, and the main loop does all
+    /// work.
     fn new(name: &'static str, core: Peripherals, nic: N, line: Line, hz: u32) -> Self {
         cortex_m::interrupt::disable();
-        // SAFETY: it is masked, so no handler of it ever runs.
+        // SAFETY: interrupts are disabled, so no handler runs.
         unsafe { NVIC::unmask(line) };
-        // SAFETY: the timer is there, and its owner is given up here.
+        // SAFETY: every Cortex-M3 has this timer, and `core`, its owner, is dropped here.
         let timer = unsafe { Mmio::new(SYSTICK) };
         drop(core);
         Self { name, nic, clock: Clock::new(timer, hz), sleep: Sleep { line, wakes: 0, for_the_clock: 0 } }
     }
 }
 
-/// Sleeps with WFI, which a masked interrupt ends too: one that comes just before isn't missed. (QEMU doesn't sleep on WFE.)
+/// Sleeps with WFI. A masked interrupt ends WFI too, even if it became pending just before. (QEMU doesn't sleep on
+/// WFE.)
 #[derive(Debug)]
 pub struct Sleep {
     line: Line,
@@ -71,11 +74,13 @@ pub struct Sleep {
 }
 
 impl Sleep {
-    /// Sleeps until a frame waits or the time has come, in microseconds of the clock; without a time, for a frame alone.
+    /// Sleeps until a frame waits, or until `due` in the clock's microseconds. With `None`, only a frame ends the
+    /// sleep.
     pub fn until<B: Bus>(&mut self, due: Option<u64>, nic: &mut (impl Nic + ?Sized), clock: &mut Clock<B>) {
         loop {
             SCB::clear_pendst();
-            // After `arm`, as the controller holds its line until then; a frame that comes now makes it pending again.
+            // Only `arm` makes the controller release its interrupt line, so the pending state is cleared after it. A
+            // frame that arrives from now on makes the interrupt pending again, or the second `arm` sees it.
             let waits = nic.arm();
             NVIC::unpend(self.line);
             if waits || nic.arm() || !clock.alarm(due) {
@@ -89,7 +94,7 @@ impl Sleep {
         }
     }
 
-    /// How often the processor was woken, and how often of these only because the timer can't count further.
+    /// How often the processor was woken, and how many of these wake-ups came only from the timer's limited range.
     #[must_use]
     pub const fn wakes(&self) -> (u32, u32) {
         (self.wakes, self.for_the_clock)

@@ -1,8 +1,8 @@
-//! Registers: the one way from a driver to its hardware.
+//! Access to hardware registers. Drivers reach their hardware only through this.
 
-/// A block of 32-bit registers, each at an offset in bytes.
+/// A block of 32-bit registers. Offsets are in bytes.
 pub trait Bus {
-    /// Reads a register, which may change it.
+    /// Reads a register. Reading can change it.
     fn read(&mut self, offset: usize) -> u32;
 
     /// Writes a register.
@@ -14,11 +14,11 @@ pub trait Bus {
 pub struct Mmio(usize);
 
 impl Mmio {
-    /// The block at `base`.
+    /// The block at address `base`.
     ///
     /// # Safety
     ///
-    /// There are registers at `base` wherever the driver goes, and no other driver uses them.
+    /// All offsets that the driver uses must be registers, and no other driver may use them.
     #[must_use]
     pub const unsafe fn new(base: usize) -> Self {
         Self(base)
@@ -27,7 +27,7 @@ impl Mmio {
 
 impl Bus for Mmio {
     fn read(&mut self, offset: usize) -> u32 {
-        // SAFETY: `new`'s caller vouches for the registers.
+        // SAFETY: the caller of `new` guarantees that this is a register.
         unsafe { ((self.0 + offset) as *const u32).read_volatile() }
     }
 

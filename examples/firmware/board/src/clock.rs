@@ -1,8 +1,10 @@
-//! Microseconds since the start, and an alarm, from the SysTick of a Cortex-M (ARMv7-M Architecture Reference Manual, B3.3).
+//! A clock of microseconds since the start, with an alarm, on a Cortex-M's SysTick (ARMv7-M Architecture Reference
+//! Manual, B3.3).
 //!
-//! There is no periodic tick. The timer counts 24 bits down, and is set to reach zero when the alarm is due, or after its longest
-//! period: 1.3 s at 12.5 MHz, 0.7 s at 25 MHz. So a board that has nothing to do wakes so often only to note that time has passed.
-//! A 32-bit timer would wake it a few times an hour; every chip has one, but no two have the same.
+//! There is no periodic tick. The timer counts down from at most 24 bits. It is set to reach zero when the alarm is
+//! due, or after its longest period: 1.3 s at 12.5 MHz, 0.7 s at 25 MHz. So an idle board wakes once in each longest
+//! period only to count it. A 32-bit timer would wake it a few times an hour. Every chip has one, but each chip a
+//! different one.
 
 use crate::bus::Bus;
 
@@ -10,29 +12,29 @@ const CSR: usize = 0x0;
 const RVR: usize = 0x4;
 const CVR: usize = 0x8;
 
-/// On, with its interrupt, at the processor's own speed.
+/// For `CSR`: on, with its interrupt, at the processor's frequency.
 const RUN: u32 = 7;
-/// In `CSR`: zero was reached since this was read last.
+/// In `CSR`: the counter has reached zero since the last read of `CSR`.
 const REACHED_ZERO: u32 = 1 << 16;
-/// The longest period, less one.
+/// The longest period in ticks, less one.
 const LONGEST: u32 = 0x00FF_FFFF;
-/// The shortest: an alarm nearer than this is due.
+/// The shortest period in ticks. An alarm nearer than this counts as due.
 const SHORTEST: u32 = 100;
 
-/// A clock that must be asked, or sleep, at least once in its longest period.
+/// A clock. It must be read, or its alarm set, at least once in its longest period.
 #[derive(Debug)]
 pub struct Clock<B> {
     bus: B,
-    /// Ticks in a microsecond, doubled: 12.5 is a frequency, too.
+    /// Twice the ticks in a microsecond, as 12.5 MHz is no whole number of ticks in one.
     half_micros: u32,
-    /// Ticks up to where the running period began.
+    /// Ticks from the start to the beginning of the running period.
     began: u64,
-    /// The running period, less one.
+    /// The running period in ticks, less one.
     period: u32,
 }
 
 impl<B: Bus> Clock<B> {
-    /// Starts the clock, of `hz` ticks a second: a multiple of 500,000.
+    /// Starts the clock. `hz` is its frequency, a multiple of 500,000.
     pub fn new(mut bus: B, hz: u32) -> Self {
         bus.write(RVR, LONGEST);
         bus.write(CVR, 0);
@@ -45,11 +47,12 @@ impl<B: Bus> Clock<B> {
         self.ticks() * 2 / u64::from(self.half_micros)
     }
 
-    /// Sets the timer to reach zero at `due`, in microseconds since the start, or as late as it can; false if `due` is now or past.
+    /// Sets the timer to reach zero at `due`, in microseconds since the start, or after its longest period if that is
+    /// earlier. Returns false if `due` is not in the future.
     pub fn alarm(&mut self, due: Option<u64>) -> bool {
         let now = self.ticks();
         let left = match due {
-            // Rounded up, so as not to wake before it is due.
+            // Rounded up, so that the alarm is never early.
             Some(due) => due.saturating_mul(u64::from(self.half_micros)).div_ceil(2).saturating_sub(now),
             None => u64::MAX,
         };
@@ -57,12 +60,13 @@ impl<B: Bus> Clock<B> {
             return false;
         }
         let period = u32::try_from(left).unwrap_or(LONGEST).min(LONGEST);
-        // Counts from the new period on at once; after it the longest one follows, so that `ticks` needn't be asked soon.
+        // The new period begins at once. The longest one follows it, so that the clock needn't be read soon after the
+        // alarm.
         self.bus.write(RVR, period);
         self.bus.write(CVR, 0);
         self.began = now;
         self.period = period;
-        // The counter takes the period up with its next tick.
+        // The counter loads the period at its next tick.
         while self.bus.read(CVR) == 0 {}
         self.bus.write(RVR, LONGEST);
         true
@@ -73,14 +77,14 @@ impl<B: Bus> Clock<B> {
         loop {
             self.count_period();
             let elapsed = self.period.saturating_sub(self.bus.read(CVR));
-            // Between the two, the counter may have begun again.
+            // A period may have ended between the two reads: then read again.
             if !self.count_period() {
                 return self.began + u64::from(elapsed);
             }
         }
     }
 
-    /// If the running period is over, counts it.
+    /// Counts the running period if it is over. Returns whether it was.
     fn count_period(&mut self) -> bool {
         if self.bus.read(CSR) & REACHED_ZERO == 0 {
             return false;
@@ -95,7 +99,7 @@ impl<B: Bus> Clock<B> {
 mod tests {
     use super::*;
 
-    /// A SysTick whose time goes on by some ticks whenever it is read.
+    /// A SysTick that counts `pace` ticks at each read.
     #[derive(Default)]
     struct Timer {
         reload: u32,
@@ -142,7 +146,7 @@ mod tests {
         Clock::new(Timer { pace: 1, ..Timer::default() }, 12_500_000)
     }
 
-    /// By how many ticks the clock is behind the timer that it was made of.
+    /// How many ticks the clock is behind its timer.
     fn lag(clock: &mut Clock<Timer>) -> u64 {
         let ticks = clock.ticks();
         clock.bus.total - ticks
@@ -156,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn no_period_is_lost_while_it_is_asked_once_in_each() {
+    fn no_period_is_lost_if_the_clock_is_read_once_in_each() {
         let mut clock = clock();
         let before = lag(&mut clock);
         for _ in 0..9 {
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn time_never_goes_back_where_a_period_ends_while_it_is_read() {
+    fn time_never_goes_back_when_a_period_ends_during_a_read() {
         for pace in 1..9 {
             let mut clock = Clock::new(Timer { pace, ..Timer::default() }, 25_000_000);
             clock.bus.pass(u64::from(LONGEST) - 100);
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_beyond_the_longest_period_or_none_waits_for_that() {
+    fn an_alarm_beyond_the_longest_period_or_no_alarm_sets_the_longest_period() {
         for due in [Some(u64::MAX), Some(60_000_000), None] {
             let mut clock = clock();
             assert!(clock.alarm(due));
@@ -206,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_sets_no_alarm() {
+    fn an_alarm_that_is_due_is_not_set() {
         let mut clock = clock();
         clock.bus.pass(12_500);
         let now = clock.now();

@@ -1,22 +1,22 @@
-//! Who a board is, from its MAC address and arguments: one image serves all boards.
+//! A board's number, addresses, id and seed, from its MAC address and its arguments. So one image serves all boards.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use sha2::{Digest, Sha256};
 
-/// The port of all boards.
+/// The UDP port of all boards.
 pub const PORT: u16 = 4000;
-/// The bits of a board's network.
+/// The prefix length of a board's network, in bits.
 pub const PREFIX: u8 = 24;
-/// The most bootstrap addresses and the most names that are taken.
+/// The most bootstrap addresses, and the most names of values to get.
 pub const MAX_LISTED: usize = 4;
 
-/// A board's number, the last byte of its MAC address: board 11 is 10.77.11.2, and its gateway 10.77.11.1.
+/// A board's number: the last byte of its MAC address. Board 11 has the address 10.77.11.2, and its gateway 10.77.11.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number(pub u8);
 
 impl Number {
-    /// That of the board with this MAC address.
+    /// The number of the board with this MAC address.
     #[must_use]
     pub const fn of(mac: [u8; 6]) -> Self {
         Self(mac[5])
@@ -28,43 +28,45 @@ impl Number {
         Ipv4Addr::new(10, 77, self.0, 2)
     }
 
-    /// Its way to all others.
+    /// The address of the board's gateway.
     #[must_use]
     pub const fn gateway(self) -> Ipv4Addr {
         Ipv4Addr::new(10, 77, self.0, 1)
     }
 }
 
-/// What the board is told when it starts, as `boot=2 bootstrap=10.77.0.1:4000 get=hello,board-12 every=5 quiet=60 lookup=recursive`.
+/// The arguments of a board, such as
+/// `boot=2 bootstrap=10.77.0.1:4000 get=hello,board-12 every=5 quiet=60 lookup=recursive`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arguments<'a> {
-    /// How often it has been started before; the emulator keeps no count of its own.
+    /// How often the board was started before. The emulator doesn't count this.
     pub boot: u32,
-    /// Whom to join through.
+    /// The addresses to join through.
     pub bootstrap: List<SocketAddrV4>,
     /// Names of plain records to get again and again.
     pub get: List<&'a str>,
-    /// Seconds from one value of the sensor to the next; 0 for none.
+    /// Seconds from one value of the sensor to the next; 0: the board only joins and serves.
     pub every: u32,
-    /// After so many seconds the sensor rests, and the board only serves; 0: never.
+    /// Seconds after the start at which the sensor stops, and the board only serves; 0: never.
     pub quiet: u32,
-    /// Whether it finds nodes by having each pass the question on (`lookup=recursive`), not by asking one after another.
+    /// Whether the board's lookups are recursive (`lookup=recursive`): each node forwards the request. Otherwise they
+    /// are iterative.
     pub recursive: bool,
 }
 
-/// At most [`MAX_LISTED`] things that were separated by commas.
+/// At most [`MAX_LISTED`] items of a list with commas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct List<T>([Option<T>; MAX_LISTED]);
 
 impl<T: Copy> List<T> {
-    /// Them.
+    /// The items, in their order.
     pub fn iter(&self) -> impl Iterator<Item = T> {
         self.0.iter().copied().flatten()
     }
 }
 
 impl<'a> Arguments<'a> {
-    /// Reads a command line, whose first word is a name. What isn't understood is left out.
+    /// Parses a command line. Its first word is a program name. Words and items that are not valid are ignored.
     #[must_use]
     pub fn parse(line: &'a str) -> Self {
         let value = |name| {
@@ -87,24 +89,27 @@ fn collect<T>(mut all: impl Iterator<Item = T>) -> List<T> {
     List(core::array::from_fn(|_| all.next()))
 }
 
-/// The id that a board keeps from one start to the next: the first 20 bytes of a hash of its MAC address.
+/// The id of a board, the same at each start: the first 20 bytes of a hash of its MAC address.
 ///
-/// Firmware of a network whose members don't trust each other draws an id once, and keeps it in flash.
+/// In a network whose members don't trust each other, draw a random id once, and keep it in flash.
 #[must_use]
 pub fn id(mac: [u8; 6]) -> [u8; 20] {
     let hash = Sha256::new().chain_update(b"kadlet board id").chain_update(mac).finalize();
     core::array::from_fn(|n| hash[n])
 }
 
-/// The node's seed, mixed from all that differs between two boards and two starts of one: the MAC address, the boot counter, and
-/// what the clock read when the network came up.
+/// The node's seed: a hash of all that differs between two boards and between two starts of one board. That is the MAC
+/// address, the boot counter, and the clock's ticks at the start.
 ///
-/// **An emulator has no entropy, and this is not any**: whoever knows board and counter can guess it, and with it the tokens and
-/// transaction ids that keep others from writing in a stranger's name. It only keeps two starts from repeating each other. On
-/// silicon, add at least 16 bytes of the chip's random number generator as `entropy` (STM32 `RNG`, nRF `RNG`, RP2350 `TRNG`,
-/// ESP32 `RNG` while the radio is on), or of one that is seeded from the noise of an ADC input over some seconds, or from a key
-/// that was burnt in when the board was made. With such a key the boot counter must be kept (in flash, in battery-backed RAM):
-/// a seed serves once.
+/// **An emulator has no entropy, and none of these inputs is entropy.** An attacker who knows the board and its boot
+/// counter can guess the seed, and from it the tokens and transaction ids that prevent requests and responses with a
+/// forged sender. The seed only makes each start different from the others. On real hardware, pass at least 16 random
+/// bytes as `entropy`, from one of these sources:
+///
+/// - the chip's random number generator (STM32 `RNG`, nRF `RNG`, RP2350 `TRNG`, ESP32 `RNG` while the radio is on);
+/// - a generator that is seeded from the noise of an ADC input over some seconds;
+/// - a secret key that was written to the board when it was made. With such a key the boot counter must be kept, in
+///   flash or in battery-backed RAM: each seed must be used only once.
 #[must_use]
 pub fn seed(mac: [u8; 6], boot: u32, ticks: u64, entropy: &[u8]) -> [u8; 32] {
     let hash = Sha256::new()
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_come_in_any_order_after_a_name() {
+    fn arguments_can_be_in_any_order_after_the_program_name() {
         let read = Arguments::parse(
             "fw every=5 quiet=60 lookup=recursive get=hello,board-12 bootstrap=10.77.0.1:4000,10.77.0.2:4001 boot=3",
         );
@@ -142,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_not_understood_is_left_out() {
+    fn a_missing_or_invalid_argument_has_its_default() {
         for line in ["", "boot=3", "fw", "fw boot= boot=x bootstrap=here,10.0.0.1 get=, every=-1 lookup=fast more"] {
             let read = Arguments::parse(line);
             assert_eq!((read.boot, read.every, read.recursive), (0, 10, false), "{line}");
@@ -151,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn a_list_longer_than_is_taken_is_cut() {
+    fn a_list_is_cut_after_four_items() {
         assert!(Arguments::parse("fw get=a,b,c,d,e").get.iter().eq(["a", "b", "c", "d"]));
     }
 
     #[test]
-    fn every_board_every_start_and_every_bit_of_entropy_gives_another_seed() {
+    fn each_board_each_start_and_each_entropy_gives_a_different_seed() {
         let seeds = [
             seed(MAC, 0, 0, b""),
             seed([2, 0, 0, 0, 1, 12], 0, 0, b""),

@@ -1,7 +1,7 @@
-//! SMSC's LAN9118 (its data sheet, revision 1.5), as on the MPS2 board and in QEMU's `lan9118`.
+//! The Ethernet controller LAN9118 by SMSC (data sheet, revision 1.5), as on the MPS2 board and in QEMU's `lan9118`.
 //!
-//! Received frames have a word each in a FIFO of their own: the length with the checksum, and whether they are broken. A frame to
-//! send begins with two words of commands.
+//! Each received frame has a status word in a separate FIFO: its length with the checksum, and whether it is broken. A
+//! frame to send begins with two command words.
 
 use crate::bus::Bus;
 use crate::nic::{self, MAX_FRAME, Nic, words};
@@ -26,32 +26,32 @@ const ADDRH: u32 = 2;
 const ADDRL: u32 = 3;
 
 const SOFT_RESET: u32 = 1;
-/// 5 KiB for frames to send, and bit 16, which "must be one".
+/// For `HW_CFG`: 5 KiB for frames to send, and bit 16, which "must be one".
 const FIFO_SIZES: u32 = 0x0005_0000;
-/// Own address and broadcasts; both directions on.
+/// For `MAC_CR`: receiver and transmitter on. The controller receives frames to its own address and broadcasts.
 const RECEIVE_AND_TRANSMIT: u32 = 0x0C;
 const BUSY: u32 = 0x8000_0000;
 const READ: u32 = 0x4000_0000;
-/// In `INT_STS` and `INT_EN`: the FIFO of received frames' words is above its level, here 0.
+/// In `INT_STS` and `INT_EN`: the FIFO of status words is above its interrupt level, which is set to 0.
 const RECEIVED: u32 = 8;
-/// To the processor, active high, push-pull.
+/// For `IRQ_CFG`: interrupts on; the pin is active high and push-pull.
 const INTERRUPT: u32 = 0x111;
-/// First and last part of a frame, in the first command.
+/// In the first command word: this is the first and the last part of a frame.
 const WHOLE: u32 = 0x3000;
-/// In a received frame's word.
+/// In a status word: the frame is broken.
 const BROKEN: u32 = 1 << 15;
 const CHECKSUM: usize = 4;
-/// More turns than anything here takes.
+/// The most reads of a register in a wait. Nothing here takes this long.
 const PATIENCE: usize = 100_000;
 
-/// The controller, at 0x4020_0000 on mps2-an385; its interrupt is number 13 there.
+/// The controller. On mps2-an385 it is at 0x4020_0000, and its interrupt has number 13.
 #[derive(Debug)]
 pub struct Lan9118<B> {
     bus: B,
 }
 
 impl<B: Bus> Lan9118<B> {
-    /// Resets and starts the controller, which must have its address.
+    /// Resets and starts the controller. It must have its MAC address already.
     pub fn new(bus: B) -> Self {
         let mut nic = Self { bus };
         nic.bus.write(HW_CFG, SOFT_RESET);
@@ -65,7 +65,7 @@ impl<B: Bus> Lan9118<B> {
         nic
     }
 
-    /// Waits until the bits are zero; a controller that isn't there doesn't hold the board up for ever.
+    /// Waits until the bits are zero, for [`PATIENCE`] reads: a missing controller must not block the board for ever.
     fn wait(&mut self, register: usize, bits: u32) {
         for _ in 0..PATIENCE {
             if self.bus.read(register) & bits == 0 {
@@ -115,7 +115,7 @@ impl<B: Bus> Nic for Lan9118<B> {
         if !(14..=MAX_FRAME).contains(&frame.len()) {
             return;
         }
-        // How earlier frames fared: unread, these words fill their FIFO up and stop the sending.
+        // Reads the status words of earlier frames. Unread, they fill their FIFO, and the controller stops sending.
         while self.bus.read(TX_FIFO_INF) & 0x00FF_0000 != 0 {
             self.bus.read(TX_STATUS);
         }
@@ -132,7 +132,7 @@ impl<B: Bus> Nic for Lan9118<B> {
     }
 
     fn arm(&mut self) -> bool {
-        // Acknowledged first: a frame that comes in between is seen below, or raises the interrupt anew.
+        // Acknowledged first: a frame that arrives in between is seen below, or raises the interrupt again.
         self.bus.write(INT_STS, RECEIVED);
         self.waiting()
     }
@@ -195,29 +195,29 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_every_length_come_in_whole_and_in_order() {
+    fn frames_of_every_length_are_received_whole_and_in_order() {
         let frame: [u8; MAX_FRAME] = core::array::from_fn(|n| n as u8);
         for len in [0, 1, 2, 3, 4, 5, 14, 60, 61, 62, 63, 1_513, MAX_FRAME] {
             let mut nic = waiting(&[(&frame[..len], 0), (b"next", 0)]);
-            let mut taken = [0xEE; MAX_FRAME];
-            assert_eq!(nic.receive(&mut taken), Some(len));
-            assert_eq!(taken[..len], frame[..len]);
-            assert_eq!(nic.receive(&mut taken), Some(4));
-            assert_eq!(&taken[..4], b"next");
-            assert_eq!(nic.receive(&mut taken), None);
+            let mut received = [0xEE; MAX_FRAME];
+            assert_eq!(nic.receive(&mut received), Some(len));
+            assert_eq!(received[..len], frame[..len]);
+            assert_eq!(nic.receive(&mut received), Some(4));
+            assert_eq!(&received[..4], b"next");
+            assert_eq!(nic.receive(&mut received), None);
         }
     }
 
     #[test]
-    fn frames_that_are_too_long_or_broken_are_dropped_and_the_next_one_taken() {
+    fn too_long_and_broken_frames_are_dropped_and_the_next_one_is_received() {
         let mut nic = waiting(&[(&[7; MAX_FRAME + 1], 0), (b"broken", BROKEN), (b"next", 0)]);
-        let mut taken = [0; MAX_FRAME];
-        assert_eq!(nic.receive(&mut taken), Some(4));
-        assert_eq!(&taken[..4], b"next");
+        let mut received = [0; MAX_FRAME];
+        assert_eq!(nic.receive(&mut received), Some(4));
+        assert_eq!(&received[..4], b"next");
     }
 
     #[test]
-    fn a_length_without_room_for_a_checksum_is_no_frame() {
+    fn a_length_shorter_than_the_checksum_is_no_frame() {
         let mut nic = waiting(&[]);
         nic.bus.status.extend([0, 3 << 16]);
         nic.bus.incoming.push_back(0);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_goes_out_after_two_commands_and_earlier_ones_are_seen_off() {
+    fn a_frame_is_sent_after_two_commands_and_earlier_status_words_are_read() {
         let mut nic = waiting(&[]);
         nic.bus.done = 2;
         let frame: [u8; 17] = core::array::from_fn(|n| n as u8 + 1);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_not_sent() {
+    fn a_frame_that_is_too_short_or_too_long_is_not_sent() {
         let mut nic = waiting(&[]);
         nic.send(&[0; 13]);
         nic.send(&[0; MAX_FRAME + 1]);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn arming_acknowledges_before_it_looks() {
+    fn arming_acknowledges_the_interrupt_and_reports_a_waiting_frame() {
         let mut nic = waiting(&[(b"frame", 0)]);
         assert!(nic.arm());
         assert!(!waiting(&[]).arm());

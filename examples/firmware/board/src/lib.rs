@@ -1,14 +1,15 @@
-//! What the firmware needs of a board, and nothing of what it does there:
+//! The parts of a board that the firmware needs, without the application:
 //!
 //! | module | what it is | on another board |
 //! |---|---|---|
-//! | [`nic`], [`stellaris`], [`lan9118`] | an Ethernet controller: frames in, frames out | write a [`Nic`](nic::Nic) of 100 lines |
-//! | [`clock`] | microseconds, and an alarm, from the SysTick that every Cortex-M has | say how fast it runs, or take a timer that needn't wake the processor as often |
-//! | `host` | a debugger's semihosting: lines to print, arguments to read | print to a serial port; take the arguments from flash |
-//! | [`identity`] | number, addresses and seed of a board, from its MAC address | mix what the chip has of real randomness into the seed |
-//! | `board` | the two boards, and how they sleep | a third one |
+//! | [`nic`], [`stellaris`], [`lan9118`] | Ethernet controllers, which receive and send frames | write a [`Nic`](nic::Nic) of 100 lines |
+//! | [`clock`] | microseconds and an alarm, from the SysTick that every Cortex-M has | give its frequency, or use a timer that wakes the processor less often |
+//! | `host` | printing and arguments through a debugger's semihosting | print to a serial port; read the arguments from flash |
+//! | [`identity`] | a board's number, addresses, id and seed, from its MAC address | add the chip's entropy to the seed |
+//! | `board` | the two boards, and how they sleep | add a constructor |
 //!
-//! Drivers reach registers through [`bus::Bus`], so that all but the access itself is tested on the host: `cargo test -p board`.
+//! Drivers reach registers through [`bus::Bus`]. So everything except the access itself is tested on the host:
+//! `cargo test -p board`.
 
 #![cfg_attr(not(test), no_std)]
 

@@ -1,37 +1,39 @@
-//! An Ethernet controller, as both images use it: asked from the main loop, never from an interrupt.
+//! The interface of an Ethernet controller. Both images poll it from the main loop, never from an interrupt handler.
 
-/// The longest frame, without its checksum.
+/// The longest frame in bytes, without its checksum.
 pub const MAX_FRAME: usize = 1_514;
 
-/// An Ethernet controller that keeps some received frames until they are taken.
+/// An Ethernet controller with a queue of received frames.
 pub trait Nic {
-    /// The address it has been given.
+    /// Reads the controller's MAC address.
     fn mac(&mut self) -> [u8; 6];
 
-    /// Takes the frame that waits longest into `frame`, and tells its length without the checksum. Frames that are broken or longer
-    /// than [`MAX_FRAME`] are dropped on the way.
+    /// Moves the oldest received frame to `frame`, and returns its length without the checksum. `None` if no frame
+    /// waits. Drops frames that are broken or longer than [`MAX_FRAME`].
     fn receive(&mut self, frame: &mut [u8; MAX_FRAME]) -> Option<usize>;
 
-    /// Sends a frame of 14 to [`MAX_FRAME`] bytes, without its checksum; others are not sent. The controller pads short ones.
+    /// Sends a frame of 14 to [`MAX_FRAME`] bytes, without its checksum. A frame of another length is not sent. The
+    /// controller pads short frames and adds the checksum.
     fn send(&mut self, frame: &[u8]);
 
-    /// Whether a frame waits. If none does, the next one raises the controller's interrupt; if one does, it may have.
+    /// Acknowledges the controller's interrupt, and returns whether a frame waits. If none waits, the next frame raises
+    /// the interrupt. If one waits, it may have raised the interrupt already.
     fn arm(&mut self) -> bool;
 }
 
-/// The words of a FIFO that carries `len` bytes.
+/// How many words of a FIFO carry `len` bytes.
 pub(crate) const fn words(len: usize) -> usize {
     len.div_ceil(4)
 }
 
-/// Writes the bytes of a FIFO's word, least significant first, to `out` from `at` on, as far as it reaches.
+/// Writes the bytes of a FIFO's word, least significant first, to `out` from index `at` on, as many as fit.
 pub(crate) fn unpack(word: u32, out: &mut [u8], at: usize) {
     for (place, byte) in out.iter_mut().skip(at).zip(word.to_le_bytes()) {
         *place = byte;
     }
 }
 
-/// The FIFO's word of up to four bytes, least significant first; what is missing is zero.
+/// Makes a FIFO's word of up to four bytes, least significant first. Missing bytes are zero.
 pub(crate) fn pack(bytes: &[u8]) -> u32 {
     let mut word = [0; 4];
     for (place, byte) in word.iter_mut().zip(bytes) {
@@ -40,7 +42,7 @@ pub(crate) fn pack(bytes: &[u8]) -> u32 {
     u32::from_le_bytes(word)
 }
 
-/// The address that two registers hold, its first four bytes in `low`, least significant first.
+/// Makes the MAC address from two registers: its first four bytes are in `low`, least significant first.
 pub(crate) const fn mac(low: u32, high: u32) -> [u8; 6] {
     let ([a, b, c, d], [e, f, ..]) = (low.to_le_bytes(), high.to_le_bytes());
     [a, b, c, d, e, f]
@@ -60,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_word_may_reach_beyond_the_frame() {
+    fn bytes_of_the_last_word_beyond_the_frame_are_ignored() {
         let mut out = [0; 2];
         unpack(0x0403_0201, &mut out, 1);
         unpack(0x0403_0201, &mut out, 7);
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_lies_in_two_registers() {
+    fn two_registers_hold_a_mac_address() {
         assert_eq!(mac(0x0000_0002, 0x0b01), [2, 0, 0, 0, 1, 11]);
     }
 }

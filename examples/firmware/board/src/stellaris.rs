@@ -1,10 +1,11 @@
-//! The Ethernet controller of TI's Stellaris LM3S6965 (its data sheet, chapter 17), as QEMU's `stellaris` is one.
+//! The Ethernet controller of TI's Stellaris LM3S6965 (data sheet, chapter 17), as in QEMU's `stellaris`.
 //!
-//! A received frame is read as words: its length with 2 bytes for itself and 4 for the checksum in the first half of the first
-//! word, then the frame, then the checksum. A frame to send is written as words: its length less the 14 bytes of the Ethernet
-//! header in the first half of the first word, then the frame.
+//! A received frame is read as words. The first half of the first word is a length: the frame's, plus 2 bytes for the
+//! length itself and 4 for the checksum. Then follow the frame and the checksum. A frame to send is written as words.
+//! The first half of the first word is the frame's length without the 14 bytes of the Ethernet header. Then follows the
+//! frame.
 //!
-//! QEMU filters no addresses: every frame on the segment comes in, and smoltcp drops what is for others.
+//! QEMU filters no addresses: every frame on the segment is received, and smoltcp drops those for other hosts.
 
 use crate::bus::Bus;
 use crate::nic::{self, MAX_FRAME, Nic, words};
@@ -23,22 +24,23 @@ const TR: usize = 0x38;
 const RECEIVED: u32 = 1;
 const RESET_FIFO: u32 = 0x10;
 const RECEIVE: u32 = 1;
-/// Full duplex, checksums, padding, on.
+/// For `TCTL`: on, with full duplex, checksums and padding.
 const TRANSMIT: u32 = 0x0F;
 const HEADER: usize = 14;
-/// What a received frame's length counts besides the frame: itself, and the checksum.
+/// The bytes that a received frame's length counts besides the frame: the length itself, and the checksum.
 const EXTRA: usize = 2 + 4;
-/// A frame at 10 Mbit/s takes 1.2 ms: more turns than any processor of these makes meanwhile. QEMU sends at once.
+/// The most reads of a register while a frame leaves. At 10 Mbit/s that takes 1.2 ms, in which none of these processors
+/// makes this many. QEMU sends at once.
 const PATIENCE: usize = 100_000;
 
-/// The controller at 0x4004_8000; its interrupt is number 42.
+/// The controller. It is at 0x4004_8000, and its interrupt has number 42.
 #[derive(Debug)]
 pub struct Stellaris<B> {
     bus: B,
 }
 
 impl<B: Bus> Stellaris<B> {
-    /// Starts the controller, which must have its clock and its address.
+    /// Starts the controller. It must have its clock and its MAC address already.
     pub fn new(mut bus: B) -> Self {
         bus.write(RCTL, RESET_FIFO);
         bus.write(IM, RECEIVED);
@@ -47,7 +49,7 @@ impl<B: Bus> Stellaris<B> {
         Self { bus }
     }
 
-    /// Drops all that waits: with a length that can't be, the words of the frames can't be told from one another.
+    /// Drops all waiting frames: after an impossible length it is unknown where the next frame begins.
     fn reset_fifo(&mut self) {
         self.bus.write(RCTL, RESET_FIFO);
         self.bus.write(RCTL, RECEIVE);
@@ -96,7 +98,7 @@ impl<B: Bus> Nic for Stellaris<B> {
     }
 
     fn arm(&mut self) -> bool {
-        // Acknowledged first: a frame that comes in between is seen below, or raises the interrupt anew.
+        // Acknowledged first: a frame that arrives in between is seen below, or raises the interrupt again.
         self.bus.write(RIS_IACK, RECEIVED);
         self.bus.read(NP) != 0
     }
@@ -153,29 +155,29 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_every_length_come_in_whole_and_in_order() {
+    fn frames_of_every_length_are_received_whole_and_in_order() {
         let frame: [u8; MAX_FRAME] = core::array::from_fn(|n| n as u8);
         for len in [0, 1, 2, 3, 4, 5, 14, 60, 61, 62, 63, 1_513, MAX_FRAME] {
             let mut nic = waiting(&[&frame[..len], b"next"]);
-            let mut taken = [0xEE; MAX_FRAME];
-            assert_eq!(nic.receive(&mut taken), Some(len));
-            assert_eq!(taken[..len], frame[..len]);
-            assert_eq!(nic.receive(&mut taken), Some(4));
-            assert_eq!(&taken[..4], b"next");
-            assert_eq!(nic.receive(&mut taken), None);
+            let mut received = [0xEE; MAX_FRAME];
+            assert_eq!(nic.receive(&mut received), Some(len));
+            assert_eq!(received[..len], frame[..len]);
+            assert_eq!(nic.receive(&mut received), Some(4));
+            assert_eq!(&received[..4], b"next");
+            assert_eq!(nic.receive(&mut received), None);
         }
     }
 
     #[test]
-    fn a_frame_that_is_too_long_is_dropped_and_the_next_one_taken() {
+    fn a_frame_that_is_too_long_is_dropped_and_the_next_one_is_received() {
         let mut nic = waiting(&[&[7; MAX_FRAME + 1], b"next"]);
-        let mut taken = [0; MAX_FRAME];
-        assert_eq!(nic.receive(&mut taken), Some(4));
-        assert_eq!(&taken[..4], b"next");
+        let mut received = [0; MAX_FRAME];
+        assert_eq!(nic.receive(&mut received), Some(4));
+        assert_eq!(&received[..4], b"next");
     }
 
     #[test]
-    fn a_length_that_cannot_be_empties_the_fifo() {
+    fn an_impossible_length_empties_the_fifo() {
         let mut nic = waiting(&[b"next"]);
         nic.bus.incoming.push_front(5);
         assert_eq!(nic.receive(&mut [0; MAX_FRAME]), None);
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_goes_out_after_its_length_without_the_header() {
+    fn a_frame_is_sent_after_its_length_without_the_header() {
         let mut nic = waiting(&[]);
         let frame: [u8; 17] = core::array::from_fn(|n| n as u8 + 1);
         nic.send(&frame);
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_not_sent() {
+    fn a_frame_that_is_too_short_or_too_long_is_not_sent() {
         let mut nic = waiting(&[]);
         nic.send(&[0; 13]);
         nic.send(&[0; MAX_FRAME + 1]);
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn arming_acknowledges_before_it_looks() {
+    fn arming_acknowledges_the_interrupt_and_reports_a_waiting_frame() {
         let mut nic = waiting(&[b"frame"]);
         assert!(nic.arm());
         assert!(!waiting(&[]).arm());

@@ -1,4 +1,4 @@
-//! embassy-net's way to an Ethernet controller.
+//! An embassy-net driver for an Ethernet controller.
 
 use core::cell::RefCell;
 use core::task::Context;
@@ -7,12 +7,12 @@ use board::nic::{MAX_FRAME, Nic};
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use embassy_sync::waitqueue::AtomicWaker;
 
-/// Wakes the network's task; the main loop does when a frame waits.
+/// The waker of the network's task. The main loop wakes it when a frame waits.
 pub(crate) static RECEIVED: AtomicWaker = AtomicWaker::new();
 
 type Shared = RefCell<&'static mut dyn Nic>;
 
-/// A controller, which the main loop looks at too, and room for a frame in each direction.
+/// A controller, which the main loop uses too, and a buffer for one frame in each direction.
 pub(crate) struct Ethernet {
     nic: &'static Shared,
     mac: [u8; 6],
@@ -59,7 +59,7 @@ impl Driver for Ethernet {
     }
 }
 
-/// A frame that has come in.
+/// A received frame.
 pub(crate) struct Received<'a>(&'a mut [u8]);
 
 impl RxToken for Received<'_> {
@@ -68,7 +68,7 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// Room for a frame that goes out.
+/// A buffer for a frame to send.
 pub(crate) struct Sending<'a> {
     nic: &'static Shared,
     frame: &'a mut [u8; MAX_FRAME],

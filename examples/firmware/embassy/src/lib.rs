@@ -1,7 +1,9 @@
-//! The embassy image: a node of the DHT as tasks over embassy-net. It joins, serves, publishes a sensor's value under its name and
-//! gets what it is told to, forever, and the processor sleeps whenever no task has anything to do.
+//! The embassy image: a node of the DHT as tasks over embassy-net. It joins, then it serves, publishes a sensor's value
+//! under the board's name, and gets the values that its arguments name. It never ends, and sleeps whenever no task has
+//! anything to do.
 //!
-//! The executor is embassy's raw one, whose thread mode would sleep by WFE, which QEMU does not: here it is `board`'s WFI.
+//! It uses embassy's raw executor, and sleeps with the package `board`'s WFI. embassy's thread-mode executor sleeps
+//! with WFE, which QEMU ignores.
 
 #![no_std]
 
@@ -25,7 +27,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 
 use ethernet::{Ethernet, RECEIVED};
 
-/// The usual bounds, but for the last: it passes on two questions at once, its own among them.
+/// A node with the default bounds, except for the last: it forwards two recursive requests at once, its own included.
 type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, 2>;
 
 static NODE: ConstStaticCell<Resources<Mote>> = ConstStaticCell::new(Resources::new(Mote::empty()));
@@ -36,10 +38,10 @@ static STACK: StaticCell<StackResources<2>> = StaticCell::new();
 static NIC: StaticCell<RefCell<&'static mut dyn Nic>> = StaticCell::new();
 static EXECUTOR: StaticCell<Executor> = StaticCell::new();
 
-/// Whether a task was woken since the executor was polled.
+/// Whether a task was woken since the last poll of the executor.
 static PENDING: AtomicBool = AtomicBool::new(true);
 
-// SAFETY: embassy's executor calls this name, and only tells it that there is something to do.
+// SAFETY: embassy's executor calls the function of this name, with any context, to report that a task was woken.
 #[unsafe(export_name = "__pender")]
 fn pend(_: *mut ()) {
     PENDING.store(true, Ordering::Release);
@@ -81,7 +83,7 @@ pub fn run(board: Board<&'static mut dyn Nic>) -> ! {
     spawner.spawn(sensor::stats(dht).expect("one task each"));
     loop {
         PENDING.store(false, Ordering::Relaxed);
-        // SAFETY: nothing else polls it, and no task does.
+        // SAFETY: only this loop polls the executor, so no call of `poll` is inside of another.
         unsafe { executor.poll() };
         let due = time::wake_due();
         if PENDING.load(Ordering::Acquire) {
@@ -106,6 +108,6 @@ async fn run_node(mut node: kadlet_embassy::Runner<'static, Mote>) -> ! {
     node.run().await
 }
 
-/// What the tasks share.
+/// The node, as the tasks call it.
 type Dht = kadlet_embassy::Handle<'static, Mote>;
 type Network = Stack<'static>;

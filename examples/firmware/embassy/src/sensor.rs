@@ -1,4 +1,5 @@
-//! What the board is for: it publishes a value under its name every so often, and gets what it is told to.
+//! The application: it publishes a value under the board's name again and again, and gets the values that the arguments
+//! name.
 
 use core::fmt::Write;
 
@@ -11,7 +12,7 @@ use kadlet::{Key, Mode, Options, Record};
 
 use crate::{Dht, Network, time};
 
-/// The longest value that it prints.
+/// The longest value that can be got, in bytes.
 const VALUE: usize = 128;
 
 #[embassy_executor::task]

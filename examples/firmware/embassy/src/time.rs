@@ -1,4 +1,4 @@
-//! embassy's time, of a microsecond each tick, from the board's clock.
+//! embassy's time driver on the board's clock. A tick is one microsecond.
 
 use core::cell::RefCell;
 use core::task::Waker;
@@ -12,7 +12,7 @@ use embassy_time_queue_utils::Queue;
 struct Time {
     clock: Mutex<RefCell<Option<Clock<Mmio>>>>,
     queue: Mutex<RefCell<Queue>>,
-    /// As the last sleep left them.
+    /// The counters of [`board::Sleep::wakes`] after the last sleep.
     wakes: Mutex<RefCell<(u32, u32)>>,
 }
 
@@ -28,24 +28,24 @@ impl Driver for Time {
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
-        // The main loop asks when the next one is before it sleeps.
+        // The main loop reads the queue before it sleeps.
         critical_section::with(|cs| self.queue.borrow_ref_mut(cs).schedule_wake(at, waker));
     }
 }
 
-/// Time begins.
+/// Starts the time.
 pub(crate) fn begin(clock: Clock<Mmio>) {
     critical_section::with(|cs| TIME.clock.borrow_ref_mut(cs).replace(clock));
 }
 
-/// Wakes the tasks whose time has come, and tells when the next one's does.
+/// Wakes the tasks that are due. Returns when the next one is.
 pub(crate) fn wake_due() -> Option<u64> {
     let now = TIME.now();
     let next = critical_section::with(|cs| TIME.queue.borrow_ref_mut(cs).next_expiration(now));
     (next != u64::MAX).then_some(next)
 }
 
-/// Before `begin` there is no time, and none passes.
+/// Calls `f` with the clock. Before [`begin`] there is none, and the result is the default: time 0.
 pub(crate) fn with_clock<T: Default>(f: impl FnOnce(&mut Clock<Mmio>) -> T) -> T {
     critical_section::with(|cs| TIME.clock.borrow_ref_mut(cs).as_mut().map(f).unwrap_or_default())
 }

@@ -1,6 +1,6 @@
-//! What nodes cost on a Cortex-M3: RAM, the stack that starting one takes, the instructions and the stack that an answer takes.
+//! Measures a node on a Cortex-M3: its RAM, the stack that its start takes, and the instructions that a response takes.
 //!
-//! For QEMU's mps2-an385 with `-icount shift=6`, where an instruction takes 64 ns and SysTick counts 25 MHz.
+//! For QEMU's mps2-an385 with `-icount shift=6`, where an instruction takes 64 ns and SysTick counts at 25 MHz.
 
 #![no_std]
 #![no_main]
@@ -22,8 +22,9 @@ use kadlet::{Config, Contact, Dht, Id, Instant, Routing};
 const OWN: Id = Id::from_bytes([0x5A; 20]);
 const REQUESTER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 4000);
 const NOW: Instant = Instant::from_secs(1);
-/// The request that an answer of eight IPv4 contacts, of 268 bytes, may follow: a third of it.
-const ASKED: usize = 90;
+/// The length of the request in bytes. The response, with eight IPv4 contacts, has 268: at most three times as many are
+/// allowed.
+const REQUEST: usize = 90;
 
 #[entry]
 fn main() -> ! {
@@ -45,10 +46,10 @@ fn measure(node: &mut Mote) -> ! {
     let Some(mut timer) = cortex_m::Peripherals::take().map(|core| Timer::new(core.SYST)) else { host::exit(false) };
     fill(node);
     let mut buf = [0; MAX_DATAGRAM];
-    // The first of its kind has the cold paths behind it, and its answer has a token.
+    // The first request also runs the code that only runs once. Its response has a token.
     let token = response(node, &request(None), &mut buf).and_then(|len| token(&buf[..len]));
     let Some(token) = token else {
-        line!("it is not answered as it should be");
+        line!("the response has no token");
         host::exit(false)
     };
     for (name, token) in [("find_node", None), ("find_node_with_token", Some(token))] {
@@ -57,7 +58,7 @@ fn measure(node: &mut Mote) -> ! {
         let len = response(node, black_box(&request), &mut buf);
         let ticks = timer.ticks().wrapping_sub(began);
         if len != Some(268) {
-            line!("{} is answered by {:?} bytes", name, len);
+            line!("the response to {} has {:?} bytes", name, len);
             host::exit(false);
         }
         line!("instructions.{} {}", name, ticks * 40 / 64);
@@ -67,12 +68,12 @@ fn measure(node: &mut Mote) -> ! {
 
 #[inline(never)]
 fn start(mote: &mut Mote, dual: &mut Dual) {
-    // Seen by nobody, they would be left out.
+    // `black_box` keeps the compiler from removing the calls.
     black_box(mote).start(Instant::ZERO, Config::DEFAULT, OWN, [42; 32]);
     black_box(dual).start(Instant::ZERO, Config::DEFAULT, OWN, [42; 32]);
 }
 
-/// Ticks of SysTick, from the longest period that it has: 0.7 s.
+/// Counts ticks of SysTick, for its longest period at most: 0.7 s.
 struct Timer(SYST);
 
 impl Timer {
@@ -94,7 +95,7 @@ fn response(node: &mut Mote, request: &[u8], buf: &mut [u8]) -> Option<usize> {
     node.handle_datagram(NOW, REQUESTER, request, buf).map(|out| out.len)
 }
 
-/// Gives a node 128 contacts, by what others would send: it asks all of whom it is told, and they answer.
+/// Gives a node 128 contacts: it pings them, and this function makes their responses.
 fn fill(node: &mut Mote) {
     let (mut request, mut reply, mut random) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM], 0x9E37_79B9_7F4A_7C15);
     for number in 0..256 {
@@ -117,7 +118,8 @@ fn fill(node: &mut Mote) {
     host::exit(false)
 }
 
-/// Eight for each length of the prefix shared with the own identifier, as a network of any size fills a table.
+/// The contact of this number. Eight contacts share 0 bits of prefix with the own id, the next eight 1 bit, and so on,
+/// as in the table of a node in a large network.
 fn contact(number: usize, random: &mut u64) -> Contact<SocketAddrV4> {
     let mut id: [u8; 20] = core::array::from_fn(|_| next(random));
     let depth = number / 8;
@@ -129,7 +131,7 @@ fn contact(number: usize, random: &mut u64) -> Contact<SocketAddrV4> {
     Contact::new(Id::from_bytes(id), SocketAddrV4::new(Ipv4Addr::new(10, 0, (number >> 8) as u8, number as u8), 4000))
 }
 
-fn request(token: Option<Token>) -> [u8; ASKED] {
+fn request(token: Option<Token>) -> [u8; REQUEST] {
     let mut random = 42;
     let target = Id::from_bytes(core::array::from_fn(|_| next(&mut random)));
     let header = Header {
@@ -148,8 +150,8 @@ fn request(token: Option<Token>) -> [u8; ASKED] {
         };
         Message::<SocketAddrV4> { header, body }
     };
-    let mut datagram = [0; ASKED];
-    let padding = ASKED - wire::encoded_len(&message(0));
+    let mut datagram = [0; REQUEST];
+    let padding = REQUEST - wire::encoded_len(&message(0));
     let _ = wire::encode(&message(padding as u16), &mut datagram);
     datagram
 }

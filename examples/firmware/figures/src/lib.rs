@@ -1,7 +1,9 @@
-//! The application that the flash figures are taken of: it calls all that a node can do, with input from who knows where.
+//! The application for the flash figures: it calls every function of a node, with input that the compiler can't
+//! predict.
 //!
-//! `without` is the application alone, `node` the same with a node, `signed` with one that checks signatures. What a node takes
-//! is the difference. None of the three has a message to print, so that whatever could still panic shows in the image.
+//! `without` is the application alone, `node` is the same with a node, and `signed` with a node that checks signatures.
+//! The difference is the node's flash. None of the three prints anything, so that every call that can still panic shows
+//! in the image.
 
 #![no_std]
 
@@ -12,29 +14,30 @@ use core::panic::PanicInfo;
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{Config, Dht, FixedStore, Id, Instant, Kademlia, Key, Node, Options, Record};
 
-/// A microcontroller's node.
+/// A node for a microcontroller.
 pub type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
-/// The same that reaches and is reached by IPv4 and IPv6.
+/// The same node for both IPv4 and IPv6.
 pub type Dual = Node<Kademlia<core::net::SocketAddr, 128>, FixedStore<32, 8192>, 4>;
-/// The smallest useful one: 64 contacts, 8 spares, 8 records in 1 KiB, 1 operation, 8 questions in flight, 8 sources, 2 bootstrap
-/// addresses. Its shortlist of 18 makes it store at six nodes (k is a third of it), not at eight.
+/// The smallest useful node: 64 contacts, 8 replacements, 8 records in 1 KiB, 1 operation, 8 requests in flight, 8
+/// sources, 2 bootstrap addresses. With its shortlist of 18 it stores at six nodes, not at eight: k is a third of the
+/// shortlist.
 pub type Small = Node<Kademlia<SocketAddrV4, 64, 8>, FixedStore<8, 1024>, 1, 18, 1, 8, 8, 2>;
 
-/// What comes in from outside: the compiler knows nothing of it.
+/// Input from outside, which the compiler can't predict.
 #[derive(Debug)]
 pub struct Input {
-    /// What is to be done.
+    /// Selects the function to call.
     pub command: u8,
-    /// When.
+    /// The time in microseconds.
     pub micros: u64,
-    /// A datagram, a value, a name.
+    /// A datagram, a value or a name.
     pub bytes: [u8; MAX_DATAGRAM],
-    /// How many of them.
+    /// The length of `bytes` in use.
     pub len: usize,
 }
 
 impl Input {
-    /// The next input.
+    /// Reads the next input, and returns its bytes.
     #[inline(never)]
     pub fn next(&mut self) -> &[u8] {
         black_box(&mut *self);
@@ -42,13 +45,13 @@ impl Input {
     }
 }
 
-/// Input for an application.
+/// The first input of an application.
 #[must_use]
 pub const fn input() -> Input {
     Input { command: 0, micros: 0, bytes: [0; MAX_DATAGRAM], len: 0 }
 }
 
-/// The application's way with its node, as often as there is input.
+/// Starts the node, and calls it with one input after another, for ever.
 pub fn drive(node: &mut Mote, verify: Option<kadlet::record::Verifier>) -> ! {
     let mut input = input();
     let mut buf = [0; MAX_DATAGRAM];

@@ -1,4 +1,4 @@
-//! The application with a node that takes no signed records.
+//! The application with a node that accepts no signed records.
 
 #![no_std]
 #![no_main]

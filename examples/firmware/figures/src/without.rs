@@ -1,4 +1,4 @@
-//! The application without a node: what it takes itself, and the runtime.
+//! The application without a node: the flash of the application itself and of the runtime.
 
 #![no_std]
 #![no_main]
