@@ -1,4 +1,4 @@
-//! Any bytes: decoding never panics, and what decodes re-encodes to the same bytes.
+//! Decodes any bytes: decoding never panics, and a message that decodes encodes to the same bytes.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any sequence of datagrams, answers, clock steps and commands against one node: its bounds and promises hold.
+//! Runs any sequence of datagrams, responses, clock steps and commands on one node: its bounds and promises hold.
 
 #![no_main]
 

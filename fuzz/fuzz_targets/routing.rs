@@ -1,4 +1,4 @@
-//! Any sequence of operations on a table, against a naive model.
+//! Runs any sequence of operations on a table, and compares it with a naive model.
 
 #![no_main]
 

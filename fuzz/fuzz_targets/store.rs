@@ -1,4 +1,4 @@
-//! Any sequence of operations on both stores, against a naive model.
+//! Runs any sequence of operations on both stores, and compares them with a naive model.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Four nodes in a hostile network of simulated links, against a model of what may be read back.
+//! Runs four nodes in a hostile network of simulated links, and compares what they read with a model.
 
 #![no_main]
 
