@@ -85,6 +85,7 @@ mod outcome;
 mod resources;
 mod runner;
 
+/// Compiles the README's code.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

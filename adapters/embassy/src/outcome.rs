@@ -65,6 +65,8 @@ pub struct Losses {
 }
 
 /// Why a call has no result.
+///
+/// Its text includes that of the error that it holds, which [`source`](core::error::Error::source) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -119,6 +119,7 @@ mod address;
 mod driver;
 mod queue;
 
+/// Compiles the README's code.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
