@@ -1,9 +1,9 @@
-//! The command itself: what it refuses, and what it prints.
+//! The command: which arguments it refuses, and what it prints.
 
 use std::process::{Command, Output};
 
 fn sim(line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kadlet-sim")).args(line.split_whitespace()).output().expect("it runs")
+    Command::new(env!("CARGO_BIN_EXE_kadlet-sim")).args(line.split_whitespace()).output().expect("the command runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -11,7 +11,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn what_cannot_be_is_a_usage_error_that_names_its_parameter() {
+fn an_argument_out_of_range_is_a_usage_error_that_names_it() {
     for (line, parameter) in [
         ("run --scenario stale --nodes 10 --dead 0.95", "--dead"),
         ("run --scenario stale --dead 1.2", "--dead"),
@@ -42,11 +42,12 @@ fn what_cannot_be_is_a_usage_error_that_names_its_parameter() {
 }
 
 #[test]
-fn a_run_prints_one_object_with_all_keys_and_the_same_one_each_time() {
+fn a_run_prints_one_json_object_with_all_keys_and_the_same_each_time() {
     let object = || {
         let output = sim("run --scenario churn --nodes 50 --lookups 20 --minutes 1 --seed 9 --json");
-        let mut object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is one object");
-        let object = object.as_object_mut().expect("it is one object").clone();
+        let mut object: serde_json::Value =
+            serde_json::from_slice(&output.stdout).expect("the output is one JSON object");
+        let object = object.as_object_mut().expect("the output is one JSON object").clone();
         object
             .into_iter()
             .map(|(key, value)| (key.clone(), if TIMED.contains(&&*key) { 0.into() } else { value }))
