@@ -82,6 +82,11 @@ pub mod scenario;
 mod table;
 mod thousands;
 
+/// Compiles and runs the README's code.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use application::Application;
 pub use checks::Checks;
 pub use links::{Latency, Links};
