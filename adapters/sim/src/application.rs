@@ -10,8 +10,7 @@ pub trait Application<M: Dht> {
     /// Handles an event of the node.
     fn handle_event(&mut self, now: Instant, event: &Event<'_, M::Address>);
 
-    /// Begins at the node what is to begin now, and returns when to be called again; `None` for no earlier than the
-    /// next event. Called when the application is attached, after each event, and at the time that the last call
-    /// returned.
+    /// Begins what is due at the node, and returns when to call again; `None` for not before the next event. Called
+    /// when the application is attached, after each event, and at the time that the last call returned.
     fn act(&mut self, now: Instant, node: &mut M) -> Option<Instant>;
 }

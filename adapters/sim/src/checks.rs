@@ -49,7 +49,7 @@ impl Checks {
         self.count
     }
 
-    /// Counts a violation unless this holds. `words` describe it.
+    /// Counts a violation unless this holds. `words` describes it.
     pub(crate) fn require(&mut self, holds: bool, words: impl FnOnce() -> String) {
         if holds {
             return;

@@ -2,6 +2,28 @@
 
 use std::process::{Command, Output};
 
+/// Keys whose values differ from run to run.
+const TIMED: [&str; 2] = ["wall_seconds", "peak_memory_bytes"];
+/// Keys whose values a seed decides.
+const KEYS: [&str; 16] = [
+    "success",
+    "depth_mean",
+    "depth_max",
+    "rpcs_mean",
+    "datagrams_mean",
+    "requester_datagrams_mean",
+    "requester_bytes_mean",
+    "timeouts_mean",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "maintenance_bytes_per_node_second",
+    "maintenance_messages_per_node_second",
+    "records_lost",
+    "load_max_over_mean",
+    "seed",
+];
+
 fn sim(line: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_kadlet-sim")).args(line.split_whitespace()).output().expect("the command runs")
 }
@@ -59,24 +81,3 @@ fn a_run_prints_one_json_object_with_all_keys_and_the_same_each_time() {
     }
     assert_eq!(first, object());
 }
-
-const TIMED: [&str; 2] = ["wall_seconds", "peak_memory_bytes"];
-
-const KEYS: [&str; 16] = [
-    "success",
-    "depth_mean",
-    "depth_max",
-    "rpcs_mean",
-    "datagrams_mean",
-    "requester_datagrams_mean",
-    "requester_bytes_mean",
-    "timeouts_mean",
-    "latency_p50_ms",
-    "latency_p95_ms",
-    "latency_p99_ms",
-    "maintenance_bytes_per_node_second",
-    "maintenance_messages_per_node_second",
-    "records_lost",
-    "load_max_over_mean",
-    "seed",
-];

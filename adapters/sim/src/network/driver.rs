@@ -97,8 +97,7 @@ impl<M: SimulatedNode> Network<M> {
         };
         let host = &mut self.hosts[address as usize];
         if at < host.wake_at {
-            // Nothing is left to send. So a timeout in the past is due by time alone, and is handled now at the
-            // earliest.
+            // Nothing is left to send, so this is a timeout. One that is overdue is handled now.
             host.wake_at = at.max(self.now);
             self.queue.push(host.wake_at, Scheduled::Wake(address));
         }
@@ -173,7 +172,7 @@ impl<M: SimulatedNode> Network<M> {
         }
     }
 
-    /// Files the result of an operation. A join that failed has none: it is begun again later.
+    /// Queues the result of an operation. A join that failed gets none: it begins again later.
     fn end(&mut self, address: u32, running: &RunningOperation, outcome: OperationOutcome, stats: QueryStats) {
         self.expected.remove(&running.operation);
         if let Some(target) = running.task.target() {

@@ -85,7 +85,7 @@ impl<M: SimulatedNode> Network<M> {
         self.transmit(from, to, MAINTENANCE, datagram);
     }
 
-    /// The datagram that reached an attacker next, in the order of arrival; `None` if there is no other yet.
+    /// The next datagram that reached an attacker, in the order of arrival; `None` if there is none.
     pub fn next_received(&mut self) -> Option<Datagram> {
         self.received.pop_front()
     }

@@ -57,7 +57,7 @@ impl<M: SimulatedNode> Network<M> {
         self.hosts[address as usize].left = true;
     }
 
-    /// A node dies at once, and no other node learns of it. What is returned is the node as its disk has it, for
+    /// A node dies at once, and no other node learns of it. Returns the node as its disk has it, for
     /// [`Network::restart`]; `None` if none lived there.
     pub fn crash(&mut self, address: u32) -> Option<Box<M>> {
         self.hosts.get(address as usize)?.node.as_ref()?;

@@ -33,7 +33,7 @@ pub struct Divergence {
     pub replicas: usize,
 }
 
-/// The truth about the network.
+/// The network as seen from outside.
 impl<M: SimulatedNode> Network<M> {
     /// The `count` members that are responsible for an identifier, best first.
     #[must_use]

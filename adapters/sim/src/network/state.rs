@@ -21,9 +21,8 @@ use crate::random::Random;
 const START: Duration = Duration::from_secs(12 * 3_600);
 
 /// Nodes at the addresses 0, 1, 2 .., and the links between them.
-///
-/// Nothing happens but in [`run_until`](Network::run_until) and [`step`](Network::step), and in calls that deliver or
-/// begin something. The same seed and the same calls give the same history, on every machine.
+/// Time passes only in [`run_until`](Network::run_until) and [`step`](Network::step). The same seed and the same calls
+/// give the same history, on every machine.
 ///
 /// ```
 /// use core::time::Duration;
@@ -71,15 +70,15 @@ pub struct Network<M: Dht> {
     /// The datagrams that reached attackers.
     pub(super) received: VecDeque<Datagram>,
     pub(super) checks: Checks,
-    /// The right results of the lookups under way.
+    /// The right result of each lookup under way.
     pub(super) expected: BTreeMap<OperationId, ExpectedNodes>,
     /// The address of the node that began each operation, by the operation's number.
     pub(super) requesters: Vec<u32>,
-    /// The operations whose requests are relayed, by their target.
+    /// The numbers of the operations that run recursively, by their target.
     pub(super) relayed: HashMap<Id, u32>,
     pub(super) results: VecDeque<OperationResult>,
     pub(super) counts: Counts,
-    /// Since when `living` has its value, as far as `counts` doesn't include it yet.
+    /// Up to when `counts` includes the time that nodes lived.
     counted_until: Instant,
 }
 
@@ -202,7 +201,7 @@ impl<M: SimulatedNode> Network<M> {
         self.living - self.members.len() as u64
     }
 
-    /// The result that came next, in the order in which operations ended; `None` if there is no other yet.
+    /// The next result, in the order in which operations ended; `None` if there is none.
     pub fn next_result(&mut self) -> Option<OperationResult> {
         self.results.pop_front()
     }

@@ -78,6 +78,14 @@ pub struct Figures {
     pub peak_memory_bytes: u64,
 }
 
+/// The most memory that this process ever had, as Linux counts it; 0 on other systems.
+#[must_use]
+pub fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1_024
+}
+
 /// The lookups that were evaluated.
 #[derive(Debug, Default)]
 pub(super) struct LookupTally {
@@ -154,12 +162,4 @@ impl LookupTally {
 
 fn ratio(sum: f64, of: f64) -> f64 {
     if of == 0.0 { 0.0 } else { sum / of }
-}
-
-/// The most memory that this process ever had, as Linux counts it; 0 on other systems.
-#[must_use]
-pub fn peak_memory_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1_024
 }

@@ -108,7 +108,7 @@ fn look_up<M: SimulatedNode>(runner: &mut Runner<'_, M>) {
     runner.run_until_evaluated();
 }
 
-/// The time over which lookups are spread: each second at least one for a hundred nodes, so that a large network
+/// The time over which lookups are spread. A second has at least one for each hundred nodes, so that a large network
 /// needn't be simulated for long.
 fn lookup_time(spec: &Spec) -> Duration {
     let per_second = (spec.nodes / 100).clamp(100, 10_000);

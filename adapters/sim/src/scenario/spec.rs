@@ -111,7 +111,8 @@ pub struct Spec {
     pub lifetime: Lifetime,
     /// The fraction of datagrams that is lost, 0 to below 1.
     pub loss: f64,
-    /// How long the network is measured, in simulated minutes: up to 10,000. `None` for the scenario's own default.
+    /// How long the network is measured, in simulated minutes: up to 10,000. `None` is 30 in churn and partition, 10 in
+    /// the others.
     pub minutes: Option<f64>,
     /// Join: all at once instead of one after another.
     pub burst: bool,

@@ -102,7 +102,7 @@ enum Task {
     Put(usize),
     Get {
         key: Key,
-        /// Whether it runs from begin to end without faults.
+        /// Whether there are no faults while it runs.
         quiet: bool,
     },
 }
