@@ -1,15 +1,16 @@
-//! A user's own application on a simulated node.
+//! An application on a simulated node.
 
 use kadlet::{Dht, Event, Instant};
 
-/// What runs on a node and uses it. See the crate's first example.
+/// Code that runs on a node and uses it: attach it by [`Network::attach`](crate::Network::attach). The crate's first
+/// example has one.
 ///
-/// Share what a test wants to see, as by an `Rc<RefCell<..>>`.
+/// To see its state from the test, share it, for example in an `Rc<RefCell<..>>`.
 pub trait Application<M: Dht> {
-    /// Something happened at the node.
-    fn event(&mut self, now: Instant, event: &Event<'_, M::Address>);
+    /// Handles an event of the node.
+    fn handle_event(&mut self, now: Instant, event: &Event<'_, M::Address>);
 
-    /// Called when the application starts, after its events, and when the time has come that it named last: begins what it
-    /// wants to begin, and says when to be called again, if it isn't to be by an event.
+    /// Begins what is due at the node, and returns when to call again; `None` for not before the next event. Called
+    /// when the application is attached, after each event, and at the time that the last call returned.
     fn act(&mut self, now: Instant, node: &mut M) -> Option<Instant>;
 }

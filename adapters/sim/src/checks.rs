@@ -1,12 +1,12 @@
-//! What must hold in every history. These checks always run, on every datagram and every event.
+//! Invariants of every history. They are checked all the time, on every datagram and every event.
 //!
-//! | check | what is seen from outside |
+//! | invariant | what is checked from outside the nodes |
 //! |---|---|
-//! | bounds | no datagram is larger than configured, and no store holds more than it may |
-//! | one event per operation | an operation that began ends once, and in time unless its node dies |
-//! | contacts | whoever is named is in the namer's table as verified, and has, or had, that identifier at that address |
-//! | no forgery | a get returns nothing that was never put |
-//! | tokens | a store that is taken showed a token that its holder gave its sender within ten minutes |
+//! | bounds | no datagram is larger than configured |
+//! | one result per operation | an operation ends once, and in time unless its node dies |
+//! | contacts | a node names only contacts that are verified in its table, and that have or had that identifier at that address |
+//! | no forgery | a get returns only values that were put |
+//! | tokens | a node stores a record only if the request showed a token that it gave to the requester in the last ten minutes |
 
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
@@ -15,40 +15,41 @@ use kadlet::record::Version;
 use kadlet::wire::Token;
 use kadlet::{Instant, Key, Kind, QueryId};
 
-/// How long a token counts: two epochs of five minutes.
+/// How long a token is valid: two epochs of five minutes.
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
-/// Violations beyond these are only counted.
+/// How many violations are kept in words. All are counted.
 const KEPT: usize = 20;
 
-/// The checks of one network, and what they need to remember.
+/// The checks of one network, and what they must remember.
 #[derive(Debug, Default)]
 pub struct Checks {
-    /// The first of them, in words.
     violations: Vec<String>,
     count: u64,
-    /// The last two tokens that one gave another, and when each was last given.
+    /// The last two tokens that a responder gave to a requester, and when it last gave each.
     tokens: HashMap<(u32, u32), [(Token, Instant); 2]>,
+    /// When old tokens were last removed.
     swept: Instant,
-    /// What was ever put by the network: by key, and the digest of the value.
+    /// Everything that was ever put: the key, and the digest of the value.
     put: HashSet<(Key, u64)>,
     keys: HashSet<Key>,
-    /// Ended operations, by node and incarnation.
+    /// The operations that ended, by address and incarnation.
     ended: HashSet<(u32, u32, QueryId)>,
 }
 
 impl Checks {
-    /// What was violated, in words: the first twenty.
+    /// The first twenty violations, in words.
     #[must_use]
     pub fn violations(&self) -> &[String] {
         &self.violations
     }
 
-    /// How often anything was violated.
+    /// How many violations there were.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
+    /// Counts a violation unless this holds. `words` describes it.
     pub(crate) fn require(&mut self, holds: bool, words: impl FnOnce() -> String) {
         if holds {
             return;
@@ -59,37 +60,38 @@ impl Checks {
         }
     }
 
-    /// `holder` gave `requester` a token.
-    pub(crate) fn token_given(&mut self, now: Instant, holder: u32, requester: u32, token: Token) {
+    /// `responder` gave `requester` a token.
+    pub(crate) fn token_given(&mut self, now: Instant, responder: u32, requester: u32, token: Token) {
         if now.since(self.swept) >= TOKEN_LIFE {
             self.swept = now;
             self.tokens.retain(|_, given| given.iter().any(|(_, at)| now.since(*at) < TOKEN_LIFE));
         }
-        let given = self.tokens.entry((holder, requester)).or_insert([(token, now); 2]);
+        let given = self.tokens.entry((responder, requester)).or_insert([(token, now); 2]);
         if given[0].0 != token {
             given[1] = given[0];
         }
         given[0] = (token, now);
     }
 
-    /// `holder` took a record that `requester` sent with this token.
-    pub(crate) fn stored(&mut self, now: Instant, holder: u32, requester: u32, token: Option<Token>) {
-        let given = self.tokens.get(&(holder, requester)).copied();
+    /// `responder` stored a record that `requester` sent with this token.
+    pub(crate) fn stored(&mut self, now: Instant, responder: u32, requester: u32, token: Option<Token>) {
+        let given = self.tokens.get(&(responder, requester)).copied();
         let valid = |(given, at): (Token, Instant)| token == Some(given) && now.since(at) <= TOKEN_LIFE;
         self.require(given.is_some_and(|given| given.into_iter().any(valid)), || {
-            format!("{now:?}: {holder} took a record from {requester} with a token that it did not give")
+            format!("{now:?}: {responder} stored a record of {requester} for a token that it did not give")
         });
     }
 
-    /// The network begins to put this.
+    /// The network begins to put this version.
     pub(crate) fn put(&mut self, key: Key, version: Version) {
         self.keys.insert(key);
         self.put.insert((key, version.digest));
     }
 
-    /// A get returned this. Of keys that only applications put nothing is known.
+    /// A get of `key` returned this version of a record under the key `found`. Keys that only applications put are not
+    /// checked.
     pub(crate) fn got(&mut self, now: Instant, address: u32, key: Key, found: Key, version: Version) {
-        self.require(key == found, || format!("{now:?}: {address} asked for {key:?} and got {found:?}"));
+        self.require(key == found, || format!("{now:?}: {address} requested {key:?} and got {found:?}"));
         let known =
             key.kind == Kind::Immutable || !self.keys.contains(&key) || self.put.contains(&(key, version.digest));
         self.require(known, || format!("{now:?}: {address} got a value of {key:?} that was never put"));

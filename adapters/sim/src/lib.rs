@@ -1,30 +1,36 @@
-//! A deterministic network of simulated links, of up to a million nodes: feeds datagrams in and out of the same
-//! [`Node`](kadlet::Node) that runs on sockets and boards. One seed is one history, on every machine.
+//! A deterministic network of simulated links, of up to a million nodes. It drives the same [`Node`](kadlet::Node) that
+//! runs on sockets and boards. One seed is one history, on every machine.
 //!
-//! Two kinds of people use it: kadlet's makers, to know that it works at sizes that nobody can deploy for a test (the command
-//! `kadlet-sim`); and its users, to test their own application on a network that they can break at will:
+//! It serves two purposes:
+//!
+//! - The command `kadlet-sim` runs [scenarios](scenario) and [gates] at sizes at which no one can test a deployment.
+//! - A test of your own application runs it on a [`Network`] whose [`Links`] the test can break at will:
+//!
 //! ```
 //! use std::{cell::Cell, rc::Rc};
 //! use core::time::Duration;
-//! use kadlet::{Config, Event, Instant, Key, Dht, Options, Outcome, Record};
+//! use kadlet::{Config, Dht, Event, Instant, Key, Options, Outcome, Record};
 //! use kadlet_sim::{Application, Latency, Links, Network, Peer};
 //!
-//! /// Asks every minute for what it was told to wait for, until it has it.
-//! struct Reader(Rc<Cell<u32>>, Instant);
+//! /// Gets the news every minute until it has them, then counts itself as done.
+//! struct Reader {
+//!     done: Rc<Cell<u32>>,
+//!     next_get: Instant,
+//! }
 //!
 //! impl<M: Dht> Application<M> for Reader {
-//!     fn event(&mut self, _: Instant, event: &Event<'_, M::Address>) {
-//!         if let Event::QueryResult(done) = event && matches!(done.outcome, Outcome::Value { .. }) {
-//!             self.0.set(self.0.get() + 1);
-//!             self.1 = Instant::NEVER;
+//!     fn handle_event(&mut self, _: Instant, event: &Event<'_, M::Address>) {
+//!         if let Event::QueryResult(result) = event && matches!(result.outcome, Outcome::Value { .. }) {
+//!             self.done.set(self.done.get() + 1);
+//!             self.next_get = Instant::NEVER;
 //!         }
 //!     }
 //!
 //!     fn act(&mut self, now: Instant, node: &mut M) -> Option<Instant> {
-//!         if now >= self.1 && node.get(now, Key::plain(b"news"), &Options::DEFAULT).is_ok() {
-//!             self.1 = now + Duration::from_secs(60);
+//!         if now >= self.next_get && node.get(now, Key::plain(b"news"), &Options::DEFAULT).is_ok() {
+//!             self.next_get = now + Duration::from_secs(60);
 //!         }
-//!         Some(self.1).filter(|at| *at != Instant::NEVER)
+//!         Some(self.next_get).filter(|at| *at != Instant::NEVER)
 //!     }
 //! }
 //!
@@ -32,45 +38,59 @@
 //! let mut network = Network::<Peer>::new(7, Links::new(Latency::INTERNET), config);
 //! network.links.loss = 0.1;
 //! network.add_ideal(100, || ());
-//! let readers = Rc::new(Cell::new(0));
-//! (50..60).for_each(|address| network.attach(address, Box::new(Reader(readers.clone(), Instant::ZERO))));
-//! network.put(0, &Record::plain(b"news", b"none"), &Options::DEFAULT).expect("node 0 is idle");
+//! let done = Rc::new(Cell::new(0));
+//! for address in 50..60 {
+//!     network.attach(address, Box::new(Reader { done: done.clone(), next_get: Instant::ZERO }));
+//! }
+//! network.put(0, &Record::plain(b"news", b"none"), &Options::DEFAULT).expect("node 0 has a free slot");
 //! for address in 1..40 {
 //!     network.run_until(network.now() + Duration::from_secs(10));
-//!     network.crash(address); // nobody is told,
-//!     network.join(&[0]); // and another comes.
+//!     network.crash(address); // No other node learns of it.
+//!     network.join(&[0]); // A new node joins.
 //! }
-//! assert_eq!(readers.get(), 10, "everybody has the news");
+//! assert_eq!(done.get(), 10, "every reader has the news");
 //! assert_eq!(network.checks().violations(), [""; 0]);
 //! ```
+//!
+//! # How it is built
+//!
+//! Imports and calls run down only:
+//!
+//! | floor | module | what it is |
+//! |---|---|---|
+//! | 6 | `kadlet-sim` | the command |
+//! | 5 | [`gates`], [`plot`] | many runs at once, as targets and as curves |
+//! | 4 | [`scenario`] | one run: what happens to a network, and what is measured |
+//! | 3 | [`Network`] | nodes, datagrams in flight, and time; each node can have an [`Application`] |
+//! | 2 | [`Peer`], [`Overlay`] | node types, ideal tables, and the right result of a lookup in each geometry |
+//! | 1 | [`Links`], [`Random`], [`Checks`] | what happens to a datagram on its way, chance, and the invariants of every history |
 
 #![forbid(unsafe_code)]
 
 mod application;
-mod arena;
 mod checks;
-mod commands;
 pub mod gates;
-mod judge;
 mod links;
-mod make;
-mod meddling;
 mod network;
-mod operation;
+mod node;
 mod overlay;
+mod parallel;
 pub mod plot;
 pub mod progress;
-mod queue;
 mod random;
 pub mod scenario;
+mod table;
+mod thousands;
+
+/// Compiles and runs the README's code.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use application::Application;
 pub use checks::Checks;
-pub use judge::Disorder;
 pub use links::{Latency, Links};
-pub use make::{ChordTable, Make, PastryTable, Peer, Room, SmallPeer, WidePeer};
-pub use meddling::Letter;
-pub use network::{Counts, Network};
-pub use operation::{Ended, Ending, Operation};
+pub use network::{Counts, Datagram, Divergence, Network, OperationId, OperationOutcome, OperationResult};
+pub use node::{Capacity, ChordTable, PastryTable, Peer, SimulatedNode, SmallPeer, WidePeer};
 pub use overlay::{Members, Overlay};
 pub use random::Random;

@@ -1,112 +1,131 @@
-//! What happens to a datagram on its way: latency, loss, duplication, reordering, address translation, partitions.
+//! What happens to a datagram on its way: latency, loss, duplication, reordering, limited bandwidth, NAT, partitions.
 
 use core::time::Duration;
 use std::collections::HashMap;
 
 use kadlet::Instant;
 
-use crate::Random;
+use crate::random::Random;
+
+/// A NAT lets a datagram in from an address only within this time after one went out to it: the least that RFC 4787
+/// asks for (REQ-5).
+const BINDING: Duration = Duration::from_secs(120);
 
 /// How long a datagram takes, one way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Latency {
     /// Always the same.
     Constant(Duration),
-    /// Any time from the first to the second.
+    /// Uniformly distributed from the first to the second.
     Uniform(Duration, Duration),
-    /// Internet-like: nodes are points in a square, drawn once for all; a datagram takes `base`, the distance, of which `across` is
-    /// one side of the square, and on top of that a jitter drawn from the exponential distribution.
+    /// As on the Internet. Nodes are points in a square, which depend on their addresses alone. A datagram takes
+    /// `base`, plus the distance, plus an exponentially distributed jitter.
     Plane {
-        /// What even neighbours take.
+        /// What a datagram takes between two nodes at the same point.
         base: Duration,
-        /// One side of the square.
-        across: Duration,
+        /// What it takes along one side of the square, in addition.
+        side: Duration,
         /// The mean jitter.
         jitter: Duration,
     },
 }
 
 impl Latency {
-    /// The Internet as a plane: a round trip of 118 ms in the mean, 4 to some 300.
+    /// The Internet as a plane: round trips of 4 to some 300 ms, 118 ms on average.
     pub const INTERNET: Self = Self::Plane {
         base: Duration::from_millis(2),
-        across: Duration::from_millis(100),
+        side: Duration::from_millis(100),
         jitter: Duration::from_millis(5),
     };
 
-    /// How long this datagram takes.
-    fn draw(&self, from: u32, to: u32, random: &mut Random) -> Duration {
-        match *self {
-            Self::Constant(latency) => latency,
-            Self::Uniform(least, most) => least + random.within(most.saturating_sub(least)),
-            Self::Plane { jitter, .. } => self.fixed(from, to) + random.exponential(jitter),
-        }
-    }
-
-    /// What a round trip takes in the mean.
+    /// The mean round-trip time between two addresses.
     #[must_use]
     pub fn round_trip(&self, a: u32, b: u32) -> Duration {
         match *self {
             Self::Constant(latency) => latency * 2,
             Self::Uniform(least, most) => least + most,
-            Self::Plane { jitter, .. } => (self.fixed(a, b) + jitter) * 2,
+            Self::Plane { jitter, .. } => (self.without_jitter(a, b) + jitter) * 2,
         }
     }
 
-    fn fixed(&self, a: u32, b: u32) -> Duration {
-        let Self::Plane { base, across, .. } = *self else {
+    /// How long one datagram takes.
+    fn draw(&self, from: u32, to: u32, random: &mut Random) -> Duration {
+        match *self {
+            Self::Constant(latency) => latency,
+            Self::Uniform(least, most) => least + random.within(most.saturating_sub(least)),
+            Self::Plane { jitter, .. } => self.without_jitter(from, to) + random.exponential(jitter),
+        }
+    }
+
+    fn without_jitter(&self, a: u32, b: u32) -> Duration {
+        let Self::Plane { base, side, .. } = *self else {
             return Duration::ZERO;
         };
         let ((ax, ay), (bx, by)) = (point(a), point(b));
-        // A square root is exact to the last bit everywhere, by IEEE 754.
-        base + across.mul_f64(((ax - bx) * (ax - bx) + (ay - by) * (ay - by)).sqrt())
+        // IEEE 754 defines a square root to the last bit, so it is the same on every machine.
+        base + side.mul_f64(((ax - bx) * (ax - bx) + (ay - by) * (ay - by)).sqrt())
     }
 }
 
-/// Where a node lies in the unit square: SplitMix64 (Steele, Lea and Flood, 2014) of its address.
+/// A node's point in the unit square: SplitMix64 (Steele, Lea and Flood, 2014) of its address.
 fn point(address: u32) -> (f64, f64) {
     let mixed = u64::from(address).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     let mixed = mixed ^ (mixed >> 31);
-    let side = |part: u64| (part & 0xFFFF_FFFF) as f64 / (1_u64 << 32) as f64;
-    (side(mixed >> 32), side(mixed))
+    let coordinate = |half: u64| (half & 0xFFFF_FFFF) as f64 / (1_u64 << 32) as f64;
+    (coordinate(mixed >> 32), coordinate(mixed))
 }
 
-/// A translated address takes a datagram only from whom its owner sent one to within this time: RFC 4787 asks for two minutes at least.
-const BINDING: Duration = Duration::from_secs(120);
-
-/// The links between all nodes. The public fields may be changed at any time; what is on its way then arrives as it would have.
+/// The links between all nodes. Everything can be changed at any time; it applies to datagrams that are sent from then
+/// on.
+///
+/// ```
+/// use core::time::Duration;
+/// use kadlet::Config;
+/// use kadlet_sim::{Latency, Links, Network, OperationOutcome, Peer};
+///
+/// let mut network = Network::<Peer>::new(1, Links::new(Latency::INTERNET), Config::DEFAULT);
+/// network.add_ideal(2, || ());
+/// network.links.loss = 0.05;
+/// network.links.assign_partition(1, 1);
+/// network.links.cut(0, 1); // From partition 0 to partition 1; the other direction stays open.
+/// network.ping(0, 1)?;
+/// network.run_until(network.now() + Duration::from_secs(31));
+/// let outcome = network.next_result().expect("it ended").outcome;
+/// assert!(matches!(outcome, OperationOutcome::Failed(_)));
+/// # Ok::<(), kadlet::FindError>(())
+/// ```
 #[derive(Debug)]
 pub struct Links {
     /// How long datagrams take.
     pub latency: Latency,
-    /// How many datagrams are lost: 0 to 1.
+    /// The fraction of datagrams that are lost: 0 to 1.
     pub loss: f64,
-    /// How many arrive twice: 0 to 1.
+    /// The fraction that arrives twice: 0 to 1.
     pub duplication: f64,
-    /// How many are held up, so that later ones overtake them: 0 to 1.
+    /// The fraction that is delayed, so that later datagrams overtake them: 0 to 1.
     pub reordering: f64,
-    /// For how long at most they are held up.
-    pub hold_up: Duration,
-    /// The bytes a second that one node can send, if that is limited: what exceeds it waits.
+    /// The longest such delay.
+    pub reordering_delay: Duration,
+    /// How many bytes a second each node can send; `None` for no limit. Datagrams beyond it wait.
     pub bandwidth: Option<u64>,
-    /// The part of a split network that each node is in; those beyond the end are in part 0.
-    parts: Vec<u8>,
-    /// From which part none gets through to which.
+    /// Each node's partition; nodes beyond the end are in partition 0.
+    partitions: Vec<u8>,
+    /// Pairs of partitions: nothing gets from the first to the second.
     cuts: Vec<(u8, u8)>,
-    /// When each translated node last sent to whom.
+    behind_nat: Vec<bool>,
+    /// When each node behind a NAT last sent to another address.
     bindings: HashMap<(u32, u32), Instant>,
-    translated: Vec<bool>,
-    /// Until when each node's link is busy with what it sent.
-    busy: HashMap<u32, Instant>,
+    /// When each node's link will have sent what waits there.
+    busy_until: HashMap<u32, Instant>,
 }
 
 /// When the copies of a datagram arrive.
 pub(crate) type Arrivals = [Option<Instant>; 2];
 
 impl Links {
-    /// Links of this latency, without a fault.
+    /// Links of this latency, without faults.
     #[must_use]
     pub fn new(latency: Latency) -> Self {
         Self {
@@ -114,58 +133,59 @@ impl Links {
             loss: 0.0,
             duplication: 0.0,
             reordering: 0.0,
-            hold_up: Duration::from_millis(200),
+            reordering_delay: Duration::from_millis(200),
             bandwidth: None,
-            parts: Vec::new(),
+            partitions: Vec::new(),
             cuts: Vec::new(),
+            behind_nat: Vec::new(),
             bindings: HashMap::new(),
-            translated: Vec::new(),
-            busy: HashMap::new(),
+            busy_until: HashMap::new(),
         }
     }
 
-    /// Puts a node behind a translator of addresses: from then on it gets datagrams only from whom it sent one within two minutes.
-    pub fn translate(&mut self, address: u32) {
+    /// Puts a node behind a NAT. From then on a datagram reaches it only within two minutes after the node sent one to
+    /// the datagram's sender.
+    pub fn put_behind_nat(&mut self, address: u32) {
         let index = address as usize;
-        self.translated.resize(self.translated.len().max(index + 1), false);
-        self.translated[index] = true;
+        self.behind_nat.resize(self.behind_nat.len().max(index + 1), false);
+        self.behind_nat[index] = true;
     }
 
-    /// Puts a node into a part of the network. That alone separates nobody; see [`cut`](Links::cut).
-    pub fn put_in_part(&mut self, address: u32, part: u8) {
+    /// Assigns a node to a partition. That alone separates no nodes: see [`cut`](Links::cut).
+    pub fn assign_partition(&mut self, address: u32, partition: u8) {
         let index = address as usize;
-        self.parts.resize(self.parts.len().max(index + 1), 0);
-        self.parts[index] = part;
+        self.partitions.resize(self.partitions.len().max(index + 1), 0);
+        self.partitions[index] = partition;
     }
 
-    /// The part that a node is in.
+    /// The partition of a node.
     #[must_use]
-    pub fn part(&self, address: u32) -> u8 {
-        self.parts.get(address as usize).copied().unwrap_or(0)
+    pub fn partition(&self, address: u32) -> u8 {
+        self.partitions.get(address as usize).copied().unwrap_or(0)
     }
 
-    /// Nothing gets through from one part to another any more. The way back is a cut of its own.
+    /// Cuts the links from one partition to another, in this direction only.
     pub fn cut(&mut self, from: u8, to: u8) {
         self.cuts.push((from, to));
     }
 
-    /// Mends all cuts.
+    /// Heals all cuts.
     pub fn heal(&mut self) {
         self.cuts.clear();
     }
 
-    /// Whether a datagram from one to another arrives now, if it isn't lost.
+    /// Whether cuts and NATs let a datagram through now.
     pub(crate) fn connects(&self, now: Instant, from: u32, to: u32) -> bool {
-        if !self.cuts.is_empty() && self.cuts.contains(&(self.part(from), self.part(to))) {
+        if !self.cuts.is_empty() && self.cuts.contains(&(self.partition(from), self.partition(to))) {
             return false;
         }
-        let translated = self.translated.get(to as usize).copied().unwrap_or(false);
-        !translated || self.bindings.get(&(to, from)).is_some_and(|at| now.since(*at) < BINDING)
+        let behind_nat = self.behind_nat.get(to as usize).copied().unwrap_or(false);
+        !behind_nat || self.bindings.get(&(to, from)).is_some_and(|at| now.since(*at) < BINDING)
     }
 
-    /// When a datagram of so many bytes, sent now, arrives: not at all, once or twice.
+    /// When a datagram of this length that is sent now arrives: never, once or twice.
     pub(crate) fn send(&mut self, now: Instant, from: u32, to: u32, bytes: usize, random: &mut Random) -> Arrivals {
-        if self.translated.get(from as usize).copied().unwrap_or(false) {
+        if self.behind_nat.get(from as usize).copied().unwrap_or(false) {
             self.bindings.insert((from, to), now);
         }
         let departure = self.departure(now, from, bytes);
@@ -181,14 +201,14 @@ impl Links {
         let Some(bandwidth) = self.bandwidth else {
             return now;
         };
-        let busy = self.busy.entry(from).or_insert(Instant::ZERO);
+        let busy = self.busy_until.entry(from).or_insert(Instant::ZERO);
         *busy = (*busy).max(now) + Duration::from_micros(bytes as u64 * 1_000_000 / bandwidth.max(1));
         *busy
     }
 
     fn arrival(&self, departure: Instant, from: u32, to: u32, random: &mut Random) -> Instant {
-        let held_up = if random.happens(self.reordering) { random.within(self.hold_up) } else { Duration::ZERO };
-        departure + self.latency.draw(from, to, random) + held_up
+        let delay = if random.happens(self.reordering) { random.within(self.reordering_delay) } else { Duration::ZERO };
+        departure + self.latency.draw(from, to, random) + delay
     }
 }
 
@@ -197,14 +217,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_is_one_way_and_a_translated_node_must_speak_first() {
+    fn a_cut_is_one_way_and_a_node_behind_a_nat_must_send_first() {
         let now = Instant::from_secs(1);
         let mut links = Links::new(Latency::Constant(Duration::from_millis(1)));
-        links.put_in_part(1, 1);
+        links.assign_partition(1, 1);
         links.cut(0, 1);
         assert!(!links.connects(now, 0, 1) && links.connects(now, 1, 0));
         links.heal();
-        links.translate(1);
+        links.put_behind_nat(1);
         assert!(!links.connects(now, 0, 1));
         let _ = links.send(now, 1, 0, 100, &mut Random::new(1));
         assert!(links.connects(now, 0, 1) && !links.connects(now, 2, 1));
@@ -212,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_so_many_bytes_a_second_takes_them_one_after_another() {
+    fn a_link_of_limited_bandwidth_sends_datagrams_one_after_another() {
         let mut links = Links::new(Latency::Constant(Duration::ZERO));
         links.bandwidth = Some(1_000);
         let random = &mut Random::new(1);

@@ -1,4 +1,4 @@
-//! Runs kadlet's protocol in networks of up to a million simulated nodes, and tells how it did.
+//! Runs kadlet's protocol in networks of up to a million simulated nodes, and measures it.
 
 #![forbid(unsafe_code)]
 
@@ -6,60 +6,27 @@ mod args;
 
 use core::fmt::Display;
 use core::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use kadlet_sim::gates::Course;
+use kadlet_sim::gates::{self, GateOptions};
+use kadlet_sim::plot;
 use kadlet_sim::progress::Progress;
 use kadlet_sim::scenario::{self, Figures};
-use kadlet_sim::{gates, plot};
 
-use args::{Cli, Command, Run};
+use args::{Cli, Command, RunArgs};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
-        Command::Gates { quick, seed, only } => gates(&Course { seed, quick, only }),
-        Command::Plot { out, seed } => {
-            let drawn = plot::draw(&out, seed, threads(), Progress::on_stderr());
-            match drawn {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!(
-                        "error: nothing can be drawn into {}: {error}; give --out a directory that can be written to",
-                        out.display()
-                    );
-                    ExitCode::FAILURE
-                }
-            }
-        }
+        Command::Gates { quick, seed, only } => run_gates(&GateOptions { seed, quick, only }),
+        Command::Plot { out, seed } => draw_plots(&out, seed),
     }
 }
 
-fn gates(course: &Course) -> ExitCode {
-    let rows = gates::run(course, threads());
-    if rows.is_empty() {
-        refuse("gates", format!("--only: no gate has '{}' in its name; without it, all are run", course.only));
-    }
-    print!("{}", gates::page(&rows, course));
-    if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Ends as a usage error of a command.
-fn refuse(command: &str, words: impl Display) -> ! {
-    let mut cli = Cli::command();
-    cli.build();
-    let command = cli.find_subcommand_mut(command).expect("it is a command of ours");
-    command.error(ErrorKind::ValueValidation, words).exit()
-}
-
-/// Two at most: each holds whole networks in memory.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get).min(2)
-}
-
-fn run(args: &Run) -> ExitCode {
+fn run(args: &RunArgs) -> ExitCode {
     let mut progress = Progress::on_stderr();
     let figures = scenario::run(&args.spec(), &mut progress);
     progress.end();
@@ -68,7 +35,7 @@ fn run(args: &Run) -> ExitCode {
             print(&figures, args.json);
             if figures.violations > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
-        Err(impossible) => refuse("run", impossible),
+        Err(invalid) => usage_error("run", invalid),
     }
 }
 
@@ -79,6 +46,38 @@ fn print(figures: &Figures, json: bool) {
         return;
     }
     for (name, value) in object.as_object().into_iter().flatten() {
-        println!("{name:32} {value}");
+        println!("{name:36} {value}");
     }
+}
+
+fn run_gates(options: &GateOptions) -> ExitCode {
+    let rows = gates::run(options, threads());
+    if rows.is_empty() {
+        let words = format!("--only: no gate has '{}' in its name; without --only, all gates are run", options.only);
+        usage_error("gates", words);
+    }
+    print!("{}", gates::markdown(&rows, options));
+    if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn draw_plots(out: &Path, seed: u64) -> ExitCode {
+    let Err(error) = plot::draw(out, seed, threads(), Progress::on_stderr()) else {
+        return ExitCode::SUCCESS;
+    };
+    let out = out.display();
+    eprintln!("error: cannot draw into {out}: {error}; give --out a directory that can be written to");
+    ExitCode::FAILURE
+}
+
+/// At most two, as each holds whole networks in memory.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(2)
+}
+
+/// Ends the process as a usage error of a subcommand.
+fn usage_error(command: &str, words: impl Display) -> ! {
+    let mut cli = Cli::command();
+    cli.build();
+    let command = cli.find_subcommand_mut(command).expect("the subcommand exists");
+    command.error(ErrorKind::ValueValidation, words).exit()
 }

@@ -1,12 +1,10 @@
-//! The curves: hops and traffic against size, success against dead nodes, cost against churn, load per node. Each geometry has a colour;
-//! iterative lookups are drawn through, recursive ones dashed.
+//! The curves: hops and traffic against size, success against dead nodes, cost against churn, load per node. Each
+//! geometry has a colour; iterative lookups have solid lines, recursive ones dashed lines.
 
 use core::error::Error;
 use core::ops::Range;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::path::Path;
-use std::sync::Mutex;
 
 use epaint_default_fonts::UBUNTU_LIGHT;
 use plotters::coord::Shift;
@@ -14,56 +12,62 @@ use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
-use crate::gates::grouped;
+use crate::parallel::run_all;
 use crate::progress::Progress;
-use crate::scenario::{self, Figures, Geometry, Lifetime, Mode, Scenario, Spec};
+use crate::scenario::{self, Figures, Geometry, Lifetime, LookupMode, Scenario, Spec};
+use crate::thousands::thousands;
 
-/// One picture.
-struct Picture {
-    file: &'static str,
-    title: &'static str,
-    across: &'static str,
-    up: &'static str,
-    /// Whether what goes across doubles from point to point, or goes on evenly.
-    doubles: bool,
-    /// The ends of the axis that goes up.
-    range: Range<f64>,
-    curves: Vec<Curve>,
-}
-
-/// A figure of several histories.
-struct Curve {
-    name: &'static str,
-    colour: RGBColor,
-    dashed: bool,
-    /// What goes across, and the history.
-    points: Vec<(f64, Spec)>,
-    figure: fn(&Figures) -> f64,
-}
-
-/// Twice the size at which a README shows them, so that they are sharp there.
+/// The size of a picture in pixels: twice that in a README, so that it is sharp there.
 const SIZE: (u32, u32) = (1_400, 840);
-/// Of a dashed line, and of a line in the legend.
+/// The lengths of a dash, and of a line in the legend, in pixels.
 const DASH: u32 = 12;
 const LEGEND: u32 = 36;
 const BLUE: RGBColor = RGBColor(31, 119, 180);
 const ORANGE: RGBColor = RGBColor(214, 96, 36);
 const GREEN: RGBColor = RGBColor(44, 140, 60);
-/// Each kind of lookup: its name, geometry, mode and colour.
-const LOOKUPS: [(&str, Geometry, Mode, RGBColor); 6] = [
-    ("Kademlia, iterative", Geometry::Kademlia, Mode::Iterative, BLUE),
-    ("Kademlia, recursive", Geometry::Kademlia, Mode::Recursive, BLUE),
-    ("Chord, iterative", Geometry::Chord, Mode::Iterative, ORANGE),
-    ("Chord, recursive", Geometry::Chord, Mode::Recursive, ORANGE),
-    ("Pastry, iterative", Geometry::Pastry, Mode::Iterative, GREEN),
-    ("Pastry, recursive", Geometry::Pastry, Mode::Recursive, GREEN),
+/// The curves that compare lookups: name, geometry, mode and colour.
+const LOOKUPS: [(&str, Geometry, LookupMode, RGBColor); 6] = [
+    ("Kademlia, iterative", Geometry::Kademlia, LookupMode::Iterative, BLUE),
+    ("Kademlia, recursive", Geometry::Kademlia, LookupMode::Recursive, BLUE),
+    ("Chord, iterative", Geometry::Chord, LookupMode::Iterative, ORANGE),
+    ("Chord, recursive", Geometry::Chord, LookupMode::Recursive, ORANGE),
+    ("Pastry, iterative", Geometry::Pastry, LookupMode::Iterative, GREEN),
+    ("Pastry, recursive", Geometry::Pastry, LookupMode::Recursive, GREEN),
 ];
+/// Network sizes for ideal tables.
+const IDEAL_SIZES: [u32; 8] = [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800];
+/// Network sizes for the load of the busiest node.
+const LOAD_SIZES: [u32; 5] = [125, 250, 500, 1_000, 2_000];
 
-/// Draws all pictures into a directory, each as SVG and as PNG. The histories are played on so many threads.
+/// One picture.
+struct Picture {
+    file: &'static str,
+    title: &'static str,
+    x_label: &'static str,
+    y_label: &'static str,
+    /// Whether the x axis is logarithmic.
+    log_x: bool,
+    /// The ends of the y axis. It grows if a point is above them.
+    y_range: Range<f64>,
+    curves: Vec<Curve>,
+}
+
+/// One figure of several runs.
+struct Curve {
+    name: &'static str,
+    colour: RGBColor,
+    dashed: bool,
+    /// The x value of each run, and its specification.
+    points: Vec<(f64, Spec)>,
+    /// The y value.
+    figure: fn(&Figures) -> f64,
+}
+
+/// Draws all pictures into a directory, each as SVG and as PNG. The runs are shared among this many threads.
 ///
 /// # Errors
 ///
-/// What stands in the way of writing them.
+/// The directory or a file in it can't be written.
 pub fn draw(out: &Path, seed: u64, threads: usize, progress: Progress) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(out)?;
     plotters::style::register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT)
@@ -80,39 +84,18 @@ pub fn draw(out: &Path, seed: u64, threads: usize, progress: Progress) -> Result
     Ok(())
 }
 
-/// The figures of all histories, in order.
+/// The figures of all runs, in the order of the points.
 fn measure(pictures: &[Picture], seed: u64, threads: usize, progress: Progress) -> Vec<Figures> {
-    let specs =
-        || pictures.iter().flat_map(|picture| &picture.curves).flat_map(|curve| &curve.points).map(|(_, spec)| spec);
-    let specs: Vec<Spec> = specs().map(|spec| Spec { seed, ..spec.clone() }).collect();
-    progress.begin(format!("{} histories", specs.len()));
-    let total: f64 = specs.iter().map(effort).sum();
-    let next = AtomicUsize::new(0);
-    let shared = Mutex::new((progress, 0.0, vec![Figures::default(); specs.len()]));
-    let work = || {
-        while let Some((index, spec)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, specs.get(index)?)))
-        {
-            // All of them can be: see the test.
-            let measured = scenario::run(spec, &mut Progress::silent()).unwrap_or_default();
-            if let Ok(mut shared) = shared.lock() {
-                let (progress, done, figures) = &mut *shared;
-                figures[index] = measured;
-                *done += effort(spec);
-                progress.at(*done / total);
-            }
-        }
-    };
-    std::thread::scope(|scope| (0..threads.max(1)).for_each(|_| drop(scope.spawn(work))));
-    let Ok((mut progress, _, figures)) = shared.into_inner() else {
-        return Vec::new();
-    };
-    progress.end();
-    figures
+    let points = pictures.iter().flat_map(|picture| &picture.curves).flat_map(|curve| &curve.points);
+    let specs: Vec<Spec> = points.map(|(_, spec)| Spec { seed, ..spec.clone() }).collect();
+    progress.begin(format!("{} runs", specs.len()));
+    // All specifications are valid: see the test.
+    let run = |spec: &Spec| scenario::run(spec, &mut Progress::silent()).unwrap_or_default();
+    run_all(&specs, threads, progress, estimated_cost, run)
 }
 
-/// About how long a history takes, in milliseconds, for the time left.
-fn effort(spec: &Spec) -> f64 {
+/// About how long a run takes, in milliseconds.
+fn estimated_cost(spec: &Spec) -> f64 {
     let nodes = f64::from(spec.nodes);
     let maintenance = match spec.scenario {
         Scenario::Churn => spec.measured().as_secs_f64() / 60.0 * (0.05 + 80.0 / spec.session.as_secs_f64()),
@@ -126,39 +109,32 @@ fn pictures() -> [Picture; 6] {
     [hops(), traffic(), success(), cost(), load(), join()]
 }
 
-/// A curve for each kind of lookup.
-fn of_lookups(points: &[u32], figure: fn(&Figures) -> f64, spec: impl Fn(u32) -> Spec) -> Vec<Curve> {
-    let curve = |(name, geometry, lookup, colour)| {
-        let point = |at: &u32| (f64::from(*at), Spec { geometry, lookup, ..spec(*at) });
-        Curve { name, colour, dashed: lookup == Mode::Recursive, points: points.iter().map(point).collect(), figure }
-    };
-    LOOKUPS.map(curve).into()
-}
-
-const SIZES: [u32; 8] = [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800];
-
 fn hops() -> Picture {
     Picture {
         file: "hops",
-        title: "A lookup's length in ideal tables (k = 8, alpha = 3)",
-        across: "nodes",
-        up: "steps to the closest, mean of 1,000 lookups",
-        doubles: true,
-        range: 0.0..9.0,
-        curves: of_lookups(&SIZES, |figures| figures.depth_mean, |nodes| Spec { nodes, ..Spec::new(Scenario::Static) }),
+        title: "Length of a lookup in ideal tables (k = 8, alpha = 3)",
+        x_label: "nodes",
+        y_label: "steps to the closest node, mean of 1,000 lookups",
+        log_x: true,
+        y_range: 0.0..9.0,
+        curves: curves_of_lookups(
+            &IDEAL_SIZES,
+            |figures| figures.depth_mean,
+            |nodes| Spec { nodes, ..Spec::new(Scenario::Static) },
+        ),
     }
 }
 
 fn traffic() -> Picture {
     Picture {
         file: "traffic",
-        title: "What a get costs in ideal tables (k = 8, alpha = 3)",
-        across: "nodes",
-        up: "datagrams of all nodes, mean of 1,000 gets",
-        doubles: true,
-        range: 0.0..60.0,
-        curves: of_lookups(
-            &SIZES,
+        title: "Traffic of a get in ideal tables (k = 8, alpha = 3)",
+        x_label: "nodes",
+        y_label: "datagrams of all nodes, mean of 1,000 gets",
+        log_x: true,
+        y_range: 0.0..60.0,
+        curves: curves_of_lookups(
+            &IDEAL_SIZES,
             |figures| figures.datagrams_mean,
             |nodes| Spec { nodes, ..Spec::new(Scenario::Gets) },
         ),
@@ -170,12 +146,12 @@ fn success() -> Picture {
         |dead: u32| Spec { nodes: 5_000, lookups: 1_000, dead: f64::from(dead) / 100.0, ..Spec::new(Scenario::Stale) };
     Picture {
         file: "success",
-        title: "5,000 nodes, of which a part dies at once, nothing repaired yet",
-        across: "dead nodes, %",
-        up: "lookups that end at the right node, %",
-        doubles: false,
-        range: 0.0..105.0,
-        curves: of_lookups(&[0, 10, 20, 30, 40, 50, 60, 70, 80], |figures| figures.success * 100.0, spec),
+        title: "Some of 5,000 nodes died at once; no table is repaired yet",
+        x_label: "dead nodes, %",
+        y_label: "lookups that find the right node, %",
+        log_x: false,
+        y_range: 0.0..105.0,
+        curves: curves_of_lookups(&[0, 10, 20, 30, 40, 50, 60, 70, 80], |figures| figures.success * 100.0, spec),
     }
 }
 
@@ -199,11 +175,11 @@ fn cost() -> Picture {
     };
     Picture {
         file: "cost",
-        title: "Upkeep of 500 nodes that come and go, without records",
-        across: "mean lifetime of a node, seconds",
-        up: "bytes sent a second by each node",
-        doubles: true,
-        range: 0.0..600.0,
+        title: "Maintenance traffic of 500 nodes under churn, without records",
+        x_label: "mean lifetime of a node, seconds",
+        y_label: "bytes per second and node",
+        log_x: true,
+        y_range: 0.0..600.0,
         curves: vec![
             curve("Kademlia", Geometry::Kademlia, Lifetime::Exponential, BLUE),
             curve("Kademlia, Weibull lifetimes", Geometry::Kademlia, Lifetime::Weibull, BLUE),
@@ -213,19 +189,16 @@ fn cost() -> Picture {
     }
 }
 
-/// The sizes at which nodes join.
-const SMALL: [u32; 5] = [125, 250, 500, 1_000, 2_000];
-
 fn load() -> Picture {
     Picture {
         file: "load",
-        title: "The busiest node in ideal tables",
-        across: "nodes",
-        up: "requests it gets, over the mean of all nodes",
-        doubles: true,
-        range: 0.0..10.0,
-        curves: of_lookups(
-            &SMALL,
+        title: "Load of the busiest node with ideal tables",
+        x_label: "nodes",
+        y_label: "requests it serves, over the mean of all nodes",
+        log_x: true,
+        y_range: 0.0..10.0,
+        curves: curves_of_lookups(
+            &LOAD_SIZES,
             |figures| figures.load_max_over_mean,
             |nodes| Spec { nodes, lookups: 5_000, ..Spec::new(Scenario::Static) },
         ),
@@ -240,17 +213,17 @@ fn join() -> Picture {
             name,
             colour,
             dashed: burst,
-            points: SMALL.map(spec).into(),
+            points: LOAD_SIZES.map(spec).into(),
             figure: |figures| figures.load_max_over_mean,
         }
     };
     Picture {
         file: "join",
-        title: "The busiest node of a network that joined through one",
-        across: "nodes",
-        up: "requests it gets, over the mean of all nodes",
-        doubles: true,
-        range: 0.0..25.0,
+        title: "Load of the busiest node after all joined through one",
+        x_label: "nodes",
+        y_label: "requests it serves, over the mean of all nodes",
+        log_x: true,
+        y_range: 0.0..25.0,
         curves: vec![
             curve("Kademlia, one after another", Geometry::Kademlia, false, BLUE),
             curve("Kademlia, in one burst", Geometry::Kademlia, true, BLUE),
@@ -262,10 +235,20 @@ fn join() -> Picture {
     }
 }
 
+/// A curve for each kind of lookup.
+fn curves_of_lookups(points: &[u32], figure: fn(&Figures) -> f64, spec: impl Fn(u32) -> Spec) -> Vec<Curve> {
+    let curve = |(name, geometry, lookup, colour)| {
+        let point = |x: &u32| (f64::from(*x), Spec { geometry, lookup, ..spec(*x) });
+        let dashed = lookup == LookupMode::Recursive;
+        Curve { name, colour, dashed, points: points.iter().map(point).collect(), figure }
+    };
+    LOOKUPS.map(curve).into()
+}
+
 impl Curve {
-    /// Its points, of which it takes the figures.
+    /// Its points. Takes as many figures as there are points.
     fn measured<'a>(&self, figures: &mut impl Iterator<Item = &'a Figures>) -> Vec<(f64, f64)> {
-        self.points.iter().zip(figures).map(|((across, _), figures)| (*across, (self.figure)(figures))).collect()
+        self.points.iter().zip(figures).map(|((x, _), figures)| (*x, (self.figure)(figures))).collect()
     }
 }
 
@@ -278,14 +261,14 @@ impl Picture {
         let points = || curves.iter().flatten();
         let (left, right) =
             points().fold((f64::INFINITY, 0.0_f64), |(left, right), (x, _)| (left.min(*x), right.max(*x)));
-        // What rises above the range must be seen all the same.
-        let top = points().fold(self.range.end, |top, (_, y)| top.max(*y * 1.05));
-        let marks = curves[0].iter().map(|(across, _)| *across).collect::<Vec<_>>();
+        // A point above the range must be seen all the same.
+        let top = points().fold(self.y_range.end, |top, (_, y)| top.max(*y * 1.05));
+        let marks = curves[0].iter().map(|(x, _)| *x).collect::<Vec<_>>();
         area.fill(&WHITE)?;
-        if self.doubles {
-            self.chart(curves, &area, (left..right).log_scale().with_key_points(marks), self.range.start..top)?;
+        if self.log_x {
+            self.chart(curves, &area, (left..right).log_scale().with_key_points(marks), self.y_range.start..top)?;
         } else {
-            self.chart(curves, &area, left..right, self.range.start..top)?;
+            self.chart(curves, &area, left..right, self.y_range.start..top)?;
         }
         area.present()?;
         Ok(())
@@ -295,8 +278,8 @@ impl Picture {
         &self,
         curves: &[Vec<(f64, f64)>],
         area: &DrawingArea<B, Shift>,
-        across: X,
-        up: Range<f64>,
+        x: X,
+        y: Range<f64>,
     ) -> Result<(), Box<dyn Error>>
     where
         X: AsRangedCoord<Value = f64, CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>>,
@@ -304,11 +287,11 @@ impl Picture {
         let text = |size| ("sans-serif", size);
         let mut builder = ChartBuilder::on(area);
         builder.caption(self.title, text(38)).margin(24).margin_right(60).x_label_area_size(90).y_label_area_size(110);
-        let mut chart = builder.build_cartesian_2d(across, up)?;
+        let mut chart = builder.build_cartesian_2d(x, y)?;
         let mut mesh = chart.configure_mesh();
-        mesh.x_desc(self.across).y_desc(self.up).label_style(text(28)).axis_desc_style(text(30));
+        mesh.x_desc(self.x_label).y_desc(self.y_label).label_style(text(28)).axis_desc_style(text(30));
         mesh.light_line_style(TRANSPARENT)
-            .x_label_formatter(&|x| grouped(x.round() as u64))
+            .x_label_formatter(&|x| thousands(x.round() as u64))
             .y_label_formatter(&|y| format!("{y:.0}"))
             .draw()?;
         for (curve, points) in self.curves.iter().zip(curves) {
@@ -331,7 +314,7 @@ impl Picture {
             .margin(16)
             .legend_area_size(50);
         legend
-            .position(if self.doubles { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerLeft })
+            .position(if self.log_x { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerLeft })
             .draw()?;
         Ok(())
     }
@@ -342,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_history_is_possible() {
+    fn every_specification_is_valid() {
         for picture in pictures() {
             for (_, spec) in picture.curves.iter().flat_map(|curve| &curve.points) {
                 assert_eq!(spec.check(), Ok(()), "{}", picture.file);

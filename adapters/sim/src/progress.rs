@@ -1,4 +1,4 @@
-//! How far something is that takes a while, on stderr.
+//! Shows on stderr how far a long run is.
 
 use core::fmt::Write;
 use core::time::Duration;
@@ -6,25 +6,24 @@ use std::time::Instant;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-/// What takes less than this shows nothing.
+/// A run that takes less time than this shows nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often the time is drawn anew.
+/// How often the bar is drawn again.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A bar with the time left, which appears when two seconds have passed.
+/// A progress bar with the time left. It appears after two seconds.
 #[derive(Debug)]
-pub struct Progress(Option<Shown>);
+pub struct Progress(Option<Bar>);
 
 #[derive(Debug)]
-struct Shown {
+struct Bar {
     bar: ProgressBar,
     began: Instant,
     hidden: bool,
 }
 
 impl Progress {
-    /// Shows nothing, ever.
+    /// Progress that is never shown.
     #[must_use]
     pub const fn silent() -> Self {
         Self(None)
@@ -34,20 +33,20 @@ impl Progress {
     #[must_use]
     pub fn on_stderr() -> Self {
         let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} % {elapsed} gone, {left} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("left", left));
-        Self(Some(Shown { bar, began: Instant::now(), hidden: true }))
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} % {elapsed} elapsed, {left} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("left", write_time_left));
+        Self(Some(Bar { bar, began: Instant::now(), hidden: true }))
     }
 
-    /// Something of its own begins.
-    pub fn begin(&self, what: impl Into<String>) {
-        if let Some(shown) = &self.0 {
-            shown.bar.set_message(what.into());
-            shown.bar.reset();
+    /// Begins a phase, which is shown by this name, at 0.
+    pub fn begin(&self, phase: impl Into<String>) {
+        if let Some(Bar { bar, .. }) = &self.0 {
+            bar.set_message(phase.into());
+            bar.reset();
         }
     }
 
-    /// It is so far: 0 to 1.
+    /// Shows how much of the phase is done: 0 to 1.
     pub fn at(&mut self, part: f64) {
         if let Some(shown) = &mut self.0 {
             if shown.hidden && shown.began.elapsed() >= PATIENCE {
@@ -59,7 +58,7 @@ impl Progress {
         }
     }
 
-    /// All is done.
+    /// Removes the bar.
     pub fn end(&mut self) {
         if let Some(shown) = self.0.take() {
             shown.bar.finish_and_clear();
@@ -67,10 +66,11 @@ impl Progress {
     }
 }
 
-/// What is left takes as long as what is done took. indicatif's own estimate follows the last steps, which are uneven here.
-fn left(state: &ProgressState, words: &mut dyn Write) {
+/// Assumes that the rest goes on at the average speed so far. indicatif's own estimate follows the last steps, which
+/// are uneven here.
+fn write_time_left(state: &ProgressState, words: &mut dyn Write) {
     let part = f64::from(state.fraction());
-    // There is nowhere to say that it can't be written.
+    // An error can't be reported from here.
     let _ = match part {
         0.0 => words.write_char('?'),
         _ => write!(words, "{:#}", HumanDuration(state.elapsed().mul_f64((1.0 - part) / part))),

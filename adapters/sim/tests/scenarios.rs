@@ -1,23 +1,24 @@
-//! Small histories, and what must come of them whatever the seed.
+//! Small runs of all scenarios, and what must hold whatever the seed.
 
 use core::time::Duration;
 
-use kadlet::{Config, Kademlia, Key, Options, Record};
+use kadlet::{Config, Kademlia, Key, Mode, Options, Record};
 use kadlet_sim::progress::Progress;
-use kadlet_sim::scenario::{self, Figures, Geometry, Mode, Scenario, Spec};
-use kadlet_sim::{ChordTable, Disorder, Ending, Latency, Links, Network, Overlay, PastryTable, Peer};
+use kadlet_sim::scenario::{self, Figures, Geometry, LookupMode, Scenario, Spec};
+use kadlet_sim::{ChordTable, Divergence, Latency, Links, Network, OperationOutcome, Overlay, PastryTable, Peer};
 
 fn run(spec: &Spec) -> Figures {
-    let figures = scenario::run(spec, &mut Progress::silent()).expect("the specification is possible");
+    let figures = scenario::run(spec, &mut Progress::silent()).expect("the specification is valid");
     assert_eq!(figures.violated, [""; 0]);
     Figures { wall_seconds: 0.0, peak_memory_bytes: 0, ..figures }
 }
 
-/// The same in each geometry, with each kind of lookup.
+/// The same specification for each geometry and each kind of lookup.
 fn in_all(spec: &Spec) -> impl Iterator<Item = Spec> {
     let geometries = [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry].into_iter();
-    let ways = geometries.flat_map(|geometry| [Mode::Iterative, Mode::Recursive].map(|lookup| (geometry, lookup)));
-    ways.map(|(geometry, lookup)| Spec { geometry, lookup, ..spec.clone() })
+    let lookups = [LookupMode::Iterative, LookupMode::Recursive];
+    let variants = geometries.flat_map(move |geometry| lookups.map(|lookup| (geometry, lookup)));
+    variants.map(|(geometry, lookup)| Spec { geometry, lookup, ..spec.clone() })
 }
 
 fn small(scenario: Scenario) -> Spec {
@@ -25,14 +26,14 @@ fn small(scenario: Scenario) -> Spec {
 }
 
 #[test]
-fn one_seed_is_one_history_and_another_another() {
+fn one_seed_is_one_history_and_another_seed_is_another() {
     let scenarios = [Scenario::Stale, Scenario::Churn, Scenario::Replace, Scenario::Storm];
     for (spec, scenario) in in_all(&Spec { nodes: 16, loss: 0.05, minutes: Some(0.5), ..small(Scenario::Static) })
         .zip(scenarios.into_iter().cycle())
     {
         let spec = Spec { scenario, ..spec };
         let figures = run(&spec);
-        let elsewhere = std::thread::scope(|scope| scope.spawn(|| run(&spec)).join().expect("it ends"));
+        let elsewhere = std::thread::scope(|scope| scope.spawn(|| run(&spec)).join().expect("the run ends"));
         assert_eq!(figures, elsewhere, "{spec:?}");
         assert_ne!(figures, run(&Spec { seed: 2, ..spec.clone() }), "{spec:?}");
     }
@@ -48,7 +49,7 @@ fn all_lookups_in_ideal_tables_are_right() {
 }
 
 #[test]
-fn every_datagram_of_an_iterative_get_is_its_requesters_and_few_of_a_recursive_one() {
+fn the_requester_sends_or_receives_all_datagrams_of_an_iterative_get_but_few_of_a_recursive_one() {
     for spec in in_all(&Spec { nodes: 100, lookups: 30, ..small(Scenario::Gets) }) {
         let figures = run(&spec);
         assert_eq!((figures.success, figures.lookups), (1.0, 30), "{spec:?}");
@@ -57,7 +58,7 @@ fn every_datagram_of_an_iterative_get_is_its_requesters_and_few_of_a_recursive_o
             (figures.requester_datagrams_mean, figures.requester_bytes_mean),
         );
         match spec.lookup {
-            Mode::Recursive => {
+            LookupMode::Recursive => {
                 assert!(of_requester.0 > 0.0 && of_requester.0 < of_all.0 && of_requester.1 < of_all.1, "{spec:?}")
             }
             _ => assert_eq!(of_requester, of_all, "{spec:?}"),
@@ -66,7 +67,7 @@ fn every_datagram_of_an_iterative_get_is_its_requesters_and_few_of_a_recursive_o
 }
 
 #[test]
-fn all_nodes_join_through_one_whether_in_turn_or_at_once() {
+fn all_nodes_join_through_one_node_in_turn_or_at_once() {
     for burst in [false, true] {
         for spec in in_all(&Spec { nodes: 24, burst, ..small(Scenario::Join) }) {
             let figures = run(&spec);
@@ -76,30 +77,30 @@ fn all_nodes_join_through_one_whether_in_turn_or_at_once() {
 }
 
 #[test]
-fn a_healed_network_is_one_again() {
+fn a_healed_network_converges_and_loses_no_record() {
     for spec in in_all(&Spec { nodes: 24, minutes: Some(5.0), ..small(Scenario::Partition) }) {
         let figures = run(&spec);
-        assert!(figures.settled_seconds.is_some(), "{spec:?}");
+        assert!(figures.converged_seconds.is_some(), "{spec:?}");
         assert_eq!(figures.records_lost, 0, "{spec:?}");
     }
 }
 
 #[test]
 fn nodes_leave_and_restart_with_and_without_their_state() {
-    for lookup in [kadlet::Mode::Iterative, kadlet::Mode::Recursive] {
+    for lookup in [Mode::Iterative, Mode::Recursive] {
         leave_and_restart::<Kademlia<u32, 192>>(lookup);
         leave_and_restart::<ChordTable>(lookup);
         leave_and_restart::<PastryTable>(lookup);
     }
 }
 
-fn leave_and_restart<R: Overlay>(lookup: kadlet::Mode) {
+fn leave_and_restart<R: Overlay>(lookup: Mode) {
     let config = Config { plain: true, ..Config::DEFAULT };
     let mut network = Network::<Peer<R>>::new(4, Links::new(Latency::INTERNET), config);
     network.lookup = lookup;
     network.add_ideal(24, || ());
     let options = Options { mode: lookup, ..Options::DEFAULT };
-    let put = network.put(3, &Record::plain(b"name", b"value"), &options).expect("node 3 is idle");
+    let put = network.put(3, &Record::plain(b"name", b"value"), &options).expect("node 3 has a free slot");
     network.run_until(network.now() + Duration::from_secs(10));
     let disk = network.crash(3).expect("it lived");
     network.leave(4);
@@ -109,9 +110,9 @@ fn leave_and_restart<R: Overlay>(lookup: kadlet::Mode) {
     assert_eq!(network.id(3), third);
     assert_ne!(network.id(4), fourth);
     network.run_until(network.now() + Duration::from_secs(600));
-    assert_eq!(network.disorder(), Disorder::default());
-    assert!(network.held(3, &Key::plain(b"name")).is_some(), "it published again what it had");
-    let stored = core::iter::from_fn(|| network.next_ended()).find(|ended| ended.operation == put);
-    assert!(stored.is_some_and(|ended| matches!(ended.ending, Ending::Stored { holders: 8, .. })));
+    assert_eq!(network.divergence(), Divergence::default());
+    assert!(network.stored_version(3, &Key::plain(b"name")).is_some(), "node 3 kept its record");
+    let stored = core::iter::from_fn(|| network.next_result()).find(|result| result.operation == put);
+    assert!(stored.is_some_and(|result| matches!(result.outcome, OperationOutcome::Stored { holders: 8, .. })));
     assert_eq!(network.checks().violations(), [""; 0]);
 }

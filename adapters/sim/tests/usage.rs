@@ -1,9 +1,31 @@
-//! The command itself: what it refuses, and what it prints.
+//! The command: which arguments it refuses, and what it prints.
 
 use std::process::{Command, Output};
 
+/// Keys whose values differ from run to run.
+const TIMED: [&str; 2] = ["wall_seconds", "peak_memory_bytes"];
+/// Keys whose values a seed decides.
+const KEYS: [&str; 16] = [
+    "success",
+    "depth_mean",
+    "depth_max",
+    "rpcs_mean",
+    "datagrams_mean",
+    "requester_datagrams_mean",
+    "requester_bytes_mean",
+    "timeouts_mean",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "maintenance_bytes_per_node_second",
+    "maintenance_messages_per_node_second",
+    "records_lost",
+    "load_max_over_mean",
+    "seed",
+];
+
 fn sim(line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kadlet-sim")).args(line.split_whitespace()).output().expect("it runs")
+    Command::new(env!("CARGO_BIN_EXE_kadlet-sim")).args(line.split_whitespace()).output().expect("the command runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -11,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn what_cannot_be_is_a_usage_error_that_names_its_parameter() {
+fn an_argument_out_of_range_is_a_usage_error_that_names_it() {
     for (line, parameter) in [
         ("run --scenario stale --nodes 10 --dead 0.95", "--dead"),
         ("run --scenario stale --dead 1.2", "--dead"),
@@ -42,11 +64,12 @@ fn what_cannot_be_is_a_usage_error_that_names_its_parameter() {
 }
 
 #[test]
-fn a_run_prints_one_object_with_all_keys_and_the_same_one_each_time() {
+fn a_run_prints_one_json_object_with_all_keys_and_the_same_each_time() {
     let object = || {
         let output = sim("run --scenario churn --nodes 50 --lookups 20 --minutes 1 --seed 9 --json");
-        let mut object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is one object");
-        let object = object.as_object_mut().expect("it is one object").clone();
+        let mut object: serde_json::Value =
+            serde_json::from_slice(&output.stdout).expect("the output is one JSON object");
+        let object = object.as_object_mut().expect("the output is one JSON object").clone();
         object
             .into_iter()
             .map(|(key, value)| (key.clone(), if TIMED.contains(&&*key) { 0.into() } else { value }))
@@ -58,24 +81,3 @@ fn a_run_prints_one_object_with_all_keys_and_the_same_one_each_time() {
     }
     assert_eq!(first, object());
 }
-
-const TIMED: [&str; 2] = ["wall_seconds", "peak_memory_bytes"];
-
-const KEYS: [&str; 16] = [
-    "success",
-    "depth_mean",
-    "depth_max",
-    "rpcs_mean",
-    "datagrams_mean",
-    "requester_datagrams_mean",
-    "requester_bytes_mean",
-    "timeouts_mean",
-    "latency_p50_ms",
-    "latency_p95_ms",
-    "latency_p99_ms",
-    "maintenance_bytes_per_node_second",
-    "maintenance_messages_per_node_second",
-    "records_lost",
-    "load_max_over_mean",
-    "seed",
-];

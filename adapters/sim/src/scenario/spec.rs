@@ -1,4 +1,4 @@
-//! What is to happen.
+//! What a scenario is given.
 
 use core::fmt;
 use core::time::Duration;
@@ -7,51 +7,55 @@ use clap::ValueEnum;
 use kadlet::Config;
 use kadlet::routing::Limits;
 
-use crate::Random;
+use crate::random::Random;
 
-/// Larger networks have nodes that hold no records and do one lookup at a time, so that a million fit into 20 GiB.
+/// In networks of more nodes than this, nodes hold no records and run one lookup at a time, so that a million of them
+/// fit into 20 GiB.
 pub(super) const MOST_WITH_RECORDS: u32 = 200_000;
 /// A larger k needs longer shortlists.
 pub(super) const MOST_K_OF_PEER: u8 = 8;
-/// The largest k there is.
+/// The largest k.
 const MOST_K: u8 = 32;
+/// The shape of the Weibull distribution of lifetimes (Stutzbach and Rejaie, 2006).
+const SHAPE: f64 = 0.59;
 
 /// What happens to a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
-    /// Nothing: ideal tables, and lookups.
+    /// Nothing happens: ideal tables, and lookups.
     Static,
-    /// The same, but what is looked up is values that were put: as many as there are nodes.
+    /// Nothing happens: as many values are put as there are nodes, and got.
     Gets,
-    /// A part of the nodes of a network with ideal tables dies at once, and lookups begin before anything is repaired.
+    /// A part of the nodes dies at once, and lookups begin before any table is repaired.
     Stale,
-    /// Nodes join through the first, one after another or all at once.
+    /// All nodes join through the first, one after another or at once.
     Join,
-    /// Nodes come and go all the time; each that dies is replaced by a new one.
+    /// Nodes come and go all the time: each that dies is replaced by a new one.
     Churn,
-    /// 85 % of the nodes are replaced, evenly, while the network holds as many records as it had nodes.
+    /// 85 % of the nodes are replaced, evenly, while the network stores as many records as it has nodes.
     Replace,
-    /// The network splits in halves, both are written to, and it is healed.
+    /// The network splits into halves, records are put in both, and it heals.
     Partition,
-    /// A fifth of the nodes restarts within a second, each with 20 records of its own to publish again.
+    /// A fifth of the nodes restarts within a second, each with 20 records to publish again.
     Storm,
     /// Datagrams get lost.
     Loss,
 }
 
-/// How lookups go.
+/// How lookups run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
-    /// The asker asks everybody itself, alpha at a time.
+pub enum LookupMode {
+    /// The requester sends all requests itself, alpha at a time.
     Iterative,
-    /// Each node passes the question on to the best that it knows, and to another if that one doesn't acknowledge it.
+    /// Each node forwards the request to the best contact that it knows, and to another if that one doesn't acknowledge
+    /// it.
     Recursive,
-    /// Each node forwards the question to the best that it knows, and nobody acknowledges it. kadlet has no such lookup: it is
-    /// computed from the tables, for contrast. Records are put and got iteratively.
+    /// Each node forwards the request to the best contact that it knows, without acknowledgement. kadlet has no such
+    /// lookup: it is computed from the tables, for comparison. Records are put and got iteratively.
     Forwarded,
 }
 
-/// Which geometry the network has.
+/// The geometry of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Geometry {
     /// The XOR metric.
@@ -62,50 +66,57 @@ pub enum Geometry {
     Pastry,
 }
 
-/// How the times are distributed for which nodes live.
+/// How the lifetimes of nodes are distributed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Lifetime {
-    /// Who has lived for long lives no longer for it.
+    /// A node's remaining lifetime does not depend on its age.
     Exponential,
-    /// Who has lived for long will live longer, as measured in real networks: a shape of 0.59 (Stutzbach and Rejaie 2006).
+    /// An old node lives longer, as measured in real networks: shape 0.59 (Stutzbach and Rejaie, 2006).
     Weibull,
 }
 
-/// The Weibull's shape.
-const SHAPE: f64 = 0.59;
-
-/// A scenario and its parameters. What a scenario has no use for is ignored.
+/// A scenario and its parameters. A scenario ignores the parameters of others.
+///
+/// ```
+/// use kadlet_sim::scenario::{Scenario, Spec};
+///
+/// let spec = Spec { nodes: 500, dead: 0.4, ..Spec::new(Scenario::Stale) };
+/// assert_eq!(spec.survivors(), 300);
+/// let refused = Spec { loss: 1.5, ..spec }.check().expect_err("more than all datagrams can't be lost");
+/// assert_eq!(refused.parameter, "loss");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     /// What happens.
     pub scenario: Scenario,
-    /// To a network of which geometry.
+    /// The network's geometry.
     pub geometry: Geometry,
-    /// How lookups go.
-    pub lookup: Mode,
-    /// How many nodes there are: at least 2.
+    /// How lookups run.
+    pub lookup: LookupMode,
+    /// How many nodes the network has: 2 to 4,000,000.
     pub nodes: u32,
-    /// How many contacts a bucket has, and how many replicas a record: 1 to 32.
+    /// Contacts in a bucket, and replicas of a record: 1 to 32.
     pub k: u8,
-    /// How many questions of one lookup are under way at once: 1 to 16.
+    /// Requests of one lookup in flight at once: 1 to 16.
     pub alpha: u8,
-    /// Where all chance comes from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// How many lookups are made and judged.
+    /// How many lookups are run and evaluated: 1 or more.
     pub lookups: u32,
-    /// Stale: the part of the nodes that dies, 0 to below 1.
+    /// Stale: the fraction of nodes that dies, 0 to below 1.
     pub dead: f64,
-    /// Churn: the median of the times for which nodes live.
+    /// Churn: the median lifetime of a node, 1 s or more.
     pub session: Duration,
-    /// Churn: how these times are distributed.
+    /// Churn: how lifetimes are distributed.
     pub lifetime: Lifetime,
-    /// The part of all datagrams that is lost, 0 to below 1.
+    /// The fraction of datagrams that is lost, 0 to below 1.
     pub loss: f64,
-    /// How long the network is measured; `None`: what the scenario is best served by.
+    /// How long the network is measured, in simulated minutes: up to 10,000. `None` is 30 in churn and partition, 10 in
+    /// the others.
     pub minutes: Option<f64>,
     /// Join: all at once instead of one after another.
     pub burst: bool,
-    /// The largest datagram of all links, in bytes.
+    /// The largest datagram that the links take, in bytes.
     pub max_datagram: usize,
 }
 
@@ -116,7 +127,7 @@ impl Spec {
         Self {
             scenario,
             geometry: Geometry::Kademlia,
-            lookup: Mode::Iterative,
+            lookup: LookupMode::Iterative,
             nodes: 1_000,
             k: 8,
             alpha: 3,
@@ -132,16 +143,16 @@ impl Spec {
         }
     }
 
-    /// Whether all of it can be.
+    /// Checks that all parameters are in their ranges.
     ///
     /// # Errors
     ///
-    /// [`Impossible`] names the parameter.
-    pub fn check(&self) -> Result<(), Impossible> {
-        let part = |value: f64| (0.0..1.0).contains(&value);
-        let possible = [
+    /// [`InvalidSpec`] names the first that is not.
+    pub fn check(&self) -> Result<(), InvalidSpec> {
+        let fraction = |value: f64| (0.0..1.0).contains(&value);
+        let rules = [
             (self.nodes >= 2, "nodes", "a network has at least 2 nodes"),
-            (self.nodes <= 4_000_000, "nodes", "at most 4,000,000 nodes are simulated"),
+            (self.nodes <= 4_000_000, "nodes", "at most 4,000,000 nodes can be simulated"),
             (self.k >= 1 && self.k <= MOST_K, "k", "k is 1 to 32"),
             (
                 self.k <= MOST_K_OF_PEER || self.nodes <= MOST_WITH_RECORDS,
@@ -150,48 +161,44 @@ impl Spec {
             ),
             (self.alpha >= 1 && self.alpha <= 16, "alpha", "alpha is 1 to 16"),
             (self.lookups >= 1, "lookups", "at least 1 lookup is needed to measure anything"),
-            (part(self.dead), "dead", "the dead are a part of the nodes: from 0 to below 1"),
+            (fraction(self.dead), "dead", "the fraction of dead nodes is from 0 to below 1"),
             (self.survivors() >= 2, "dead", "at least 2 nodes must survive"),
             (
-                self.lookup != Mode::Recursive || self.nodes <= MOST_WITH_RECORDS,
+                self.lookup != LookupMode::Recursive || self.nodes <= MOST_WITH_RECORDS,
                 "lookup",
-                "at most 200,000 nodes where questions are passed on",
+                "recursive lookups work in networks of at most 200,000 nodes",
             ),
-            (part(self.loss), "loss", "what is lost is a part of the datagrams: from 0 to below 1"),
-            (self.session >= Duration::from_secs(1), "session", "the median session is at least 1 second"),
+            (fraction(self.loss), "loss", "the fraction of lost datagrams is from 0 to below 1"),
+            (self.session >= Duration::from_secs(1), "session", "the median lifetime is at least 1 second"),
             (
                 self.minutes.is_none_or(|minutes| minutes > 0.0 && minutes <= 10_000.0),
                 "minutes",
-                "it is more than 0 and up to 10,000",
+                "the time is more than 0 and at most 10,000 minutes",
             ),
             (
                 !self.has_records() || self.nodes <= MOST_WITH_RECORDS,
                 "nodes",
-                "at most 200,000 nodes where records are stored",
+                "at most 200,000 nodes can be simulated in a scenario with records",
             ),
         ];
-        let first = possible.into_iter().find(|(possible, ..)| !possible);
-        first.map_or(Ok(()), |(_, parameter, words)| Err(Impossible { parameter, words }))
+        let broken = rules.into_iter().find(|(holds, ..)| !holds);
+        broken.map_or(Ok(()), |(_, parameter, range)| Err(InvalidSpec { parameter, range }))
     }
 
-    const fn has_records(&self) -> bool {
-        matches!(self.scenario, Scenario::Gets | Scenario::Replace | Scenario::Partition | Scenario::Storm)
-    }
-
-    /// How many nodes of a stale network live on.
+    /// How many nodes of a stale network survive.
     #[must_use]
     pub fn survivors(&self) -> u32 {
         self.nodes - (f64::from(self.nodes) * self.dead.clamp(0.0, 1.0)).round() as u32
     }
 
-    /// How its nodes are configured.
+    /// The configuration of its nodes.
     #[must_use]
     pub fn config(&self) -> Config {
         let table = Limits { k: self.k, ..Limits::DEFAULT };
         Config { plain: true, table, alpha: self.alpha, max_datagram: self.max_datagram, ..Config::DEFAULT }
     }
 
-    /// How long it is measured.
+    /// How long the network is measured.
     #[must_use]
     pub fn measured(&self) -> Duration {
         let minutes = match self.scenario {
@@ -201,7 +208,7 @@ impl Spec {
         Duration::from_secs_f64(60.0 * self.minutes.unwrap_or(minutes))
     }
 
-    /// For how long a node lives.
+    /// The lifetime of one node.
     #[must_use]
     pub fn draw_session(&self, random: &mut Random) -> Duration {
         let half = core::f64::consts::LN_2;
@@ -211,7 +218,7 @@ impl Spec {
         }
     }
 
-    /// The median session of nodes that live for `mean` in the mean.
+    /// The median lifetime of nodes whose mean lifetime is `mean`.
     #[must_use]
     pub fn median(lifetime: Lifetime, mean: Duration) -> Duration {
         let half = core::f64::consts::LN_2;
@@ -220,31 +227,35 @@ impl Spec {
             Lifetime::Weibull => mean.mul_f64(libm::pow(half, 1.0 / SHAPE) / libm::tgamma(1.0 + 1.0 / SHAPE)),
         }
     }
-}
 
-/// A parameter that can't be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Impossible {
-    /// Which.
-    pub parameter: &'static str,
-    /// What it may be.
-    pub words: &'static str,
-}
-
-impl fmt::Display for Impossible {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--{}: {}", self.parameter, self.words)
+    const fn has_records(&self) -> bool {
+        matches!(self.scenario, Scenario::Gets | Scenario::Replace | Scenario::Partition | Scenario::Storm)
     }
 }
 
-impl core::error::Error for Impossible {}
+/// A parameter is out of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidSpec {
+    /// The parameter's name, as a field of [`Spec`] and as an option of the command.
+    pub parameter: &'static str,
+    /// Its range, in words.
+    pub range: &'static str,
+}
+
+impl fmt::Display for InvalidSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--{}: {}", self.parameter, self.range)
+    }
+}
+
+impl core::error::Error for InvalidSpec {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sessions_have_the_median_and_the_mean_that_were_asked_for() {
+    fn sessions_have_the_specified_median_and_mean() {
         for lifetime in [Lifetime::Exponential, Lifetime::Weibull] {
             let mean = Duration::from_secs(1_000);
             let spec = Spec { lifetime, session: Spec::median(lifetime, mean), ..Spec::new(Scenario::Churn) };
@@ -258,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_names_its_parameter() {
+    fn a_parameter_out_of_range_is_named() {
         let spec = Spec::new(Scenario::Stale);
         for (spec, parameter) in [
             (Spec { nodes: 0, ..spec.clone() }, "nodes"),
@@ -274,7 +285,7 @@ mod tests {
             (Spec { session: Duration::ZERO, ..spec.clone() }, "session"),
             (Spec { scenario: Scenario::Storm, nodes: 1_000_000, ..spec.clone() }, "nodes"),
         ] {
-            assert_eq!(spec.check().map_err(|impossible| impossible.parameter), Err(parameter));
+            assert_eq!(spec.check().map_err(|invalid| invalid.parameter), Err(parameter));
         }
         assert_eq!(spec.check(), Ok(()));
     }

@@ -1,6 +1,6 @@
-//! Four nodes of some geometry that put and get, iteratively or recursively,
-//! through a network that drops, repeats, reorders, delays and spoils what they send, and in which they crash and a stranger
-//! meddles, against a model of what may be read back.
+//! Four nodes of one geometry put and get, iteratively or recursively. The network drops, duplicates, reorders, delays
+//! and corrupts their datagrams, nodes crash and restart, and an attacker sends requests and forged responses. What a
+//! get returns is checked against a model of what it may return.
 
 #[path = "../../../../core/tests/fuzz/input.rs"]
 mod input;
@@ -16,31 +16,33 @@ use kadlet::{
     Chord, Config, Contact, Geometry, GetError, HashStore, Id, Instant, Kademlia, Key, Kind, Mode, Node, Options,
     Pastry, PutError, Record, Routing,
 };
-use kadlet_sim::{Ending, Latency, Links, Network, Operation, Overlay, Room};
+use kadlet_sim::{Capacity, Latency, Links, Network, OperationId, OperationOutcome, Overlay};
 use record::{Parts, VERIFY};
 
-type Mote<R> = Node<R, HashStore, LOOKUPS, 12, VALUES, 16, 16, 4, 2>;
+type SwarmNode<R> = Node<R, HashStore, LOOKUPS, 12, VALUES, 16, 16, 4, 2>;
 
 const LOOKUPS: usize = 3;
 const VALUES: usize = 2;
 const NODES: u32 = 4;
-/// Room for every record there is: what is turned out of a full store is another test's.
-const ROOM: Room = Room { records: 16, bytes: 4_096 };
-/// A history longer than this finds nothing that a shorter one doesn't.
+/// Enough for every record of a run: the eviction of records has its own tests.
+const CAPACITY: Capacity = Capacity { records: 16, bytes: 4_096 };
+/// The most steps of a run. Longer runs find no faults that shorter ones don't.
 const STEPS: usize = 200;
-/// Well within the lifetime of every record.
+/// The most simulated time that a run waits. All records live longer.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// Long enough for everybody to find everybody and to repair what is missing.
-const SETTLED: Duration = Duration::from_secs(120);
-/// How far the ages of plain records may be off for what the network took to carry them.
+/// The time in which all nodes find each other, and repair missing replicas.
+const CONVERGENCE: Duration = Duration::from_secs(120);
+/// How far the age of a plain record can be off, because datagrams take time.
 const TRANSIT: Duration = Duration::from_secs(5);
+/// The attacker's name for its own records. Another would change what the inputs of the corpus do.
+const ATTACKER_NAME: &[u8] = b"the stranger's";
 const QUICK: Latency = Latency::Constant(Duration::from_millis(5));
 
-/// Runs the history that `data` spells.
+/// Runs the steps that `data` encodes.
 ///
 /// # Panics
 ///
-/// If something is read back that may not be, or one of the network's own checks is violated.
+/// If a get returns what it may not, or an invariant of the network is violated.
 pub fn run(data: &[u8]) {
     let choice = data.first().map_or(0, |seed| seed >> 5);
     let lookup = if matches!(choice, 3 | 5 | 7) { Mode::Recursive } else { Mode::Iterative };
@@ -59,10 +61,10 @@ fn run_on<R: Overlay>(data: &[u8], lookup: Mode) {
             break;
         }
         swarm.step();
-        swarm.events();
+        swarm.handle_results();
     }
-    swarm.run(SETTLED);
-    assert!(swarm.running.is_empty(), "in a quiet network every operation ends");
+    swarm.run(CONVERGENCE);
+    assert!(swarm.running.is_empty(), "without faults every operation ends");
     for number in 0..7 {
         swarm.get_in_quiet(u32::from(number) % NODES, number);
     }
@@ -74,34 +76,33 @@ fn run_on<R: Overlay>(data: &[u8], lookup: Mode) {
 
 struct Swarm<'a, R: Overlay> {
     input: Input<'a>,
-    network: Network<Mote<R>>,
+    network: Network<SwarmNode<R>>,
     began: Instant,
-    stranger: u32,
+    attacker: u32,
     running: Vec<Running>,
     puts: Vec<Put>,
-    /// What the stranger may show.
+    /// The tokens that the attacker was given, by responder.
     tokens: [Option<Token>; NODES as usize],
-    /// No datagram was spoiled.
+    /// No datagram was corrupted.
     intact: bool,
-    /// Nobody but the nodes put a plain record.
+    /// The attacker stored no plain record.
     trusted: bool,
-    /// No datagram was older than a second when it was delivered.
+    /// No datagram was older than a second when it arrived.
     prompt: bool,
 }
 
 struct Running {
     node: u32,
-    operation: Operation,
-    what: What,
+    operation: OperationId,
+    task: Task,
 }
 
-enum What {
-    /// The put of this number.
+enum Task {
+    /// The put with this index.
     Put(usize),
     Get {
-        /// Of what.
         key: Key,
-        /// Whether it began and ends in a network without faults.
+        /// Whether there are no faults while it runs.
         quiet: bool,
     },
 }
@@ -119,13 +120,13 @@ impl<'a, R: Overlay> Swarm<'a, R> {
         let mut input = Input::new(data);
         let config = Config { plain: true, verify: Some(VERIFY), ..Config::DEFAULT };
         let mut network = Network::new(u64::from(input.byte()), Links::new(QUICK), config);
-        network.room = ROOM;
+        network.capacity = CAPACITY;
         network.lookup = lookup;
         Self {
             input,
             began: network.now(),
             network,
-            stranger: NODES,
+            attacker: NODES,
             running: Vec::new(),
             puts: Vec::new(),
             tokens: [None; NODES as usize],
@@ -140,31 +141,31 @@ impl<'a, R: Overlay> Swarm<'a, R> {
             self.network.join(if node == 0 { &[] } else { &[0] });
             self.run(Duration::from_secs(1));
         }
-        self.stranger = self.network.add_stranger(Id::from_bytes([9; 20]));
+        self.attacker = self.network.add_attacker(Id::from_bytes([9; 20]));
         self.run(Duration::from_secs(60));
     }
 
     fn step(&mut self) {
         let step = self.input.byte();
-        let flights = self.network.in_flight();
-        let which = self.input.below(flights.clamp(1, 256));
+        let in_flight = self.network.in_flight();
+        let number = self.input.below(in_flight.clamp(1, 256));
         match step % 16 {
-            0..=2 => self.network.hasten(which),
-            3 => self.network.lose(which),
+            0..=2 => self.network.deliver_now(number),
+            3 => self.network.drop_datagram(number),
             4 => {
                 let after = self.input.pick(&[0, 10, 100, 1_000, 60_000, 600_000]);
-                self.prompt &= after < 1_000 || flights == 0;
-                self.network.repeat(which, Duration::from_millis(after));
+                self.prompt &= after < 1_000 || in_flight == 0;
+                self.network.duplicate(number, Duration::from_millis(after));
             }
             5 => {
-                let (at, flaw) = (usize::from(self.input.byte()) + usize::from(step & 0x80), self.input.byte());
-                if let Some(byte) = self.network.flight_mut(which).get_mut(at) {
-                    *byte ^= flaw;
-                    self.intact &= flaw == 0;
+                let (at, flipped) = (usize::from(self.input.byte()) + usize::from(step & 0x80), self.input.byte());
+                if let Some(byte) = self.network.datagram_mut(number).get_mut(at) {
+                    *byte ^= flipped;
+                    self.intact &= flipped == 0;
                 }
             }
             6 => self.crash(),
-            7 => self.intrude(),
+            7 => self.attack(),
             8 => self.wait(),
             9 | 10 => self.put(),
             11 => {
@@ -172,12 +173,12 @@ impl<'a, R: Overlay> Swarm<'a, R> {
                 self.get(node, key, false);
             }
             12 => {
-                self.run(if step & 0x80 == 0 { SETTLED } else { Duration::from_secs(2) });
+                self.run(if step & 0x80 == 0 { CONVERGENCE } else { Duration::from_secs(2) });
                 let (node, number) = (self.node(), self.input.byte());
                 self.get_in_quiet(node, number);
             }
             13 => self.change_links(),
-            14 => (0..flights).for_each(|_| self.network.lose(0)),
+            14 => (0..in_flight).for_each(|_| self.network.drop_datagram(0)),
             _ => self.run(Duration::from_millis(200)),
         }
     }
@@ -193,7 +194,7 @@ impl<'a, R: Overlay> Swarm<'a, R> {
         links.reordering = self.input.pick(&[0.0, 0.5]);
     }
 
-    /// A node crashes, and begins again after a while with what was on its disk.
+    /// A node crashes, and restarts from its disk after a pause.
     fn crash(&mut self) {
         let (node, pause) = (self.node(), self.input.pick(&[0, 1, 60]));
         let Some(disk) = self.network.crash(node) else {
@@ -235,7 +236,7 @@ impl<'a, R: Overlay> Swarm<'a, R> {
         let newest = self.puts.iter().all(|put| put.key != key || put.version.number < sequence);
         match self.network.put(node, &record, &options) {
             Ok(operation) => {
-                self.running.push(Running { node, operation, what: What::Put(self.puts.len()) });
+                self.running.push(Running { node, operation, task: Task::Put(self.puts.len()) });
                 let (value, begun) = (record.value.to_vec(), self.network.now());
                 self.puts.push(Put { key, version: record.version(), value, begun, stored: false });
             }
@@ -245,19 +246,19 @@ impl<'a, R: Overlay> Swarm<'a, R> {
     }
 
     fn get(&mut self, node: u32, key: Key, quiet: bool) {
-        // A node that begins again is busy with its join as well.
+        // A node that restarted also runs its join.
         let busy = self.running.iter().filter(|running| running.node == node).count()
             + usize::from(!self.network.is_member(node));
         let gets = self
             .running
             .iter()
-            .filter(|running| running.node == node && matches!(running.what, What::Get { .. }))
+            .filter(|running| running.node == node && matches!(running.task, Task::Get { .. }))
             .count();
         match self.network.get(node, key) {
-            Ok(operation) => self.running.push(Running { node, operation, what: What::Get { key, quiet } }),
+            Ok(operation) => self.running.push(Running { node, operation, task: Task::Get { key, quiet } }),
             Err(GetError::Busy(LOOKUPS)) => assert_eq!(busy, LOOKUPS),
             Err(GetError::NoBuffer(VALUES)) => assert_eq!(gets, VALUES),
-            // It was cut off while it began again: those whom it only remembers go at the first failure.
+            // Its datagrams were lost while it joined: contacts restored from disk are removed at their first failure.
             Err(GetError::NoContacts) if !quiet || !self.network.is_member(node) => {}
             Err(error) => panic!("a get did not begin: {error}"),
         }
@@ -268,19 +269,20 @@ impl<'a, R: Overlay> Swarm<'a, R> {
         self.run(Duration::from_secs(31));
     }
 
-    /// Lets some time pass without a fault.
+    /// Lets this time pass without faults.
     fn run(&mut self, time: Duration) {
         self.network.links.latency = QUICK;
         self.network.links.loss = 0.0;
         self.network.links.duplication = 0.0;
         self.network.links.reordering = 0.0;
         self.network.run_until(self.network.now() + time);
-        self.events();
+        self.handle_results();
     }
 
-    /// The stranger asks, stores, or says what nobody asked for, under its own address or another's. It sees no datagrams but its own.
-    fn intrude(&mut self) {
-        let (to, from) = (self.node(), if self.input.once_in(4) { self.node() } else { self.stranger });
+    /// The attacker sends a request, a store or an unsolicited response, from its own address or a node's. It sees only
+    /// its own datagrams.
+    fn attack(&mut self) {
+        let (to, from) = (self.node(), if self.input.once_in(4) { self.node() } else { self.attacker });
         let number = self.input.byte();
         let value = [number; 3];
         let old =
@@ -294,13 +296,13 @@ impl<'a, R: Overlay> Swarm<'a, R> {
             (1, _) => {
                 let mut id = key(number).id;
                 if key(number).kind != Kind::Plain {
-                    id = Key::plain(b"the stranger's").id;
+                    id = Key::plain(ATTACKER_NAME).id;
                 }
                 Record { value: &value, proof: Proof::Plain { id, age: 0 } }
             }
-            _ => Record::immutable(b"the stranger's"),
+            _ => Record::immutable(ATTACKER_NAME),
         };
-        let stores = Request::Store {
+        let store = Request::Store {
             record,
             lifetime: self.input.pick(&[86_400, 1]),
             compare: None,
@@ -308,11 +310,11 @@ impl<'a, R: Overlay> Swarm<'a, R> {
         };
         let token = self.tokens[to as usize];
         let contacts = [Contact::new(Id::from_bytes([number; 20]), u32::from(number))];
-        let ask = |token, request| Body::Request { largest: 1_208, token, request, padding: 0 };
+        let request = |token, request| Body::Request { largest: 1_208, token, request, padding: 0 };
         let body = match self.input.below(4) {
-            0 => ask(None, Request::FindNode { target: Id::ZERO }),
-            1 => ask(token, stores),
-            2 => ask(Some(Token(*b"a guess.")), stores),
+            0 => request(None, Request::FindNode { target: Id::ZERO }),
+            1 => request(token, store),
+            2 => request(Some(Token(*b"a guess.")), store),
             _ => Body::Response {
                 token: Token::default(),
                 response: Response::Nodes { contacts: Contacts::new(&contacts) },
@@ -332,30 +334,30 @@ impl<'a, R: Overlay> Swarm<'a, R> {
         }
     }
 
-    fn events(&mut self) {
-        while let Some(letter) = self.network.next_letter() {
-            if let Ok(Message { body: Body::Response { token, .. }, .. }) = wire::decode::<u32>(&letter.datagram) {
-                self.tokens[letter.from as usize] = Some(token);
+    fn handle_results(&mut self) {
+        while let Some(datagram) = self.network.next_received() {
+            if let Ok(Message { body: Body::Response { token, .. }, .. }) = wire::decode::<u32>(&datagram.bytes) {
+                self.tokens[datagram.from as usize] = Some(token);
             }
         }
-        while let Some(ended) = self.network.next_ended() {
-            // A join is not of our own.
-            let Some(at) = self.running.iter().position(|running| running.operation == ended.operation) else {
+        while let Some(result) = self.network.next_result() {
+            // The network itself began the joins.
+            let Some(at) = self.running.iter().position(|running| running.operation == result.operation) else {
                 continue;
             };
-            match self.running.remove(at).what {
-                What::Put(number) => self.puts[number].stored = ended.ending.is_success(),
-                What::Get { key, quiet } if ended.ending != Ending::Died => {
+            match self.running.remove(at).task {
+                Task::Put(number) => self.puts[number].stored = result.outcome.is_success(),
+                Task::Get { key, quiet } if result.outcome != OperationOutcome::Died => {
                     let rules = Rules {
                         intact: self.intact,
                         trusted: self.trusted,
                         prompt: self.prompt,
                         quiet,
-                        relayed: ended.stats.relayed,
+                        relayed: result.stats.relayed,
                     };
-                    rules.check(key, &ended.ending, &self.puts);
+                    rules.check(key, &result.outcome, &self.puts);
                 }
-                What::Get { .. } => {}
+                Task::Get { .. } => {}
             }
         }
     }
@@ -369,24 +371,24 @@ impl<'a, R: Overlay> Swarm<'a, R> {
     }
 }
 
-/// What may be relied on.
+/// What a get must return depends on these.
 struct Rules {
     intact: bool,
     trusted: bool,
     prompt: bool,
     quiet: bool,
-    /// It came by way of others, who may know an older version.
+    /// The value was relayed by nodes that can have an older version.
     relayed: bool,
 }
 
 impl Rules {
-    fn check(&self, key: Key, ending: &Ending, puts: &[Put]) {
+    fn check(&self, key: Key, outcome: &OperationOutcome, puts: &[Put]) {
         let stored = || puts.iter().filter(|put| put.key == key && put.stored);
-        // Anyone may put a plain record, and one that soon ends.
+        // The attacker can replace a plain record, also by one of a short lifetime.
         let safe = self.intact && (self.trusted || key.kind != Kind::Plain);
-        let Ending::Value { value, version, .. } = ending else {
+        let OperationOutcome::Value { value, version, .. } = outcome else {
             let lost = self.quiet && safe && stored().next().is_some();
-            assert!(!lost, "{key:?} was stored, and its get ended as {ending:?}");
+            assert!(!lost, "{key:?} was stored, and its get ended as {outcome:?}");
             return;
         };
         if key.kind == Kind::Immutable {
@@ -406,12 +408,12 @@ impl Rules {
             match key.kind {
                 Kind::Signed => assert!(
                     key.kind.contest(put.version, found.version).offered.is_ge(),
-                    "{} is older",
+                    "version {} is older than one that was stored",
                     found.version.number
                 ),
                 _ => assert!(
                     !self.prompt || found.begun + TRANSIT >= put.begun,
-                    "older than what was put at {:?}",
+                    "the value is older than the one that was put at {:?}",
                     put.begun
                 ),
             }
@@ -419,7 +421,7 @@ impl Rules {
     }
 }
 
-/// One of a few keys.
+/// One of seven keys.
 fn key(number: u8) -> Key {
     match number % 7 {
         0 | 1 => Key::plain(&[number % 2]),

@@ -1,0 +1,67 @@
+//! The node types of the simulator.
+
+use kadlet::{Chord, Config, Dht, Geometry, HashStore, Id, Kademlia, Node, Pastry, Store};
+
+use crate::overlay::Overlay;
+
+/// The usual node: 192 contacts, up to 4 operations and 16 relayed requests at once, k up to 8, records as [`Capacity`]
+/// says.
+pub type Peer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 24, 1, 32, 16, 4, 16>;
+/// The same with longer shortlists, for a k of up to 32.
+pub type WidePeer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 96, 1, 32, 16, 4, 16>;
+/// The smallest node, for networks of a million: one lookup at a time, no gets, and no part in recursive lookups.
+pub type SmallPeer<R = Kademlia<u32, 192, 8>> = Node<R, HashStore, 1, 24, 0, 8, 1, 2>;
+/// The Chord table of the simulator: 8 successors.
+pub type ChordTable = Chord<u32, 8, 192>;
+/// The Pastry table of the simulator: 16 leaves, digits of 4 bits.
+pub type PastryTable = Pastry<u32, 16, 4, 192>;
+
+// A network of a million nodes must fit into 20 GiB with a margin.
+const _: () = assert!(size_of::<SmallPeer>() <= 13 * 1024);
+
+/// The capacity of a node's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// The most records.
+    pub records: usize,
+    /// The most bytes of all records together.
+    pub bytes: usize,
+}
+
+impl Capacity {
+    /// 128 records in 64 KiB.
+    pub const DEFAULT: Self = Self { records: 128, bytes: 65_536 };
+    /// No records at all.
+    pub const NONE: Self = Self { records: 0, bytes: 0 };
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// A node that the simulator can run: any whose addresses are `u32` and whose table is an [`Overlay`].
+pub trait SimulatedNode: Dht<Address = u32, Routing: Overlay> + Sized {
+    /// Builds a node around a table that is started. The node is one allocation, its records are others.
+    fn build(config: Config, seed: [u8; 32], table: Self::Routing, capacity: Capacity) -> Box<Self>;
+}
+
+impl<
+    R: Overlay,
+    const LOOKUPS: usize,
+    const SHORTLIST: usize,
+    const VALUES: usize,
+    const REQUESTS: usize,
+    const SOURCES: usize,
+    const BOOTSTRAPS: usize,
+    const RELAYS: usize,
+> SimulatedNode for Node<R, HashStore, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
+{
+    fn build(config: Config, seed: [u8; 32], table: R, capacity: Capacity) -> Box<Self> {
+        let mut store = HashStore::new(capacity.records, capacity.bytes);
+        let own: Id = table.own();
+        store.start(own, <R::Geometry as Geometry>::rank, core::array::from_fn(|index| seed[index]));
+        Box::new(Self::from_parts(config, seed, table, store))
+    }
+}
