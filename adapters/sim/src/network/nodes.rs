@@ -40,8 +40,8 @@ impl<M: SimulatedNode> Network<M> {
         }
     }
 
-    /// Adds a node that joins through the nodes at these addresses, and returns its own. Without any, it is a member at
-    /// once, as a network's first node must be. The join is an operation, the node's first, and is begun again for as
+    /// Adds a node that joins through the nodes at these addresses, and returns its address. Without any, it is a member
+    /// at once, as a network's first node must be. The join is an operation, the node's first, and begins again for as
     /// long as it fails.
     pub fn join(&mut self, bootstraps: &[u32]) -> u32 {
         let address = self.hosts.len() as u32;
@@ -52,6 +52,10 @@ impl<M: SimulatedNode> Network<M> {
     }
 
     /// A node leaves politely: its host goes on, and reports to every sender that nobody listens there.
+    ///
+    /// # Panics
+    ///
+    /// If the address was never given out.
     pub fn leave(&mut self, address: u32) {
         self.crash(address);
         self.hosts[address as usize].left = true;
@@ -85,6 +89,10 @@ impl<M: SimulatedNode> Network<M> {
 
     /// Starts a node again that crashed or left, and lets it join through `bootstraps`. With `disk` it keeps its
     /// identifier, its contacts and its records; without, it gets a new identifier. Does nothing where a node lives.
+    ///
+    /// # Panics
+    ///
+    /// If the address was never given out.
     pub fn restart(&mut self, address: u32, disk: Option<&M>, bootstraps: &[u32]) {
         if self.node(address).is_some() {
             return;
@@ -113,6 +121,10 @@ impl<M: SimulatedNode> Network<M> {
     }
 
     /// Attaches an application to a node. It replaces the one that was there.
+    ///
+    /// # Panics
+    ///
+    /// If the address was never given out.
     pub fn attach(&mut self, address: u32, application: Box<dyn Application<M>>) {
         let host = &mut self.hosts[address as usize];
         (host.application, host.application_at) = (Some(application), self.now);

@@ -24,7 +24,7 @@ const SHAPE: f64 = 0.59;
 pub enum Scenario {
     /// Nothing happens: ideal tables, and lookups.
     Static,
-    /// Nothing happens: as many values are put as there are nodes, and got.
+    /// Nothing happens: a value is put for each node, then all are got.
     Gets,
     /// A part of the nodes dies at once, and lookups begin before any table is repaired.
     Stale,
