@@ -17,10 +17,9 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
+use kadlet::message::{Contacts, Features, Request, Response};
 use kadlet::routing::Limits;
-use kadlet::wire::{
-    self, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Request, Response, SEAL, Token, Transaction,
-};
+use kadlet::wire::{self, Body, Header, Kadlet, MAX_DATAGRAM, Message, SEAL, Token, Transaction};
 use kadlet::{Config, Contact, Dht, FixedStore, Geometry, Id, Instant, Kademlia, Node, Routing, Store, Transmit, Xor};
 
 type Table<const CONTACTS: usize> = Kademlia<SocketAddrV4, CONTACTS>;
@@ -113,7 +112,7 @@ fn scene<const CONTACTS: usize>(proved: bool, target: Id) -> Scene<CONTACTS> {
     let mut store = FixedStore::EMPTY;
     store.start(OWN, Xor::rank, [0; 16]);
     let mut scene = Scene {
-        node: Box::new(Node::from_parts(Config::default(), [1; 32], *table(CONTACTS), store)),
+        node: Box::new(Node::from_parts(Config::default(), [1; 32], *table(CONTACTS), store).unwrap()),
         datagram: request(target, None),
         buf: [0; MAX_DATAGRAM],
     };
@@ -182,7 +181,7 @@ fn request(target: Id, token: Option<Token>) -> Vec<u8> {
             request: Request::FindNode { target },
             padding,
         };
-        Message::<SocketAddrV4> { header: header(), body }
+        Message::<SocketAddrV4, Kadlet> { header: header(), body }
     };
     let padding = REQUEST - wire::encoded_len(&message(0));
     let mut datagram = vec![0; REQUEST];
@@ -190,7 +189,7 @@ fn request(target: Id, token: Option<Token>) -> Vec<u8> {
     datagram
 }
 
-fn header() -> Header {
+fn header() -> Header<Kadlet> {
     Header {
         geometry: 1,
         network: 0,

@@ -44,6 +44,12 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
         self
     }
 
+    /// The same address without what tells apart the programs of one host: for IP addresses, with port 0.
+    #[must_use]
+    fn without_port(self) -> Self {
+        self
+    }
+
     /// The network prefix it belongs to, for limits on what one network may do: a /24 of IPv4, a /48 of IPv6. `None` exempts it.
     fn prefix(&self) -> Option<Prefix> {
         None
@@ -147,6 +153,10 @@ impl Address for SocketAddrV4 {
         reachable.then(|| Self::new(ip, port))
     }
 
+    fn without_port(self) -> Self {
+        Self::new(*self.ip(), 0)
+    }
+
     fn prefix(&self) -> Option<Prefix> {
         let [a, b, c, _] = self.ip().octets();
         Prefix::new(u64::from(u32::from_be_bytes([4, a, b, c]))).filter(|_| self.scope() == Scope::Global)
@@ -193,6 +203,10 @@ impl Address for SocketAddrV6 {
         Self::new(*self.ip(), self.port(), 0, 0)
     }
 
+    fn without_port(self) -> Self {
+        Self::new(*self.ip(), 0, 0, 0)
+    }
+
     fn prefix(&self) -> Option<Prefix> {
         let [a, b, c, ..] = self.ip().segments();
         let prefix = u64::from(a) << 32 | u64::from(b) << 16 | u64::from(c);
@@ -237,6 +251,13 @@ impl Address for SocketAddr {
         match self.ip().to_canonical() {
             IpAddr::V4(ip) => Self::V4(SocketAddrV4::new(ip, self.port())),
             IpAddr::V6(ip) => Self::V6(SocketAddrV6::new(ip, self.port(), 0, 0)),
+        }
+    }
+
+    fn without_port(self) -> Self {
+        match self {
+            Self::V4(v4) => Self::V4(v4.without_port()),
+            Self::V6(v6) => Self::V6(v6.without_port()),
         }
     }
 

@@ -18,7 +18,8 @@
 //! let config = Config { plain: true, ..Config::default() };
 //! let now = Instant::ZERO;
 //! let (a, b): (SocketAddrV4, SocketAddrV4) = ("10.0.0.1:4000".parse()?, "10.0.0.2:4000".parse()?);
-//! let mut nodes = [(a, 1), (b, 2)].map(|(address, n)| (address, Mote::new(now, config, Id::from_bytes([n; 20]), [n; 32])));
+//! let node = |n| Mote::new(now, config, Id::from_bytes([n; 20]), [n; 32]);
+//! let mut nodes = [(a, node(1)?), (b, node(2)?)];
 //! nodes[0].1.bootstrap(now, &[b])?;
 //!
 //! // A network of two, whose datagrams arrive at once: what one has to send, the other handles, and answers in place.
@@ -35,12 +36,12 @@
 //! };
 //! deliver(&mut nodes);
 //! let joined = nodes[0].1.poll_event();
-//! assert!(matches!(joined, Some(Event::QueryResult(done)) if matches!(done.outcome, Outcome::Joined { .. })));
+//! assert!(matches!(joined, Some(Event::Finished(result)) if matches!(result.outcome, Outcome::Joined { .. })));
 //!
 //! let query = nodes[0].1.put(now, &Record::plain(b"hello", b"world"), &Options::default())?;
 //! deliver(&mut nodes);
-//! let done = nodes[0].1.take(query).expect("it ended");
-//! assert!(matches!(done.outcome, Outcome::Stored { holders, .. } if holders.len() == 1));
+//! let result = nodes[0].1.take_result(query).expect("it ended");
+//! assert!(matches!(result.outcome, Outcome::Stored { holders, .. } if holders.len() == 1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -86,26 +87,31 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod address;
+pub mod address;
 mod array;
+mod config_error;
 mod contact;
 #[cfg(feature = "ed25519")]
 pub mod ed25519;
+mod forwarding;
 mod geometry;
+pub mod guard;
 mod id;
 pub mod lookup;
+pub mod message;
+mod naming;
 mod node;
 mod random;
-pub mod rate_limiter;
 pub mod record;
+mod replication;
 pub mod routing;
 pub mod rpc;
 pub mod store;
 mod time;
-pub mod token;
 pub mod wire;
 
 pub use address::{Address, EncodedAddress, MAX_ADDRESS, Prefix, Scope};
+pub use config_error::{ConfigError, Setting};
 pub use contact::Contact;
 pub use geometry::Geometry;
 pub use id::{Distance, Id, ParseIdError};

@@ -8,14 +8,13 @@
 //! ```
 //! use core::time::Duration;
 //! use kadlet::rpc::{Accepted, Due, RequestLimits, Requests};
-//! use kadlet::wire::Transaction;
 //! use kadlet::{Id, Instant};
 //!
-//! let mut requests = Requests::<u16, &str, 4>::EMPTY;
+//! let mut requests = Requests::<u16, &str, u64, 4>::EMPTY;
 //! let (min, initial, max) = (Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(3));
 //! requests.start(RequestLimits { min, initial, max, attempts: 3 });
 //!
-//! let (peer, transaction) = (Id::from_bytes([7; 20]), Transaction(*b"8 random"));
+//! let (peer, transaction) = (Id::from_bytes([7; 20]), 0x8_BAD_CAFE);
 //! requests.begin("my lookup", 4000, Some(peer), transaction, None, None)?;
 //! let ready = requests.ready().unwrap();
 //! assert_eq!((ready.to, ready.retransmit), (4000, false));
@@ -43,17 +42,19 @@ mod tests;
 use core::fmt;
 use core::mem::size_of;
 use core::net::SocketAddrV4;
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
-use crate::wire::Transaction;
-use crate::{Address, Id, Instant, RoundTrip, time};
+use crate::address::Address;
+use crate::id::Id;
+use crate::time::{self, Instant, RoundTrip};
 
 /// How often the wait doubles: attempts after that are no answer to congestion, but to loss.
 const DOUBLINGS: u8 = 2;
 
-const _: () = assert!(size_of::<Request<SocketAddrV4, u64>>() <= 72);
+const _: () = assert!(size_of::<Pending<SocketAddrV4, u64, [u8; 8]>>() <= 72);
 
 /// How long to wait and how often to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub struct Full;
 
 /// A request that is to be sent, for the first time or again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ready<A, O> {
+pub struct Ready<A, O, T> {
     /// Its slot, until the next call that changes the table.
     pub index: usize,
     /// Whereto.
@@ -82,7 +83,7 @@ pub struct Ready<A, O> {
     /// Who is expected there.
     pub expect: Option<Id>,
     /// Its transaction, the same for each repeat.
-    pub transaction: Transaction,
+    pub transaction: T,
     /// Whose it is.
     pub owner: O,
     /// Whether it was sent before.
@@ -135,11 +136,15 @@ pub enum Due<A, O> {
     },
 }
 
-/// At most `N` requests of owners `O`.
+/// At most `N` requests on behalf of owners `O`, with transactions of type `T`.
+pub type Requests<A, O, T, const N: usize> = RequestsInner<Vec<Pending<A, O, T>, N>>;
+
+/// [`Requests`] whatever their bound, as `VecView` is any `Vec`: the methods are compiled once for all bounds.
+pub type RequestsView<A, O, T> = RequestsInner<VecView<Pending<A, O, T>>>;
+
+/// What [`Requests`] and [`RequestsView`] are: a table that ends in its slots.
 #[derive(Clone, Debug)]
-pub struct Requests<A, O, const N: usize> {
-    /// In the order in which they were begun.
-    slots: Vec<Request<A, O>, N>,
+pub struct RequestsInner<S: ?Sized> {
     /// How many of them are to be sent.
     ready: usize,
     /// The least due time of those in flight.
@@ -152,14 +157,17 @@ pub struct Requests<A, O, const N: usize> {
     /// Of all nodes together.
     trip: RoundTrip,
     loss: Loss,
+    /// In the order in which they were begun.
+    slots: S,
 }
 
+/// A request in the table.
 #[derive(Clone, Copy, Debug)]
-struct Request<A, O> {
+pub struct Pending<A, O, T> {
     owner: O,
     to: A,
     expect: Option<Id>,
-    transaction: Transaction,
+    transaction: T,
     /// When it was sent last.
     sent: Instant,
     /// The timeout of the first attempt, in microseconds.
@@ -185,10 +193,9 @@ enum RequestState {
     InFlight,
 }
 
-impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
+impl<A: Address, O: Copy, T: Copy + Eq, const N: usize> Requests<A, O, T, N> {
     /// A table of zeros that lies in `.bss`, to be started before it is used.
     pub const EMPTY: Self = Self {
-        slots: Vec::new(),
         ready: 0,
         deadline: None,
         min: 0,
@@ -197,8 +204,25 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         attempts: 0,
         trip: RoundTrip::UNKNOWN,
         loss: Loss::NONE,
+        slots: Vec::new(),
     };
+}
 
+impl<A, O, T, const N: usize> Deref for Requests<A, O, T, N> {
+    type Target = RequestsView<A, O, T>;
+
+    fn deref(&self) -> &RequestsView<A, O, T> {
+        self
+    }
+}
+
+impl<A, O, T, const N: usize> DerefMut for Requests<A, O, T, N> {
+    fn deref_mut(&mut self) -> &mut RequestsView<A, O, T> {
+        self
+    }
+}
+
+impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// Forgets everything and begins with these limits.
     pub fn start(&mut self, limits: RequestLimits) {
         self.slots.clear();
@@ -224,7 +248,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
         owner: O,
         to: A,
         expect: Option<Id>,
-        transaction: Transaction,
+        transaction: T,
         timeout: Option<Duration>,
         attempts: Option<u8>,
     ) -> Result<(), Full> {
@@ -232,7 +256,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
             let index = self.slots.iter().position(|request| request.released).ok_or(Full)?;
             self.remove(index);
         }
-        let request = Request {
+        let request = Pending {
             owner,
             to,
             expect,
@@ -266,13 +290,13 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
 
     /// The oldest request that is to be sent.
     #[must_use]
-    pub fn ready(&self) -> Option<Ready<A, O>> {
+    pub fn ready(&self) -> Option<Ready<A, O, T>> {
         if self.ready == 0 {
             return None;
         }
         let (index, request) =
             self.slots.iter().enumerate().find(|(_, request)| request.state == RequestState::Ready)?;
-        let Request { to, expect, transaction, owner, .. } = *request;
+        let Pending { to, expect, transaction, owner, .. } = *request;
         Some(Ready { index, to, expect, transaction, owner, retransmit: request.timeouts != 0 })
     }
 
@@ -294,36 +318,22 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     }
 
     /// Takes an answer in.
-    pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: Transaction) -> Accepted<O> {
+    pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: T) -> Accepted<O> {
         self.take(now, from, sender, transaction, None)
     }
 
     /// Takes an answer in that is followed by another: the request isn't over, isn't repeated, and waits until then.
-    pub fn acknowledge(
-        &mut self,
-        now: Instant,
-        from: A,
-        sender: &Id,
-        transaction: Transaction,
-        until: Instant,
-    ) -> Accepted<O> {
+    pub fn acknowledge(&mut self, now: Instant, from: A, sender: &Id, transaction: T, until: Instant) -> Accepted<O> {
         self.take(now, from, sender, transaction, Some(until))
     }
 
     /// Whose a request in flight is; `None` if none has this transaction, or its owner is gone.
     #[must_use]
-    pub fn owner(&self, transaction: Transaction) -> Option<O> {
+    pub fn owner(&self, transaction: T) -> Option<O> {
         self.slots.get(self.place(transaction)?)?.owner()
     }
 
-    fn take(
-        &mut self,
-        now: Instant,
-        from: A,
-        sender: &Id,
-        transaction: Transaction,
-        until: Option<Instant>,
-    ) -> Accepted<O> {
+    fn take(&mut self, now: Instant, from: A, sender: &Id, transaction: T, until: Option<Instant>) -> Accepted<O> {
         let place = self.place(transaction);
         let Some((index, request)) = place.and_then(|index| Some((index, self.slots.get_mut(index)?))) else {
             return Accepted::Unknown;
@@ -368,7 +378,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     /// What is due by now: to be called until `None`. Repeats become [`ready`](Requests::ready) by themselves.
     pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
         while self.deadline.is_some_and(|deadline| deadline <= now) {
-            let late = |request: &Request<A, O>| request.state == RequestState::InFlight && request.due() <= now;
+            let late = |request: &Pending<A, O, T>| request.state == RequestState::InFlight && request.due() <= now;
             let (index, request) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request))?;
             request.timeouts = request.timeouts.saturating_add(1);
             let most = if request.attempts == 0 { self.loss.attempts(self.attempts) } else { request.attempts };
@@ -418,7 +428,13 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     /// How many requests may begin: slots that are free or whose request was released.
     #[must_use]
     pub fn free(&self) -> usize {
-        N.saturating_sub(self.slots.iter().filter(|request| !request.released).count())
+        self.slots.capacity().saturating_sub(self.slots.iter().filter(|request| !request.released).count())
+    }
+
+    /// How many requests there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.capacity()
     }
 
     /// How many requests there are, those that wait to be sent and those that were released included.
@@ -434,7 +450,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     }
 
     /// The request that was sent with this transaction.
-    fn place(&self, transaction: Transaction) -> Option<usize> {
+    fn place(&self, transaction: T) -> Option<usize> {
         self.slots.iter().position(|request| request.transaction == transaction && request.was_sent())
     }
 
@@ -462,7 +478,7 @@ impl<A: Address, O: Copy, const N: usize> Requests<A, O, N> {
     }
 }
 
-impl<A, O: Copy> Request<A, O> {
+impl<A, O: Copy, T> Pending<A, O, T> {
     fn owner(&self) -> Option<O> {
         (!self.released).then_some(self.owner)
     }

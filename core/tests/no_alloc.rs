@@ -107,7 +107,7 @@ impl Pair {
 fn live(pair: &mut Pair, value: &[u8]) -> Option<bool> {
     let options = Options { lifetime: Duration::from_secs(600), ..Options::default() };
     let now = pair.now;
-    let joined = pair.nodes[1].bootstrap(now, &ADDRESSES[..1]).ok()?;
+    let joined = pair.nodes[1].bootstrap(now, &ADDRESSES[..1]).ok()?.query;
     let mut well = pair.ends(1, joined, |outcome| matches!(outcome, Outcome::Joined { .. }));
     let now = pair.now;
     let pinged = pair.nodes[1].ping(now, ADDRESSES[0]).ok()?;
@@ -134,7 +134,7 @@ fn live(pair: &mut Pair, value: &[u8]) -> Option<bool> {
 fn two_nodes_live_without_allocating() {
     let node = |n: u8| {
         let config = Config { plain: true, ..Config::default() };
-        Box::new(Mote::new(Instant::ZERO, config, Id::from_bytes([n; 20]), [n; 32]))
+        Box::new(Mote::new(Instant::ZERO, config, Id::from_bytes([n; 20]), [n; 32]).unwrap())
     };
     let mut pair = Pair { nodes: [node(1), node(200)], now: Instant::from_secs(1) };
     let value = [7; 1_000];

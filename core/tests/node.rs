@@ -37,7 +37,7 @@ fn a_node_alone_cannot_get_and_its_bootstrap_gets_no_response() {
     let mut net = Net::joined(7, 1, config());
     let now = net.now;
     assert_eq!(net.node(1).get(now, Key::plain(b"x"), &once()), Err(kadlet::GetError::NoContacts));
-    let query = net.node(1).bootstrap(now, &[99]).unwrap();
+    let query = net.node(1).bootstrap(now, &[99]).unwrap().query;
     net.wait(1, query, |result| {
         assert!(matches!(result.outcome, Outcome::Failed(Failure::NoResponse)), "{:?}", result.outcome)
     });

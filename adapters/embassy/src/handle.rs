@@ -1,14 +1,14 @@
 //! Calls into a node, from any task on its executor.
 
-use core::cell::{RefCell, RefMut};
+use core::cell::{Cell, RefCell, RefMut};
 use core::future::poll_fn;
 use core::task::Poll;
 
 use embassy_sync::waitqueue::WakerRegistration;
-use kadlet::{Contact, Dht, Id, Instant, Key, Options, Outcome, QueryId, QueryResult, Record, Stats};
+use kadlet::{Contact, Dht, FindError, Id, Instant, Key, Options, Outcome, QueryId, QueryResult, Record, Stats};
 
 use crate::resources::{Call, Shared, now};
-use crate::{Error, Got, Losses, News, Stored};
+use crate::{Error, Got, Joined, Losses, News, Stored};
 
 /// Calls a node from any task on its executor. It is `Copy`: give each task its own.
 ///
@@ -45,16 +45,17 @@ use crate::{Error, Got, Losses, News, Stored};
 ///
 /// // Two nodes on one stack, whose device receives what it sends.
 /// let (stack, network) = loopback();
-/// let [(_, mut runner), (dht, mut other_runner)] = [4000, 4001].map(|port| {
+/// let node = |port: u16| {
 ///     let resources = Box::leak(Box::new(Resources::<Mote>::new(Mote::empty())));
 ///     let (id, seed) = (Id::from_bytes([port as u8; 20]), [port as u8; 32]);
 ///     let config = Config { plain: true, ..Config::default() };
 ///     kadlet_embassy::new(resources, stack, port, |node, now| node.start(now, config, id, seed))
-/// });
+/// };
+/// let ((_, mut runner), (dht, mut other_runner)) = (node(4000)?, node(4001)?);
 /// let tasks = join3(network, runner.run(), other_runner.run());
 /// let done = block_on(select(sensor(dht, "10.0.0.1:4000".parse()?), tasks));
 /// assert!(matches!(done, Either::First(Ok(()))));
-/// # Ok::<(), core::net::AddrParseError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Panics
@@ -68,15 +69,20 @@ pub struct Handle<'d, D: Dht> {
 impl<'d, D: Dht> Handle<'d, D> {
     /// Joins the network through these addresses, and remembers them: whenever the node has no contacts, it tries the
     /// addresses again by itself, after growing pauses, even if this call failed. Returns how many of the nodes nearest
-    /// to it were found.
+    /// to it were found, and how many of the addresses were taken: the first ones, up to the `BOOTSTRAPS` bound.
     ///
     /// # Errors
     ///
     /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
-    pub async fn bootstrap(&self, addresses: &[D::Address]) -> Result<usize, Error> {
-        let begin = |node: &mut D, now| node.bootstrap(now, addresses);
+    pub async fn bootstrap(&self, addresses: &[D::Address]) -> Result<Joined, Error> {
+        let taken = Cell::new(0);
+        let begin = |node: &mut D, now| {
+            let joining = node.bootstrap(now, addresses)?;
+            taken.set(joining.taken);
+            Ok::<_, FindError>(joining.query)
+        };
         self.call(begin, |result| match result.outcome {
-            Outcome::Joined { neighbours } => Ok(neighbours.len()),
+            Outcome::Joined { neighbours } => Ok(Joined { neighbours: neighbours.len(), taken: taken.get() }),
             _ => Err(result.into()),
         })
         .await?

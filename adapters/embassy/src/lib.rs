@@ -3,7 +3,7 @@
 //! ```
 //! use core::net::SocketAddrV4;
 //!
-//! use kadlet::{Config, FixedStore, Id, Kademlia, Key, Node, Options, Record};
+//! use kadlet::{Config, ConfigError, FixedStore, Id, Kademlia, Key, Node, Options, Record};
 //! use kadlet_embassy::{Error, Handle, Resources, Runner};
 //!
 //! type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
@@ -15,7 +15,7 @@
 //!     stack: embassy_net::Stack<'static>,
 //!     id: Id,
 //!     seed: [u8; 32],
-//! ) -> (Handle<'static, Mote>, Runner<'static, Mote>) {
+//! ) -> Result<(Handle<'static, Mote>, Runner<'static, Mote>), ConfigError> {
 //!     let config = Config { plain: true, ..Config::default() };
 //!     kadlet_embassy::new(resources, stack, 4000, |node, now| node.start(now, config, id, seed))
 //! }
@@ -91,6 +91,6 @@ mod runner;
 mod readme {}
 
 pub use handle::Handle;
-pub use outcome::{Error, Got, Losses, News, Stored};
+pub use outcome::{Error, Got, Joined, Losses, News, Stored};
 pub use resources::Resources;
 pub use runner::{PATIENCE, Runner, SHUNNED, new};

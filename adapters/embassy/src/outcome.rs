@@ -6,6 +6,16 @@ use core::time::Duration;
 use kadlet::{Failure, FindError, GetError, Key, Outcome, PutError, QueryResult, QueryStats};
 use thiserror::Error;
 
+/// What a bootstrap found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Joined {
+    /// How many of the nodes nearest to this one were found.
+    pub neighbours: usize,
+    /// How many of the addresses were taken: the first ones, up to the `BOOTSTRAPS` bound.
+    pub taken: usize,
+}
+
 /// A record that a get found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

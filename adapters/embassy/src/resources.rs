@@ -39,8 +39,9 @@ pub(crate) const DATAGRAMS: usize = 8;
 /// let memory = Box::leak(Box::new(Memory::new(Mote::empty())));
 /// # let (stack, _) = loopback();
 /// # let (config, id, seed) = (Config::default(), Id::from_bytes([1; 20]), [1; 32]);
-/// let (dht, runner) = kadlet_embassy::new(memory, stack, 4000, |node, now| node.start(now, config, id, seed));
+/// let (dht, runner) = kadlet_embassy::new(memory, stack, 4000, |node, now| node.start(now, config, id, seed))?;
 /// assert_eq!(dht.id(), id);
+/// # Ok::<(), kadlet::ConfigError>(())
 /// ```
 #[derive(Debug)]
 pub struct Resources<D: Dht, const CALLS: usize = 4, const BUFFER: usize = 2_560> {

@@ -12,7 +12,7 @@ use embassy_net::udp::{PacketMetadata, SendError, UdpMetadata, UdpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Instant, Timer};
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Address, Dht, Event, WakeReason};
+use kadlet::{Address, ConfigError, Dht, Event, WakeReason};
 
 use crate::resources::{DATAGRAMS, Resources, Shared, now};
 use crate::{Handle, Losses, News};
@@ -52,13 +52,13 @@ pub const SHUNNED: Duration = Duration::from_secs(10);
 /// let resources = Box::leak(Box::new(Resources::<Mote>::new(Mote::empty())));
 /// # let (id, seed) = (Id::from_bytes([1; 20]), [1; 32]);
 /// let config = Config { timeout_initial: Duration::from_millis(100), attempts: 1, ..Config::default() };
-/// let (dht, runner) = kadlet_embassy::new(resources, stack, 4000, |node, now| node.start(now, config, id, seed));
+/// let (dht, runner) = kadlet_embassy::new(resources, stack, 4000, |node, now| node.start(now, config, id, seed))?;
 ///
 /// // Calls make progress only while the runner runs. No node is at this address, so this one fails.
 /// let bootstrap = ["10.0.0.1:4001".parse()?];
 /// let done = block_on(select(dht.bootstrap(&bootstrap), join(network, node(runner))));
 /// assert!(matches!(done, Either::First(Err(Error::Failed { failure: Failure::NoResponse, .. }))));
-/// # Ok::<(), core::net::AddrParseError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Runner<'d, D: Dht> {
     handle: Handle<'d, D>,
@@ -86,6 +86,10 @@ struct Outlet<'d> {
 /// The seed is 32 random bytes that were never used before. On a chip without a source of randomness, hash what is
 /// unique to the board together with a boot counter.
 ///
+/// # Errors
+///
+/// [`ConfigError`]: what `start` returned.
+///
 /// # Panics
 ///
 /// embassy-net panics if `StackResources` has no room for two more sockets.
@@ -93,9 +97,9 @@ pub fn new<'d, D: Dht, const CALLS: usize, const BUFFER: usize>(
     resources: &'d mut Resources<D, CALLS, BUFFER>,
     stack: Stack<'d>,
     port: u16,
-    start: impl FnOnce(&mut D, kadlet::Instant),
-) -> (Handle<'d, D>, Runner<'d, D>) {
-    start(&mut resources.shared.get_mut().node, now());
+    start: impl FnOnce(&mut D, kadlet::Instant) -> Result<(), ConfigError>,
+) -> Result<(Handle<'d, D>, Runner<'d, D>), ConfigError> {
+    start(&mut resources.shared.get_mut().node, now())?;
     // Can't fail: the length is the capacity.
     let _ = resources.metadata.resize(3 * DATAGRAMS, PacketMetadata::EMPTY);
     let (received_meta, sent_meta) = resources.metadata.split_at_mut(DATAGRAMS);
@@ -110,7 +114,7 @@ pub fn new<'d, D: Dht, const CALLS: usize, const BUFFER: usize>(
     let _ = requests.bind(responses.endpoint().port);
     let [responses, requests] = [responses, requests].map(|socket| Outlet { socket, limit: None });
     let (handle, buffer, none) = (Handle { shared: &resources.shared }, &mut resources.datagram, D::Address::EMPTY);
-    (handle, Runner { handle, responses, requests, buffer, requested: none, shunned: (none, Instant::MIN) })
+    Ok((handle, Runner { handle, responses, requests, buffer, requested: none, shunned: (none, Instant::MIN) }))
 }
 
 impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {

@@ -20,7 +20,7 @@
 //!
 //! impl<M: Dht> Application<M> for Reader {
 //!     fn handle_event(&mut self, _: Instant, event: &Event<'_, M::Address>) {
-//!         if let Event::QueryResult(result) = event && matches!(result.outcome, Outcome::Value { .. }) {
+//!         if let Event::Finished(result) = event && matches!(result.outcome, Outcome::Value { .. }) {
 //!             self.done.set(self.done.get() + 1);
 //!             self.next_get = Instant::NEVER;
 //!         }

@@ -1,6 +1,6 @@
 //! The node types of the simulator.
 
-use kadlet::{Chord, Config, Dht, Geometry, HashStore, Id, Kademlia, Node, Pastry, Store};
+use kadlet::{Chord, Config, Dht, Geometry, HashStore, Id, Kademlia, Node, NodeInner, Parts, Pastry, Routing, Store};
 
 use crate::overlay::Overlay;
 
@@ -44,24 +44,19 @@ impl Default for Capacity {
 /// A node that the simulator can run: any whose addresses are `u32` and whose table is an [`Overlay`].
 pub trait SimulatedNode: Dht<Address = u32, Routing: Overlay> + Sized {
     /// Builds a node around a table that is started. The node is one allocation, its records are others.
+    ///
+    /// # Panics
+    ///
+    /// A value of the configuration is out of its range.
     fn build(config: Config, seed: [u8; 32], table: Self::Routing, capacity: Capacity) -> Box<Self>;
 }
 
-impl<
-    R: Overlay,
-    const LOOKUPS: usize,
-    const SHORTLIST: usize,
-    const VALUES: usize,
-    const REQUESTS: usize,
-    const SOURCES: usize,
-    const BOOTSTRAPS: usize,
-    const RELAYS: usize,
-> SimulatedNode for Node<R, HashStore, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
-{
-    fn build(config: Config, seed: [u8; 32], table: R, capacity: Capacity) -> Box<Self> {
+impl<P: Parts<Address = u32, Store = HashStore, Routing: Overlay>> SimulatedNode for NodeInner<P> {
+    fn build(config: Config, seed: [u8; 32], table: P::Routing, capacity: Capacity) -> Box<Self> {
         let mut store = HashStore::new(capacity.records, capacity.bytes);
         let own: Id = table.own();
-        store.start(own, <R::Geometry as Geometry>::rank, core::array::from_fn(|index| seed[index]));
-        Box::new(Self::from_parts(config, seed, table, store))
+        store.start(own, P::Geometry::rank, core::array::from_fn(|index| seed[index]));
+        let node = Self::from_parts(config, seed, table, store);
+        Box::new(node.unwrap_or_else(|error| panic!("the network's configuration: {error}")))
     }
 }

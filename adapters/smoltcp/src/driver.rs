@@ -82,14 +82,15 @@ pub const SHUNNED: Duration = Duration::from_secs(10);
 /// iface.update_ip_addrs(|all| all.push(IpCidr::new(IpAddress::v4(10, 0, 0, 1), 24)).unwrap());
 /// let mut storage = [SocketStorage::EMPTY; 2];
 /// let mut sockets = SocketSet::new(&mut storage[..]);
-/// let mut nodes = [4000, 4001].map(|port: u16| {
+/// let mut node = |port: u16| {
 ///     let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 8].leak(), vec![0; 2560].leak());
 ///     let mut socket = udp::Socket::new(buffer(), buffer());
 ///     socket.bind(port).unwrap();
 ///     let (id, seed) = (Id::from_bytes([port as u8; 20]), [port as u8; 32]);
 ///     let config = Config { plain: true, ..Config::default() };
-///     (Mote::new(time(Instant::ZERO), config, id, seed), Driver::new(sockets.add(socket)))
-/// });
+///     Ok::<_, kadlet::ConfigError>((Mote::new(time(Instant::ZERO), config, id, seed)?, Driver::new(sockets.add(socket))))
+/// };
+/// let mut nodes = [node(4000)?, node(4001)?];
 ///
 /// // Runs the superloop in simulated time until an operation of the second node ends. Returns whether it succeeded.
 /// let mut now = Instant::ZERO;
@@ -102,7 +103,7 @@ pub const SHUNNED: Duration = Duration::from_secs(10);
 ///     let wake = due.into_iter().chain(iface.poll_at(now, &sockets)).min();
 ///     now = wake.expect("an operation has a time limit").max(now);
 /// };
-/// let query = nodes[1].0.bootstrap(time(Instant::ZERO), &["10.0.0.1:4000".parse()?])?;
+/// let query = nodes[1].0.bootstrap(time(Instant::ZERO), &["10.0.0.1:4000".parse()?])?.query;
 /// assert!(run(&mut nodes, query));
 /// # let now = time(Instant::from_secs(1));
 /// let query = nodes[1].0.put(now, &Record::plain(b"kitchen", b"21.5"), &Options::default())?;

@@ -47,7 +47,7 @@
 //!         let now = clock();
 //!         iface.poll(now, device, &mut sockets);
 //!         while let Some(event) = node.poll_event() {
-//!             if let Event::QueryResult(result) = event { /* a get, a put or the bootstrap has ended */ }
+//!             if let Event::Finished(result) = event { /* a get, a put or the bootstrap has ended */ }
 //!         }
 //!         // Commands go here: node.get(kadlet_smoltcp::time(now), key, &options).
 //!         let due = driver.poll(now, node, &mut sockets);

@@ -27,8 +27,9 @@ mod linux {
     use std::thread;
     use std::time::Instant;
 
+    use kadlet::message::{Contacts, Features, Request, Response};
     use kadlet::routing::Limits;
-    use kadlet::wire::{self, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Request, Response, Transaction};
+    use kadlet::wire::{self, Body, Header, Kadlet, MAX_DATAGRAM, Message, Transaction};
     use kadlet::{Config, Contact, Dht, FixedStore, Geometry, Id, Kademlia, Node, Routing, Store, Xor};
     use kadlet_udp::Server;
     use mio::unix::SourceFd;
@@ -272,7 +273,7 @@ mod linux {
         assert_eq!(table.peers().count(), CONTACTS);
         let mut store = FixedStore::EMPTY;
         store.start(own, Xor::rank, [0; 16]);
-        Node::from_parts(Config { table: limits, ..Config::default() }, [1; 32], table, store)
+        Node::from_parts(Config { table: limits, ..Config::default() }, [1; 32], table, store).unwrap()
     }
 
     /// Requests from nodes that the node doesn't know, for random targets.
@@ -287,7 +288,7 @@ mod linux {
                 features: Features::SERVES,
             };
             let request = Request::FindNode { target: random.id() };
-            let message = |padding| Message::<SocketAddrV4> {
+            let message = |padding| Message::<SocketAddrV4, Kadlet> {
                 header,
                 body: Body::Request { largest: 1_208, token: None, request, padding },
             };

@@ -98,7 +98,8 @@ mod unix {
             let (poll, mut drivers) = (Poll::new()?, Vec::with_capacity(NODES));
             for index in 0..NODES {
                 let node =
-                    Mote::new(kadlet::Instant::ZERO, Config::default(), Id::from_bytes(random.bytes()), random.bytes());
+                    Mote::new(kadlet::Instant::ZERO, Config::default(), Id::from_bytes(random.bytes()), random.bytes())
+                        .unwrap();
                 let driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
                 poll.registry().register(&mut SourceFd(&driver.as_raw_fd()), Token(index), Interest::READABLE)?;
                 drivers.push(driver);
@@ -124,7 +125,7 @@ mod unix {
             for some in all.chunks(at_once) {
                 let mut queries = Vec::new();
                 for index in some {
-                    queries.push((*index, self.begin(*index, |node, now| Ok(node.bootstrap(now, &[first])?))?));
+                    queries.push((*index, self.begin(*index, |node, now| Ok(node.bootstrap(now, &[first])?.query))?));
                 }
                 self.run(queries, |done| matches!(done.outcome, Outcome::Joined { .. }))?;
             }
@@ -232,7 +233,7 @@ mod unix {
                 for index in touched.drain(..) {
                     let driver = &mut self.drivers[index];
                     while let Some(event) = driver.node_mut().poll_event() {
-                        let Event::QueryResult(done) = event else {
+                        let Event::Finished(done) = event else {
                             continue;
                         };
                         let Some(ended) = until.iter().position(|awaited| *awaited == (index, done.query)) else {

@@ -42,7 +42,7 @@ fn main() -> Result<(), Error> {
     let mut link = Link::new(16)?;
     let addresses: Vec<Radio> = link.nodes.keys().copied().collect();
     for address in &addresses[1..] {
-        link.run(*address, |node, now| Ok(node.bootstrap(now, &addresses[..1])?))?;
+        link.run(*address, |node, now| Ok(node.bootstrap(now, &addresses[..1])?.query))?;
     }
     let record = Record::immutable(b"hello world");
     link.run(addresses[0], |node, now| Ok(node.put(now, &record, &Options::default())?))?;
@@ -63,7 +63,7 @@ impl Link {
         let mut nodes = BTreeMap::new();
         for number in 1..=count {
             let (id, seed) = (kadlet_udp::random_id()?, kadlet_udp::seed()?);
-            let node = MyNode::new(Instant::ZERO, Config::default(), id, seed);
+            let node = MyNode::new(Instant::ZERO, Config::default(), id, seed)?;
             nodes.insert(Radio([0x02, 0, 0, 0, 0, 0, 0, number]), node);
         }
         Ok(Self { nodes, now: Instant::ZERO })

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
     for index in 1..NODES {
         let driver = &mut nodes.drivers[index];
         let now = driver.now();
-        joins.push((index, driver.node_mut().bootstrap(now, &[seed])?));
+        joins.push((index, driver.node_mut().bootstrap(now, &[seed])?.query));
     }
     nodes.run(joins)?;
 
@@ -51,7 +51,7 @@ impl Loop {
         let (poll, mut drivers) = (Poll::new()?, Vec::new());
         for index in 0..NODES {
             let node =
-                Mote::new(kadlet::Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?);
+                Mote::new(kadlet::Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?)?;
             let driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
             poll.registry().register(&mut SourceFd(&driver.as_raw_fd()), Token(index), Interest::READABLE)?;
             drivers.push(driver);
@@ -69,7 +69,7 @@ impl Loop {
                     driver.on_timeout(&mut self.buffers);
                 }
                 while let Some(event) = driver.node_mut().poll_event() {
-                    let Event::QueryResult(done) = event else {
+                    let Event::Finished(done) = event else {
                         continue;
                     };
                     match done.outcome {

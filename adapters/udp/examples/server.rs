@@ -3,7 +3,6 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::io;
 
 use kadlet::{Config, FixedStore, Instant, Kademlia, Node, Options, Record};
 use kadlet_udp::{Server, random_id, seed};
@@ -14,7 +13,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
     let (first, second, third) = (server()?, server()?, server()?);
     for server in [&second, &third] {
         let joined = server.handle().bootstrap(&[first.local_addr()], Duration::from_secs(10))?;
-        println!("{} joined: {} neighbours", server.local_addr(), joined.nodes.len());
+        println!("{} joined: {} neighbours", server.local_addr(), joined.neighbours.len());
     }
 
     let record = Record::immutable(b"hello world");
@@ -27,7 +26,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
     Ok(())
 }
 
-fn server() -> io::Result<Server<MyNode>> {
-    let node = MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?);
-    Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node)
+fn server() -> Result<Server<MyNode>, Box<dyn core::error::Error>> {
+    let node = MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?;
+    Ok(Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?)
 }

@@ -5,7 +5,6 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::io;
 
 use kadlet::record::Proof;
 use kadlet::{Config, FixedStore, Instant, Kademlia, Key, Node, Options, Record, ed25519};
@@ -39,8 +38,8 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 }
 
 /// A node that takes signed records: its configuration has a verifier.
-fn server() -> io::Result<Server<MyNode>> {
+fn server() -> Result<Server<MyNode>, Box<dyn core::error::Error>> {
     let config = Config { verify: Some(ed25519::verify), ..Config::default() };
-    let node = MyNode::new(Instant::ZERO, config, random_id()?, seed()?);
-    Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node)
+    let node = MyNode::new(Instant::ZERO, config, random_id()?, seed()?)?;
+    Ok(Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?)
 }

@@ -61,7 +61,8 @@ impl Peer {
     fn new() -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_read_timeout(Some(TURN))?;
-        let node = Mote::new(Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?);
+        let node = Mote::new(Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?)
+            .map_err(io::Error::other)?;
         Ok(Self { node, socket, start: std::time::Instant::now() })
     }
 
@@ -73,7 +74,7 @@ impl Peer {
     fn turn(&mut self) -> io::Result<bool> {
         let mut buf = [0; MAX_DATAGRAM];
         while let Some(event) = self.node.poll_event() {
-            if let Event::QueryResult(done) = event {
+            if let Event::Finished(done) = event {
                 match done.outcome {
                     Outcome::Joined { .. } | Outcome::Stored { .. } => {}
                     Outcome::Value { record, .. } => io::stdout().write_all(record.value)?,

@@ -19,13 +19,13 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 
     let record = Record::immutable(b"hello world");
     let mut second = Peer::new()?;
-    let join = second.node.bootstrap(second.now(), &[seed])?;
+    let join = second.node.bootstrap(second.now(), &[seed])?.query;
     second.run(Some(join))?;
     let put = second.node.put(second.now(), &record, &Options::default())?;
     second.run(Some(put))?;
 
     let mut third = Peer::new()?;
-    let join = third.node.bootstrap(third.now(), &[seed])?;
+    let join = third.node.bootstrap(third.now(), &[seed])?.query;
     third.run(Some(join))?;
     let get = third.node.get(third.now(), record.key(), &Options::default())?;
     third.run(Some(get))?;
@@ -39,9 +39,9 @@ struct Peer {
 }
 
 impl Peer {
-    fn new() -> io::Result<Self> {
+    fn new() -> Result<Self, Box<dyn core::error::Error>> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let node = Mote::new(Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?);
+        let node = Mote::new(Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?)?;
         Ok(Self { node, socket, start: std::time::Instant::now() })
     }
 
@@ -57,7 +57,7 @@ impl Peer {
                 self.socket.send_to(&buf[..out.len], out.to)?;
             }
             while let Some(event) = self.node.poll_event() {
-                let Event::QueryResult(done) = event else {
+                let Event::Finished(done) = event else {
                     continue;
                 };
                 match done.outcome {

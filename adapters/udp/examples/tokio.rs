@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let record = Record::immutable(b"hello world");
     let mut second = Peer::new()?;
     let now = second.driver.now();
-    let join = second.driver.node_mut().bootstrap(now, &[seed])?;
+    let join = second.driver.node_mut().bootstrap(now, &[seed])?.query;
     second.run(Some(join)).await?;
     let now = second.driver.now();
     let put = second.driver.node_mut().put(now, &record, &Options::default())?;
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
 
     let mut third = Peer::new()?;
     let now = third.driver.now();
-    let join = third.driver.node_mut().bootstrap(now, &[seed])?;
+    let join = third.driver.node_mut().bootstrap(now, &[seed])?.query;
     third.run(Some(join)).await?;
     let now = third.driver.now();
     let get = third.driver.node_mut().get(now, record.key(), &Options::default())?;
@@ -45,8 +45,8 @@ struct Peer {
 }
 
 impl Peer {
-    fn new() -> io::Result<Self> {
-        let node = Mote::new(Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?);
+    fn new() -> Result<Self, Box<dyn core::error::Error>> {
+        let node = Mote::new(Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?)?;
         let driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
         let readiness = UdpSocket::from_std(driver.socket().try_clone()?)?;
         Ok(Self { driver, buffers: Buffers::new(), readiness })
@@ -57,7 +57,7 @@ impl Peer {
         let Self { driver, buffers, readiness } = self;
         loop {
             while let Some(event) = driver.node_mut().poll_event() {
-                let Event::QueryResult(done) = event else {
+                let Event::Finished(done) = event else {
                     continue;
                 };
                 match done.outcome {

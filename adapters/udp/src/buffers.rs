@@ -25,10 +25,10 @@ const NO_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPEC
 ///
 /// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 ///
-/// # fn main() -> std::io::Result<()> {
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
 /// let driver = || {
-///     let node = MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?);
-///     Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)
+///     let node = MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?;
+///     Ok::<_, Box<dyn core::error::Error>>(Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?)
 /// };
 /// let mut buffers = Buffers::new();
 /// for driver in &mut [driver()?, driver()?] {

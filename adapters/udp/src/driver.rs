@@ -49,7 +49,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 ///
 /// # fn main() -> Result<(), Box<dyn core::error::Error>> {
-/// let node = || Ok::<_, std::io::Error>(MyNode::new(kadlet::Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let node = || Ok::<_, Box<dyn core::error::Error>>(MyNode::new(kadlet::Instant::ZERO, Config::default(), random_id()?, seed()?)?);
 /// let other = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 ///
 /// let mut driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
@@ -60,7 +60,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// let now = driver.now();
 /// driver.node_mut().ping(now, other.local_addr())?;
 /// let rtt = loop {
-///     if let Some(Event::QueryResult(done)) = driver.node_mut().poll_event() {
+///     if let Some(Event::Finished(done)) = driver.node_mut().poll_event() {
 ///         match done.outcome {
 ///             Outcome::Pong { rtt, .. } => break rtt,
 ///             other => return Err(format!("{other:?}").into()),

@@ -2,8 +2,10 @@
 
 use core::fmt;
 use core::net::SocketAddr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
+
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Instant;
 
@@ -11,7 +13,7 @@ use kadlet::{Dht, FindError, GetError, Id, Key, Options, Progress, PutError, Que
 use mio::Waker;
 
 use crate::driver::{Driver, Losses};
-use crate::outcome::{self, Error, Got, Nodes, Pong, Stored};
+use crate::outcome::{self, Error, Got, Joined, Nodes, Pong, Stored};
 use crate::{IpAddress, RecordBuf};
 
 /// The most calls in a server's queue, and also the most calls that wait for an operation slot of its node.
@@ -38,13 +40,13 @@ const GRACE: Duration = Duration::from_secs(5);
 /// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 ///
 /// # fn main() -> Result<(), Box<dyn core::error::Error>> {
-/// let node = || Ok::<_, std::io::Error>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let node = || Ok::<_, Box<dyn core::error::Error>>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?);
 /// let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 /// let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 ///
 /// let handle = second.handle();
 /// let joined = handle.bootstrap(&[first.local_addr()], Duration::from_secs(10))?;
-/// assert_eq!(joined.nodes[0].address, first.local_addr());
+/// assert_eq!(joined.neighbours[0].address, first.local_addr());
 ///
 /// // Each thread has a handle of its own.
 /// let record = Record::immutable(b"hello world");
@@ -110,14 +112,29 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
         Self { watcher: Some(Arc::new(watcher)), ..self.clone() }
     }
 
-    /// Joins the network through these addresses. The node remembers them and goes on trying them after the time limit.
+    /// Joins the network through these addresses. The node remembers them and goes on trying them after the time limit. If they are more
+    /// than its `BOOTSTRAPS` bound, the first that fit are taken, and [`Joined::taken`] says how many.
     ///
     /// # Errors
     ///
     /// [`Error::Find`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`], [`Error::Stopped`].
-    pub fn bootstrap(&self, addresses: &[D::Address], limit: Duration) -> Result<Nodes<D::Address>, Error<D::Address>> {
+    pub fn bootstrap(
+        &self,
+        addresses: &[D::Address],
+        limit: Duration,
+    ) -> Result<Joined<D::Address>, Error<D::Address>> {
         let addresses = addresses.to_vec();
-        self.call(limit, move |node, now, _| found(node.bootstrap(now, &addresses)), outcome::nodes)
+        let taken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&taken);
+        let begin = move |node: &mut D, now, _| {
+            let joining = node.bootstrap(now, &addresses);
+            found(joining.map(|joining| {
+                count.store(joining.taken, Ordering::Relaxed);
+                joining.query
+            }))
+        };
+        let Nodes { nodes: neighbours, stats } = self.call(limit, begin, outcome::nodes)?;
+        Ok(Joined { neighbours, taken: taken.load(Ordering::Relaxed), stats })
     }
 
     /// Pings the node at an address: finds out whether it is there, and its id.

@@ -13,7 +13,7 @@
 //! type MyNode = Node<Kademlia<SocketAddr, 192>, FixedStore<256, 65_536>>;
 //!
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
-//! let node = || Ok::<_, std::io::Error>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?));
+//! let node = || Ok::<_, Box<dyn core::error::Error>>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?);
 //! let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 //! let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 //! second.handle().bootstrap(&[first.local_addr()], Duration::from_secs(10))?;
@@ -59,7 +59,7 @@ pub use address::IpAddress;
 pub use buffers::Buffers;
 pub use driver::{Driver, Losses};
 pub use handle::Handle;
-pub use outcome::{Error, Got, Nodes, Pong, Stored};
+pub use outcome::{Error, Got, Joined, Nodes, Pong, Stored};
 pub use record::{ProofBuf, RecordBuf};
 pub use server::Server;
 

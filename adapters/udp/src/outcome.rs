@@ -9,12 +9,24 @@ use kadlet::{Address, Contact, Failure, FindError, GetError, Outcome, PutError, 
 
 use crate::RecordBuf;
 
-/// The nodes that a lookup or a bootstrap found.
+/// The nodes that a lookup found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Nodes<A> {
     /// The nodes, the most responsible first.
     pub nodes: Vec<Contact<A>>,
+    /// Counts of the operation.
+    pub stats: QueryStats,
+}
+
+/// What a bootstrap found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Joined<A> {
+    /// The node's neighbours, the nearest first.
+    pub neighbours: Vec<Contact<A>>,
+    /// How many of the addresses were taken: the first ones, up to the `BOOTSTRAPS` bound.
+    pub taken: usize,
     /// Counts of the operation.
     pub stats: QueryStats,
 }
@@ -69,7 +81,7 @@ pub struct Stored<A> {
 /// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 ///
 /// # fn main() -> Result<(), Box<dyn core::error::Error>> {
-/// let node = || Ok::<_, std::io::Error>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?));
+/// let node = || Ok::<_, Box<dyn core::error::Error>>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?);
 /// let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 /// let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 /// let (handle, key) = (second.handle(), Key::immutable(b"never put"));

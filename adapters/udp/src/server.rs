@@ -35,9 +35,9 @@ const GRACE: Duration = Duration::from_millis(100);
 /// // At most 192 contacts, 256 records in 64 KiB.
 /// type MyNode = Node<Kademlia<SocketAddr, 192>, FixedStore<256, 65_536>>;
 ///
-/// # fn main() -> std::io::Result<()> {
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
 /// let id = random_id()?;
-/// let node = MyNode::new(Instant::ZERO, Config::default(), id, seed()?);
+/// let node = MyNode::new(Instant::ZERO, Config::default(), id, seed()?)?;
 /// let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
 /// println!("listening on {} id {id}", server.local_addr());
 ///
@@ -230,12 +230,12 @@ impl<D: Dht<Address: IpAddress>, F: FnMut(Event<'_, D::Address>)> EventLoop<D, F
         self.running.iter_mut().for_each(|running| running.report(self.driver.node()));
         while let Some(event) = self.driver.node_mut().poll_event() {
             let call = match &event {
-                Event::QueryResult(done) => self.running.iter().position(|running| running.query == done.query),
+                Event::Finished(done) => self.running.iter().position(|running| running.query == done.query),
                 _ => None,
             };
             self.full = false;
             match (call, event) {
-                (Some(call), Event::QueryResult(done)) => (self.running.swap_remove(call).operation.finish)(Ok(done)),
+                (Some(call), Event::Finished(done)) => (self.running.swap_remove(call).operation.finish)(Ok(done)),
                 (_, event) => (self.on_event)(event),
             }
         }

@@ -25,7 +25,7 @@
 //! let node = |n: u16| Contact::new(Id::from_bytes([n as u8; 20]), n);
 //! let knows = |n: u16| [1, 2, 4].map(|bit| node(n ^ bit));
 //!
-//! let mut lookup = Lookup::<Xor, u16, 12>::EMPTY;
+//! let mut lookup = Lookup::<Xor, u16, u64, 12>::EMPTY;
 //! lookup.start(node(15).id, LookupLimits { k: 3, alpha: 2, prefix: 10 });
 //! lookup.insert(node(8));
 //! while let Some(asked) = lookup.next() {
@@ -44,15 +44,18 @@ mod found;
 mod tests;
 
 use core::marker::PhantomData;
-use core::ops::RangeInclusive;
+use core::ops::{Deref, DerefMut, RangeInclusive};
 
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
-use crate::wire::Token;
-use crate::{Address, Contact, Distance, Geometry, Id, Prefix, array};
+use crate::address::{Address, Prefix};
+use crate::array;
+use crate::contact::Contact;
+use crate::geometry::Geometry;
+use crate::id::{Distance, Id};
 
-pub use found::{Candidate, Found};
-use found::{CandidateState, Which};
+use found::CandidateState;
+pub use found::{Candidate, Found, Shortlist, Which};
 
 /// How a lookup behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,41 +68,101 @@ pub struct LookupLimits {
     pub prefix: u8,
 }
 
-/// One search, with a shortlist of at most `N` contacts.
+/// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
-/// Nobody is asked twice. Where the shortlist is full, the farthest contact gives way, but never one that is waited for nor
-/// one of the k closest that live.
+/// No contact is asked twice. Where the shortlist is full, the farthest contact is evicted, but never one whose response is awaited nor
+/// one of the k closest that have not failed.
+pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
+
+/// A [`Lookup`] whatever its bound, as `VecView` is any `Vec`: its methods are compiled once for all bounds.
+pub type LookupView<G, A, T> = LookupInner<G, VecView<Candidate<A, T>>>;
+
+/// What [`Lookup`] and [`LookupView`] are: a lookup that ends in its shortlist.
 #[derive(Clone, Debug)]
-pub struct Lookup<G, A, const N: usize> {
+pub struct LookupInner<G, E: ?Sized> {
     target: Id,
     limits: LookupLimits,
     /// How many of the closest must answer: k, or what it was widened to. Zero until started.
     width: usize,
     /// Whoever is neither of less progress nor of less rank than these may have been asked and given way: it stays out.
     horizon: Option<(Distance, Distance)>,
-    /// By rank.
-    entries: Vec<Candidate<A>, N>,
     geometry: PhantomData<fn() -> G>,
+    /// By rank.
+    entries: E,
 }
 
-impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
+impl<G: Geometry, A: Address, T: Copy, const N: usize> Lookup<G, A, T, N> {
     /// A lookup of zeros that lies in `.bss`. It takes nobody and asks nobody until it is started.
     pub const EMPTY: Self = Self {
         target: Id::ZERO,
         limits: LookupLimits { k: 0, alpha: 0, prefix: 0 },
         width: 0,
         horizon: None,
-        entries: Vec::new(),
         geometry: PhantomData,
+        entries: Vec::new(),
     };
+}
 
+impl<G: Geometry, A: Address, T: Copy + Sync + 'static, const N: usize> Lookup<G, A, T, N> {
+    /// The nodes that responded, best first: k of them, or as many as the lookup was widened to.
+    #[must_use]
+    pub fn closest(&self) -> Found<'_, A> {
+        Found::new(self, Which::Closest)
+    }
+
+    /// The nodes that hold the newest record seen, best first.
+    #[must_use]
+    pub fn holders(&self) -> Found<'_, A> {
+        Found::new(self, Which::Holders)
+    }
+
+    /// The nodes that stored the record, best first.
+    #[must_use]
+    pub fn stored_at(&self) -> Found<'_, A> {
+        Found::new(self, Which::Stored)
+    }
+
+    /// All contacts in the shortlist that have not failed, whether they responded or not, best first.
+    #[must_use]
+    pub fn candidates(&self) -> Found<'_, A> {
+        Found::new(self, Which::Candidates)
+    }
+}
+
+impl<G: Geometry, A: Address, T: Copy + Sync + 'static, const N: usize> Shortlist<A> for Lookup<G, A, T, N> {
+    fn nth(&self, which: Which, nth: usize) -> Option<Contact<A>> {
+        self.contacts(which).nth(nth)
+    }
+}
+
+impl<G, A, T, const N: usize> Deref for Lookup<G, A, T, N> {
+    type Target = LookupView<G, A, T>;
+
+    fn deref(&self) -> &LookupView<G, A, T> {
+        self
+    }
+}
+
+impl<G, A, T, const N: usize> DerefMut for Lookup<G, A, T, N> {
+    fn deref_mut(&mut self) -> &mut LookupView<G, A, T> {
+        self
+    }
+}
+
+impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// Forgets everything and begins to search for `target`. LookupLimits out of range are clamped to it.
     pub fn start(&mut self, target: Id, limits: LookupLimits) {
         self.target = target;
         self.limits = LookupLimits { alpha: limits.alpha.max(1), ..limits };
-        self.width = usize::from(limits.k).clamp(1, N.max(1));
+        self.width = usize::from(limits.k).clamp(1, self.entries.capacity().max(1));
         self.horizon = None;
         self.entries.clear();
+    }
+
+    /// How many contacts there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.entries.capacity()
     }
 
     /// What is searched for.
@@ -151,7 +214,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     }
 
     /// The contact answered, with a token if the answer had one. Whom it named goes in by [`named`](Lookup::named), before or after.
-    pub fn responded(&mut self, id: &Id, token: Option<Token>) {
+    pub fn responded(&mut self, id: &Id, token: Option<T>) {
         self.turn(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Responded);
         if let Some(token) = token {
             self.set_token(id, token);
@@ -173,7 +236,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
     /// Goes on until so many of the closest have answered: at least k, at most the shortlist's bound.
     pub fn widen(&mut self, width: usize) {
-        self.width = width.max(self.width).min(N.max(1));
+        self.width = width.max(self.width).min(self.entries.capacity().max(1));
     }
 
     /// The contact holds a record newer than all that were seen before, whose holders lag. An id that is not in the shortlist
@@ -204,7 +267,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     }
 
     /// Whom to store at next, and its token; it then counts as being asked to. Alpha is no limit here.
-    pub fn next_store(&mut self) -> Option<(Contact<A>, Option<Token>)> {
+    pub fn next_store(&mut self) -> Option<(Contact<A>, Option<T>)> {
         let entry = self.entries.iter_mut().find(|entry| entry.state == CandidateState::Wanted)?;
         entry.state = CandidateState::Sent;
         Some((entry.contact, entry.token))
@@ -233,44 +296,32 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
 
     /// The token that the contact gave last.
     #[must_use]
-    pub fn token(&self, id: &Id) -> Option<Token> {
+    pub fn token(&self, id: &Id) -> Option<T> {
         self.entry(id)?.token
     }
 
     /// The contact gave a fresh token.
-    pub fn set_token(&mut self, id: &Id, token: Token) {
+    pub fn set_token(&mut self, id: &Id, token: T) {
         if let Some(entry) = self.entry_mut(id) {
             entry.token = Some(token);
         }
     }
 
-    /// Those who answered, best first: k of them, or what the lookup was widened to.
-    #[must_use]
-    pub fn closest(&self) -> Found<'_, A> {
-        self.found(Which::Responded, self.width)
+    /// The contacts of one kind, best first.
+    pub fn contacts(&self, which: Which) -> impl Iterator<Item = Contact<A>> {
+        let limit = if which == Which::Closest { self.width } else { usize::MAX };
+        self.entries.iter().filter(move |entry| which.shows(entry)).take(limit).map(|entry| entry.contact)
     }
 
-    /// Those who hold the newest record seen, best first.
+    /// How many contacts of one kind there are.
     #[must_use]
-    pub fn holders(&self) -> Found<'_, A> {
-        self.found(Which::Holding, N)
-    }
-
-    /// Those who stored the record, best first.
-    #[must_use]
-    pub fn stored_at(&self) -> Found<'_, A> {
-        self.found(Which::Stored, N)
-    }
-
-    /// All in the shortlist that have not failed, whether they answered or were only heard of, best first.
-    #[must_use]
-    pub fn candidates(&self) -> Found<'_, A> {
-        self.found(Which::Live, N)
+    pub fn count(&self, which: Which) -> usize {
+        self.contacts(which).count()
     }
 
     /// The closest that answered.
     #[must_use]
-    pub fn best(&self) -> Option<&Candidate<A>> {
+    pub fn best(&self) -> Option<&Candidate<A, T>> {
         self.entries.iter().find(|entry| entry.has_responded())
     }
 
@@ -280,7 +331,7 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         self.entry(id).map_or(0, |entry| entry.depth)
     }
 
-    fn worth_asking(&mut self) -> Option<&mut Candidate<A>> {
+    fn worth_asking(&mut self) -> Option<&mut Candidate<A, T>> {
         if !G::ONE_ORDER {
             let unasked = self.ahead().filter(|(_, entry)| entry.state == CandidateState::Unasked);
             if let Some((place, _)) = unasked.min_by_key(|(_, entry)| self.progress(entry)) {
@@ -295,10 +346,11 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     }
 
     /// Those who come before all that answered by progress, each with its place.
-    fn ahead(&self) -> impl Iterator<Item = (usize, &Candidate<A>)> {
+    fn ahead(&self) -> impl Iterator<Item = (usize, &Candidate<A, T>)> {
         let responded =
             self.entries.iter().filter(|entry| entry.has_responded()).map(|entry| self.progress(entry)).min();
-        let is_ahead = move |entry: &Candidate<A>| responded.is_none_or(|responded| self.progress(entry) < responded);
+        let is_ahead =
+            move |entry: &Candidate<A, T>| responded.is_none_or(|responded| self.progress(entry) < responded);
         self.entries.iter().enumerate().filter(move |(_, entry)| is_ahead(entry))
     }
 
@@ -370,9 +422,10 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     /// Who would give way to a newcomer: the farthest by progress of those that match, are not waited for, and are not among
     /// the k closest that live. Those nearer than the k-th that have failed stay too while others can go: with two orders, the
     /// next ones, which are farther by progress, would be kept out with them.
-    fn farthest(&self, newcomer: &Newcomer, prefix: Option<Prefix>) -> Option<(usize, &Candidate<A>)> {
-        let edge = newcomer.beside.checked_sub(1).map_or(0, |last| self.live(last).map_or(N, |(place, _)| place + 1));
-        let matches = |entry: &Candidate<A>| match prefix {
+    fn farthest(&self, newcomer: &Newcomer, prefix: Option<Prefix>) -> Option<(usize, &Candidate<A, T>)> {
+        let edge =
+            newcomer.beside.checked_sub(1).map_or(0, |last| self.live(last).map_or(usize::MAX, |(place, _)| place + 1));
+        let matches = |entry: &Candidate<A, T>| match prefix {
             Some(_) => entry.state == CandidateState::Unasked && entry.contact.address.prefix() == prefix,
             None => entry.state != CandidateState::Asked,
         };
@@ -393,11 +446,11 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
     }
 
     /// Of those that have not failed the one after `nth` others, with its place.
-    fn live(&self, nth: usize) -> Option<(usize, &Candidate<A>)> {
+    fn live(&self, nth: usize) -> Option<(usize, &Candidate<A, T>)> {
         self.entries.iter().enumerate().filter(|(_, entry)| entry.is_live()).nth(nth)
     }
 
-    fn progress(&self, entry: &Candidate<A>) -> Distance {
+    fn progress(&self, entry: &Candidate<A, T>) -> Distance {
         G::progress(&self.target, &entry.contact.id)
     }
 
@@ -410,11 +463,11 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         self.entries.iter().position(|entry| entry.contact.id == *id)
     }
 
-    fn entry(&self, id: &Id) -> Option<&Candidate<A>> {
+    fn entry(&self, id: &Id) -> Option<&Candidate<A, T>> {
         self.entries.get(self.place(id)?)
     }
 
-    fn entry_mut(&mut self, id: &Id) -> Option<&mut Candidate<A>> {
+    fn entry_mut(&mut self, id: &Id) -> Option<&mut Candidate<A, T>> {
         let place = self.place(id)?;
         self.entries.get_mut(place)
     }
@@ -424,10 +477,6 @@ impl<G: Geometry, A: Address, const N: usize> Lookup<G, A, N> {
         if let Some(entry) = self.entry_mut(id).filter(|entry| from.contains(&entry.state)) {
             entry.state = to;
         }
-    }
-
-    fn found(&self, which: Which, limit: usize) -> Found<'_, A> {
-        Found::new(&self.entries, which, limit)
     }
 }
 

@@ -4,7 +4,8 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::EncodedAddress;
+use crate::address::EncodedAddress;
+use crate::wire::Token;
 
 /// Kademlia's metric.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +81,7 @@ fn prefixed(first: u8, prefix: u8) -> Contact<Place> {
     Contact::new(id(first), Place(usize::from(first), prefix))
 }
 
-fn xor(k: u8, alpha: u8, contacts: impl IntoIterator<Item = Contact<Place>>) -> Lookup<Xor, Place, BOUND> {
+fn xor(k: u8, alpha: u8, contacts: impl IntoIterator<Item = Contact<Place>>) -> Lookup<Xor, Place, Token, BOUND> {
     let mut lookup = Lookup::EMPTY;
     lookup.start(Id::ZERO, limits(k, alpha));
     for contact in contacts {
@@ -94,13 +95,13 @@ fn numbers(found: Found<'_, Place>) -> Vec<usize> {
     found.iter().map(|contact| contact.address.0).collect()
 }
 
-fn asked<G: Geometry, const N: usize>(lookup: &mut Lookup<G, Place, N>) -> Vec<usize> {
+fn asked<G: Geometry, const N: usize>(lookup: &mut Lookup<G, Place, Token, N>) -> Vec<usize> {
     core::iter::from_fn(|| lookup.next()).map(|contact| contact.address.0).collect()
 }
 
 #[test]
 fn a_lookup_that_was_not_started_takes_nobody() {
-    let mut lookup = Lookup::<Xor, Place, BOUND>::EMPTY;
+    let mut lookup = Lookup::<Xor, Place, Token, BOUND>::EMPTY;
     assert!(!lookup.insert(contact(1)));
     assert_eq!(lookup.next(), None);
     assert!(lookup.is_done() && lookup.closest().is_empty() && lookup.best().is_none());
@@ -167,7 +168,7 @@ fn depth_counts_the_steps_from_the_own_table() {
 
 #[test]
 fn a_full_shortlist_gives_the_farthest_up_but_none_of_the_closest_that_live() {
-    let mut lookup = Lookup::<Xor, Place, 6>::EMPTY;
+    let mut lookup = Lookup::<Xor, Place, Token, 6>::EMPTY;
     lookup.start(Id::ZERO, limits(2, 6));
     for first in [10, 11, 12, 13, 14, 15] {
         assert!(lookup.insert(contact(first)));
@@ -188,7 +189,7 @@ fn a_full_shortlist_gives_the_farthest_up_but_none_of_the_closest_that_live() {
 
 #[test]
 fn a_prefix_is_limited_beyond_the_closest() {
-    let mut lookup = Lookup::<Xor, Place, BOUND>::EMPTY;
+    let mut lookup = Lookup::<Xor, Place, Token, BOUND>::EMPTY;
     lookup.start(Id::ZERO, LookupLimits { k: 2, alpha: 3, prefix: 2 });
     for first in 10..20 {
         lookup.insert(prefixed(first, 1));
@@ -208,7 +209,7 @@ fn a_prefix_is_limited_beyond_the_closest() {
 
 #[test]
 fn whom_a_newcomer_pushes_out_of_the_closest_goes_where_its_prefix_is_then_too_large() {
-    let mut lookup = Lookup::<Xor, Place, BOUND>::EMPTY;
+    let mut lookup = Lookup::<Xor, Place, Token, BOUND>::EMPTY;
     lookup.start(Id::ZERO, LookupLimits { k: 3, alpha: 3, prefix: 2 });
     for first in [40, 41, 42] {
         lookup.insert(prefixed(first, 1));
@@ -292,7 +293,7 @@ fn a_newer_record_is_written_back_to_those_that_lag() {
 
 #[test]
 fn with_two_orders_a_lookup_converges_before_it_asks_who_is_responsible() {
-    let mut lookup = Lookup::<Ring, Place, BOUND>::EMPTY;
+    let mut lookup = Lookup::<Ring, Place, Token, BOUND>::EMPTY;
     lookup.start(id(100), limits(2, 3));
     for first in [110, 120, 130, 40, 60] {
         lookup.insert(contact(first));
@@ -319,7 +320,7 @@ fn with_two_orders_the_true_successors_are_found() {
     let numbered = |place: usize| Contact::new(id(u8::try_from(place % NODES * 4).unwrap()), Place(place % NODES, 0));
     for (target, own) in (0..=u8::MAX).zip((0..NODES).cycle().step_by(7)) {
         let target = id(target);
-        let mut lookup = Lookup::<Ring, Place, BOUND>::EMPTY;
+        let mut lookup = Lookup::<Ring, Place, Token, BOUND>::EMPTY;
         lookup.start(target, limits(8, 3));
         // Four predecessors, eight successors and the fingers; the best of them by either order are named.
         let knows = |place: usize| {
@@ -354,7 +355,7 @@ fn with_two_orders_the_true_successors_are_found() {
 #[test]
 fn with_two_orders_failed_successors_do_not_keep_the_next_ones_out() {
     let contact = |byte: u8| Contact::new(id(byte), Place(usize::from(byte), 0));
-    let mut lookup = Lookup::<Ring, Place, 8>::EMPTY;
+    let mut lookup = Lookup::<Ring, Place, Token, 8>::EMPTY;
     lookup.start(id(100), limits(2, 1));
     lookup.insert(contact(90));
     assert_eq!(lookup.next(), Some(contact(90)));
@@ -461,7 +462,7 @@ fn run<G: Geometry>(
     dice: &mut Dice,
     limits: LookupLimits,
     rumours: usize,
-) -> Lookup<G, Place, BOUND> {
+) -> Lookup<G, Place, Token, BOUND> {
     let (target, k) = (dice.id(), usize::from(limits.k));
     let all: Vec<usize> = (0..network.nodes.len()).collect();
     let dead: Vec<usize> = all.iter().copied().filter(|place| network.dead[*place]).collect();
@@ -511,7 +512,7 @@ fn run<G: Geometry>(
     }
 }
 
-fn check_bounds<G: Geometry>(lookup: &Lookup<G, Place, BOUND>, limits: LookupLimits, network: &Network) {
+fn check_bounds<G: Geometry>(lookup: &Lookup<G, Place, Token, BOUND>, limits: LookupLimits, network: &Network) {
     assert!(lookup.entries.iter().map(|entry| G::rank(&lookup.target, &entry.contact.id)).is_sorted());
     let found = numbers(lookup.closest());
     assert!(found.len() <= usize::from(limits.k));
@@ -555,7 +556,7 @@ proptest! {
 proptest! {
     #[test]
     fn calls_at_any_moment_are_harmless(calls in proptest::collection::vec((0_u8..14, any::<u8>()), 0..200)) {
-        let mut lookup = Lookup::<Ring, Place, 6>::EMPTY;
+        let mut lookup = Lookup::<Ring, Place, Token, 6>::EMPTY;
         for (call, first) in calls {
             let id = id(first);
             match call {

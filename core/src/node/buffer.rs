@@ -1,19 +1,24 @@
 //! The buffers in which records found by a get wait for the user.
 
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use heapless::Vec;
 
-use crate::record::{Key, MAX_VALUE, Record, Version};
-use crate::time::Micros;
-use crate::{Id, Instant, Kind};
+use crate::id::Id;
+use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
+use crate::time::{Instant, Micros};
 
 /// The most bytes of a record's parts: public key, signature, and what is bounded together.
 const MAX_PARTS: usize = 32 + 64 + MAX_VALUE;
 
+/// The buffers of a node.
+#[derive(Debug)]
+pub struct Buffers<const N: usize>([Buffer; N]);
+
 /// One record on its way to the user. Zeros when empty.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub struct Buffer {
     pub(super) taken: bool,
     filled: bool,
     salt_len: u8,
@@ -24,8 +29,26 @@ pub(super) struct Buffer {
     parts: Vec<u8, MAX_PARTS>,
 }
 
+impl<const N: usize> Buffers<N> {
+    pub(super) const EMPTY: Self = Self([const { Buffer::EMPTY }; N]);
+}
+
+impl<const N: usize> Deref for Buffers<N> {
+    type Target = [Buffer];
+
+    fn deref(&self) -> &[Buffer] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Buffers<N> {
+    fn deref_mut(&mut self) -> &mut [Buffer] {
+        &mut self.0
+    }
+}
+
 impl Buffer {
-    pub(super) const EMPTY: Self = Self {
+    const EMPTY: Self = Self {
         taken: false,
         filled: false,
         salt_len: 0,
@@ -46,7 +69,7 @@ impl Buffer {
         self.filled = false;
     }
 
-    /// Keeps a record whose parts are within bounds, in place of what was kept before.
+    /// Keeps a record whose parts are within bounds, in place of the one that was kept before.
     pub(super) fn fill(&mut self, now: Instant, key: Key, record: &Record<'_>, version: Version, lifetime: u32) {
         (self.key, self.version, self.lifetime, self.at) = (key, version, lifetime, now);
         self.salt_len = u8::try_from(record.salt_len()).unwrap_or(u8::MAX);
@@ -54,7 +77,7 @@ impl Buffer {
         self.filled = record.keep(&mut self.parts).is_some();
     }
 
-    /// The record kept, with its age as of `now`, and what is left of its time.
+    /// The record kept, with its age as of `now`, and what is left of its lifetime.
     pub(super) fn record(&self, now: Instant) -> Option<(Record<'_>, Duration)> {
         if !self.filled {
             return None;

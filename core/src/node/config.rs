@@ -1,61 +1,74 @@
-//! What a user may set, and what it is unless they do.
+//! What a user may set, and the defaults.
 
 use core::time::Duration;
 
+use crate::config_error::ConfigError;
 use crate::record::Verifier;
 use crate::routing::Limits;
-use crate::wire::{MAX_DATAGRAM, MIN_DATAGRAM, SEAL};
+use crate::wire::{MAX_DATAGRAM, SEAL, Wire};
 
 /// How a node behaves. The defaults serve a network of five on a LAN and one of millions alike.
 ///
-/// Values out of range are clamped to it, not refused.
+/// A value out of its range is refused by a [`ConfigError`] when the node starts.
+///
+/// ```
+/// use core::time::Duration;
+/// use kadlet::Config;
+///
+/// // A node among trusted peers on a link with large round trips.
+/// let config = Config { plain: true, timeout_initial: Duration::from_secs(2), ..Config::default() };
+/// assert_eq!(config.table.k, 8);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Nodes of different networks are strangers, even at the same addresses. 0 by default.
+    /// The number of the network. Nodes of different networks are strangers, even at the same addresses. 0 by default.
     pub network: u16,
-    /// Whether to answer requests and be put into tables. A client (`false`) asks, and leaves no trace. `true` by default.
+    /// Whether to respond to requests and be put into tables. A client (`false`) sends requests, and leaves no trace. `true` by default.
     pub serve: bool,
     /// Whether to take plain records, which anyone may replace: for networks whose members trust each other. `false` by default.
     pub plain: bool,
-    /// What checks signatures; without one, signed records can neither be put nor got. `None` by default.
+    /// Checks signatures. Without it, signed records can neither be put nor got. `None` by default.
     pub verify: Option<Verifier>,
-    /// The table's limits. Its `k` is also how many replicas a record has: at most a third of the `SHORTLIST` bound.
+    /// The table's limits. Its `k` is also how many replicas a record has: 1 to a third of the `SHORTLIST` bound.
     pub table: Limits,
-    /// Questions under way at once in one lookup: 1 to 16; 3 by default (the Kademlia paper's alpha).
+    /// How many requests of one lookup are in flight at once: 1 to 16; 3 by default (the Kademlia paper's alpha).
     pub alpha: u8,
     /// The largest datagram sent or asked for, in bytes: 127 to 1,232; 1,232 by default. [`SEAL`] bytes of it stay free.
     pub max_datagram: usize,
-    /// The shortest time to wait for an answer before asking again or another: 100 ms by default.
+    /// The shortest time to wait for a response before the request is retransmitted or another node is asked: 1 ms to 60 s; 100 ms by
+    /// default.
     pub timeout_min: Duration,
-    /// The same for nodes of which nothing is known yet and in a network of which nothing is known yet: 1 s by default (RFC 6298).
+    /// The first wait of all, while no round trip was measured: `timeout_min` to `timeout_max`; 1 s by default (RFC 6298).
     pub timeout_initial: Duration,
-    /// The longest such time: 3 s by default.
+    /// The longest time to wait for a response to one attempt: `timeout_min` to 60 s; 3 s by default.
     pub timeout_max: Duration,
-    /// How often a question is sent before its node has failed, waiting twice as long the second time and four times from the third on:
-    /// 1 to 5; 3 by default. Up to three times as often where repeats show that much is lost.
+    /// How often a request is sent before its node has failed, where the second wait is twice as long and all further ones four times:
+    /// 1 to 5; 3 by default. Up to three times as often where the loss that was measured asks for it.
     pub attempts: u8,
-    /// The longest that records of others are held: 24 hours by default.
+    /// The longest lifetime of a record of another node: 1 s to 2^32 - 1 s; 24 hours by default.
     pub max_lifetime: Duration,
-    /// Own records are published again so often, or after a third of their lifetime if that is sooner: 1 hour by default.
+    /// Own records are published again after this time, or after a third of their lifetime if that is sooner: at least 1 s; 1 hour by
+    /// default.
     pub republish: Duration,
-    /// Requests a second taken from one address group, with bursts of twice as many: 64 by default.
+    /// Requests per second taken from one address prefix, with bursts of twice as many: at least 1; 64 by default.
     pub rate_limit: u16,
-    /// Bytes of records held for one address group, each record counted as its value and 100 bytes: 0, the default, is a quarter of
-    /// the store's capacity.
+    /// Bytes of records held for one address prefix, where each record counts as its value and 100 bytes. 0, the default, stands for a
+    /// quarter of the store's capacity.
     pub quota: usize,
-    /// Whether ids must fit their addresses (BEP 42's rule). `false` by default.
+    /// Whether identifiers must fit their addresses (BEP 42's rule). `false` by default.
     pub bind_ids: bool,
 }
 
-/// How nodes are found.
+/// How a lookup finds its nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// The asker asks a few at a time, and gets nearer by what they say.
+    /// The requester asks a few nodes at a time, and gets nearer by the contacts that they name.
     #[default]
     Iterative,
-    /// Each node passes the question on to the best it knows, and the answer returns the way it came. Costs the asker one question and
-    /// one answer; goes on iteratively where it fails, or is slow. A record or, of `find_node`, the nodes that came this way were
-    /// seen by others only: [`QueryStats::relayed`](crate::QueryStats::relayed). Takes a `RELAYS` bound of 1 at least.
+    /// Each node forwards the request to the best contact it knows, and the result returns the same way. It costs the requester one
+    /// request and one response. Where it fails, or is slow, the lookup goes on iteratively. A record or, for `find_node`, the nodes that
+    /// came this way were seen by other nodes only: see [`QueryStats::relayed`](crate::QueryStats::relayed). It needs a `RELAYS` bound of
+    /// at least 1, and is refused without.
     Recursive,
 }
 
@@ -80,11 +93,6 @@ impl Config {
         bind_ids: false,
     };
 
-    /// The largest message, in bytes: [`SEAL`] less than the largest datagram.
-    pub(super) const fn largest_message(&self) -> usize {
-        self.max_datagram.saturating_sub(SEAL)
-    }
-
     /// All zeros, for a node that isn't started.
     pub(super) const ZERO: Self = Self {
         network: 0,
@@ -105,20 +113,35 @@ impl Config {
         bind_ids: false,
     };
 
-    /// The same with every value in its range, for a node whose shortlists hold `shortlist` contacts.
-    pub(super) fn clamped(mut self, shortlist: usize) -> Self {
-        let replicas = u8::try_from(shortlist / 3).unwrap_or(u8::MAX).clamp(1, 32);
-        self.table.k = self.table.k.clamp(1, replicas);
-        self.alpha = self.alpha.clamp(1, 16);
-        self.max_datagram = self.max_datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
-        self.timeout_min = self.timeout_min.max(Duration::from_millis(1)).min(Duration::from_secs(60));
-        self.timeout_max = self.timeout_max.max(self.timeout_min).min(Duration::from_secs(60));
-        self.timeout_initial = self.timeout_initial.max(self.timeout_min).min(self.timeout_max);
-        self.attempts = self.attempts.clamp(1, 5);
-        self.max_lifetime = self.max_lifetime.max(Duration::from_secs(1)).min(Duration::from_secs(u32::MAX as u64));
-        self.republish = self.republish.max(Duration::from_secs(1));
-        self.rate_limit = self.rate_limit.max(1);
-        self
+    /// The largest message, in bytes: [`SEAL`] less than the largest datagram.
+    pub(super) const fn largest_message(&self) -> usize {
+        self.max_datagram.saturating_sub(SEAL)
+    }
+
+    /// Checks that every value is in its range, for a node whose shortlists hold `shortlist` contacts. The table checks its own limits.
+    pub(super) fn check<W: Wire>(&self, shortlist: usize) -> Result<(), ConfigError> {
+        let numbers = [
+            ("table.k", usize::from(self.table.k), 1, shortlist / 3),
+            ("alpha", self.alpha.into(), 1, 16),
+            ("max_datagram", self.max_datagram, W::MIN_DATAGRAM, W::MAX_DATAGRAM),
+            ("attempts", self.attempts.into(), 1, 5),
+            ("rate_limit", self.rate_limit.into(), 1, u16::MAX.into()),
+        ];
+        for (field, value, least, most) in numbers {
+            ConfigError::check_number(field, value, least, most)?;
+        }
+        let (millisecond, second, minute) = (Duration::from_millis(1), Duration::from_secs(1), Duration::from_secs(60));
+        let times = [
+            ("timeout_min", self.timeout_min, millisecond, minute),
+            ("timeout_max", self.timeout_max, self.timeout_min, minute),
+            ("timeout_initial", self.timeout_initial, self.timeout_min, self.timeout_max),
+            ("max_lifetime", self.max_lifetime, second, Duration::from_secs(u32::MAX as u64)),
+            ("republish", self.republish, second, Duration::MAX),
+        ];
+        for (field, value, least, most) in times {
+            ConfigError::check_time(field, value, least, most)?;
+        }
+        Ok(())
     }
 }
 
@@ -129,16 +152,27 @@ impl Default for Config {
 }
 
 /// How one operation behaves.
+///
+/// ```
+/// use core::time::Duration;
+/// use kadlet::{Mode, Options};
+///
+/// // Give up after 5 s, find the nodes recursively, and put the record once, for an hour.
+/// let lifetime = Duration::from_secs(3_600);
+/// let options = Options { timeout: Duration::from_secs(5), mode: Mode::Recursive, publish: false, lifetime, ..Options::default() };
+/// assert_eq!(options.compare, None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// When to give up and tell what was reached so far: after 30 s by default.
+    /// When to give up and report what was reached so far: after 30 s by default.
     pub timeout: Duration,
-    /// Put: how long the record is to be held. 24 hours by default; holders may cap it.
+    /// Put: how long the record shall be held, at least 1 s. 24 hours by default; holders may grant less.
     pub lifetime: Duration,
-    /// Put: whether to publish the record again and again until its time ends or [`unpublish`](crate::Dht::unpublish).
+    /// Put: whether to publish the record again until its lifetime ends or [`unpublish`](crate::Dht::unpublish) is called.
     /// Without, it is put once. `true` by default.
     pub publish: bool,
-    /// Put of a signed record: only where the sequence number held is this one (0 where none is held). `None` by default.
+    /// Put of a signed record, compare-and-swap: only where the sequence number held is this one (0: where none is held). `None` by
+    /// default.
     pub compare: Option<u64>,
     /// How the nodes are found: iteratively by default.
     pub mode: Mode,

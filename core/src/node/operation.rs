@@ -2,29 +2,39 @@
 
 use core::time::Duration;
 
-use super::Mode;
 use super::buffer::Buffer;
-use super::event::{Failure, Outcome, Progress, QueryId, QueryStats};
-use crate::lookup::{Candidate, Lookup};
+use super::config::Mode;
+use super::query::{Failure, Outcome, Progress, QueryId, QueryStats};
+use super::task::Task;
+use crate::address::Address;
+use crate::geometry::Geometry;
+use crate::id::Id;
+use crate::lookup::{Candidate, Found, Lookup, LookupView, Shortlist, Which};
+use crate::message::ErrorCode;
 use crate::record::{Key, Kind, Version};
-use crate::wire::ErrorCode;
-use crate::{Address, Geometry, Id, Instant};
+use crate::time::Instant;
+
+/// An operation whose shortlist holds at most `N` contacts.
+pub(super) type SizedOperation<G, A, T, const N: usize> = OperationInner<Lookup<G, A, T, N>>;
+
+/// An operation whatever the bound of its shortlist.
+pub(super) type Operation<G, A, T> = OperationInner<LookupView<G, A, T>>;
 
 #[derive(Debug)]
-// As the node's: the lookup, which is large, comes last.
+// The lookup, which is large, comes last: a Cortex-M reaches what is near with shorter instructions.
 #[repr(C)]
-pub(super) struct Operation<G, A, const N: usize> {
+pub struct OperationInner<L: ?Sized> {
     pub(super) phase: Phase,
     pub(super) task: Task,
     ending: Ending,
-    /// Whether the nodes are found and the record is being stored at them.
-    pub(super) storing: bool,
-    /// Whether the search was widened past the k closest.
+    /// Whether the lookup was widened past the k closest.
     pub(super) widened: bool,
     pub(super) publish: bool,
+    /// The number of this operation's slot.
+    pub(super) slot: u8,
     /// The buffer that is filled.
     pub(super) buffer: Option<u8>,
-    /// Bootstrap addresses asked that have not answered yet.
+    /// Bootstrap addresses asked that have not responded yet.
     pub(super) bootstraps_asked: u8,
     /// How many nodes could have stored the record.
     pub(super) wanted: u8,
@@ -34,65 +44,50 @@ pub(super) struct Operation<G, A, const N: usize> {
     ended: Instant,
     pub(super) tally: Tally,
     pub(super) compare: Option<u64>,
-    /// The newest version seen of what is looked for, and when.
+    /// The newest version seen of the record that is looked for, and when.
     best: Option<(Version, Instant)>,
-    /// What is got, put or tended.
+    /// The key of the record that is got, put or replicated.
     pub(super) key: Key,
-    /// Whom the newest version is being fetched from; nobody else is asked meanwhile, so that one value travels once.
+    /// The node that the newest version is being fetched from. No other node is asked meanwhile, so that one value travels once.
     pub(super) fetching: Option<Id>,
-    pub(super) lookup: Lookup<G, A, N>,
+    pub(super) lookup: L,
 }
 
+/// How an operation stands. It goes down this list, and may leave states out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {
     Idle,
-    Running,
-    /// Its event waits.
+    /// It looks for nodes.
+    Searching,
+    /// It stores its record at the nodes found.
+    Storing,
+    /// Its result waits for the user, and it stores the record where it was missing.
+    WritingBack,
+    /// Its result waits for the user.
     Ended,
-    /// Its event is lent to the caller until the next call.
+    /// As `WritingBack`, and the result is lent to the caller until the next call. Then the rest is maintenance.
+    LentWritingBack,
+    /// Its result is lent to the caller until the next call. Then the slot is idle.
     Lent,
 }
 
-/// What a slot works at. Those after `Put` are upkeep, which gives way to a user's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(super) enum Task {
-    Ping,
-    Bootstrap,
-    FindNode,
-    Get,
-    Put,
-    /// Join again through the bootstrap addresses.
-    Rejoin,
-    /// Look up what the table wants to be looked up.
-    Refresh,
-    /// Look the own id up, then look after the records.
-    Neighbourhood,
-    /// See that the co-holders of a record have it.
-    Tend,
-    /// Put an own record again.
-    Republish,
-    /// What is left of a get whose event was taken: put the record where it was missing or older.
-    WriteBack,
-}
-
-/// How a lookup stands that is to ask recursively first.
+/// How a recursive lookup stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Recursion {
-    /// It isn't.
+    /// The lookup is iterative.
     #[default]
     Unwanted,
-    /// It hasn't asked yet.
+    /// The relay request was not sent yet.
     Wanted,
-    /// The question is on its way.
-    Asking,
-    /// It was answered with nodes to be asked, or ends at the own node.
+    /// The relay request is on its way.
+    Forwarded,
+    /// The response named nodes to be asked, or the request ends at the own node.
     Over,
     /// What was looked for came back.
     Relayed,
-    /// It wasn't, or not in time: the lookup goes on iteratively.
+    /// No response came, or not in time: the lookup goes on iteratively.
     FellBack,
 }
 
@@ -123,38 +118,32 @@ pub(super) enum Ending {
 }
 
 /// What has happened so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     pub(super) asked: u16,
     pub(super) responded: u16,
     pub(super) timed_out: u16,
     pub(super) refused: u16,
     pub(super) stored: u16,
-    /// The last reason given, as its number; zero: none.
-    refusal: u8,
+    /// The last reason given, if there were refusals. No `Option`, which is not all zeros while it is `None`.
+    refusal: ErrorCode,
     refusal_detail: u64,
     /// Records in the way of a put: the highest number held.
     pub(super) in_the_way: Option<u64>,
-    /// The size of an answer that was too large for us.
+    /// The length of a response that was too large for this node.
     pub(super) too_large: u16,
-    /// How often a store was sent again with a fresh token, or a join has asked again the one that is to know this node first.
+    /// How often a store was sent again with a fresh token, or a join has asked the node again that must know this one.
     asked_again: u8,
-    /// How it stands with asking recursively, and how often the question was passed on.
     pub(super) recursion: Recursion,
+    /// How often the relay request was forwarded.
     pub(super) hops: u8,
 }
 
 /// The most stores of one operation that are sent again with a fresh token.
 const RENEWALS: u8 = 64;
 
-/// How often a join asks the one that is to know this node first, before it ends without.
+/// How often a join asks the node again that must know this one, before it ends without.
 const PRESENTATIONS: u8 = 8;
-
-impl Task {
-    pub(super) fn is_maintenance(self) -> bool {
-        self > Self::Put
-    }
-}
 
 impl Tally {
     const EMPTY: Self = Self {
@@ -163,7 +152,7 @@ impl Tally {
         timed_out: 0,
         refused: 0,
         stored: 0,
-        refusal: 0,
+        refusal: ErrorCode::Token,
         refusal_detail: 0,
         in_the_way: None,
         too_large: 0,
@@ -172,13 +161,17 @@ impl Tally {
         hops: 0,
     };
 
-    pub(super) fn refuse(&mut self, code: ErrorCode, detail: u64) {
+    pub(super) fn note_refusal(&mut self, code: ErrorCode, detail: u64) {
         self.refused = self.refused.saturating_add(1);
-        self.refusal = code.tag();
+        self.refusal = code;
         self.refusal_detail = detail;
         if matches!(code, ErrorCode::Outdated | ErrorCode::Conflict) {
             self.in_the_way = self.in_the_way.max(Some(detail));
         }
+    }
+
+    fn refusal(&self) -> Option<ErrorCode> {
+        (self.refused != 0).then_some(self.refusal)
     }
 
     pub(super) const fn may_renew_token(&mut self) -> bool {
@@ -190,48 +183,42 @@ impl Tally {
         self.asked_again = self.asked_again.saturating_add(1);
         self.asked_again <= PRESENTATIONS
     }
-
-    pub(super) fn refusal(&self) -> Option<(ErrorCode, u64)> {
-        match self.refusal {
-            0 => None,
-            number => Some((ErrorCode::from_tag(number), self.refusal_detail)),
-        }
-    }
 }
 
-impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
+impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N> {
     pub(super) const EMPTY: Self = Self {
         phase: Phase::Idle,
         task: Task::Ping,
-        generation: 0,
-        lookup: Lookup::EMPTY,
-        key: Key { kind: Kind::Plain, id: Id::ZERO },
-        best: None,
-        fetching: None,
-        buffer: None,
-        bootstraps_asked: 0,
-        storing: false,
+        ending: Ending::Pong,
         widened: false,
         publish: false,
-        compare: None,
-        deadline: Instant::ZERO,
-        tally: Tally::EMPTY,
-        ending: Ending::Pong,
+        slot: 0,
+        buffer: None,
+        bootstraps_asked: 0,
         wanted: 0,
+        generation: 0,
+        deadline: Instant::ZERO,
         began: Instant::ZERO,
         ended: Instant::ZERO,
+        tally: Tally::EMPTY,
+        compare: None,
+        best: None,
+        key: Key { kind: Kind::Plain, id: Id::ZERO },
+        fetching: None,
+        lookup: Lookup::<G, A, T, N>::EMPTY,
     };
+}
 
-    /// Begins a task in this slot. The lookup is started by the caller.
+impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
+    /// Begins a task in this slot. The caller starts the lookup.
     pub(super) fn begin(&mut self, now: Instant, task: Task, timeout: Duration) {
-        self.phase = Phase::Running;
+        self.phase = Phase::Searching;
         self.task = task;
         self.generation = self.generation.wrapping_add(1);
         self.best = None;
         self.fetching = None;
         self.buffer = None;
         self.bootstraps_asked = 0;
-        self.storing = false;
         self.widened = false;
         self.publish = false;
         self.compare = None;
@@ -241,51 +228,70 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.ended = now;
     }
 
-    pub(super) fn end(&mut self, now: Instant, ending: Ending) {
-        self.phase = if self.task.is_maintenance() { Phase::Idle } else { Phase::Ended };
+    /// Ends. A get that has found its record goes on to write it back.
+    pub(super) fn end(&mut self, now: Instant, ending: Ending, writes_back: bool) {
+        self.phase = match (self.task.is_maintenance(), writes_back) {
+            (true, _) => Phase::Idle,
+            (false, true) => Phase::WritingBack,
+            (false, false) => Phase::Ended,
+        };
         self.ending = ending;
         self.ended = now;
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        self.phase == Phase::Running
+    /// Lends its result to the caller.
+    pub(super) const fn lend(&mut self) {
+        self.phase = match self.phase {
+            Phase::WritingBack => Phase::LentWritingBack,
+            _ => Phase::Lent,
+        };
     }
 
-    /// Whether it is a get that has ended, and still writes the record back to those that lagged.
-    pub(super) fn is_writing_back(&self) -> bool {
-        matches!(self.phase, Phase::Ended | Phase::Lent) && self.storing && !self.lookup.stores_done()
+    /// Whether it works at something whose result has not been reached.
+    pub(super) const fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Searching | Phase::Storing)
+    }
+
+    /// Whether it stores a record.
+    pub(super) const fn is_storing(&self) -> bool {
+        matches!(self.phase, Phase::Storing | Phase::WritingBack)
     }
 
     /// Whether there is something to do for it.
-    pub(super) fn works(&self) -> bool {
-        self.is_running() || self.is_writing_back()
+    pub(super) const fn works(&self) -> bool {
+        matches!(self.phase, Phase::Searching | Phase::Storing | Phase::WritingBack)
     }
 
-    /// Whether a user waits for none of what it does now, so that others come first.
+    /// Whether its result waits for the user.
+    pub(super) const fn has_result(&self) -> bool {
+        matches!(self.phase, Phase::WritingBack | Phase::Ended)
+    }
+
+    /// Whether no user waits for what it does now, so that other operations come first.
     pub(super) fn comes_second(&self) -> bool {
         self.task.is_maintenance() || !self.is_running()
     }
 
-    /// Whether a user's command may begin here: idle, or at upkeep, which gives way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+    }
+
+    /// Whether a user's command may begin here: the slot is idle, or at maintenance, which yields.
     pub(super) fn is_free(&self) -> bool {
         self.phase == Phase::Idle || (self.is_running() && self.task.is_maintenance())
     }
 
-    pub(super) const fn query(&self, slot: u8) -> QueryId {
-        QueryId { slot, generation: self.generation }
+    pub(super) const fn query(&self) -> QueryId {
+        QueryId { slot: self.slot, generation: self.generation }
     }
 
     pub(super) fn is(&self, query: QueryId) -> bool {
         self.generation == query.generation && self.phase != Phase::Idle && !self.task.is_maintenance()
     }
 
-    /// Whether it looks for records, not just for nodes: who publishes one that others may replace looks whether they did.
-    pub(super) fn finds_value(&self) -> bool {
-        match self.task {
-            Task::Get | Task::Tend => true,
-            Task::Republish => self.key.kind != Kind::Immutable,
-            _ => false,
-        }
+    /// Whether it asks nodes for a record, not only for nodes.
+    pub(super) fn finds_record(&self) -> bool {
+        self.task.finds_record(self.key.kind)
     }
 
     /// The newest version seen, as of `now`.
@@ -293,15 +299,15 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         self.best.map(|(version, then)| self.key.kind.as_of(now, version, then))
     }
 
-    /// Whether the newest version came from this node or won't, it is not waited for any more.
+    pub(super) const fn set_best(&mut self, now: Instant, version: Version) {
+        self.best = Some((version, now));
+    }
+
+    /// The newest version came from this node or won't: it is not waited for any more.
     pub(super) fn stop_fetching(&mut self, from: &Id) {
         if self.fetching.as_ref() == Some(from) {
             self.fetching = None;
         }
-    }
-
-    pub(super) const fn set_best(&mut self, now: Instant, version: Version) {
-        self.best = Some((version, now));
     }
 
     pub(super) fn stats(&self) -> QueryStats {
@@ -312,7 +318,7 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
             timed_out: self.tally.timed_out,
             refused: self.tally.refused,
             stored: self.tally.stored,
-            refusal: self.tally.refusal().map(|(code, _)| code),
+            refusal: self.tally.refusal(),
             depth: best.map_or(0, Candidate::depth),
             closest: best.map(|entry| G::rank(&self.lookup.target(), &entry.contact().id)),
             hops: self.tally.hops,
@@ -323,35 +329,34 @@ impl<G: Geometry, A: Address, const N: usize> Operation<G, A, N> {
         }
     }
 
-    pub(super) fn progress(&self) -> Progress<'_, A> {
-        Progress { stats: self.stats(), responded: self.lookup.closest(), storing: self.storing }
+    pub(super) fn progress<'a>(&'a self, shortlist: &'a dyn Shortlist<A>) -> Progress<'a, A> {
+        let storing = self.is_storing();
+        Progress { stats: self.stats(), responded: Found::new(shortlist, Which::Closest), storing }
     }
 
-    pub(super) fn outcome<'a>(&'a self, buffers: &'a [Buffer]) -> Outcome<'a, A> {
+    pub(super) fn outcome<'a>(&self, shortlist: &'a dyn Shortlist<A>, buffer: Option<&'a Buffer>) -> Outcome<'a, A> {
+        let found = |which| Found::new(shortlist, which);
         match self.ending {
             Ending::Pong => match self.lookup.best() {
                 Some(entry) => Outcome::Pong { contact: entry.contact(), rtt: self.ended.since(self.began) },
                 None => Outcome::Failed(Failure::NoResponse),
             },
-            Ending::Joined => Outcome::Joined { neighbours: self.lookup.closest() },
-            Ending::Nodes => Outcome::Nodes(self.lookup.closest()),
-            Ending::Value => {
-                let buffer = self.buffer.and_then(|index| buffers.get(usize::from(index)));
-                match buffer.and_then(|buffer| buffer.record(self.ended)) {
-                    Some((record, lifetime)) => Outcome::Value { record, lifetime, holders: self.lookup.holders() },
-                    None => Outcome::NotFound { closest: self.lookup.closest() },
-                }
-            }
-            Ending::NotFound => Outcome::NotFound { closest: self.lookup.closest() },
-            Ending::Stored => Outcome::Stored { holders: self.lookup.stored_at(), wanted: usize::from(self.wanted) },
+            Ending::Joined => Outcome::Joined { neighbours: found(Which::Closest) },
+            Ending::Nodes => Outcome::Nodes(found(Which::Closest)),
+            Ending::Value => match buffer.and_then(|buffer| buffer.record(self.ended)) {
+                Some((record, lifetime)) => Outcome::Value { record, lifetime, holders: found(Which::Holders) },
+                None => Outcome::NotFound { closest: found(Which::Closest) },
+            },
+            Ending::NotFound => Outcome::NotFound { closest: found(Which::Closest) },
+            Ending::Stored => Outcome::Stored { holders: found(Which::Stored), wanted: usize::from(self.wanted) },
             Ending::Conflict => {
-                Outcome::Conflict { holders: self.lookup.stored_at(), held: self.tally.in_the_way.unwrap_or(0) }
+                Outcome::Conflict { holders: found(Which::Stored), held: self.tally.in_the_way.unwrap_or(0) }
             }
             Ending::NoResponse => Outcome::Failed(Failure::NoResponse),
             Ending::TimedOut => Outcome::Failed(Failure::TimedOut),
             Ending::Replaced => Outcome::Failed(Failure::Replaced),
             Ending::Refused => match self.tally.refusal() {
-                Some((code, detail)) => Outcome::Failed(Failure::Refused(code, detail)),
+                Some(code) => Outcome::Failed(Failure::Refused(code, self.tally.refusal_detail)),
                 None => Outcome::Failed(Failure::NoResponse),
             },
             Ending::TooLarge => Outcome::Failed(Failure::TooLarge(usize::from(self.tally.too_large))),

@@ -1,213 +1,206 @@
-//! An operation on its way: it asks whom its lookup names, then, if it stores, stores there, and ends.
+//! An operation on its way: it asks the nodes that its lookup names, then, if it stores, stores at them, and ends.
 
-use super::operation::{Ending, Operation, Recursion, Task};
-use super::request::Purpose;
-use super::{Node, Options};
+use core::time::Duration;
+
+use super::operation::{Ending, Phase, Recursion};
+use super::parts::Parts;
+use super::purpose::Purpose;
+use super::shared::{Op, Shared, TIMEOUT};
+use super::task::{Finds, RecordSource, Stores, Task};
+use crate::contact::Contact;
+use crate::geometry::Geometry;
+use crate::guard::density::is_crowded;
+use crate::id::Id;
+use crate::lookup::Which;
+use crate::naming::MAX_NAMED;
 use crate::record::Kind;
 use crate::routing::Routing;
-use crate::store::Store;
-use crate::wire::Transaction;
-use crate::{Distance, Geometry, Id, Instant};
+use crate::time::Instant;
+use crate::wire::{TokenSource, Wire};
 
-/// The nodes found stand suspiciously close together if the k-th is nearer by so many bits than the own neighbourhood's density
-/// lets expect: by chance once in some hundred thousand lookups at k = 8.
-const CROWDED_BITS: u32 = 4;
+/// What an operation does next.
+enum Next {
+    /// It waits for responses.
+    Wait,
+    /// This part of it is over.
+    GoOn,
+}
 
-impl<
-    R: Routing,
-    S: Store,
-    const LOOKUPS: usize,
-    const SHORTLIST: usize,
-    const VALUES: usize,
-    const REQUESTS: usize,
-    const SOURCES: usize,
-    const BOOTSTRAPS: usize,
-    const RELAYS: usize,
-> Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
-{
-    /// Lets every operation go as far as it can, the user's first, then begins what upkeep is due.
-    pub(super) fn drive(&mut self, now: Instant) {
-        for _ in 0..=LOOKUPS {
-            self.requests_freed = false;
-            for maintenance in [false, true] {
-                for slot in 0..LOOKUPS as u8 {
-                    if self
-                        .operation(slot)
-                        .is_some_and(|operation| operation.works() && operation.comes_second() == maintenance)
-                    {
-                        self.step(now, slot);
-                    }
-                }
-            }
-            if !self.requests_freed {
-                break;
-            }
-        }
-        self.begin_maintenance(now);
-    }
-
-    /// Lets one operation go as far as it can.
-    pub(super) fn step(&mut self, now: Instant, slot: u8) {
-        while let Some(operation) = self.operation(slot).filter(|operation| operation.works()) {
-            let done = match operation.task {
-                Task::Ping => self.ask_one(slot),
-                _ if operation.storing => self.ask_to_store(slot),
-                _ => self.ask_around(now, slot),
-            };
-            if !done || !self.go_on(now, slot) {
-                return;
-            }
-        }
-    }
-
-    /// Asks the address of a ping, once there is a free question. False: its answer, or that there is none, ends it.
-    fn ask_one(&mut self, slot: u8) -> bool {
-        let Some(contact) = self.operation(slot).and_then(|operation| operation.lookup.next()) else {
+impl<P: Parts> Shared<P> {
+    /// Begins a lookup of `target`, from the table's contacts. False if there are none; maintenance that needs some then doesn't begin.
+    pub(super) fn begin_lookup(
+        &mut self,
+        now: Instant,
+        operation: &mut Op<P>,
+        task: Task,
+        target: Id,
+        timeout: Duration,
+    ) -> bool {
+        let mut first = const { [Contact::EMPTY; MAX_NAMED] };
+        let room = operation.lookup.capacity().min(MAX_NAMED);
+        let count = first.get_mut(..room).map_or(0, |room| self.table.first_asked(&target, room));
+        let first = first.get(..count).unwrap_or(&[]);
+        let traits = task.traits();
+        if first.is_empty() && traits.maintenance && !traits.joins {
             return false;
-        };
-        let asked = self.ask(Purpose::Ping { slot }, contact.address, None, None);
-        if let Some(operation) = self.operation(slot) {
+        }
+        operation.begin(now, task, timeout);
+        operation.lookup.start(target, self.lookup_limits());
+        for contact in first {
+            operation.lookup.insert(*contact);
+        }
+        !first.is_empty()
+    }
+
+    /// Lets an operation go as far as it can.
+    pub(super) fn step(&mut self, now: Instant, operation: &mut Op<P>) {
+        while operation.works() {
+            let next = if operation.task.traits().finds == Finds::Node {
+                self.ping_one(operation)
+            } else if operation.is_storing() {
+                self.store_around(operation)
+            } else {
+                self.ask_around(now, operation)
+            };
+            match next {
+                Next::Wait => return,
+                Next::GoOn if operation.is_storing() => return self.finish_store(now, operation),
+                Next::GoOn => match self.go_on(now, operation) {
+                    Next::Wait => return,
+                    Next::GoOn => {}
+                },
+            }
+        }
+    }
+
+    /// Pings the address of a ping, once there is a free request slot. Its response, or that there is none, ends it.
+    fn ping_one(&mut self, operation: &mut Op<P>) -> Next {
+        if let Some(contact) = operation.lookup.next() {
+            let asked = self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, None);
             operation.tally.asked = u16::from(asked);
             if !asked {
                 operation.lookup.unasked(&contact.id);
             }
         }
-        false
+        Next::Wait
     }
 
-    /// Asks those whom the lookup names next. True when the search is over.
-    fn ask_around(&mut self, now: Instant, slot: u8) -> bool {
-        self.begin_recursion(now, slot);
-        let Some(operation) = self.operation(slot) else {
-            return false;
-        };
-        let suffices = operation.key.kind == Kind::Immutable || operation.tally.recursion == Recursion::Relayed;
-        if operation.task == Task::Get && suffices && operation.best(now).is_some() {
-            return true;
+    /// Asks the nodes that the lookup names next. Goes on when the lookup is over.
+    fn ask_around(&mut self, now: Instant, operation: &mut Op<P>) -> Next {
+        self.begin_recursion(now, operation);
+        if self.has_value(now, operation) {
+            return Next::GoOn;
         }
         match operation.tally.recursion {
-            Recursion::Asking => return false,
-            Recursion::Relayed => return true,
+            Recursion::Forwarded => return Next::Wait,
+            Recursion::Relayed => return Next::GoOn,
             _ => {}
         }
-        let next = |operation: &mut Operation<_, _, SHORTLIST>| {
-            if operation.fetching.is_none() { operation.lookup.next() } else { None }
-        };
-        while let Some(contact) = self.operation(slot).and_then(next) {
-            let asked = self.ask(Purpose::Search { slot }, contact.address, Some(contact.id), None);
-            let Some(operation) = self.operation(slot) else {
-                return false;
-            };
-            if !asked {
+        while operation.fetching.is_none()
+            && let Some(contact) = operation.lookup.next()
+        {
+            let purpose = Purpose::Search { slot: operation.slot };
+            if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
                 operation.lookup.unasked(&contact.id);
                 break;
             }
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
-        let done = |operation: &mut Operation<_, _, SHORTLIST>| {
-            operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none()
-        };
-        self.operation(slot).is_some_and(done)
+        let done = operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none();
+        if done { Next::GoOn } else { Next::Wait }
     }
 
-    /// Asks those who are to store next. True when all have been asked and have answered or failed.
-    fn ask_to_store(&mut self, slot: u8) -> bool {
-        while let Some((contact, _)) = self.operation(slot).and_then(|operation| operation.lookup.next_store()) {
-            if !self.ask(Purpose::Store { slot }, contact.address, Some(contact.id), None) {
-                if let Some(operation) = self.operation(slot) {
-                    operation.lookup.unstored(&contact.id);
-                }
+    /// Whether a get has a value that no other can replace: that of an immutable key, or one that came by way of other nodes.
+    fn has_value(&self, now: Instant, operation: &Op<P>) -> bool {
+        let is_final = operation.key.kind == Kind::Immutable || operation.tally.recursion == Recursion::Relayed;
+        operation.task == Task::Get && is_final && operation.best(now).is_some()
+    }
+
+    /// Asks the nodes that must store next. Goes on when all of them have been asked, and have responded or failed.
+    fn store_around(&mut self, operation: &mut Op<P>) -> Next {
+        while let Some((contact, _)) = operation.lookup.next_store() {
+            let purpose = Purpose::Store { slot: operation.slot };
+            if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+                operation.lookup.unstored(&contact.id);
                 break;
             }
         }
-        self.operation(slot).is_some_and(|operation| operation.lookup.stores_done())
+        if operation.lookup.stores_done() { Next::GoOn } else { Next::Wait }
     }
 
-    /// Begins a question; false if all request slots are taken.
-    pub(super) fn ask(&mut self, owner: Purpose, to: R::Address, expect: Option<Id>, attempts: Option<u8>) -> bool {
-        let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
-        let transaction = Transaction(self.random.next().to_be_bytes());
-        self.requests.begin(owner, to, expect, transaction, timeout, attempts).is_ok()
-    }
-
-    /// The search or the storing is over: goes on to what comes next, true, or ends the operation, false.
-    fn go_on(&mut self, now: Instant, slot: u8) -> bool {
-        let reach = self.table.expected_reach();
-        let k = usize::from(self.config.table.k);
-        let Some(operation) = self.operation(slot) else {
-            return false;
+    /// The lookup is over: goes on to what comes next, or ends the operation.
+    fn go_on(&mut self, now: Instant, operation: &mut Op<P>) -> Next {
+        let k = self.k();
+        let traits = operation.task.traits();
+        let best = operation.best(now).is_some();
+        let full = operation.lookup.count(Which::Closest) >= k;
+        let farthest = operation.lookup.contacts(Which::Closest).last();
+        let farthest = farthest.map(|contact| P::Geometry::rank(&operation.lookup.target(), &contact.id));
+        let stores = match traits.stores {
+            Stores::Nowhere => false,
+            Stores::Everywhere | Stores::WhereMissing => true,
+            Stores::WhereMissingLater => {
+                P::Wire::RULES.lifetimes
+                    && operation.key.kind != Kind::Immutable
+                    && best
+                    && operation.tally.recursion != Recursion::Relayed
+            }
         };
-        if operation.storing {
-            self.end_store(now, slot);
-            return false;
-        }
-        let found = operation.lookup.closest();
-        let stores = matches!(operation.task, Task::Put | Task::Republish | Task::Tend)
-            || (operation.task == Task::Get
-                && operation.key.kind != Kind::Immutable
-                && operation.best(now).is_some()
-                && operation.tally.recursion != Recursion::Relayed);
-        let looks_in_vain = operation.task == Task::Get && operation.best(now).is_none();
-        let full = found.len() >= k;
-        let farthest = found.iter().last().map(|contact| R::Geometry::rank(&operation.lookup.target(), &contact.id));
-        if (stores || looks_in_vain) && !operation.widened && full && crowded(farthest, reach) {
+        let in_vain = traits.record == RecordSource::Buffer && !best;
+        let crowded = || is_crowded(farthest, self.table.expected_reach());
+        if (stores || in_vain) && !operation.widened && full && crowded() {
             operation.widened = true;
             operation.lookup.widen(2 * k);
-            return true;
+            return Next::GoOn;
         }
-        if stores && !found.is_empty() {
-            operation.storing = true;
-            operation.lookup.begin_stores(matches!(operation.task, Task::Get | Task::Tend));
-            if operation.task == Task::Get {
-                operation.deadline = now + Options::DEFAULT.timeout;
-                self.end(now, slot, Ending::Value);
+        let nobody = farthest.is_none();
+        if stores && !nobody {
+            operation.lookup.begin_stores(traits.stores != Stores::Everywhere);
+            operation.phase = Phase::Storing;
+            if traits.stores == Stores::WhereMissingLater {
+                operation.deadline = now + TIMEOUT;
+                self.finish_and_write_back(now, operation, Ending::Value);
             }
-            return true;
+            return Next::GoOn;
         }
-        let joins = matches!(operation.task, Task::Bootstrap | Task::Rejoin) && !found.is_empty();
-        if joins && self.present(slot) {
-            return false;
+        if traits.joins && !nobody && self.present(operation) {
+            return Next::Wait;
         }
-        let Some(operation) = self.operation(slot) else {
-            return false;
-        };
         let ending = match operation.task {
-            Task::Get if operation.best(now).is_some() => Ending::Value,
+            Task::Get if best => Ending::Value,
             Task::Get if operation.tally.too_large > 0 => Ending::TooLarge,
-            _ if operation.lookup.closest().is_empty() => Ending::NoResponse,
+            _ if nobody => Ending::NoResponse,
             Task::Get => Ending::NotFound,
             Task::Bootstrap => Ending::Joined,
             _ => Ending::Nodes,
         };
-        self.end(now, slot, ending);
-        false
+        self.finish(now, operation, ending);
+        Next::Wait
     }
 
-    /// A join isn't over before those know this node who have to: asks whom the table awaits once more. False if there is no need, or no use.
-    fn present(&mut self, slot: u8) -> bool {
+    /// A join isn't over before the nodes that must know this one do: asks the one that the table awaits again. False if there is no
+    /// need, or no use.
+    fn present(&mut self, operation: &mut Op<P>) -> bool {
         let Some(contact) = self.table.awaited().filter(|_| self.config.serve) else {
             return false;
         };
-        if !self.operation(slot).is_some_and(|operation| operation.tally.may_present()) {
+        if !operation.tally.may_present() {
             return false;
         }
-        // With the token that it gave, so that it may well ask back.
-        if !self.ask(Purpose::Bootstrap { slot }, contact.address, Some(contact.id), None) {
+        // With the token that it gave, so that it may well ping back.
+        let purpose = Purpose::Bootstrap { slot: operation.slot };
+        if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
             return false;
         }
-        if let Some(operation) = self.operation(slot) {
-            operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
-            operation.tally.asked = operation.tally.asked.saturating_add(1);
-        }
+        operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
+        operation.tally.asked = operation.tally.asked.saturating_add(1);
         true
     }
-}
 
-fn crowded(farthest: Option<Distance>, expected: Option<Distance>) -> bool {
-    match (farthest, expected) {
-        (Some(farthest), Some(expected)) => {
-            farthest.leading_zeros() >= expected.leading_zeros().saturating_add(CROWDED_BITS)
-        }
-        _ => false,
+    /// Whether an operation asks nodes for a record, where it could ask for nodes alone: it looks for one, or it stores one and the
+    /// wire gives tokens only so.
+    pub(super) fn asks_for_record(&self, operation: &Op<P>) -> bool {
+        let stores = operation.task.traits().stores != Stores::Nowhere;
+        operation.finds_record() || (stores && P::Wire::RULES.tokens == TokenSource::FindValue)
     }
 }

@@ -1,6 +1,6 @@
 //! What a node counts. The core logs nothing.
 
-/// Counters since the start of a node. They wrap.
+/// Counters since the start of a node. They wrap at 2^64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -8,48 +8,50 @@ pub struct Stats {
     pub received: u64,
     /// Bytes in them.
     pub received_bytes: u64,
-    /// Datagrams that were to be sent.
+    /// Datagrams written to be sent.
     pub sent: u64,
     /// Bytes in them.
     pub sent_bytes: u64,
-    /// Requests answered, errors included.
+    /// Requests of other nodes responded to, errors included.
     pub responded: u64,
-    /// Questions of our own that were answered.
+    /// Responses to own requests.
     pub responses: u64,
-    /// Questions of our own that were sent again.
+    /// Own requests sent again.
     pub retransmits: u64,
-    /// Questions of our own that nobody answered.
+    /// Own requests without a response after their last attempt.
     pub timeouts: u64,
-    /// Dropped: not a message of kadlet's, or not in its one canonical form.
+    /// Datagrams dropped: not a message of the wire format, or not in its one canonical form.
     pub malformed: u64,
-    /// Dropped: another version of the format.
+    /// Datagrams dropped: another version of the wire format.
     pub wrong_version: u64,
-    /// Dropped: another geometry.
+    /// Datagrams dropped: another geometry.
     pub wrong_geometry: u64,
-    /// Dropped: another network.
+    /// Datagrams dropped: another network.
     pub wrong_network: u64,
-    /// Dropped: an answer to nothing that was asked, or come too late.
+    /// Responses dropped: to no request in flight, or too late.
     pub unsolicited: u64,
-    /// Dropped: an answer from another address than was asked, or by another node than was expected there.
+    /// Responses dropped: from another address than was asked, or from another node than was expected there.
     pub spoofed: u64,
-    /// Requests over their source's budget: answered with a fresh token alone, or dropped if they showed one.
+    /// Requests over the rate limit of their address prefix. One without a valid token gets a fresh token, nothing else; one with a
+    /// valid token is dropped.
     pub rate_limited: u64,
-    /// Requests that showed a token that is not, or no longer, valid.
+    /// Requests that showed a token that is not valid, or not any more.
     pub bad_tokens: u64,
-    /// Stores refused, for whatever reason.
+    /// Stores refused, for any reason.
     pub refused_stores: u64,
-    /// Records taken from others.
+    /// Records taken from other nodes.
     pub stored: u64,
-    /// Recursive questions of others passed on.
+    /// Recursive requests of other nodes forwarded.
     pub forwarded: u64,
-    /// Recursive questions of others refused: their table is full, they came round in a circle, or too few requests are free.
+    /// Recursive requests of other nodes refused: no place for them, a circle, or too few free request slots.
     pub busy: u64,
     /// Requests dropped because the node is a client.
     pub not_serving: u64,
-    /// Datagrams not written because the caller's buffer was smaller than `MIN_DATAGRAM` or than the one due, or because the asker
-    /// takes no answer as small as an error.
+    /// Datagrams not written, because the caller's buffer was smaller than `MIN_DATAGRAM` or than the datagram, or because the requester
+    /// takes no response as small as an error.
     pub small_buffers: u64,
-    /// Contacts named to us that were not taken up: our own id, an address of narrower scope than the one who named it.
+    /// Contacts named by other nodes that were not taken up: an address that means less than the namer's own, or an identifier that
+    /// doesn't fit its address.
     pub bad_contacts: u64,
 }
 
@@ -82,7 +84,7 @@ impl Stats {
     };
 }
 
-/// One more. Out of line, for a microcontroller's sum of 64 bits takes twice the room of this call.
+/// Adds one. Out of line: on a microcontroller a sum of 64 bits takes twice the room of this call.
 #[inline(never)]
 pub(super) const fn count_up(counter: &mut u64) {
     *counter = counter.wrapping_add(1);

@@ -3,6 +3,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::Transaction;
 
 const LIMITS: RequestLimits = RequestLimits {
     min: Duration::from_millis(100),
@@ -11,7 +12,7 @@ const LIMITS: RequestLimits = RequestLimits {
     attempts: 3,
 };
 
-fn requests() -> Requests<u16, u8, 4> {
+fn requests() -> Requests<u16, u8, Transaction, 4> {
     let mut requests = Requests::EMPTY;
     requests.start(LIMITS);
     requests
@@ -30,17 +31,17 @@ const fn at(millis: u64) -> Instant {
 }
 
 /// Begins a request of `owner`, who serves as transaction and address too, and expects the node of that number.
-fn ask(requests: &mut Requests<u16, u8, 4>, owner: u8) -> Result<(), Full> {
+fn ask(requests: &mut Requests<u16, u8, Transaction, 4>, owner: u8) -> Result<(), Full> {
     requests.begin(owner, u16::from(owner), Some(id(owner)), name(owner), None, None)
 }
 
-fn send(requests: &mut Requests<u16, u8, 4>, now: Instant) -> Option<u8> {
+fn send(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant) -> Option<u8> {
     let ready = requests.ready()?;
     requests.sent(now, ready.index);
     Some(ready.owner)
 }
 
-fn response(requests: &mut Requests<u16, u8, 4>, now: Instant, owner: u8) -> Accepted<u8> {
+fn response(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant, owner: u8) -> Accepted<u8> {
     requests.accept(now, u16::from(owner), &id(owner), name(owner))
 }
 
@@ -231,7 +232,8 @@ fn a_full_table_refuses_unless_somebody_was_released() {
 fn what_can_not_be_sent_is_dropped() {
     let requests = &mut requests();
     ask(requests, 1).unwrap();
-    requests.drop(requests.ready().unwrap().index);
+    let index = requests.ready().unwrap().index;
+    requests.drop(index);
     requests.drop(7);
     requests.sent(at(0), 0);
     assert!(requests.is_empty() && !requests.has_ready());
@@ -239,7 +241,7 @@ fn what_can_not_be_sent_is_dropped() {
 
 #[test]
 fn a_table_that_was_not_started_does_no_harm() {
-    let mut requests = Requests::<u16, u8, 1>::EMPTY;
+    let mut requests = Requests::<u16, u8, Transaction, 1>::EMPTY;
     requests.begin(1, 1, None, name(1), None, None).unwrap();
     requests.sent(Instant::NEVER, 0);
     assert_eq!(
@@ -416,8 +418,9 @@ fn an_acknowledged_request_is_not_repeated_and_waits_for_the_rest_of_its_respons
     ask(requests, 2).unwrap();
     send(requests, at(0));
     send(requests, at(0));
-    let acknowledge =
-        |requests: &mut Requests<u16, u8, 4>, now, from| requests.acknowledge(now, from, &id(1), name(1), at(9_000));
+    let acknowledge = |requests: &mut Requests<u16, u8, Transaction, 4>, now, from| {
+        requests.acknowledge(now, from, &id(1), name(1), at(9_000))
+    };
     assert_eq!(acknowledge(requests, at(50), 7), Accepted::WrongAddress);
     let first = Accepted::Response { owner: Some(1), rtt: Some(Duration::from_millis(50)) };
     assert_eq!((acknowledge(requests, at(50), 1), requests.owner(name(1)), requests.len()), (first, Some(1), 2));

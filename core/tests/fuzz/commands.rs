@@ -3,7 +3,7 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
-use kadlet::wire::Target;
+use kadlet::message::Target;
 use kadlet::{Dht, FindError, GetError, Key, Mode, Options, PutError, QueryId, Routing};
 
 use super::peers::{OWN, number};
@@ -15,12 +15,12 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let addresses: Vec<SocketAddrV4> = (0..self.input.below(BOOTSTRAPS + 2)).map(|_| self.peer().address).collect();
         let begun = self.node.bootstrap(self.now, &addresses);
         match begun {
-            Err(FindError::Addresses(BOOTSTRAPS)) => assert!(addresses.is_empty() || addresses.len() > BOOTSTRAPS),
-            begun => self.begun(
-                begun.map_err(|error| error == FindError::Busy(LOOKUPS)),
-                &Options::DEFAULT,
-                Target::Nodes(OWN),
-            ),
+            Err(FindError::NoAddresses) => assert!(addresses.is_empty()),
+            Ok(joining) => {
+                assert_eq!(joining.taken, addresses.len().min(BOOTSTRAPS));
+                self.begun(Ok(joining.query), &Options::DEFAULT, Target::Nodes(OWN));
+            }
+            Err(error) => self.begun(Err(error == FindError::Busy(LOOKUPS)), &Options::DEFAULT, Target::Nodes(OWN)),
         }
     }
 
@@ -40,6 +40,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let (target, options) = (self.target(), self.options());
         match self.node.find_node(self.now, target, &options) {
             Err(FindError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
+            Err(FindError::NoRelays) => assert!(RELAYS == 0 && options.mode == Mode::Recursive),
             begun => {
                 self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &options, Target::Nodes(target))
             }
@@ -53,6 +54,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         match self.node.get(self.now, key, &options) {
             Err(GetError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
             Err(GetError::Unsupported(kind)) => assert!(!self.supports(kind)),
+            Err(GetError::NoRelays) => assert!(RELAYS == 0 && options.mode == Mode::Recursive),
             Err(GetError::NoBuffer(VALUES)) => {
                 assert_eq!(self.operations.iter().filter(|running| running.gets()).count(), VALUES)
             }
@@ -72,6 +74,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
                     Target::Nodes(record.key().id),
                 );
             }
+            Err(PutError::NoRelays) => assert!(RELAYS == 0 && options.mode == Mode::Recursive),
             Err(PutError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
             Err(PutError::Unsupported(kind)) => assert!(!self.supports(kind)),
             Err(PutError::Record(error)) => assert_eq!(record.check(), Err(error)),
@@ -79,6 +82,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             Err(PutError::Lifetime) => assert!(options.lifetime < Duration::from_secs(1)),
             Err(PutError::Signature) => assert!(!record.verify(VERIFY)),
             Err(PutError::Store(_)) => {}
+            Err(other) => panic!("{other}"),
         }
         self.records.push(parts);
     }

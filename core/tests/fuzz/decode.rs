@@ -4,7 +4,8 @@
 use core::net::{SocketAddr, SocketAddrV4};
 
 use kadlet::Address;
-use kadlet::wire::{self, Body, Contacts, DecodeError, MAX_DATAGRAM, Message, Response};
+use kadlet::message::{Contacts, Response};
+use kadlet::wire::{self, Body, DecodeError, Kadlet, MAX_DATAGRAM, Message};
 
 /// Decodes and encodes `data`.
 ///
@@ -21,7 +22,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn round_trip<A: Address>(data: &[u8]) -> Result<(), DecodeError> {
-    let message: Message<'_, A> = wire::decode(data)?;
+    let message: Message<'_, A, Kadlet> = wire::decode(data)?;
     let mut buf = [0; MAX_DATAGRAM];
     let len = wire::encode(&message, &mut buf).expect("a decoded message can be encoded");
     assert_eq!(&buf[..len], data, "{message:?}");
@@ -30,14 +31,13 @@ fn round_trip<A: Address>(data: &[u8]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-fn contacts<'a, A: Address>(message: &Message<'a, A>) -> Contacts<'a, A> {
+fn contacts<'a, A: Address>(message: &Message<'a, A, Kadlet>) -> Contacts<'a, A> {
     match message.body {
         Body::Response { response: Response::Nodes { contacts }, .. }
         | Body::Response { response: Response::Value { contacts, .. }, .. }
-        | Body::Response {
-            response: Response::StoredRecord { contacts, .. } | Response::Relayed { contacts, .. },
-            ..
-        } => contacts,
+        | Body::Response { response: Response::Held { contacts, .. } | Response::Relayed { contacts, .. }, .. } => {
+            contacts
+        }
         _ => Contacts::EMPTY,
     }
 }

@@ -2,9 +2,8 @@
 
 use core::net::SocketAddrV4;
 
-use kadlet::wire::{
-    self, Body, Contacts, ErrorCode, Features, Header, Message, Observed, Request, Response, Target, Token, Transaction,
-};
+use kadlet::message::{Contacts, ErrorCode, Features, Observed, Request, Response, Target};
+use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
 use kadlet::{Contact, Geometry, Id, Routing};
 
 use super::peers::{OWN, PEERS, number, peer, peer_at};
@@ -93,7 +92,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             0 => Response::Pong { observed: Observed::new(self.peer().address) },
             1 => Response::Nodes { contacts },
             2 => Response::Value { record: parts.record(), lifetime: self.input.pick(&[60, 1, 0, u32::MAX]), contacts },
-            3 => Response::StoredRecord {
+            3 => Response::Held {
                 version: parts.record().version(),
                 size: self.input.pick(&[200, 0, 1_208, u16::MAX]),
                 contacts,
@@ -174,7 +173,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         self.deliver(from, &datagram);
     }
 
-    pub(super) fn send(&mut self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) {
+    pub(super) fn send(&mut self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4, Kadlet>) {
         let mut buf = [0; wire::MAX_DATAGRAM];
         // A message too large for any datagram can't be sent.
         if let Ok(len) = wire::encode(message, &mut buf) {
@@ -183,7 +182,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         }
     }
 
-    pub(super) fn header(&mut self, sender: Id) -> Header {
+    pub(super) fn header(&mut self, sender: Id) -> Header<Kadlet> {
         let own = R::Geometry::TAG;
         let (geometry, network) = match self.input.byte() {
             0xFF => (own % 3 + 1, 0),

@@ -16,14 +16,15 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use input::Input;
+use kadlet::message::{Request, Response, Target};
 use kadlet::routing::ContactState;
-use kadlet::wire::{self, Body, Header, Message, Request, Response, Target, Token, Transaction};
+use kadlet::wire::{self, Body, Header, Message, Token, Transaction};
 use kadlet::{
     Chord, Config, Contact, Dht, Event, FixedStore, Geometry, Id, Instant, Kademlia, Key, Kind, Node, Outcome, Pastry,
     QueryResult,
 };
 use kadlet::{QueryId, Routing, Stats, Store};
-use peers::{OWN, config, id_near, number, peer};
+use peers::{OWN, config, id_near, in_range, number, peer};
 use record::{Parts, VERIFY};
 use relaying::Relay;
 
@@ -115,7 +116,7 @@ enum About {
     Nodes(Id),
     Value(Key),
     Store,
-    Relay(wire::RelayId, Target),
+    Relay(kadlet::message::RelayId, Target),
 }
 
 struct Operation {
@@ -151,11 +152,15 @@ struct Account {
 
 impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R, RELAYS> {
     fn run(mut input: Input<'a>) -> u64 {
-        let config = config(&mut input);
+        let asked_for = config(&mut input);
+        let config = in_range(asked_for, SHORTLIST);
         let now = Instant::from_micros(number(&mut input)).min(LAST);
+        let start = |config| Mote::<R, RELAYS>::new(now, config, OWN, [7; 32]);
+        let is_in_range = format!("{asked_for:?}") == format!("{config:?}");
+        assert_eq!(start(asked_for).is_ok(), is_in_range, "a value is obeyed or refused");
         let mut history = Self {
             input,
-            node: Box::new(Mote::<R, RELAYS>::new(now, config, OWN, [7; 32])),
+            node: Box::new(start(config).unwrap()),
             config,
             now,
             latest: now,
@@ -416,14 +421,14 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         for _ in 0..LOOKUPS + RELAYS + 3 {
             match self.node.poll_event() {
                 None => return,
-                Some(Event::QueryResult(result)) => {
+                Some(Event::Finished(result)) => {
                     check_result(&result, &mut self.operations, &self.config);
                     self.ended.push(result.query);
                 }
                 Some(Event::Forwarded { target, .. }) => {
                     assert!(self.relays.iter().any(|relay| *relay.target.id() == target))
                 }
-                Some(Event::OwnIdSeen { .. } | Event::Superseded { .. }) => {}
+                Some(_) => {}
             }
         }
         panic!("events without end");
@@ -532,6 +537,6 @@ fn check_result(result: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Ope
             assert!(!ended.gets() && found.len() <= SHORTLIST);
             assert!(found.iter().all(|contact| contact.id != OWN));
         }
-        Outcome::Pong { .. } | Outcome::Conflict { .. } | Outcome::Failed(_) => {}
+        _ => {}
     }
 }

@@ -49,6 +49,20 @@ pub(crate) fn config(input: &mut Input<'_>) -> Config {
     config
 }
 
+/// The same with every value in its range, for shortlists of `shortlist` contacts.
+pub(crate) fn in_range(mut config: Config, shortlist: usize) -> Config {
+    let seconds = Duration::from_secs;
+    config.table.k = config.table.k.clamp(1, (shortlist / 3) as u8);
+    config.alpha = config.alpha.clamp(1, 16);
+    config.timeout_min = config.timeout_min.clamp(Duration::from_millis(1), seconds(60));
+    config.timeout_max = config.timeout_max.clamp(config.timeout_min, seconds(60));
+    config.timeout_initial = config.timeout_initial.clamp(config.timeout_min, config.timeout_max);
+    config.attempts = config.attempts.clamp(1, 5);
+    config.max_lifetime = config.max_lifetime.clamp(seconds(1), seconds(u32::MAX.into()));
+    config.republish = config.republish.max(seconds(1));
+    config
+}
+
 /// One of the peers: several in one /24, some on private addresses, some on loopback.
 pub(crate) fn peer(number: u8, config: &Config) -> Contact<SocketAddrV4> {
     let number = number % PEERS;

@@ -5,9 +5,8 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use kadlet::wire::{
-    self, Body, Contacts, ErrorCode, Header, Message, RelayId, Request, Response, Target, Token, Transaction,
-};
+use kadlet::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
+use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
 use kadlet::{Dht, Geometry, Id, Instant, Key, Record, Routing};
 
 use super::peers::OWN;
@@ -100,7 +99,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
 
     /// Whether a relayed request has the same sender and transaction as another open one. Their responses could not be
     /// told apart, so such a request is not sent.
-    pub(super) fn is_ambiguous(&self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4>) -> bool {
+    pub(super) fn is_ambiguous(&self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4, Kadlet>) -> bool {
         let Body::Request { request: Request::Relay { relay_id, .. }, .. } = message.body else {
             return false;
         };
@@ -240,7 +239,10 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             self.check_sent_back(to, datagram);
             assert!(matches!(
                 wire::decode(datagram),
-                Ok(Message::<SocketAddrV4> { body: Body::Response { response: Response::Relayed { .. }, .. }, .. })
+                Ok(Message::<SocketAddrV4, Kadlet> {
+                    body: Body::Response { response: Response::Relayed { .. }, .. },
+                    ..
+                })
             ));
         }
         assert_eq!(

@@ -270,10 +270,10 @@ impl<
     /// Adds one node, which joins through the first living node, if there is one.
     pub fn join(&mut self, config: Config) -> R::Address {
         let known = self.living().first().copied();
-        let address = self.add(|now, id, seed| Box::new(Node::new(now, config, id, seed)));
+        let address = self.add(|now, id, seed| Box::new(Node::new(now, config, id, seed).unwrap()));
         if let Some(known) = known {
             let now = self.now;
-            let query = self.node(address).bootstrap(now, &[known]).unwrap();
+            let query = self.node(address).bootstrap(now, &[known]).unwrap().query;
             self.wait(address, query, |result| {
                 assert!(matches!(result.outcome, Outcome::Joined { .. }), "{:?}", result.outcome)
             });

@@ -5,11 +5,9 @@ use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 use std::collections::HashMap;
 
+use kadlet::message::{Features, RelayId, Request, Target};
 use kadlet::record::{Proof, Version};
-use kadlet::wire::{
-    Body, Features, Header, MAX_DATAGRAM, MIN_DATAGRAM, Message, RelayId, Request, SEAL, Target, Token, Transaction,
-    encoded_len,
-};
+use kadlet::wire::{Body, Header, Kadlet, MAX_DATAGRAM, MIN_DATAGRAM, Message, SEAL, Token, Transaction, encoded_len};
 use kadlet::{
     Address, Config, Contact, Dht, FixedStore, Id, Instant, Kademlia, Key, Node, Record, Routing, Store, routing,
     store::Metadata,
@@ -77,7 +75,7 @@ fn filled<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
         store.put(NOW, &Record::plain(&[size as u8], &vec![7; size]), metadata).unwrap();
     }
     store.put(NOW, &Record::immutable(b"immutable"), metadata).unwrap();
-    let mut node = Node::from_parts(config, [42; 32], table, store);
+    let mut node = Node::from_parts(config, [42; 32], table, store).unwrap();
     node.handle_timeout(NOW);
     node
 }
@@ -231,7 +229,7 @@ fn every_request<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
                 let features = if n.is_multiple_of(7) { Features::default() } else { Features::SERVES };
                 let header =
                     Header { geometry: 1, network: 0, transaction: Transaction([n as u8; 8]), sender, features };
-                let message = Message::<A> { header, body: Body::Request { largest, token, request, padding } };
+                let message = Message::<A, Kadlet> { header, body: Body::Request { largest, token, request, padding } };
                 scene.receive(A::global(n), &encode(&message));
                 scene.run(Duration::from_millis(1_300));
             }
@@ -248,7 +246,7 @@ fn minimum<A: Address>(request: Request<'_>) -> usize {
         sender: OWN,
         features: Features::SERVES,
     };
-    encoded_len(&Message::<A> { header, body: Body::Request { largest: 0, token: None, request, padding: 0 } })
+    encoded_len(&Message::<A, Kadlet> { header, body: Body::Request { largest: 0, token: None, request, padding: 0 } })
 }
 
 #[test]

@@ -4,9 +4,8 @@ use core::fmt::Debug;
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
-use kadlet::wire::{
-    self, Body, Contacts, Features, Header, MAX_DATAGRAM, Message, Observed, Request, Response, Token, Transaction,
-};
+use kadlet::message::{Contacts, Features, Observed, Request, Response};
+use kadlet::wire::{self, Body, Header, Kadlet, MAX_DATAGRAM, Message, Token, Transaction};
 use kadlet::{Address, Config, Contact, Dht, FixedStore, Id, Instant, Kademlia, Node, Outcome, Routing, Store};
 
 /// A node of a microcontroller's size with IPv4 addresses.
@@ -18,7 +17,7 @@ pub(crate) type Sent<A> = Vec<(A, Vec<u8>)>;
 pub(crate) const NOW: Instant = Instant::from_secs(1_000);
 
 pub(crate) fn node4(config: Config) -> Box<Node4> {
-    Box::new(Node4::new(NOW, config, Id::from_bytes([7; 20]), [42; 32]))
+    Box::new(Node4::new(NOW, config, Id::from_bytes([7; 20]), [42; 32]).unwrap())
 }
 
 pub(crate) fn at(text: &str) -> SocketAddrV4 {
@@ -47,7 +46,7 @@ impl<A: Address> Peer<A> {
         Self { contact: Contact::new(id, address), features: Features::SERVES, network: 0, geometry: 1 }
     }
 
-    fn header(&self, transaction: Transaction) -> Header {
+    fn header(&self, transaction: Transaction) -> Header<Kadlet> {
         Header {
             geometry: self.geometry,
             network: self.network,
@@ -112,13 +111,13 @@ impl<A: Address> Peer<A> {
     }
 }
 
-pub(crate) fn encode<A: Address>(message: &Message<'_, A>) -> Vec<u8> {
+pub(crate) fn encode<A: Address>(message: &Message<'_, A, Kadlet>) -> Vec<u8> {
     let mut buf = [0; MAX_DATAGRAM];
     let len = wire::encode(message, &mut buf).unwrap();
     buf[..len].to_vec()
 }
 
-pub(crate) fn decode<A: Address>(bytes: &[u8]) -> Message<'_, A> {
+pub(crate) fn decode<A: Address>(bytes: &[u8]) -> Message<'_, A, Kadlet> {
     wire::decode(bytes).unwrap()
 }
 

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
+use kadlet::message::{Observed, Response};
 use kadlet::record::{Proof, RecordError};
+use kadlet::routing::Limits;
 use kadlet::store::StoreError;
-use kadlet::wire::{Observed, Response};
 use kadlet::{
     Config, Contact, Dht, Event, Failure, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Node,
     Options, Outcome, PutError, QueryId, Record, RestoreError, Routing, Store,
@@ -61,13 +62,13 @@ fn a_node_without_contacts_refuses_to_find_get_and_put() {
 }
 
 #[test]
-fn bootstrap_takes_at_least_one_address_and_at_most_the_bound() {
+fn bootstrap_takes_the_first_addresses_that_fit_and_says_how_many() {
     let mut node = node4(config());
-    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[])), FindError::Addresses(4));
+    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[])), FindError::NoAddresses);
     let many = [1, 2, 3, 4, 5].map(|n| at(&format!("192.0.2.{n}:1")));
-    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &many)), FindError::Addresses(4));
-    assert!(node.bootstrap(NOW, &many[..4]).is_ok());
-    assert_eq!(sent(&mut *node, NOW).len(), 4);
+    assert_eq!(node.bootstrap(NOW, &many).map(|joining| joining.taken), Ok(4));
+    let asked: Vec<_> = sent(&mut *node, NOW).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(asked, many[..4]);
 }
 
 #[test]
@@ -137,7 +138,7 @@ fn a_put_that_does_not_fit_in_the_own_store_fails_before_anything_is_sent() {
 
 #[test]
 fn a_record_larger_than_the_own_store_is_refused_with_the_stores_size() {
-    let mut node = Node::<Kademlia<_, 128>, FixedStore<4, 64>, 4>::new(NOW, config(), id(&[7]), [42; 32]);
+    let mut node = Node::<Kademlia<_, 128>, FixedStore<4, 64>, 4>::new(NOW, config(), id(&[7]), [42; 32]).unwrap();
     first().meet(&mut node, NOW);
     let error = node.put(NOW, &Record::plain(b"x", &[0; 65]), &Options::default());
     assert_eq!(error, Err(PutError::Store(StoreError::TooLarge(64))));
@@ -184,7 +185,7 @@ fn a_get_is_refused_while_no_value_buffer_is_free() {
 #[test]
 fn maintenance_yields_its_slot_to_a_command_at_once_and_starts_again_later() {
     type Single = Node<Kademlia<u16, 128>, FixedStore<4, 512>, 1>;
-    let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]);
+    let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]).unwrap();
     for n in 1..=3 {
         node.restore_contact(NOW, Contact::new(id(&[n as u8]), n));
     }
@@ -277,7 +278,7 @@ fn an_event_is_lent_and_the_next_call_frees_its_slot() {
     assert!(node.take_result(queries[3]).is_none(), "a result is reported once");
     assert!(node.find_node(now, Id::ZERO, &options).is_ok());
     let mut polled = Vec::new();
-    while let Some(Event::QueryResult(result)) = node.poll_event() {
+    while let Some(Event::Finished(result)) = node.poll_event() {
         assert!(matches!(result.outcome, Outcome::Failed(Failure::NoResponse)), "{:?}", result.outcome);
         polled.push(result.query);
     }
@@ -354,7 +355,7 @@ fn every_operation_ends_in_exactly_one_event() {
             1 => node.put(now, &Record::plain(&name, &[round as u8; 20]), &options).ok(),
             2 => node.find_node(now, id(&name), &options).ok(),
             3 => node.ping(now, u16::from(name[0])).ok(),
-            4 => node.bootstrap(now, &[1 + u16::from(name[0])]).ok(),
+            4 => node.bootstrap(now, &[1 + u16::from(name[0])]).ok().map(|joining| joining.query),
             _ => {
                 if let Some(index) = open.iter().position(|(other, _)| *other == at) {
                     let (at, query) = open.swap_remove(index);
@@ -391,7 +392,7 @@ fn collect(net: &mut Net<Mote>, open: &mut Vec<(u16, QueryId)>, ended: &mut Vec<
             );
         } else {
             while let Some(event) = node.poll_event() {
-                if let Event::QueryResult(result) = event {
+                if let Event::Finished(result) = event {
                     over.push(result.query);
                 }
             }
@@ -421,12 +422,12 @@ fn an_empty_node_does_nothing_until_it_is_started() {
     node.restore_contact(NOW, first().contact);
     node.handle_timeout(NOW);
     node.handle_unreachable(NOW, first().contact.address);
-    let ping = first().request(kadlet::wire::Request::Ping, None);
+    let ping = first().request(kadlet::message::Request::Ping, None);
     assert_eq!(deliver(&mut node, NOW, first().contact.address, &ping), None);
     assert!(sent(&mut node, NOW).is_empty() && node.poll_event().is_none());
     assert_eq!(node.poll_timeout(), None);
     assert!(node.routing().peers().next().is_none() && node.store().is_empty());
-    node.start(NOW, config(), Id::from_bytes([7; 20]), [42; 32]);
+    node.start(NOW, config(), Id::from_bytes([7; 20]), [42; 32]).unwrap();
     assert!(node.ping(NOW, at("192.0.2.1:1")).is_ok());
 }
 
@@ -456,7 +457,7 @@ fn a_node_that_is_started_again_has_forgotten_its_former_state() {
     let mut node = with_contact(config());
     node.restore_record(NOW, &Record::immutable(b"x"), Duration::from_secs(9), true).unwrap();
     let stale = node.find_node(NOW, id(&[1]), &Options::default()).unwrap();
-    node.start(Instant::ZERO, config(), id(&[9]), [43; 32]);
+    node.start(Instant::ZERO, config(), id(&[9]), [43; 32]).unwrap();
     assert_eq!(node.id(), id(&[9]));
     assert!(sent(&mut *node, Instant::ZERO).is_empty());
     assert!(node.take_result(stale).is_none());
@@ -467,9 +468,17 @@ fn a_node_that_is_started_again_has_forgotten_its_former_state() {
 #[test]
 fn a_ping_waits_while_the_request_table_is_full() {
     type Narrow = Node<Kademlia<core::net::SocketAddrV4, 16>, FixedStore<4, 512>, 2, 12, 1, 2>;
-    let mut node = Box::new(Narrow::new(NOW, config(), Id::from_bytes([7; 20]), [42; 32]));
+    let mut node = Box::new(
+        Narrow::new(
+            NOW,
+            Config { table: Limits { k: 4, ..Limits::DEFAULT }, ..config() },
+            Id::from_bytes([7; 20]),
+            [42; 32],
+        )
+        .unwrap(),
+    );
     let seeds = [1, 2].map(|n| at(&format!("192.0.2.{n}:1")));
-    let joining = node.bootstrap(NOW, &seeds).unwrap();
+    let joining = node.bootstrap(NOW, &seeds).unwrap().query;
     let address = at("192.0.2.9:1");
     let ping = node.ping(NOW, address).unwrap();
     assert!(sent(&mut *node, NOW).iter().all(|(to, _)| seeds.contains(to)), "both requests belong to the join");

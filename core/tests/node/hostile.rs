@@ -3,7 +3,8 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
-use kadlet::wire::{Contacts, ErrorCode, Features, Header, Message, Observed, Request, Response, Token, Transaction};
+use kadlet::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
+use kadlet::wire::{Header, Kadlet, Message, Token, Transaction};
 use kadlet::{Config, Dht, Id, Options, Outcome, Record, Routing, Stats, Store, wire};
 
 use crate::by_hand::{
@@ -252,7 +253,7 @@ fn a_response_never_causes_a_response() {
             None
         );
     }
-    let stray = Message::<SocketAddrV4> {
+    let stray = Message::<SocketAddrV4, Kadlet> {
         header: Header {
             geometry: 1,
             network: 0,

@@ -3,8 +3,8 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
+use kadlet::message::{Contacts, Request, Response};
 use kadlet::record::Proof;
-use kadlet::wire::{Contacts, Request, Response};
 use kadlet::{
     Config, Contact, Dht, Event, FixedStore, Id, Kademlia, Key, Node, Options, Outcome, Record, Routing, Store,
 };
@@ -27,7 +27,7 @@ fn a_node_restarted_with_its_contacts_finds_its_network_without_bootstrap() {
         net.kill(contact.address);
     }
     net.run(5 * MINUTE);
-    let mut node = Box::new(Mote::new(net.now, config(), id, [99; 32]));
+    let mut node = Box::new(Mote::new(net.now, config(), id, [99; 32]).unwrap());
     for contact in &contacts {
         node.restore_contact(net.now, *contact);
     }
@@ -48,7 +48,7 @@ fn a_node_restarted_with_its_contacts_finds_its_network_without_bootstrap() {
 fn restored_records_are_there_after_a_restart() {
     let mut net = Net::joined(81, 6, config());
     let (now, id) = (net.now, net.node(4).id());
-    let mut node = Box::new(Mote::new(now, config(), id, [99; 32]));
+    let mut node = Box::new(Mote::new(now, config(), id, [99; 32]).unwrap());
     let key = Key::plain(b"hello");
     let record = Record { value: b"world", proof: Proof::Plain { id: key.id, age: 5_000 } };
     node.restore_record(now, &record, MINUTE, false).unwrap();
@@ -63,11 +63,11 @@ fn restored_records_are_there_after_a_restart() {
 #[test]
 fn a_bootstrap_address_that_comes_up_late_is_retried_with_growing_pauses() {
     let mut net = Net::joined(82, 5, config());
-    let late = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
+    let late = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed).unwrap()));
     let link = core::mem::take(&mut net.nodes[usize::from(late) - 1]);
-    let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
+    let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed).unwrap()));
     let now = net.now;
-    let query = net.node(newcomer).bootstrap(now, &[late]).unwrap();
+    let query = net.node(newcomer).bootstrap(now, &[late]).unwrap().query;
     net.wait(newcomer, query, |result| assert!(matches!(result.outcome, Outcome::Failed(_))));
     net.tap = Some(Vec::new());
     net.run(240 * MINUTE);
@@ -215,7 +215,7 @@ fn nodes_with_global_addresses_join_put_and_get() {
 fn a_client_that_sends_requests_is_not_asked_back() {
     let mut node = node4(config());
     let mut client = Peer::new(id(&[0x80]), at("192.0.2.1:4000"));
-    client.features = kadlet::wire::Features::default();
+    client.features = kadlet::message::Features::default();
     client.ask(&mut *node, NOW, Request::FindNode { target: Id::ZERO }, None);
     let token = client.token(&mut *node, NOW);
     client.ask(&mut *node, NOW, Request::Ping, Some(token));

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use kadlet::message::{Contacts, ErrorCode, Request, Response};
 use kadlet::record::Proof;
-use kadlet::wire::{Contacts, ErrorCode, Request, Response};
 use kadlet::{Config, Dht, Event, Failure, Key, Options, Outcome, PutError, Record, Store};
 
 use crate::by_hand::{NOW, Peer, at, deliver, id, node4, request_of, sent, transaction_of};

@@ -4,12 +4,14 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
-use kadlet::wire::{Body, Contacts, ErrorCode, Features, RelayId, Request, Response, Target, Token};
+use kadlet::message::{Contacts, ErrorCode, Features, RelayId, Request, Response, Target};
+use kadlet::wire::{Body, Token};
 use kadlet::{
-    Chord, Config, Contact, Dht, Geometry, Id, Kademlia, Key, Mode, Options, Outcome, Pastry, QueryStats, Routing,
+    Chord, Config, Contact, Dht, FindError, Geometry, GetError, Id, Kademlia, Key, Mode, Options, Outcome, Pastry,
+    PutError, QueryStats, Record, Routing,
 };
 
-use crate::by_hand::{NOW, Peer, at, decode, deliver, id, sent, transaction_of};
+use crate::by_hand::{NOW, Peer, at, decode, deliver, id, request_of, sent, transaction_of};
 use crate::geometries::{once, put};
 use crate::net::{Mote, MoteWith, Net, config};
 
@@ -102,24 +104,42 @@ fn the_requester_sends_one_request_and_gets_its_responses_and_nothing_else() {
 }
 
 #[test]
+fn a_node_without_relays_refuses_recursive_queries() {
+    let mut node = Net::<Mote>::grown(6, core::iter::repeat_n(config(), 3)).nodes.remove(1).unwrap();
+    let (target, record) = (Id::ZERO, Record::plain(b"hello", b"world"));
+    assert_eq!(node.find_node(NOW, target, &recursive()), Err(FindError::NoRelays));
+    assert_eq!(node.get(NOW, record.key(), &recursive()), Err(GetError::NoRelays));
+    assert_eq!(node.put(NOW, &record, &recursive()), Err(PutError::NoRelays));
+}
+
+#[test]
 fn where_no_node_forwards_a_recursive_lookup_continues_iteratively() {
-    // The requester asks for a recursive lookup, but the nodes of this network don't forward.
-    let mut net = Net::<Mote>::grown(6, core::iter::repeat_n(config(), 12));
-    let now = net.now;
-    let target = net.node(9).id();
-    let query = net.node(2).find_node(now, target, &recursive()).unwrap();
-    let (found, stats) = net.wait(2, query, |result| match &result.outcome {
-        Outcome::Nodes(found) => (found.iter().next().unwrap().address, result.stats),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!((found, stats.relayed, stats.hops, stats.fell_back), (9, false, 0, true));
+    let (mut node, peers, ..) = relay_and_peers();
+    let query = node.find_node(NOW, Id::ZERO, &recursive()).unwrap();
+    for _ in 0..10 {
+        for (to, datagram) in sent(&mut *node, NOW) {
+            let peer = peers.iter().find(|peer| peer.contact.address == to).expect("one of the peers");
+            let response = match request_of::<SocketAddrV4>(&datagram) {
+                Request::Relay { .. } => {
+                    let unsupported = Response::Error { code: ErrorCode::Unsupported, detail: 0 };
+                    peer.response(transaction_of::<SocketAddrV4>(&datagram), unsupported)
+                }
+                _ => peer.empty_response(&datagram),
+            };
+            deliver(&mut *node, NOW, to, &response);
+        }
+    }
+    let result = node.take_result(query).expect("the lookup ends");
+    assert!(matches!(result.outcome, Outcome::Nodes(found) if found.len() == 3), "{result:?}");
+    assert_eq!((result.stats.relayed, result.stats.hops, result.stats.fell_back), (false, 0, true));
 }
 
 /// A relay, three peers that it knows, a requester and the requester's token. The third peer is the nearest to
 /// identifiers of zeros.
 fn relay_and_peers() -> (Box<Relay4>, [Peer<SocketAddrV4>; 3], Peer<SocketAddrV4>, Token) {
-    let mut node =
-        Box::new(Relay4::new(NOW, Config { plain: true, ..Config::default() }, Id::from_bytes([0xFF; 20]), [42; 32]));
+    let mut node = Box::new(
+        Relay4::new(NOW, Config { plain: true, ..Config::default() }, Id::from_bytes([0xFF; 20]), [42; 32]).unwrap(),
+    );
     let peers =
         [(4, 0x40), (3, 0x10), (2, 0x01)].map(|(n, start)| Peer::new(id(&[start]), at(&format!("11.{n}.0.1:4000"))));
     for peer in &peers {

@@ -3,9 +3,9 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
+use kadlet::message::{Contacts, ErrorCode, Request, Response};
 use kadlet::record::Proof;
 use kadlet::store::StoreError;
-use kadlet::wire::{Contacts, ErrorCode, Request, Response};
 use kadlet::{
     Config, Dht, Failure, GetError, Key, Kind, Options, Outcome, PutError, QueryResult, Record, Store, ed25519,
 };

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use kadlet::wire::{self, Body, MAX_DATAGRAM, Request};
+use kadlet::message::Request;
+use kadlet::routing::Limits;
+use kadlet::wire::{self, Body, MAX_DATAGRAM};
 use kadlet::{
     Config, Contact, Dht, Event, FixedStore, Id, Instant, Kademlia, Key, Node, Options, Outcome, Record, Routing,
     Store, WakeReason,
@@ -47,7 +49,7 @@ fn each_deadline_names_its_wake_reason() {
     let options = Options { timeout: Duration::from_millis(10), ..Options::default() };
     node.find_node(NOW, Id::ZERO, &options).unwrap();
     sent(&mut *node, NOW);
-    assert_eq!(node.poll_timeout(), Some((NOW + Duration::from_millis(10), WakeReason::Operation)));
+    assert_eq!(node.poll_timeout(), Some((NOW + Duration::from_millis(10), WakeReason::Query)));
     let mut node = node4(config());
     node.bootstrap(NOW, &[at("192.0.2.1:4000")]).unwrap();
     let mut reasons = Vec::new();
@@ -63,8 +65,8 @@ fn each_deadline_names_its_wake_reason() {
 #[test]
 fn maintenance_of_a_node_whose_only_result_was_just_taken_is_not_late() {
     type Single = Node<Kademlia<u16, 128>, FixedStore<4, 512>, 1>;
-    let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]);
-    let query = node.bootstrap(NOW, &[1]).unwrap();
+    let mut node = Single::new(NOW, config(), id(&[7]), [42; 32]).unwrap();
+    let query = node.bootstrap(NOW, &[1]).unwrap().query;
     let mut now = NOW;
     idle(&mut node, &mut now, Duration::from_secs(60));
     assert!(node.take_result(query).is_some());
@@ -111,7 +113,7 @@ fn churn(net: &mut Net) {
     match net.random.below(5) {
         0 if living.len() > 5 => net.kill(at),
         0 | 1 if living.len() < 10 && net.nodes.len() < 60 => {
-            let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed)));
+            let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed).unwrap()));
             let _ = net.node(newcomer).bootstrap(now, &[living[0], living[1]]);
         }
         2 => {
@@ -236,7 +238,7 @@ fn odd_times_cause_no_panic_and_every_operation_still_ends() {
                 6 => open.extend(
                     node.put(now, &Record::plain(&[random.below(9) as u8], &[7; 99]), &once()).map(|query| (at, query)),
                 ),
-                7 => open.extend(node.bootstrap(now, &[1 + random.below(8) as u16]).map(|query| (at, query))),
+                7 => open.extend(node.bootstrap(now, &[1 + random.below(8) as u16]).map(|joining| (at, joining.query))),
                 8 => {
                     let mut bytes: [u8; 40] = random.bytes();
                     bytes[0] = 1;
@@ -275,7 +277,7 @@ fn odd_times_cause_no_panic_and_every_operation_still_ends() {
 fn collect(net: &mut Net, open: &mut Vec<(u16, kadlet::QueryId)>) {
     for at in 1..=6 {
         while let Some(event) = net.node(at).poll_event() {
-            if let Event::QueryResult(result) = event {
+            if let Event::Finished(result) = event {
                 let index = open
                     .iter()
                     .position(|other| *other == (at, result.query))
@@ -321,8 +323,13 @@ fn a_clock_at_the_end_of_its_range_is_harmless() {
 fn publishing_that_yields_its_slot_to_a_command_waits_before_it_starts_again() {
     type Busy = Node<Kademlia<u16, 8>, FixedStore<4, 2_000>, 1, 6, 1, 8>;
     let now = Instant::from_secs(100);
-    let mut node =
-        Busy::new(now, Config { serve: false, plain: true, ..Config::default() }, Id::from_bytes([1; 20]), [7; 32]);
+    let mut node = Busy::new(
+        now,
+        Config { serve: false, plain: true, table: Limits { k: 2, ..Limits::DEFAULT }, ..Config::default() },
+        Id::from_bytes([1; 20]),
+        [7; 32],
+    )
+    .unwrap();
     node.restore_contact(now, Contact::new(Id::from_bytes([9; 20]), 5));
     node.restore_record(now, &Record::plain(b"hello", b"world"), Duration::from_secs(3_600), true).unwrap();
     let mut published = 0;

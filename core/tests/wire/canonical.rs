@@ -2,9 +2,10 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
+use kadlet::message::*;
 use kadlet::record::{Key, Kind, Proof, Record, RecordError, Version};
 use kadlet::wire::*;
-use kadlet::{Contact, Id};
+use kadlet::{Address, Contact, Id};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -14,7 +15,7 @@ use crate::{fuzz_decode, spec};
 #[derive(Clone, Debug)]
 struct Parts {
     shape: u8,
-    header: Header,
+    header: Header<Kadlet>,
     id: [u8; 20],
     short: [u8; 8],
     public_key: [u8; 32],
@@ -28,7 +29,7 @@ struct Parts {
     padding: u16,
 }
 
-fn header() -> impl Strategy<Value = Header> {
+fn header() -> impl Strategy<Value = Header<Kadlet>> {
     any::<(u8, u16, [u8; 8], [u8; 20], u16)>().prop_map(|(geometry, network, transaction, sender, features)| Header {
         geometry,
         network,
@@ -74,7 +75,7 @@ fn record(parts: &Parts) -> Record<'_> {
     Record { value: &parts.value, proof }
 }
 
-fn message(parts: &Parts) -> Message<'_, SocketAddr> {
+fn message(parts: &Parts) -> Message<'_, SocketAddr, Kadlet> {
     let (number, digest, lifetime, size) = parts.numbers;
     let version = Version { number, digest };
     let id = Id::from_bytes(parts.id);
@@ -100,7 +101,7 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
         }),
         6 => response(Response::Nodes { contacts }),
         7 => response(Response::Value { record: record(parts), lifetime, contacts }),
-        8 => response(Response::StoredRecord { version, size, contacts }),
+        8 => response(Response::Held { version, size, contacts }),
         9 => response(Response::Stored { lifetime }),
         11 => response(Response::Accepted),
         12 => response(Response::Relayed {
@@ -120,7 +121,7 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr> {
 }
 
 /// The error that `encode` must return for a message, written a second time from its documentation.
-fn refusal(message: &Message<'_, SocketAddr>) -> Option<EncodeError> {
+fn refusal(message: &Message<'_, SocketAddr, Kadlet>) -> Option<EncodeError> {
     match message.body {
         Body::Request { request: Request::Store { record, .. }, .. }
         | Body::Response {
@@ -149,7 +150,7 @@ fn refusal(message: &Message<'_, SocketAddr>) -> Option<EncodeError> {
     }
 }
 
-fn encoded(message: &Message<'_, SocketAddr>) -> Result<Vec<u8>, EncodeError> {
+fn encoded(message: &Message<'_, SocketAddr, Kadlet>) -> Result<Vec<u8>, EncodeError> {
     let mut buf = [0xEE; 2 * MAX_DATAGRAM];
     encode(message, &mut buf).map(|len| buf[..len].to_vec())
 }
@@ -220,9 +221,9 @@ proptest! {
         let size = |count: usize| {
             let response = Response::Nodes { contacts: Contacts::new(&parts.contacts[..count]) };
             let body = Body::Response { token: Token([0; 8]), response };
-            encoded_len(&Message { header: parts.header, body }) - 43
+            encoded_len(&Message { header: parts.header, body }) - 44
         };
-        let fitting = Contacts::fitting(&parts.contacts, room);
+        let fitting = Contacts::fitting(&parts.contacts, room, |address| Kadlet::contact_len(address.encode().as_bytes().len()));
         let most = (0..=parts.contacts.len()).rev().find(|count| size(*count) <= room).unwrap_or(0);
         prop_assert_eq!(fitting, Contacts::new(&parts.contacts[..most]));
     }

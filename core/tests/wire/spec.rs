@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use kadlet::message::*;
 use kadlet::record::{Key, Proof, Record, Version};
 use kadlet::wire::*;
 use kadlet::{Config, Contact, Id, Options};
@@ -29,18 +30,18 @@ fn array<const N: usize>(digits: &str) -> [u8; N] {
     hex(digits).try_into().expect("two digits for each byte")
 }
 
-fn header(sender: u8) -> Header {
+fn header(sender: u8) -> Header<Kadlet> {
     let transaction = Transaction([0, 1, 2, 3, 4, 5, 6, 7]);
     Header { geometry: 1, network: 0, transaction, sender: Id::from_bytes([sender; 20]), features: Features::SERVES }
 }
 
 const TOKEN: Token = Token([0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC6, 0xC7]);
 
-fn ask(largest: u16, token: Option<Token>, request: Request<'_>, padding: u16) -> Message<'_, SocketAddr> {
+fn ask(largest: u16, token: Option<Token>, request: Request<'_>, padding: u16) -> Message<'_, SocketAddr, Kadlet> {
     Message { header: header(0xA1), body: Body::Request { largest, token, request, padding } }
 }
 
-fn response(response: Response<'_, SocketAddr>) -> Message<'_, SocketAddr> {
+fn response(response: Response<'_, SocketAddr>) -> Message<'_, SocketAddr, Kadlet> {
     Message { header: header(0xB2), body: Body::Response { token: TOKEN, response } }
 }
 
@@ -93,7 +94,7 @@ fn each_example_decodes_to_the_message_in_the_spec_and_encodes_to_the_same_bytes
         ("pong", response(Response::Pong { observed: Observed::new("198.51.100.9:4242".parse().unwrap()) })),
         ("nodes", response(Response::Nodes { contacts: Contacts::new(&contacts) })),
         ("value", response(Response::Value { record: world, lifetime: 60, contacts: Contacts::new(&contacts[..1]) })),
-        ("held", response(Response::StoredRecord { version, size: 1_152, contacts: Contacts::EMPTY })),
+        ("held", response(Response::Held { version, size: 1_152, contacts: Contacts::EMPTY })),
         ("stored", response(Response::Stored { lifetime: 86_400 })),
         ("accepted", response(Response::Accepted)),
         (
@@ -107,7 +108,7 @@ fn each_example_decodes_to_the_message_in_the_spec_and_encodes_to_the_same_bytes
     assert_eq!(examples.len(), expected.len());
     for ((title, bytes), (name, message)) in examples.iter().zip(&expected) {
         assert_eq!(title, name);
-        let decoded: Message<'_, SocketAddr> = decode(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let decoded: Message<'_, SocketAddr, Kadlet> = decode(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut buf = [0; MAX_DATAGRAM];
         let len = encode(&decoded, &mut buf).unwrap();
         assert_eq!(&buf[..len], bytes, "{name}");
@@ -155,7 +156,7 @@ fn the_table_of_sizes_has_the_encoded_sizes() {
     let response = |body: Response<'_, SocketAddr>| encoded_len(&response(body));
     let value = |record| response(Response::Value { record, lifetime: 0, contacts: Contacts::EMPTY });
     let nodes = |contacts| response(Response::Nodes { contacts: Contacts::new(contacts) });
-    let held = |contacts| response(Response::StoredRecord { version, size: 0, contacts: Contacts::new(contacts) });
+    let held = |contacts| response(Response::Held { version, size: 0, contacts: Contacts::new(contacts) });
     let pong = |address| response(Response::Pong { observed: Observed::new(address) });
 
     let table = [

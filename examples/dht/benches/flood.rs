@@ -29,10 +29,8 @@ mod linux {
     use std::thread;
     use std::time::Instant;
 
-    use kadlet::wire::{
-        self, Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, RelayId, Request, Response,
-        Target, Token, Transaction,
-    };
+    use kadlet::message::{Contacts, ErrorCode, Features, Observed, RelayId, Request, Response, Target};
+    use kadlet::wire::{self, Body, Header, Kadlet, MAX_DATAGRAM, Message, Token, Transaction};
     use kadlet::{Contact, Id, Key, Record};
 
     type Error = Box<dyn core::error::Error>;
@@ -164,7 +162,7 @@ mod linux {
             &self,
             transaction: Transaction,
             features: Features,
-            body: Body<'_, SocketAddrV4>,
+            body: Body<'_, SocketAddrV4, Kadlet>,
         ) -> Result<(), Error> {
             let mut buf = [0; MAX_DATAGRAM];
             let header = Header { transaction, sender: self.id, features, ..HEADER };
@@ -210,7 +208,7 @@ mod linux {
             }
         }
 
-        fn respond(&self, request: &Header, response: Response<'_, SocketAddrV4>) -> Result<(), Error> {
+        fn respond(&self, request: &Header<Kadlet>, response: Response<'_, SocketAddrV4>) -> Result<(), Error> {
             self.send(request.transaction, Features::SERVES, Body::Response { token: Token(*b"mine too"), response })
         }
 
@@ -326,7 +324,7 @@ mod linux {
         bytes
     }
 
-    const HEADER: Header = Header {
+    const HEADER: Header<Kadlet> = Header {
         geometry: 1,
         network: 0,
         transaction: Transaction([0; 8]),
@@ -334,15 +332,15 @@ mod linux {
         features: Features::SERVES,
     };
 
-    fn body(token: Option<Token>, request: Request<'_>) -> Body<'_, SocketAddrV4> {
+    fn body(token: Option<Token>, request: Request<'_>) -> Body<'_, SocketAddrV4, Kadlet> {
         Body::Request { largest: 1_208, token, request, padding: 0 }
     }
 
-    fn response<'a>(response: Response<'a, SocketAddrV4>) -> Body<'a, SocketAddrV4> {
+    fn response<'a>(response: Response<'a, SocketAddrV4>) -> Body<'a, SocketAddrV4, Kadlet> {
         Body::Response { token: Token::default(), response }
     }
 
-    fn encoded(message: &Message<'_, SocketAddrV4>) -> Vec<u8> {
+    fn encoded(message: &Message<'_, SocketAddrV4, Kadlet>) -> Vec<u8> {
         let mut bytes = vec![0; MAX_DATAGRAM];
         let len = wire::encode(message, &mut bytes).expect("it fits");
         bytes.truncate(len);

@@ -79,7 +79,7 @@ fn join<R: Table>(swarm: &mut Swarm<R>, narration: &Narration) -> Result<(), Err
     for nodes in [&others[..], &[LOCAL]] {
         let mut queries = Vec::new();
         for node in nodes {
-            let query = swarm.command(*node, |node, now| node.bootstrap(now, &[entry]));
+            let query = swarm.command(*node, |node, now| node.bootstrap(now, &[entry]).map(|joining| joining.query));
             queries.push((*node, query.map_err(|error| Error::new(Exit::Network, error.to_string()))?));
         }
         for (node, query) in queries {

@@ -7,8 +7,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use kadlet::wire::ErrorCode;
-use kadlet::{Config, Contact, Failure, FindError, Geometry, HashStore, Id, Mode, Options, QueryStats, Routing};
+use kadlet::message::ErrorCode;
+use kadlet::{
+    Config, ConfigError, Contact, Failure, FindError, Geometry, HashStore, Id, Mode, Options, QueryStats, Routing,
+};
 use kadlet_udp::{Driver, Handle, Server};
 
 use crate::args::{BOOTSTRAPS, ClientArgs, Common, HostPort, bootstraps};
@@ -139,8 +141,10 @@ pub(crate) fn bind<R: Table>(
     let mut refused = String::new();
     for address in addresses {
         let id = id.map_or_else(kadlet_udp::random_id, Ok)?;
-        let mut node = Node::from_parts(config, [0; 32], R::EMPTY, HashStore::new(MAX_RECORDS, MAX_BYTES));
-        node.start(kadlet::Instant::ZERO, config, id, kadlet_udp::seed()?);
+        let refuse = |error: ConfigError| Error::new(Exit::Usage, error.to_string());
+        let store = HashStore::new(MAX_RECORDS, MAX_BYTES);
+        let mut node = Node::from_parts(config, [0; 32], R::EMPTY, store).map_err(refuse)?;
+        node.start(kadlet::Instant::ZERO, config, id, kadlet_udp::seed()?).map_err(refuse)?;
         match Driver::bind(*address, node) {
             Ok(driver) => return Ok(driver),
             Err(error) => refused = format!("can't listen on {address}: {error}"),
@@ -223,7 +227,7 @@ pub(crate) fn summary(stats: &QueryStats) -> String {
     let mut text =
         format!("{} asked, {} responded, {} timed out", nodes(stats.asked), stats.responded, stats.timed_out);
     match stats.refusal {
-        Some(code) if stats.refused > 0 => text += &format!(", {} refused ({code:?})", stats.refused),
+        Some(code) if stats.refused > 0 => text += &format!(", {} refused: {code}", stats.refused),
         _ => {}
     }
     match stats.hops {

@@ -164,8 +164,7 @@ fn print_event(event: &Event<'_, SocketAddr>, verbose: bool, duplicates: &mut u3
         Event::Superseded { key } => {
             eprintln!("the network holds a newer record than the one published here, under id {}", key.id)
         }
-        Event::Forwarded { .. } => {}
-        Event::QueryResult(done) => match done.outcome {
+        Event::Finished(done) => match done.outcome {
             Outcome::Joined { neighbours } if verbose => {
                 eprintln!("joined the network: {}", summary(&done.stats));
                 neighbours.iter().for_each(|contact| eprintln!("  {} id {}", contact.address, contact.id));
@@ -176,6 +175,7 @@ fn print_event(event: &Event<'_, SocketAddr>, verbose: bool, duplicates: &mut u3
             }
             _ => {}
         },
+        _ => {}
     }
 }
 

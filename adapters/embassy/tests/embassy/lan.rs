@@ -16,7 +16,7 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use embassy_net::driver::{HardwareAddress, LinkState};
 use embassy_net::{Config, Ipv4Cidr, Ipv6Cidr, Stack, StackResources, StaticConfigV4, StaticConfigV6};
 use embassy_net_driver_channel as channel;
-use kadlet::{Dht, Id};
+use kadlet::{ConfigError, Dht, Id};
 use kadlet_embassy::{Handle, Resources};
 
 pub(crate) const PORT: u16 = 4_000;
@@ -102,14 +102,14 @@ impl Lan {
     pub(crate) fn node<D>(
         &mut self,
         node: D,
-        start: impl FnOnce(&mut D, kadlet::Instant),
+        start: impl FnOnce(&mut D, kadlet::Instant) -> Result<(), ConfigError>,
     ) -> (Handle<'static, D>, Arc<Bell>)
     where
         D: Dht<Address: Into<SocketAddr>> + 'static,
     {
         let stack = self.stack();
         let resources = Box::leak(Box::new(Resources::<D, 4, 2_560>::new(node)));
-        let (handle, mut runner) = kadlet_embassy::new(resources, stack, PORT, start);
+        let (handle, mut runner) = kadlet_embassy::new(resources, stack, PORT, start).unwrap();
         (handle, self.spawn(async move { runner.run().await }))
     }
 

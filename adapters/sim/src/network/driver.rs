@@ -112,7 +112,7 @@ impl<M: SimulatedNode> Network<M> {
         if let Some(application) = &mut host.application {
             application.handle_event(self.now, &event);
         }
-        if let Event::QueryResult(result) = &event {
+        if let Event::Finished(result) = &event {
             self.checks.ended(self.now, address, host.incarnation, result.query);
             if let Some(index) = host.running.iter().position(|running| running.query == result.query) {
                 let running = host.running.swap_remove(index);
@@ -169,6 +169,7 @@ impl<M: SimulatedNode> Network<M> {
                 OperationOutcome::Found { closest: None, right: false }
             }
             Outcome::Failed(failure) => OperationOutcome::Failed(*failure),
+            other => panic!("the simulator doesn't know this outcome: {other:?}"),
         }
     }
 

@@ -3,7 +3,8 @@
 
 use core::time::Duration;
 
-use kadlet::wire::{self, Body, MAX_DATAGRAM, Message, Request};
+use kadlet::message::Request;
+use kadlet::wire::{self, Body, MAX_DATAGRAM, Message};
 use kadlet::{Id, Record};
 
 use super::datagrams::{Datagram, MAINTENANCE};
@@ -99,7 +100,8 @@ impl<M: SimulatedNode> Network<M> {
 
 #[cfg(test)]
 mod tests {
-    use kadlet::wire::{Features, Header, Response, Transaction};
+    use kadlet::message::{Features, Response};
+    use kadlet::wire::{Header, Transaction};
     use kadlet::{Config, Dht, Instant};
 
     use super::*;

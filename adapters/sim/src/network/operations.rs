@@ -85,7 +85,9 @@ impl<M: SimulatedNode> Network<M> {
     /// Begins to join through the host's bootstrap addresses.
     pub(super) fn begin_join(&mut self, address: u32) {
         let bootstraps = self.hosts[address as usize].bootstraps.clone();
-        let begun = self.begin_operation(address, Task::Join, |node, now| node.bootstrap(now, &bootstraps));
+        let begun = self.begin_operation(address, Task::Join, |node, now| {
+            node.bootstrap(now, &bootstraps).map(|joining| joining.query)
+        });
         self.checks.require(matches!(begun, Some(Ok(_))), || {
             format!("{address} can't join through {bootstraps:?}: {begun:?}")
         });

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use kadlet::message::{Contacts, Request, Response};
 use kadlet::routing::ContactState;
-use kadlet::wire::{self, Body, Contacts, Request, Response, SEAL, Token};
+use kadlet::wire::{self, Body, SEAL, Token};
 use kadlet::{Id, Record, Routing, Transmit};
 
 use super::datagrams::MAINTENANCE;
@@ -67,9 +68,7 @@ impl<M: SimulatedNode> Network<M> {
         });
         self.checks.token_given(self.now, responder, requester, token);
         match response {
-            Response::Nodes { contacts }
-            | Response::Value { contacts, .. }
-            | Response::StoredRecord { contacts, .. } => {
+            Response::Nodes { contacts } | Response::Value { contacts, .. } | Response::Held { contacts, .. } => {
                 self.check_contacts(responder, node, contacts);
             }
             Response::Stored { .. } => self.checks.stored(self.now, responder, requester, token_shown(request)),

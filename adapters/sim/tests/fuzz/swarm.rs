@@ -10,8 +10,10 @@ mod record;
 use core::time::Duration;
 
 use input::Input;
+use kadlet::message::{Contacts, Features, Request, Response};
 use kadlet::record::{Proof, Version};
-use kadlet::wire::{self, Body, Contacts, Features, Header, Message, Request, Response, Token, Transaction};
+use kadlet::routing::Limits;
+use kadlet::wire::{self, Body, Header, Message, Token, Transaction};
 use kadlet::{
     Chord, Config, Contact, Geometry, GetError, HashStore, Id, Instant, Kademlia, Key, Kind, Mode, Node, Options,
     Pastry, PutError, Record, Routing,
@@ -118,7 +120,8 @@ struct Put {
 impl<'a, R: Overlay> Swarm<'a, R> {
     fn new(data: &'a [u8], lookup: Mode) -> Self {
         let mut input = Input::new(data);
-        let config = Config { plain: true, verify: Some(VERIFY), ..Config::DEFAULT };
+        let table = Limits { k: 4, ..Limits::DEFAULT };
+        let config = Config { plain: true, verify: Some(VERIFY), table, ..Config::DEFAULT };
         let mut network = Network::new(u64::from(input.byte()), Links::new(QUICK), config);
         network.capacity = CAPACITY;
         network.lookup = lookup;

@@ -129,7 +129,7 @@ impl Board {
         // The crate's page recommends this timeout for a segment of more than eight nodes.
         let config = Config { plain: true, timeout_min: Duration::from_secs(1), ..Config::default() };
         let id = Id::from_bytes([number.wrapping_mul(37).wrapping_add(11); 20]);
-        let node = Mote::new(kadlet::Instant::ZERO, config, id, [number + 1; 32]);
+        let node = Mote::new(kadlet::Instant::ZERO, config, id, [number + 1; 32]).unwrap();
         Self { node, driver, sockets, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
     }
 

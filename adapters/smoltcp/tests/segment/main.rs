@@ -41,7 +41,7 @@ fn join_all(segment: &mut Segment) {
     let joins: Vec<QueryId> = (1..segment.boards.len())
         .map(|board| {
             let (now, node) = segment.node(board);
-            node.bootstrap(now, &[first]).unwrap()
+            node.bootstrap(now, &[first]).unwrap().query
         })
         .collect();
     for (board, query) in (1..).zip(joins) {

@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use kadlet::{
-    Config, Contact, Dht, Event, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Node, Options, Progress,
-    PutError, QueryId, QueryResult, Record, RestoreError, Stats, Transmit, WakeReason,
+    Config, Contact, Dht, Event, FindError, FixedStore, GetError, Id, Instant, Joining, Kademlia, Key, Node, Options,
+    Progress, PutError, QueryId, QueryResult, Record, RestoreError, Stats, Transmit, WakeReason,
 };
 
 pub(crate) type Mote = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
@@ -16,7 +16,7 @@ pub(crate) fn mote() -> Mote {
 }
 
 pub(crate) fn mote_with(config: Config) -> Mote {
-    Mote::new(Instant::ZERO, config, kadlet_udp::random_id().unwrap(), kadlet_udp::seed().unwrap())
+    Mote::new(Instant::ZERO, config, kadlet_udp::random_id().unwrap(), kadlet_udp::seed().unwrap()).unwrap()
 }
 
 pub(crate) struct Fake {
@@ -82,7 +82,7 @@ impl Dht for Fake {
         self.node.id()
     }
 
-    fn bootstrap(&mut self, now: Instant, addresses: &[SocketAddr]) -> Result<QueryId, FindError> {
+    fn bootstrap(&mut self, now: Instant, addresses: &[SocketAddr]) -> Result<Joining, FindError> {
         self.node.bootstrap(now, addresses)
     }
 

@@ -62,7 +62,8 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
 
     let node = NODE.take();
     let config = Config { plain: true, verify, ..Config::DEFAULT };
-    node.start(kadlet::Instant::from_micros(clock.now()), config, Id::from_bytes(identity::id(mac)), seed);
+    node.start(kadlet::Instant::from_micros(clock.now()), config, Id::from_bytes(identity::id(mac)), seed)
+        .unwrap_or_else(|error| panic!("{error}"));
 
     let mut device = Ethernet::new(nic, &mut buffers.frames);
     let mut config = smoltcp::iface::Config::new(EthernetAddress(mac).into());

@@ -67,7 +67,8 @@ impl<'a> Sensor<'a> {
         let query = match command {
             Command::Join => {
                 let all: Vec<_, MAX_LISTED> = self.arguments.bootstrap.iter().collect();
-                node.bootstrap(time, &all).map_err(|error| line!("not joined: {}", error))
+                let joining = node.bootstrap(time, &all).map_err(|error| line!("not joined: {}", error));
+                joining.map(|joining| joining.query)
             }
             Command::Publish => {
                 let mut value = String::<64>::new();
@@ -87,7 +88,7 @@ impl<'a> Sensor<'a> {
     /// Prints the results of commands.
     pub(crate) fn read_events(&mut self, node: &mut impl Dht) {
         while let Some(event) = node.poll_event() {
-            let Event::QueryResult(result) = event else { continue };
+            let Event::Finished(result) = event else { continue };
             let Some((_, command)) = self.running.take_if(|running| running.0 == result.query) else { continue };
             match (command, result.outcome) {
                 (Command::Join, Outcome::Joined { neighbours }) => {

@@ -71,8 +71,9 @@ pub fn run(board: Board<&'static mut dyn Nic>) -> ! {
             kadlet::Config { plain: true, ..kadlet::Config::DEFAULT },
             Id::from_bytes(identity::id(mac)),
             seed,
-        );
-    });
+        )
+    })
+    .unwrap_or_else(|error| panic!("{error}"));
     host::line!("up board-{} embassy on {} at {}:{} id {}", number.0, name, number.address(), identity::PORT, dht.id());
 
     let executor = EXECUTOR.init(Executor::new(ptr::null_mut()));

@@ -22,7 +22,7 @@ pub(crate) async fn run(number: Number, arguments: &'static Arguments<'static>, 
     network.wait_config_up().await;
     loop {
         match dht.bootstrap(&bootstrap).await {
-            Ok(neighbours) => break line!("joined board-{} with {} neighbours", number.0, neighbours),
+            Ok(joined) => break line!("joined board-{} with {} neighbours", number.0, joined.neighbours),
             Err(error) => line!("not joined: {}", error),
         }
         Timer::after(pause).await;

@@ -14,9 +14,8 @@ use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::entry;
 use figures::{Dual, Mote, Small};
-use kadlet::wire::{
-    self, Body, Features, Header, MAX_DATAGRAM, Message, Observed, Request, Response, SEAL, Token, Transaction,
-};
+use kadlet::message::{Features, Observed, Request, Response};
+use kadlet::wire::{self, Body, Header, Kadlet, MAX_DATAGRAM, Message, SEAL, Token, Transaction};
 use kadlet::{Config, Contact, Dht, Id, Instant, Routing};
 
 const OWN: Id = Id::from_bytes([0x5A; 20]);
@@ -69,8 +68,8 @@ fn measure(node: &mut Mote) -> ! {
 #[inline(never)]
 fn start(mote: &mut Mote, dual: &mut Dual) {
     // `black_box` keeps the compiler from removing the calls.
-    black_box(mote).start(Instant::ZERO, Config::DEFAULT, OWN, [42; 32]);
-    black_box(dual).start(Instant::ZERO, Config::DEFAULT, OWN, [42; 32]);
+    let _ = black_box(mote).start(Instant::ZERO, Config::DEFAULT, OWN, [42; 32]);
+    let _ = black_box(dual).start(Instant::ZERO, Config::DEFAULT, OWN, [42; 32]);
 }
 
 /// Counts ticks of SysTick, for its longest period at most: 0.7 s.
@@ -148,7 +147,7 @@ fn request(token: Option<Token>) -> [u8; REQUEST] {
             request: Request::FindNode { target },
             padding,
         };
-        Message::<SocketAddrV4> { header, body }
+        Message::<SocketAddrV4, Kadlet> { header, body }
     };
     let mut datagram = [0; REQUEST];
     let padding = REQUEST - wire::encoded_len(&message(0));

@@ -56,7 +56,7 @@ pub fn drive(node: &mut Mote, verify: Option<kadlet::record::Verifier>) -> ! {
     let mut input = input();
     let mut buf = [0; MAX_DATAGRAM];
     let seed = black_box([42; 32]);
-    node.start(
+    let _ = node.start(
         Instant::ZERO,
         Config { plain: true, verify, ..Config::DEFAULT },
         Id::from_bytes(black_box([7; 20])),
@@ -73,7 +73,7 @@ fn step(node: &mut Mote, input: &Input, buf: &mut [u8]) {
     let bytes = input.bytes.get(..input.len).unwrap_or(&[]);
     let from = SocketAddrV4::new(Ipv4Addr::from_bits(input.micros as u32), input.len as u16);
     let query = match input.command {
-        0 => node.bootstrap(now, &[from]).ok(),
+        0 => node.bootstrap(now, &[from]).ok().map(|joining| joining.query),
         1 => node.ping(now, from).ok(),
         2 => node.find_node(now, Key::plain(bytes).id, &options).ok(),
         3 => node.get(now, Key::plain(bytes), &options).ok(),

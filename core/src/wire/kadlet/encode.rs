@@ -6,15 +6,13 @@ use postcard::Serializer;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
-use super::contacts::Source;
-use super::fixed::Head;
-use super::{
-    Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, NODES, Request, Response, Target, VERSION,
-    can_be,
-};
-use super::{is_unknown, kind};
+use super::head::Head;
+use super::tags::{NODES, error_code, error_tag, is_unknown, is_version_of, kind};
+use super::types::{Kadlet, VERSION};
+use crate::address::{Address, EncodedAddress};
+use crate::message::{Contacts, ErrorCode, Features, Request, Response, Target};
 use crate::record::{Proof, Record, RecordError, Version};
-use crate::{Address, EncodedAddress};
+use crate::wire::format::{Body, Header, MAX_DATAGRAM, Message};
 
 /// Why a message can't be encoded. What the buffer holds then is unspecified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub enum EncodeError {
 ///
 /// [`EncodeError`]: the buffer is too small, or no datagram may hold the message. A buffer of [`MAX_DATAGRAM`] always
 /// suffices for messages that may be.
-pub fn encode<A: Address>(message: &Message<'_, A>, buf: &mut [u8]) -> Result<usize, EncodeError> {
+pub fn encode<A: Address>(message: &Message<'_, A, Kadlet>, buf: &mut [u8]) -> Result<usize, EncodeError> {
     let room = buf.len();
     let mut to = Writer { buf, len: 0, error: None };
     write(message, &mut to);
@@ -54,8 +52,8 @@ pub fn encode<A: Address>(message: &Message<'_, A>, buf: &mut [u8]) -> Result<us
 }
 
 /// [`encode`], and then zeros until the request is `wanted` bytes long, if it is shorter and the buffer isn't.
-pub(crate) fn encode_padded<A: Address>(
-    request: &Message<'_, A>,
+pub(super) fn encode_padded<A: Address>(
+    request: &Message<'_, A, Kadlet>,
     wanted: usize,
     buf: &mut [u8],
 ) -> Result<usize, EncodeError> {
@@ -71,13 +69,13 @@ pub(crate) fn encode_padded<A: Address>(
 
 /// How many bytes a message takes, even if that is too many for any datagram; [`usize::MAX`] if a length in it exceeds its field.
 #[must_use]
-pub fn encoded_len<A: Address>(message: &Message<'_, A>) -> usize {
+pub fn encoded_len<A: Address>(message: &Message<'_, A, Kadlet>) -> usize {
     let mut to = Writer { buf: &mut [], len: 0, error: None };
     write(message, &mut to);
     to.len
 }
 
-fn write<A: Address>(message: &Message<'_, A>, to: &mut Writer<'_>) {
+fn write<A: Address>(message: &Message<'_, A, Kadlet>, to: &mut Writer<'_>) {
     let Header { geometry, network, transaction, sender, features: Features(features) } = message.header;
     to.fixed(&Head { version: VERSION, geometry, network });
     to.bytes(&transaction.0);
@@ -123,7 +121,7 @@ const fn response_kind<A: Address>(response: &Response<'_, A>) -> u8 {
         Response::Pong { .. } => kind::PONG,
         Response::Nodes { .. } => kind::NODES,
         Response::Value { .. } => kind::VALUE,
-        Response::StoredRecord { .. } => kind::HELD,
+        Response::Held { .. } => kind::HELD,
         Response::Stored { .. } => kind::STORED,
         Response::Accepted => kind::ACCEPTED,
         Response::Relayed { .. } => kind::RELAYED,
@@ -136,7 +134,7 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
         Request::Ping => {}
         Request::FindNode { target } => to.bytes(target.as_bytes()),
         Request::FindValue { key, have } => {
-            if have.is_some_and(|version| !can_be(key.kind, version)) {
+            if have.is_some_and(|version| !is_version_of(key.kind, version)) {
                 to.fail(EncodeError::ImmutableNumber);
             }
             to.byte(key.kind as u8);
@@ -176,14 +174,14 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
 
 fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
     match response {
-        Response::Pong { observed } => write_address(&observed.encoded, to),
+        Response::Pong { observed } => write_address(&observed.encoded(), to),
         Response::Nodes { contacts } => write_contacts(contacts, to),
         Response::Value { record, lifetime, contacts } => {
             write_record(record, to);
             to.u32(*lifetime);
             write_contacts(contacts, to);
         }
-        Response::StoredRecord { version, size, contacts } => {
+        Response::Held { version, size, contacts } => {
             write_version(version, to);
             to.u16(*size);
             write_contacts(contacts, to);
@@ -201,11 +199,11 @@ fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
         }
         Response::Error { code, detail } => {
             if let ErrorCode::Other(code) = *code
-                && ErrorCode::from_tag(code) != ErrorCode::Other(code)
+                && error_code(code) != ErrorCode::Other(code)
             {
                 to.fail(EncodeError::KnownCode(code));
             }
-            to.byte(code.tag());
+            to.byte(error_tag(*code));
             to.u64(*detail);
         }
     }
@@ -213,14 +211,14 @@ fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
 
 fn write_contacts<A: Address>(contacts: &Contacts<'_, A>, to: &mut Writer<'_>) {
     to.count(contacts.count());
-    match contacts.0 {
-        Source::Own(contacts) => {
-            for contact in contacts {
-                to.bytes(contact.id.as_bytes());
-                write_address(&contact.address.encode(), to);
-            }
-        }
-        Source::Arrived { bytes, .. } => to.bytes(bytes),
+    let (own, received) = contacts.parts();
+    for contact in own {
+        to.bytes(contact.id.as_bytes());
+        write_address(&contact.address.encode(), to);
+    }
+    for contact in received {
+        to.bytes(contact.id.as_bytes());
+        write_address(&EncodedAddress::new(contact.family, contact.address), to);
     }
 }
 

@@ -6,14 +6,14 @@ use postcard::Deserializer;
 use postcard::de_flavors::Flavor;
 use serde::Deserialize;
 
-use super::fixed::Head;
-use super::{
-    Body, Contacts, ErrorCode, Features, Header, MAX_DATAGRAM, Message, Observed, RelayId, Request, Response, Target,
-    Token,
-};
-use super::{Transaction, VERSION, can_be, is_unknown, kind, record_kind};
+use super::head::Head;
+use super::tags::{error_code, is_unknown, is_version_of, kind, record_kind};
+use super::types::{Kadlet, Token, Transaction, VERSION};
+use crate::address::{Address, EncodedAddress, MAX_ADDRESS};
+use crate::id::Id;
+use crate::message::{Contacts, Features, Observed, ReceivedContact, RelayId, Request, Response, Target};
 use crate::record::{Key, Kind, Proof, Record, RecordError, Version};
-use crate::{Address, Id};
+use crate::wire::format::{Body, Header, MAX_DATAGRAM, Message};
 
 /// Why a datagram is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum DecodeError {
     Record(RecordError),
     /// The version number of an immutable record is not 0.
     ImmutableNumber,
-    /// An address is longer than [`MAX_ADDRESS`](crate::MAX_ADDRESS).
+    /// An address is longer than [`MAX_ADDRESS`](MAX_ADDRESS).
     AddressTooLong,
 }
 
@@ -47,7 +47,7 @@ pub enum DecodeError {
 /// # Errors
 ///
 /// [`DecodeError`], for any bytes that are not the one encoding of a message.
-pub fn decode<A: Address>(datagram: &[u8]) -> Result<Message<'_, A>, DecodeError> {
+pub fn decode<A: Address>(datagram: &[u8]) -> Result<Message<'_, A, Kadlet>, DecodeError> {
     match datagram.first() {
         Some(&VERSION) if datagram.len() > MAX_DATAGRAM => return Err(DecodeError::TooLong),
         Some(&VERSION) => {}
@@ -62,7 +62,7 @@ pub fn decode<A: Address>(datagram: &[u8]) -> Result<Message<'_, A>, DecodeError
     }
 }
 
-fn read<'a, A: Address>(from: &mut Reader<'a>) -> Message<'a, A> {
+fn read<'a, A: Address>(from: &mut Reader<'a>) -> Message<'a, A, Kadlet> {
     let Head { geometry, network, .. } = from.fixed();
     let transaction = Transaction(*from.array());
     let kind = from.byte();
@@ -72,7 +72,7 @@ fn read<'a, A: Address>(from: &mut Reader<'a>) -> Message<'a, A> {
     Message { header, body: if kind < kind::RESPONSES { read_request(kind, from) } else { read_response(kind, from) } }
 }
 
-fn read_request<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A> {
+fn read_request<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A, Kadlet> {
     let largest = from.u16();
     let token = from.flag().then(|| Token(*from.array()));
     let request = if is_unknown(kind, from.rest) {
@@ -95,7 +95,7 @@ fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Request<'a> {
         kind::FIND_VALUE => {
             let key = Key { kind: read_kind(from), id: from.id() };
             let have = from.flag().then(|| read_version(from));
-            if have.is_some_and(|version| !can_be(key.kind, version)) {
+            if have.is_some_and(|version| !is_version_of(key.kind, version)) {
                 from.fail(DecodeError::ImmutableNumber);
             }
             Request::FindValue { key, have }
@@ -118,24 +118,22 @@ fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Request<'a> {
     }
 }
 
-fn read_response<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A> {
+fn read_response<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A, Kadlet> {
     let token = Token(*from.array());
     let response = match kind {
-        kind::PONG => Response::Pong { observed: Observed::read(from) },
-        kind::NODES => Response::Nodes { contacts: Contacts::read(from) },
+        kind::PONG => Response::Pong { observed: read_observed(from) },
+        kind::NODES => Response::Nodes { contacts: read_contacts(from) },
         kind::VALUE => {
-            Response::Value { record: read_record(from), lifetime: from.u32(), contacts: Contacts::read(from) }
+            Response::Value { record: read_record(from), lifetime: from.u32(), contacts: read_contacts(from) }
         }
-        kind::HELD => {
-            Response::StoredRecord { version: read_version(from), size: from.u16(), contacts: Contacts::read(from) }
-        }
+        kind::HELD => Response::Held { version: read_version(from), size: from.u16(), contacts: read_contacts(from) },
         kind::STORED => Response::Stored { lifetime: from.u32() },
         kind::RELAYED => {
             let hops = from.byte();
             let found = from.flag().then(|| (read_record(from), from.u32()));
-            Response::Relayed { hops, found, contacts: Contacts::read(from) }
+            Response::Relayed { hops, found, contacts: read_contacts(from) }
         }
-        kind::ERROR => Response::Error { code: ErrorCode::from_tag(from.byte()), detail: from.u64() },
+        kind::ERROR => Response::Error { code: error_code(from.byte()), detail: from.u64() },
         _ => {
             if kind != kind::ACCEPTED {
                 from.fail(DecodeError::UnknownResponse(kind));
@@ -169,6 +167,43 @@ fn read_record<'a>(from: &mut Reader<'a>) -> Record<'a> {
     record
 }
 
+/// A count and as many contacts.
+fn read_contacts<'a, A: Address>(from: &mut Reader<'a>) -> Contacts<'a, A> {
+    let count = from.byte();
+    let before = from.rest;
+    for _ in 0..count {
+        from.bytes(Id::LEN);
+        read_address(from);
+        if from.error.is_some() {
+            break;
+        }
+    }
+    let bytes = before.get(..before.len().saturating_sub(from.rest.len())).unwrap_or(before);
+    Contacts::received(bytes, next_contact)
+}
+
+/// Splits the first contact off bytes that [`read_contacts`] has read.
+fn next_contact<'a>(bytes: &mut &'a [u8]) -> Option<ReceivedContact<'a>> {
+    let (id, rest) = bytes.split_first_chunk()?;
+    let ([family, len], rest) = rest.split_first_chunk()?;
+    let (address, rest) = rest.split_at_checked(usize::from(*len))?;
+    *bytes = rest;
+    Some(ReceivedContact { id: Id::from_bytes(*id), family: *family, address })
+}
+
+fn read_observed<A: Address>(from: &mut Reader<'_>) -> Observed<A> {
+    let (family, address) = read_address(from);
+    Observed::received(EncodedAddress::new(family, address))
+}
+
+fn read_address<'a>(from: &mut Reader<'a>) -> (u8, &'a [u8]) {
+    let [family, len] = *from.array();
+    if usize::from(len) > MAX_ADDRESS {
+        from.fail(DecodeError::AddressTooLong);
+    }
+    (family, from.bytes(usize::from(len)))
+}
+
 fn read_version(from: &mut Reader<'_>) -> Version {
     Version { number: from.u64(), digest: from.u64() }
 }
@@ -184,18 +219,18 @@ fn read_kind(from: &mut Reader<'_>) -> Kind {
 /// What is left of a datagram, up to the first error: after that nothing is left, and whatever is read is zeros. So messages are
 /// put together without a look at each part, and at the end the error tells. What is called from everywhere isn't inlined: flash.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
-    pub(super) rest: &'a [u8],
-    pub(super) error: Option<DecodeError>,
+struct Reader<'a> {
+    rest: &'a [u8],
+    error: Option<DecodeError>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(rest: &'a [u8]) -> Self {
+    const fn new(rest: &'a [u8]) -> Self {
         Self { rest, error: None }
     }
 
     #[inline(never)]
-    pub(super) fn fail(&mut self, error: DecodeError) {
+    fn fail(&mut self, error: DecodeError) {
         self.error.get_or_insert(error);
         self.rest = &[];
     }
@@ -205,21 +240,21 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(never)]
-    pub(super) fn byte(&mut self) -> u8 {
+    fn byte(&mut self) -> u8 {
         let [byte] = *self.array();
         byte
     }
 
     #[inline(never)]
-    pub(super) fn id(&mut self) -> Id {
+    fn id(&mut self) -> Id {
         Id::from_bytes(*self.array())
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> &'a [u8; N] {
+    fn array<const N: usize>(&mut self) -> &'a [u8; N] {
         self.bytes(N).first_chunk().unwrap_or(const { &[0; N] })
     }
 
-    pub(super) fn bytes(&mut self, len: usize) -> &'a [u8] {
+    fn bytes(&mut self, len: usize) -> &'a [u8] {
         let Some((bytes, rest)) = self.rest.split_at_checked(len) else {
             self.fail(DecodeError::Truncated);
             return &[];
@@ -291,7 +326,7 @@ impl fmt::Display for DecodeError {
             Self::Flag => f.write_str("a flag is neither 0 nor 1"),
             Self::Record(error) => error.fmt(f),
             Self::ImmutableNumber => f.write_str("an immutable record has a version number other than 0"),
-            Self::AddressTooLong => write!(f, "an address is longer than {} bytes", crate::MAX_ADDRESS),
+            Self::AddressTooLong => write!(f, "an address is longer than {} bytes", MAX_ADDRESS),
         }
     }
 }

@@ -1,28 +1,30 @@
-//! Write tokens: proof that whoever shows one receives what is sent to its address.
+//! Tokens: proof that a requester receives what is sent to its address.
 //!
-//! Every answer carries a token for its asker; a request that carries it back can't have a forged source, and a store must.
-//! A token is a keyed MAC (SipHash-2-4) over an epoch of five minutes, the asker's address and identifier, so the node that
-//! made it remembers nothing. It holds in its own epoch and the next one: for five to ten minutes.
+//! A response carries a token for its requester. A request that shows it can't have a forged source address, and a store must show one.
+//! A token is a keyed MAC (SipHash-2-4) over an epoch of five minutes, the requester's address and identifier, so the node that
+//! made it remembers nothing. It holds in its own epoch and the next one: for five to ten minutes. How the 64 bits of a MAC travel is
+//! the [`Wire`](crate::wire::Wire)'s.
 
 use core::fmt;
 
 use siphasher::sip::SipHasher24;
 
-use crate::wire::Token;
-use crate::{Address, Id, Instant, MAX_ADDRESS};
+use crate::address::{Address, MAX_ADDRESS};
+use crate::id::Id;
+use crate::time::Instant;
 
 /// How long one epoch lasts, in microseconds.
 const EPOCH: u64 = 5 * 60 * 1_000_000;
-/// Keeps tokens apart from whatever else may be hashed with the same secret.
+/// Separates tokens from all else that may be hashed with the same secret.
 const DOMAIN: u8 = 1;
-/// Where the address begins, after domain, epoch, identifier and family. Only it varies in length, so no two claims are the same bytes.
+/// Where the address begins: after the domain, epoch, identifier and family. Only it varies in length, so no two claims are the same bytes.
 const ADDRESS: usize = 1 + 8 + Id::LEN + 1;
 const LONGEST: usize = ADDRESS + MAX_ADDRESS;
 
 /// Makes and checks the tokens of one node.
 ///
 /// ```
-/// use kadlet::token::Tokens;
+/// use kadlet::guard::Tokens;
 /// use kadlet::{Id, Instant};
 ///
 /// let mut tokens = Tokens::EMPTY;
@@ -40,45 +42,43 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// No secret: makes tokens of zeros, and takes none.
+    /// No secret: makes tokens of zeros, and accepts none.
     pub const EMPTY: Self = Self { secret: None };
 
-    /// Begins with a secret that nobody else may guess: 16 random bytes. Tokens made before no longer hold.
+    /// Begins with a secret that nobody else can guess: 16 random bytes. Tokens made before no longer hold.
     pub fn start(&mut self, secret: [u8; 16]) {
         self.secret = Some(secret);
     }
 
     /// The token for the node `requester` at `address`.
     #[must_use]
-    pub fn make<A: Address>(&self, now: Instant, address: &A, requester: &Id) -> Token {
+    pub fn make<A: Address>(&self, now: Instant, address: &A, requester: &Id) -> u64 {
         self.renew(now, address, requester, None).1
     }
 
-    /// Whether the token was made for that node at that address in this epoch or the last one. How long it takes tells at most
+    /// Whether the token was made for that node at that address in this epoch or the last one. How long the check takes tells at most
     /// which of the two it was, never how near a guess came.
     #[must_use]
-    pub fn check<A: Address>(&self, now: Instant, address: &A, requester: &Id, token: Token) -> bool {
+    pub fn check<A: Address>(&self, now: Instant, address: &A, requester: &Id, token: u64) -> bool {
         self.renew(now, address, requester, Some(token)).0
     }
 
-    /// What [`check`](Self::check) says of the token that was shown, if one was, and the token that [`make`](Self::make) makes, for
-    /// little more than one of the two costs.
+    /// What [`check`](Self::check) says of the token shown, if one was shown, and the token that [`make`](Self::make) makes, at little
+    /// more than the cost of one of the two.
     #[must_use]
-    pub fn renew<A: Address>(&self, now: Instant, address: &A, requester: &Id, shown: Option<Token>) -> (bool, Token) {
+    pub fn renew<A: Address>(&self, now: Instant, address: &A, requester: &Id, shown: Option<u64>) -> (bool, u64) {
         let Some(secret) = self.secret else {
-            return (false, Token::default());
+            return (false, 0);
         };
         let (epoch, mut claim) = (epoch(now), Claim::new(address, requester));
         let fresh = claim.mac(&secret, epoch);
-        let holds = shown.is_some_and(|shown| {
-            let differs = |mac| mac ^ u64::from_be_bytes(shown.0);
-            differs(fresh) == 0 || differs(claim.mac(&secret, epoch.wrapping_sub(1))) == 0
-        });
-        (holds, Token(fresh.to_be_bytes()))
+        let holds =
+            shown.is_some_and(|shown| shown ^ fresh == 0 || shown ^ claim.mac(&secret, epoch.wrapping_sub(1)) == 0);
+        (holds, fresh)
     }
 }
 
-/// The secret is nobody's to see.
+/// The secret is not shown.
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens").finish_non_exhaustive()
@@ -170,7 +170,7 @@ mod tests {
         let (first, second) = (tokens.make(NOW, &1_u32, &REQUESTER), tokens.make(next, &1_u32, &REQUESTER));
         assert_ne!(first, second);
         assert_eq!(tokens.renew(next, &1_u32, &REQUESTER, None), (false, second));
-        for (shown, holds) in [(first, true), (second, true), (Token([0; 8]), false)] {
+        for (shown, holds) in [(first, true), (second, true), (0, false)] {
             assert_eq!(tokens.renew(next, &1_u32, &REQUESTER, Some(shown)), (holds, second));
         }
     }
@@ -181,7 +181,7 @@ mod tests {
         let token = tokens.make(NOW, &1_u32, &REQUESTER);
         for bit in 0..64 {
             let mut tampered = token;
-            tampered.0[bit / 8] ^= 1 << (bit % 8);
+            tampered ^= 1_u64 << bit;
             assert!(!tokens.check(NOW, &1_u32, &REQUESTER, tampered));
         }
     }

@@ -1,0 +1,469 @@
+//! Forwarding of recursive requests: which are under way, whom they were forwarded to, and who is next.
+//!
+//! ```text
+//!               relay            relay            relay
+//!  requester  ------->  hop 1  ------->  hop 2  ------->  hop 3: knows no nearer node, or holds the record
+//!             <-------         <-------         <-------
+//!             accepted         accepted         relayed: the record, or the k closest
+//!             <----------------<----------------
+//!             relayed          relayed
+//! ```
+//!
+//! Each node asks the best of those its table would forward the request to, twice, and the next best if no acknowledgement comes
+//! within the timeout that its round trips suggest. The first result counts. With no next hop left, a node responds for itself, without
+//! those that were silent; or by `Busy` where one of them was busy, or where it could not ask all: another way leads further. A node
+//! keeps its own recursive lookups in the same table as those that it forwards for others.
+//!
+//! What bounds it: a request is taken only with a valid token, so only from a requester that receives what is sent to its address, and the
+//! response goes only there. The request leaves as large as it came in, but for a token, and to at most [`TRIES`] nodes. It is
+//! forwarded by [`MOST_HOPS`] nodes at most, each of them nearer to the target by its own table than the one before, within
+//! [`MOST_TIME`]. The table is fixed, and forwarded requests take at most half of the request slots; more get the response `Busy`. A
+//! request that comes again from the same previous hop is acknowledged again; one that comes from another has gone in a circle.
+
+use core::ops::{Deref, DerefMut};
+
+use heapless::Vec;
+
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::id::Id;
+use crate::message::{RelayId, Target};
+use crate::naming::{MAX_NAMED, Named};
+use crate::record::{Key, Kind};
+use crate::routing::Routing;
+use crate::time::{Instant, Micros};
+use crate::wire::Wire;
+
+/// How many nodes forward a request at most.
+pub(crate) const MOST_HOPS: u8 = 32;
+/// How long a request may take at most, with all its hops.
+pub(crate) const MOST_TIME: Micros = Micros::from_secs(10);
+/// How many nodes one node forwards a request to.
+pub(crate) const TRIES: usize = 8;
+/// How often each next hop is asked.
+pub(crate) const ATTEMPTS: u8 = 2;
+/// Tokens kept for each request that may be under way.
+const TOKENS: usize = 8;
+
+/// At most `N` relayed requests under way, and the tokens that other nodes gave last, to forward requests with. Zeros when idle.
+pub(crate) type Forwarding<A, W, const N: usize> = ForwardingInner<[Place<A, W>; N]>;
+
+/// [`Forwarding`] whatever its bound: its methods are compiled once for all bounds.
+pub(crate) type ForwardingView<A, W> = ForwardingInner<[Place<A, W>]>;
+
+/// What [`Forwarding`] and [`ForwardingView`] are.
+#[derive(Debug)]
+pub struct ForwardingInner<P: ?Sized> {
+    places: P,
+}
+
+/// Room for one request, and for the tokens of the nodes whose identifier leads here, the latest first.
+#[derive(Debug)]
+pub struct Place<A, W: Wire> {
+    request: Relayed<A, W>,
+    tokens: [KnownToken<W>; TOKENS],
+}
+
+/// A relayed request under way.
+#[derive(Debug)]
+pub(crate) struct Relayed<A, W: Wire> {
+    stage: Stage,
+    relay_id: RelayId,
+    key: Key,
+    /// Whether it looks for nodes, not for the record under the key.
+    nodes: bool,
+    /// Whether the user has not been told yet that it was forwarded.
+    news: bool,
+    /// Where it came from.
+    pub(crate) previous: Previous<A, W>,
+    /// How often it may be forwarded from here.
+    pub(crate) hops: u8,
+    pub(crate) deadline: Instant,
+    /// The nodes that it was forwarded to.
+    pub(crate) next_hops: Vec<NextHop, TRIES, u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Stage {
+    Idle,
+    /// A next hop was asked, or forwards it.
+    Forwarded,
+    /// No next hop is left: this node responds itself.
+    Ending,
+}
+
+/// Where a relayed request came from.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Previous<A, W: Wire> {
+    /// From the operation in this slot.
+    Operation { slot: u8 },
+    /// From another node.
+    Hop(PreviousHop<A, W>),
+}
+
+/// A node that a relayed request came from, and that its result goes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PreviousHop<A, W: Wire> {
+    pub(crate) contact: Contact<A>,
+    pub(crate) transaction: W::Transaction,
+    /// The largest message that it takes, in bytes.
+    pub(crate) largest: u16,
+}
+
+/// A node that a request was forwarded to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NextHop {
+    pub(crate) id: Id,
+    pub(crate) said: Said,
+    /// Whether it was asked again with a fresh token.
+    renewed: bool,
+}
+
+/// What a next hop said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// Nothing yet, or that it forwards the request.
+    Waiting,
+    /// Nothing, although it was waited for.
+    Silent,
+    /// It has the request from another node, or no room for it.
+    Busy,
+    /// It refused for another reason.
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownToken<W: Wire> {
+    id: u32,
+    token: W::Token,
+}
+
+/// A relay request, as it is taken in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RelayRequest {
+    pub(crate) relay_id: RelayId,
+    pub(crate) target: Target,
+    pub(crate) hops: u8,
+    pub(crate) deadline: Instant,
+}
+
+impl<A: Address, W: Wire> Relayed<A, W> {
+    const EMPTY: Self = Self {
+        stage: Stage::Idle,
+        relay_id: RelayId([0; 8]),
+        key: Key { kind: Kind::Plain, id: Id::ZERO },
+        nodes: false,
+        news: false,
+        previous: Previous::Operation { slot: 0 },
+        hops: 0,
+        deadline: Instant::ZERO,
+        next_hops: Vec::new(),
+    };
+
+    pub(crate) const fn relay_id(&self) -> RelayId {
+        self.relay_id
+    }
+
+    pub(crate) const fn target(&self) -> Target {
+        if self.nodes { Target::Nodes(self.key.id) } else { Target::Value(self.key) }
+    }
+
+    /// The node that it came from, if it is not this node's own.
+    pub(crate) const fn previous_id(&self) -> Option<&Id> {
+        match &self.previous {
+            Previous::Operation { .. } => None,
+            Previous::Hop(hop) => Some(&hop.contact.id),
+        }
+    }
+
+    /// No next hop is left: this node responds itself.
+    pub(crate) fn end(&mut self) {
+        self.stage = Stage::Ending;
+    }
+
+    /// Whether any next hop said this.
+    pub(crate) fn any(&self, said: Said) -> bool {
+        self.next_hops.iter().any(|hop| hop.said == said)
+    }
+
+    /// The next hops that were silent.
+    pub(crate) fn silent(&self) -> Vec<Id, TRIES> {
+        self.next_hops.iter().filter(|hop| hop.said == Said::Silent).map(|hop| hop.id).collect()
+    }
+
+    /// Notes that the request was forwarded to a node; false if it was forwarded to as many as it may.
+    pub(crate) fn forwarded_to(&mut self, id: Id) -> bool {
+        self.next_hops.push(NextHop { id, said: Said::Waiting, renewed: false }).is_ok()
+    }
+
+    pub(crate) fn note(&mut self, id: &Id, said: Said) {
+        if let Some(hop) = self.next_hops.iter_mut().find(|hop| hop.id == *id) {
+            hop.said = said;
+        }
+    }
+
+    /// Whether a node that wants a fresh token may be asked again: once.
+    pub(crate) fn renews(&mut self, id: &Id) -> bool {
+        let hop = self.next_hops.iter_mut().find(|hop| hop.id == *id);
+        hop.is_some_and(|hop| !core::mem::replace(&mut hop.renewed, true))
+    }
+
+    /// How many milliseconds a next hop with this round trip may take: a round trip less than there are. `None` if there is no point
+    /// in asking it.
+    pub(crate) fn time_left(&self, now: Instant, round_trip: Micros) -> Option<u16> {
+        let millis = self.deadline.micros_since(now + round_trip).0 / 1_000;
+        Some(u16::try_from(millis).unwrap_or(u16::MAX)).filter(|millis| *millis != 0)
+    }
+
+    /// The best contact to forward the request to.
+    pub(crate) fn next_hop<R: Routing<Address = A>>(&self, table: &R, serves: bool) -> Option<Contact<A>> {
+        next_hop(table, self.target().id(), &self.next_hops, self.previous_id(), serves)
+    }
+
+    /// Whether there are more nodes to forward the request to than could be tried: then this node's table is not where it ends.
+    pub(crate) fn may_go_on<R: Routing<Address = A>>(&self, table: &R, serves: bool) -> bool {
+        self.next_hops.is_full() || self.next_hop(table, serves).is_some()
+    }
+
+    fn free(&mut self) {
+        self.stage = Stage::Idle;
+        self.news = false;
+    }
+}
+
+/// The best contact to forward a request about `target` to: not one that was tried, and not the previous hop. `None` if it ends here.
+pub(crate) fn next_hop<R: Routing>(
+    table: &R,
+    target: &Id,
+    tried: &[NextHop],
+    previous: Option<&Id>,
+    serves: bool,
+) -> Option<Contact<R::Address>> {
+    if tried.len() >= TRIES {
+        return None;
+    }
+    let mut named: Named<R::Address> = const { [Contact::EMPTY; MAX_NAMED] };
+    let mut count = table.toward(target, &mut named);
+    if count == 0 && previous.is_none() && !serves {
+        // A client is responsible for nothing, however near its identifier is: its request leaves it.
+        count = table.closest(target, &mut named);
+    }
+    let fresh =
+        |contact: &&Contact<R::Address>| previous != Some(&contact.id) && !tried.iter().any(|hop| hop.id == contact.id);
+    named.get(..count)?.iter().find(fresh).copied()
+}
+
+impl<A: Address, W: Wire, const N: usize> Forwarding<A, W, N> {
+    /// No requests.
+    pub const EMPTY: Self = Self {
+        places: [const {
+            Place { request: Relayed::EMPTY, tokens: [const { KnownToken { id: 0, token: W::NO_TOKEN } }; TOKENS] }
+        }; N],
+    };
+}
+
+impl<A, W: Wire, const N: usize> Deref for Forwarding<A, W, N> {
+    type Target = ForwardingView<A, W>;
+
+    fn deref(&self) -> &ForwardingView<A, W> {
+        self
+    }
+}
+
+impl<A, W: Wire, const N: usize> DerefMut for Forwarding<A, W, N> {
+    fn deref_mut(&mut self) -> &mut ForwardingView<A, W> {
+        self
+    }
+}
+
+impl<A: Address, W: Wire> ForwardingView<A, W> {
+    pub(crate) fn clear(&mut self) {
+        for place in &mut self.places {
+            place.request.free();
+            place.tokens.iter_mut().for_each(|known| known.token = W::NO_TOKEN);
+        }
+    }
+
+    /// Remembers the token that a node gave. The oldest of those that share its place is forgotten.
+    pub(crate) fn note_token(&mut self, id: &Id, token: W::Token) {
+        let (place, id) = self.place(id);
+        let Some(Place { tokens, .. }) = self.places.get_mut(place) else {
+            return;
+        };
+        let at = tokens.iter().position(|known| known.id == id).unwrap_or(TOKENS - 1);
+        if let Some(newer) = tokens.get_mut(..=at) {
+            newer.rotate_right(1);
+        }
+        tokens[0] = KnownToken { id, token };
+    }
+
+    /// The token that a node gave last, if it is remembered.
+    pub(crate) fn token(&self, id: &Id) -> Option<W::Token> {
+        let (place, id) = self.place(id);
+        let tokens = &self.places.get(place)?.tokens;
+        Some(tokens.iter().find(|known| known.id == id && known.token != W::NO_TOKEN)?.token)
+    }
+
+    /// The request in this place was sent on.
+    pub(crate) fn sent(&mut self, index: u8) {
+        if let Some(request) = self.get_mut(index) {
+            request.news = true;
+        }
+    }
+
+    /// A request that was forwarded since this was called before: what it looks for, and the next hop.
+    pub(crate) fn news(&mut self) -> Option<(Id, Id)> {
+        let request = self.places.iter_mut().map(|place| &mut place.request).find(|request| request.news)?;
+        request.news = false;
+        Some((request.key.id, request.next_hops.last()?.id))
+    }
+
+    /// The place of the request of the operation in `slot`.
+    pub(crate) fn of_operation(&self, slot: u8) -> Option<u8> {
+        let own = |request: &Relayed<A, W>| {
+            request.stage != Stage::Idle && matches!(request.previous, Previous::Operation { slot: own } if own == slot)
+        };
+        Some(self.places.iter().position(|place| own(&place.request))? as u8)
+    }
+
+    pub(crate) fn free(&mut self, index: u8) {
+        if let Some(request) = self.get_mut(index) {
+            request.free();
+        }
+    }
+
+    /// The next request that this node must respond to itself.
+    pub(crate) fn ending(&self) -> Option<u8> {
+        Some(self.places.iter().position(|place| place.request.stage == Stage::Ending)? as u8)
+    }
+
+    pub(crate) fn get(&self, index: u8) -> Option<&Relayed<A, W>> {
+        let request = &self.places.get(usize::from(index))?.request;
+        Some(request).filter(|request| request.stage != Stage::Idle)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: u8) -> Option<&mut Relayed<A, W>> {
+        let request = &mut self.places.get_mut(usize::from(index))?.request;
+        Some(request).filter(|request| request.stage != Stage::Idle)
+    }
+
+    pub(crate) fn find(&mut self, relay_id: RelayId) -> Option<&mut Relayed<A, W>> {
+        let mut requests = self.places.iter_mut().map(|place| &mut place.request);
+        requests.find(|request| request.stage != Stage::Idle && request.relay_id == relay_id)
+    }
+
+    /// Takes a request in. A quarter of the places is reserved for this node's own requests.
+    pub(crate) fn keep(&mut self, relay: &RelayRequest, previous: Previous<A, W>) -> Option<u8> {
+        let reserved = if matches!(previous, Previous::Operation { .. }) { 0 } else { self.places.len() / 4 };
+        let mut idle = self.places.iter_mut().enumerate().filter(|(_, place)| place.request.stage == Stage::Idle);
+        let (index, Place { request, .. }) = idle.nth(reserved)?;
+        request.stage = Stage::Forwarded;
+        request.relay_id = relay.relay_id;
+        (request.key, request.nodes) = match relay.target {
+            Target::Nodes(id) => (Key { kind: Kind::Plain, id }, true),
+            Target::Value(key) => (key, false),
+        };
+        request.previous = previous;
+        request.hops = relay.hops;
+        request.deadline = relay.deadline;
+        request.next_hops.clear();
+        Some(index as u8)
+    }
+
+    /// Where the token of a node is kept, and as what.
+    fn place(&self, id: &Id) -> (usize, u32) {
+        let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
+        let (place, id) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+        ((place as usize).checked_rem(self.places.len()).unwrap_or(0), id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{Kademlia, Limits};
+    use crate::wire::{Kadlet, Token, Transaction};
+
+    fn relay(number: u8) -> RelayRequest {
+        let relay_id = RelayId([number; 8]);
+        RelayRequest { relay_id, target: Target::Nodes(Id::ZERO), hops: 3, deadline: Instant::from_secs(1) }
+    }
+
+    fn hop(number: u8) -> Previous<u16, Kadlet> {
+        let contact = contact(number);
+        Previous::Hop(PreviousHop { contact, transaction: Transaction([0; 8]), largest: 100 })
+    }
+
+    fn contact(number: u8) -> Contact<u16> {
+        Contact::new(Id::from_bytes([number; 20]), u16::from(number))
+    }
+
+    #[test]
+    fn a_quarter_of_the_places_is_reserved_for_own_requests() {
+        let mut requests = Forwarding::<u16, Kadlet, 4>::EMPTY;
+        assert!((0..3).all(|number| requests.keep(&relay(number), hop(number)).is_some()));
+        assert_eq!(requests.keep(&relay(3), hop(3)), None);
+        let own = requests.keep(&relay(4), Previous::Operation { slot: 9 });
+        assert!(own.is_some());
+        assert_eq!((requests.of_operation(9), requests.of_operation(0)), (own, None));
+        assert_eq!(requests.keep(&relay(5), Previous::Operation { slot: 1 }), None);
+        requests.free(1);
+        assert_eq!(requests.of_operation(9), own);
+        requests.clear();
+        assert!((0..4).all(|index| requests.get(index).is_none()));
+    }
+
+    #[test]
+    fn of_the_tokens_in_one_place_the_oldest_is_forgotten() {
+        let mut requests = Forwarding::<u16, Kadlet, 1>::EMPTY;
+        let id = |number: u8| Id::from_bytes([number; 20]);
+        let token = |number: u8| Token([number; 8]);
+        assert_eq!(requests.token(&Id::ZERO), None, "none was given");
+        (1..=8).for_each(|number| requests.note_token(&id(number), token(number)));
+        requests.note_token(&id(1), token(100));
+        requests.note_token(&id(9), token(9));
+        let known = (requests.token(&id(1)), requests.token(&id(2)), requests.token(&id(9)));
+        assert_eq!(known, (Some(token(100)), None, Some(token(9))));
+        requests.clear();
+        assert_eq!(requests.token(&id(1)), None);
+    }
+
+    #[test]
+    fn a_request_goes_to_the_nearest_node_that_was_not_tried_and_is_not_the_previous_hop() {
+        let mut table = Kademlia::<u16, 16>::EMPTY;
+        table.start(Instant::ZERO, contact(0x80).id, &Limits::DEFAULT, 1);
+        [1, 2, 4].map(contact).into_iter().for_each(|contact| table.responded(Instant::ZERO, contact, None));
+        let mut requests = Forwarding::<u16, Kadlet, 2>::EMPTY;
+        let index = requests.keep(&relay(1), hop(2)).unwrap();
+        let request = requests.get_mut(index).unwrap();
+        assert_eq!(request.next_hop(&table, true), Some(contact(1)));
+        assert!(request.forwarded_to(contact(1).id) && request.may_go_on(&table, true));
+        assert_eq!(request.next_hop(&table, true), Some(contact(4)), "2 is the previous hop");
+        assert!(request.forwarded_to(contact(4).id) && !request.may_go_on(&table, true));
+        request.note(&contact(4).id, Said::Silent);
+        assert_eq!(request.silent(), [contact(4).id]);
+        assert!(request.renews(&contact(1).id) && !request.renews(&contact(1).id), "a fresh token is shown once");
+    }
+
+    #[test]
+    fn a_client_forwards_its_own_request_however_near_its_identifier_is() {
+        let mut table = Kademlia::<u16, 16>::EMPTY;
+        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1);
+        table.responded(Instant::ZERO, contact(1), None);
+        assert_eq!(next_hop(&table, &Id::ZERO, &[], None, true), None, "the request ends at the own node");
+        assert_eq!(next_hop(&table, &Id::ZERO, &[], None, false), Some(contact(1)));
+        assert_eq!(next_hop(&table, &Id::ZERO, &[], Some(&contact(9).id), false), None);
+    }
+
+    #[test]
+    fn each_hop_leaves_the_next_a_round_trip_less() {
+        let mut requests = Forwarding::<u16, Kadlet, 2>::EMPTY;
+        let index = requests.keep(&relay(1), hop(2)).unwrap();
+        let request = requests.get(index).unwrap();
+        let trip = Micros::from_millis(300);
+        assert_eq!(request.time_left(Instant::from_millis(500), trip), Some(200));
+        assert_eq!(request.time_left(Instant::from_millis(700), trip), None, "there is no point in asking");
+    }
+}

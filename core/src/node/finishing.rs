@@ -1,0 +1,151 @@
+//! The end of an operation: with a result for its user, without one, or because it must yield; and what becomes of its record.
+//!
+//! | task | ends well | ends badly |
+//! |---|---|---|
+//! | ping | `Pong` | `NoResponse` |
+//! | bootstrap | `Joined` | `NoResponse`, `TimedOut` |
+//! | find_node | `Nodes` | `NoResponse`, `TimedOut` |
+//! | get | `Value`; then the record is written back to nodes that lag | `NotFound`, `TooLarge`, `NoResponse`, `TimedOut` |
+//! | put | `Stored` | `Conflict` and `Refused` once it stores, `NoResponse` and `TimedOut` before, `Replaced` by another put of its key |
+//!
+//! Maintenance ends the same ways and has no result, but `Conflict` of a republication tells the publisher that its record lost.
+
+use super::operation::{Ending, Phase};
+use super::parts::Parts;
+use super::purpose::Purpose;
+use super::records::has_lost;
+use super::shared::{Op, Shared};
+use super::task::{Retry, Stores, Then};
+use crate::lookup::Which;
+use crate::replication::{Verdict, verdict};
+use crate::routing::Routing;
+use crate::time::Instant;
+
+impl<P: Parts> Shared<P> {
+    /// Ends an operation with a result, or as maintenance without one.
+    pub(super) fn finish(&mut self, now: Instant, operation: &mut Op<P>, ending: Ending) {
+        self.end(now, operation, ending, false);
+    }
+
+    /// Ends a get with its result. It goes on to store the record where it is missing.
+    pub(super) fn finish_and_write_back(&mut self, now: Instant, operation: &mut Op<P>, ending: Ending) {
+        self.end(now, operation, ending, true);
+    }
+
+    fn end(&mut self, now: Instant, operation: &mut Op<P>, ending: Ending, writes_back: bool) {
+        self.release(operation);
+        operation.end(now, ending, writes_back);
+        if operation.task.is_maintenance() {
+            self.free_buffer(operation.buffer.take());
+        }
+        match operation.task.traits().then {
+            Then::Nothing => return,
+            Then::LookedUp | Then::SettleReplication => {}
+            Then::CheckSoon => self.table.disturbed(now),
+            Then::BeginReplication => self.replication.begin_pass(now),
+            Then::SettlePut => self.settle_put(operation, has_lost(operation, ending)),
+            Then::SettlePublication if ending == Ending::Conflict => self.supersede(operation.key),
+            Then::SettlePublication => {}
+        }
+        self.table.looked_up(now, &operation.lookup.target());
+    }
+
+    /// All stores of an operation have ended: ends it.
+    pub(super) fn finish_store(&mut self, now: Instant, operation: &mut Op<P>) {
+        if operation.phase == Phase::WritingBack {
+            operation.phase = Phase::Ended;
+            return;
+        }
+        let ending = self.ending_of_store(operation);
+        let replicated = match operation.task.traits().then {
+            Then::SettlePublication => true,
+            // Otherwise the next check tries again.
+            Then::SettleReplication => {
+                let lookup = &operation.lookup;
+                lookup.count(Which::Stored) + lookup.count(Which::Holders) >= lookup.count(Which::Closest)
+            }
+            _ => false,
+        };
+        if replicated {
+            self.note_replicated(now, &operation.key);
+        }
+        self.finish(now, operation, ending);
+    }
+
+    /// How an operation ends that has asked nodes to store its record.
+    pub(super) fn ending_of_store(&self, operation: &mut Op<P>) -> Ending {
+        let (asked, stored) = (operation.lookup.count(Which::Closest), operation.lookup.count(Which::Stored));
+        operation.wanted = u8::try_from(asked.min(self.k())).unwrap_or(u8::MAX);
+        match verdict(asked, stored, operation.tally.in_the_way.is_some()) {
+            Verdict::Stored => Ending::Stored,
+            Verdict::Conflict => Ending::Conflict,
+            Verdict::Refused => Ending::Refused,
+        }
+    }
+
+    /// Ends an operation whose time is over with what it has.
+    pub(super) fn finish_overdue(&mut self, now: Instant, operation: &mut Op<P>) {
+        let traits = operation.task.traits();
+        let ending = match traits.stores {
+            Stores::WhereMissingLater if operation.best(now).is_some() => Ending::Value,
+            _ if traits.then == Then::SettlePut && operation.lookup.count(Which::Stored) > 0 => {
+                self.ending_of_store(operation)
+            }
+            _ => Ending::TimedOut,
+        };
+        self.finish(now, operation, ending);
+    }
+
+    /// Frees a running operation's slot without a result.
+    pub(super) fn abandon(&mut self, operation: &mut Op<P>) {
+        self.release(operation);
+        let put = operation.is_running() && operation.task.traits().then == Then::SettlePut;
+        operation.phase = Phase::Idle;
+        self.free_buffer(operation.buffer.take());
+        if put {
+            self.settle_put(operation, operation.compare.is_some());
+        }
+    }
+
+    /// Maintenance in a slot that a user's command takes is done another time.
+    pub(super) fn yield_slot(&mut self, now: Instant, operation: &mut Op<P>) {
+        if !operation.is_running() {
+            return;
+        }
+        self.abandon(operation);
+        match operation.task.traits().retry {
+            Retry::Nothing => {}
+            Retry::CheckSoon => self.table.disturbed(now),
+            Retry::JoinSoon => self.bootstraps.try_soon(now),
+            Retry::PublishSoon => self.publish_soon(now, &operation.key),
+        }
+    }
+
+    /// A record is put under the key of this operation: if it still stores another one, it ends, for the rest is on the new one's terms.
+    pub(super) fn replace_store(&mut self, now: Instant, operation: &mut Op<P>) {
+        match operation.task.traits().stores {
+            Stores::Nowhere | Stores::WhereMissingLater => {}
+            Stores::Everywhere if !operation.task.is_maintenance() => {
+                // What is here belongs to the new put, which keeps or withdraws it.
+                (operation.publish, operation.compare) = (true, None);
+                self.finish(now, operation, Ending::Replaced);
+            }
+            Stores::Everywhere | Stores::WhereMissing => self.abandon(operation),
+        }
+    }
+
+    /// Gives up the requests of an operation that is over, to make room for others.
+    fn release(&mut self, operation: &Op<P>) {
+        let free = self.requests.free();
+        let slot = operation.slot;
+        let relay = self.forwarding.of_operation(slot);
+        self.requests.release(|purpose| match *purpose {
+            Purpose::Relay { relay: index } => Some(index) == relay,
+            _ => purpose.slot() == Some(slot),
+        });
+        if let Some(relay) = relay {
+            self.forwarding.free(relay);
+        }
+        self.requests_freed |= self.requests.free() > free;
+    }
+}

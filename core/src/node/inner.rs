@@ -1,0 +1,125 @@
+//! The node itself: its operations, and what they share.
+
+use core::fmt;
+
+use super::config::Config;
+use super::operation::Phase;
+use super::parts::{Parts, Slots};
+use super::shared::{Op, Shared};
+use super::task::Task;
+use crate::config_error::ConfigError;
+use crate::geometry::Geometry;
+use crate::id::Id;
+use crate::routing::Routing;
+use crate::store::Store;
+use crate::time::Instant;
+
+/// What [`Node`](super::Node) is: a node made of `P`.
+// The small fields come first: a Cortex-M reaches what is near with shorter instructions.
+#[repr(C)]
+pub struct NodeInner<P: Parts> {
+    pub(super) shared: Shared<P>,
+    pub(super) operations: P::Operations,
+}
+
+impl<P: Parts> NodeInner<P> {
+    /// A node of zeros, which lies in `.bss` as a static. It does nothing until it is [started](Self::start).
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self::of(P::Routing::EMPTY, P::Store::EMPTY)
+    }
+
+    const fn of(table: P::Routing, store: P::Store) -> Self {
+        const { P::BOUNDS_ARE_IN_RANGE }
+        Self { shared: Shared::new(table, store), operations: P::Operations::EMPTY }
+    }
+
+    /// A started node, for hosts. A microcontroller starts an [`empty`](Self::empty) one in place.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: a value of the configuration is out of its range.
+    pub fn new(now: Instant, config: Config, id: Id, seed: [u8; 32]) -> Result<Self, ConfigError> {
+        let mut node = Self::empty();
+        node.start(now, config, id, seed)?;
+        Ok(node)
+    }
+
+    /// A node around a table and a store that are started and filled already, as a simulator makes them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: a value of the configuration is out of its range.
+    pub fn from_parts(config: Config, seed: [u8; 32], table: P::Routing, store: P::Store) -> Result<Self, ConfigError> {
+        let mut node = Self::of(table, store);
+        node.configure(config, seed)?;
+        Ok(node)
+    }
+
+    /// Begins as the node `id`. Whatever this node was before is forgotten.
+    ///
+    /// `seed` is the source of all randomness: transactions, tokens, the keys of hash tables. Use each seed once: after a
+    /// reboot mix in a counter. The same seed and the same calls give the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: a value of the configuration is out of its range. The node is as it was.
+    pub fn start(&mut self, now: Instant, config: Config, id: Id, seed: [u8; 32]) -> Result<(), ConfigError> {
+        self.configure(config, seed)?;
+        self.shared.start_rooms(now, id, P::Geometry::rank);
+        Ok(())
+    }
+
+    fn configure(&mut self, config: Config, seed: [u8; 32]) -> Result<(), ConfigError> {
+        let shortlist = self.operations.get(0).map_or(0, |operation| operation.lookup.capacity());
+        self.shared.configure(config, seed, shortlist)?;
+        for slot in 0..P::Operations::LEN as u8 {
+            if let Some(operation) = self.operations.get_mut(slot) {
+                operation.slot = slot;
+                operation.phase = Phase::Idle;
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees what was lent to the caller by the last call.
+    pub(super) fn reclaim(&mut self) {
+        if !self.shared.lent {
+            return;
+        }
+        self.shared.lent = false;
+        for slot in 0..P::Operations::LEN as u8 {
+            let Some(operation) = self.operations.get_mut(slot) else {
+                return;
+            };
+            match operation.phase {
+                Phase::Lent => {
+                    operation.phase = Phase::Idle;
+                    self.shared.free_buffer(operation.buffer.take());
+                }
+                Phase::LentWritingBack => {
+                    operation.phase = Phase::Storing;
+                    operation.task = Task::WriteBack;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The first operation that matches.
+    pub(super) fn find(&self, matches: impl Fn(&Op<P>) -> bool) -> Option<u8> {
+        (0..P::Operations::LEN as u8).find(|slot| self.operations.get(*slot).is_some_and(&matches))
+    }
+
+    /// Whether any operation matches.
+    pub(super) fn any(&self, matches: impl Fn(&Op<P>) -> bool) -> bool {
+        self.find(matches).is_some()
+    }
+}
+
+impl<P: Parts> fmt::Debug for NodeInner<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { table, stats, .. } = &self.shared;
+        f.debug_struct("Node").field("id", &table.own()).field("stats", stats).finish_non_exhaustive()
+    }
+}

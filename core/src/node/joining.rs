@@ -1,0 +1,40 @@
+//! How a node joins its network, and finds it again.
+
+use super::parts::Parts;
+use super::purpose::Purpose;
+use super::shared::{Op, Shared, TIMEOUT};
+use super::task::Task;
+use crate::routing::Routing;
+use crate::time::Instant;
+
+impl<P: Parts> Shared<P> {
+    /// Begins to join: asks the bootstrap addresses, and the contacts of the table, for what is near the own identifier.
+    pub(super) fn begin_join(&mut self, now: Instant, operation: &mut Op<P>, task: Task) {
+        let own = self.table.own();
+        self.begin_lookup(now, operation, task, own, TIMEOUT);
+        let purpose = Purpose::Bootstrap { slot: operation.slot };
+        for index in 0.. {
+            let Some(address) = self.bootstraps.get(index) else {
+                return;
+            };
+            if self.begin_request(purpose, address, None, None) {
+                operation.bootstraps_asked += 1;
+                operation.tally.asked += 1;
+            }
+        }
+    }
+
+    /// While no contact responds, joins through the bootstrap addresses again; otherwise asks one of them what it knows near here. Says
+    /// whether the operation began.
+    pub(super) fn visit_bootstraps(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
+        let address = self.bootstraps.next(now);
+        if !self.knows_verified() {
+            self.begin_join(now, operation, Task::Rejoin);
+            return true;
+        }
+        if let Some(address) = address {
+            self.begin_request(Purpose::Table, address, None, None);
+        }
+        false
+    }
+}

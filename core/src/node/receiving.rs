@@ -1,0 +1,183 @@
+//! The inlet: all datagrams of a node enter through [`NodeInner::receive`].
+
+use super::inner::NodeInner;
+use super::operation::Recursion;
+use super::parts::{Parts, Slots, TokenOf};
+use super::purpose::Purpose;
+use super::query::Transmit;
+use super::responses::{Arrived, Relayed};
+use super::server::Incoming;
+use super::shared::Shared;
+use super::stats::count_up;
+use crate::contact::Contact;
+use crate::forwarding::Said;
+use crate::geometry::Geometry;
+use crate::id::Id;
+use crate::message::Response;
+use crate::routing::Routing;
+use crate::rpc::{Accepted, Due};
+use crate::time::Instant;
+use crate::wire::{Body, Header, Wire};
+
+impl<P: Parts> NodeInner<P> {
+    /// Decodes a datagram, counts it, and drops it if it is not of this network. A request is responded to in `buf`, and a response goes
+    /// to the operation that waits for it. Returns what was sent, and whether operations may go on.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        from: P::Address,
+        datagram: &[u8],
+        buf: &mut [u8],
+    ) -> (Option<Transmit<P::Address>>, bool) {
+        count_up(&mut self.shared.stats.received);
+        self.shared.stats.received_bytes += datagram.len() as u64;
+        if !self.shared.started {
+            return (None, false);
+        }
+        // Moves of a whole message from one result to another are a tenth of what a microcontroller's response costs.
+        let message = P::Wire::decode(datagram);
+        let message = match &message {
+            Ok(message) => message,
+            Err(error) => {
+                let counter = self.shared.undecodable(error);
+                count_up(counter);
+                return (None, false);
+            }
+        };
+        if !self.shared.is_of_this_network(&message.header) {
+            return (None, false);
+        }
+        let header = &message.header;
+        match &message.body {
+            Body::Request { largest, token, request, .. } => {
+                let incoming = Incoming { now, from, header, largest: *largest, token: *token, len: datagram.len() };
+                (self.shared.serve(&incoming, request, buf), false)
+            }
+            Body::Response { token, response } => (self.responded(now, from, header, *token, response, buf), true),
+        }
+    }
+
+    /// A response came in. What was asked on behalf of another node is carried back in `buf`.
+    fn responded(
+        &mut self,
+        now: Instant,
+        from: P::Address,
+        header: &Header<P::Wire>,
+        token: TokenOf<P>,
+        response: &Response<'_, P::Address>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let (purpose, rtt) = match self.shared.accept(now, from, header, response) {
+            Accepted::Response { owner, rtt } => (owner, rtt),
+            Accepted::WrongId { owner, expected } => {
+                if let Some(purpose) = owner {
+                    self.request_failed(now, purpose, Some(&expected));
+                }
+                return None;
+            }
+            Accepted::WrongAddress | Accepted::Unknown => return None,
+        };
+        if header.sender == self.shared.table.own() {
+            self.shared.note_own_id(from);
+            if let Some(purpose) = purpose {
+                self.request_failed(now, purpose, None);
+            }
+            return None;
+        }
+        let arrived = Arrived { from: Contact { id: header.sender, address: from }, token, response };
+        self.shared.note_responder(now, &arrived, header.features, rtt);
+        match purpose? {
+            Purpose::Table => self.shared.table_responded(now, &arrived),
+            Purpose::Introduction => {}
+            Purpose::Relay { relay } => match self.shared.relay_responded(now, relay, arrived.from, response, buf) {
+                Relayed::Nothing => {}
+                Relayed::SentOn(transmit) => return Some(transmit),
+                Relayed::FellBack(slot) => self.fell_back(slot),
+                Relayed::Arrived(slot, result) => {
+                    if let Some(operation) = self.operations.get_mut(slot) {
+                        self.shared.recursed(now, operation, &result);
+                    }
+                }
+            },
+            purpose => {
+                if let Some(operation) = purpose.slot().and_then(|slot| self.operations.get_mut(slot)) {
+                    self.shared.operation_responded(now, operation, purpose, &arrived);
+                }
+            }
+        }
+        None
+    }
+
+    /// A request is slow to get a response, or never got one.
+    pub(super) fn time_out(&mut self, now: Instant, due: Due<P::Address, Purpose>) {
+        match due {
+            Due::Slow { owner: Purpose::Relay { relay }, .. } => {
+                if let Some(slot) = self.shared.relay_slow(now, relay) {
+                    self.fell_back(slot);
+                }
+            }
+            Due::Slow { owner, expect } => {
+                let operation = owner.slot().and_then(|slot| self.operations.get_mut(slot));
+                if let Some((operation, id)) = operation.zip(expect) {
+                    operation.lookup.slow(&id);
+                    operation.stop_fetching(&id);
+                }
+            }
+            Due::Failed { owner, expect, to, acknowledged } => {
+                count_up(&mut self.shared.stats.timeouts);
+                if let Some(id) = expect.filter(|id| !acknowledged && self.shared.knows_at(id, to)) {
+                    match owner {
+                        // It was asked but twice.
+                        Some(Purpose::Relay { .. }) => self.shared.check_silent(to, id),
+                        _ => self.shared.table.failed(now, &id),
+                    }
+                }
+                if let Some(purpose) = owner {
+                    self.request_failed(now, purpose, expect.as_ref());
+                }
+            }
+        }
+    }
+
+    /// A request gets no response any more.
+    pub(super) fn request_failed(&mut self, now: Instant, purpose: Purpose, id: Option<&Id>) {
+        if let Purpose::Relay { relay } = purpose {
+            let ended = id.and_then(|id| self.shared.relay_failed(now, relay, id, Said::Silent));
+            if let Some(slot) = ended {
+                self.fell_back(slot);
+            }
+        } else if let Some(operation) = purpose.slot().and_then(|slot| self.operations.get_mut(slot)) {
+            self.shared.request_failed(now, operation, purpose, id);
+        }
+    }
+
+    /// The relay request of the operation in this slot came to nothing: its lookup goes on iteratively.
+    fn fell_back(&mut self, slot: u8) {
+        if let Some(operation) = self.operations.get_mut(slot) {
+            operation.tally.recursion = Recursion::FellBack;
+        }
+    }
+}
+
+impl<P: Parts> Shared<P> {
+    /// What counts datagrams that can't be decoded for this reason.
+    fn undecodable(&mut self, error: &<P::Wire as Wire>::DecodeError) -> &mut u64 {
+        if P::Wire::is_of_another_version(error) { &mut self.stats.wrong_version } else { &mut self.stats.malformed }
+    }
+
+    /// Whether a message is of this network. Counts why not.
+    fn is_of_this_network(&mut self, header: &Header<P::Wire>) -> bool {
+        if !P::Wire::RULES.names_network {
+            return true;
+        }
+        if header.geometry != P::Geometry::TAG {
+            count_up(&mut self.stats.wrong_geometry);
+            return false;
+        }
+        if header.network != self.config.network {
+            count_up(&mut self.stats.wrong_network);
+            return false;
+        }
+        true
+    }
+}

@@ -1,0 +1,285 @@
+//! The node's part in recursive lookups: it takes relay requests in, forwards them, and carries results back. What is under way, and
+//! which node is next, is [`forwarding`](crate::forwarding)'s.
+
+use heapless::Vec;
+
+use super::operation::Recursion;
+use super::parts::Parts;
+use super::purpose::Purpose;
+use super::query::Transmit;
+use super::sending::{Outlet, Recipient, token_holder};
+use super::shared::{Op, Shared};
+use super::stats::count_up;
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::forwarding::{ATTEMPTS, MOST_HOPS, MOST_TIME, Previous, PreviousHop, RelayRequest, Relayed, Said, next_hop};
+use crate::id::Id;
+use crate::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
+use crate::naming::{MAX_NAMED, insert_next_hop, nearest_by_rank};
+use crate::record::Record;
+use crate::routing::Routing;
+use crate::store::Store;
+use crate::time::{Instant, Micros};
+use crate::wire::{MIN_DATAGRAM, Wire};
+
+/// The result of a relayed request, as a next hop sent it.
+pub(super) struct RelayResult<'a, A: Address> {
+    pub(super) from: Contact<A>,
+    pub(super) hops: u8,
+    pub(super) found: Option<(Record<'a>, u32)>,
+    pub(super) contacts: Contacts<'a, A>,
+}
+
+impl<P: Parts> Shared<P> {
+    /// Takes another node's relay request in and forwards it; false if it ends at this node.
+    pub(super) fn take_relay(
+        &mut self,
+        now: Instant,
+        hop: &PreviousHop<P::Address, P::Wire>,
+        proved: bool,
+        relay: &RelayRequest,
+    ) -> Result<bool, ErrorCode> {
+        if !P::FORWARDS {
+            return Err(ErrorCode::Unsupported);
+        }
+        if !proved {
+            return Err(ErrorCode::Token);
+        }
+        if let Some(known) = self.forwarding.find(relay.relay_id) {
+            if let Previous::Hop(previous) = &mut known.previous
+                && previous.contact == hop.contact
+            {
+                *previous = *hop;
+                return Ok(true);
+            }
+            count_up(&mut self.stats.busy);
+            return Err(ErrorCode::Busy);
+        }
+        let holds = matches!(relay.target, Target::Value(key) if self.held(now, &key).is_some());
+        let next = || next_hop(&self.table, relay.target.id(), &[], Some(&hop.contact.id), self.config.serve);
+        if holds || relay.hops == 0 || next().is_none() {
+            return Ok(false);
+        }
+        let (hops, deadline) = (relay.hops.min(MOST_HOPS), relay.deadline.min(now + MOST_TIME));
+        let room = self.requests.free() > self.requests.capacity() / 2;
+        if room && self.keep_and_forward(now, &RelayRequest { hops, deadline, ..*relay }, Previous::Hop(*hop)) {
+            count_up(&mut self.stats.forwarded);
+            return Ok(true);
+        }
+        count_up(&mut self.stats.busy);
+        Err(ErrorCode::Busy)
+    }
+
+    /// Begins an operation's relay request, if it wants one and has not begun it yet.
+    pub(super) fn begin_recursion(&mut self, now: Instant, operation: &mut Op<P>) {
+        if operation.tally.recursion != Recursion::Wanted {
+            return;
+        }
+        let target = if operation.finds_record() {
+            Target::Value(operation.key)
+        } else {
+            Target::Nodes(operation.lookup.target())
+        };
+        // What is left of the time must do for an iterative lookup.
+        let deadline = now + MOST_TIME.min(Micros(operation.deadline.micros_since(now).0 / 3));
+        let relay_id = RelayId(self.random.next().to_be_bytes());
+        let relay = RelayRequest { relay_id, target, hops: MOST_HOPS, deadline };
+        let previous = Previous::Operation { slot: operation.slot };
+        operation.tally.recursion = if !P::FORWARDS {
+            Recursion::FellBack
+        } else if next_hop(&self.table, target.id(), &[], None, self.config.serve).is_none() {
+            Recursion::Over
+        } else if self.keep_and_forward(now, &relay, previous) {
+            Recursion::Forwarded
+        } else {
+            Recursion::FellBack
+        };
+    }
+
+    /// The request that forwards the one in this place. It leaves the next hop a round trip less than there is.
+    pub(super) fn relay_request(&self, now: Instant, index: u8) -> Option<Request<'static>> {
+        let relay = self.forwarding.get(index)?;
+        let time = self.time_left(now, relay, &relay.next_hops.last()?.id)?;
+        let (relay_id, target) = (relay.relay_id(), relay.target());
+        Some(Request::Relay { relay_id, target, hops: relay.hops.checked_sub(1)?, time })
+    }
+
+    /// A next hop does not respond, or refuses: asks another. Where none is left, and the request is an operation's, returns its slot.
+    #[must_use]
+    pub(super) fn relay_failed(&mut self, now: Instant, index: u8, id: &Id, said: Said) -> Option<u8> {
+        if let Some(relay) = self.forwarding.get_mut(index) {
+            relay.note(id, said);
+        }
+        self.relay_slow(now, index)
+    }
+
+    /// A next hop has not responded yet: forwards the request to another. Where none is left and none is waited for, the request ends;
+    /// if it is an operation's, returns its slot.
+    #[must_use]
+    pub(super) fn relay_slow(&mut self, now: Instant, index: u8) -> Option<u8> {
+        if self.forward(now, index) {
+            return None;
+        }
+        let relay = self.forwarding.get_mut(index).filter(|relay| !relay.any(Said::Waiting))?;
+        match relay.previous {
+            Previous::Hop(_) => {
+                relay.end();
+                None
+            }
+            Previous::Operation { slot } => {
+                self.forwarding.free(index);
+                self.requests_freed = true;
+                Some(slot)
+            }
+        }
+    }
+
+    /// Asks a next hop again that wanted a token, which came with its response; false if all request slots are taken.
+    pub(super) fn forward_again(&mut self, index: u8, to: &Contact<P::Address>) -> bool {
+        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(to.id), Some(ATTEMPTS))
+    }
+
+    /// Responds to the next relay request that has no next hop left.
+    pub(super) fn respond_to_ending(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
+        while let Some(index) = self.forwarding.ending() {
+            if buf.len() < MIN_DATAGRAM {
+                count_up(&mut self.stats.small_buffers);
+                return None;
+            }
+            let relay = self.forwarding.get(index)?;
+            let (previous, target, silent) = (relay.previous, *relay.target().id(), relay.silent());
+            let busy = relay.any(Said::Busy) || relay.may_go_on(&self.table, self.config.serve);
+            self.forwarding.free(index);
+            let Previous::Hop(hop) = previous else {
+                continue;
+            };
+            let sent = if busy {
+                self.respond_to_hop(now, &hop, Response::Error { code: ErrorCode::Busy, detail: 0 }, buf)
+            } else {
+                self.respond_as_last_hop(now, &hop, &Target::Nodes(target), &silent, buf)
+            };
+            if sent.is_some() {
+                return sent;
+            }
+        }
+        None
+    }
+
+    /// Sends the result of a request that ends here: the record, if it is asked for and held, and the k closest nodes but the silent
+    /// ones.
+    pub(super) fn respond_as_last_hop(
+        &mut self,
+        now: Instant,
+        hop: &PreviousHop<P::Address, P::Wire>,
+        target: &Target,
+        silent: &[Id],
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let mut room = const { [Contact::EMPTY; MAX_NAMED] };
+        let named = nearest_by_rank(&self.table, target.id(), &hop.contact.id, silent, self.k(), &mut room);
+        let (to, token) = (self.recipient(hop), self.token_for(now, &hop.contact));
+        let held = match target {
+            Target::Value(key) => self.store.find(key).and_then(|slot| self.store.get(slot)),
+            Target::Nodes(_) => None,
+        };
+        let held = held.filter(|held| held.metadata.expires > now);
+        let found = held.map(|held| (held.record(now), held.metadata.expires.micros_since(now).secs()));
+        let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
+        outlet.respond(&to, token, relayed(&to, 0, found, named, buf), buf)
+    }
+
+    /// Sends a result on to the previous hop: what came back, and the next hop that it came from.
+    pub(super) fn send_result_on(
+        &mut self,
+        now: Instant,
+        hop: &PreviousHop<P::Address, P::Wire>,
+        target: &Id,
+        result: &RelayResult<'_, P::Address>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let (k, from) = (self.k(), result.from);
+        let mut named = Vec::<_, MAX_NAMED>::new();
+        for contact in result.contacts.iter().take(k) {
+            if contact.id != hop.contact.id && self.accepts(from.address, &contact) {
+                // There is room for the k of them.
+                let _ = named.push(contact);
+            }
+        }
+        insert_next_hop::<P::Geometry, _>(target, &mut named, from, k);
+        let to = self.recipient(hop);
+        self.respond_to_hop(now, hop, relayed(&to, result.hops, result.found, &named, buf), buf)
+    }
+
+    fn respond_to_hop(
+        &mut self,
+        now: Instant,
+        hop: &PreviousHop<P::Address, P::Wire>,
+        response: Response<'_, P::Address>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let (to, token) = (self.recipient(hop), self.token_for(now, &hop.contact));
+        self.outlet().respond(&to, token, response, buf)
+    }
+
+    fn recipient(&self, hop: &PreviousHop<P::Address, P::Wire>) -> Recipient<P> {
+        let most = usize::from(hop.largest).min(self.config.largest_message());
+        Recipient { contact: hop.contact, transaction: hop.transaction, most }
+    }
+
+    fn token_for(&self, now: Instant, contact: &Contact<P::Address>) -> <P::Wire as Wire>::Token {
+        let (address, id) = token_holder::<P>(contact);
+        P::Wire::token(self.tokens.make(now, &address, &id))
+    }
+
+    /// Keeps a relay request and forwards it; false if there is no place for it, or no next hop can be asked.
+    fn keep_and_forward(
+        &mut self,
+        now: Instant,
+        relay: &RelayRequest,
+        previous: Previous<P::Address, P::Wire>,
+    ) -> bool {
+        let Some(index) = self.forwarding.keep(relay, previous) else {
+            return false;
+        };
+        let forwarded = self.forward(now, index);
+        if !forwarded {
+            self.forwarding.free(index);
+        }
+        forwarded
+    }
+
+    /// Forwards a request to the best next hop that is left; false if there is none, or its time is over.
+    fn forward(&mut self, now: Instant, index: u8) -> bool {
+        let Some(relay) = self.forwarding.get(index) else {
+            return false;
+        };
+        let next = relay.next_hop(&self.table, self.config.serve);
+        let Some(next) = next.filter(|next| self.time_left(now, relay, &next.id).is_some()) else {
+            return false;
+        };
+        let purpose = Purpose::Relay { relay: index };
+        self.begin_request(purpose, next.address, Some(next.id), Some(ATTEMPTS))
+            && self.forwarding.get_mut(index).is_some_and(|relay| relay.forwarded_to(next.id))
+    }
+
+    /// How many milliseconds a next hop may take. `None` if there is no point in asking it.
+    fn time_left(&self, now: Instant, relay: &Relayed<P::Address, P::Wire>, next: &Id) -> Option<u16> {
+        let round_trip = self.table.get(next).and_then(|peer| peer.rtt).unwrap_or(self.config.timeout_min);
+        relay.time_left(now, Micros::of(round_trip))
+    }
+}
+
+/// A `relayed` response that fits the recipient and the buffer: without the record if that doesn't fit, and with as many contacts as do.
+fn relayed<'a, P: Parts>(
+    to: &Recipient<P>,
+    hops: u8,
+    found: Option<(Record<'a>, u32)>,
+    named: &'a [Contact<P::Address>],
+    buf: &[u8],
+) -> Response<'a, P::Address> {
+    let without_contacts = |found| Response::Relayed { hops, found, contacts: Contacts::EMPTY };
+    let fits = |found: &_| P::Wire::response_len(&without_contacts(Some(*found))) <= to.most.min(buf.len());
+    let found = found.filter(fits);
+    let room = to.room_beside(&without_contacts(found), buf);
+    Response::Relayed { hops, found, contacts: to.fitting(named, room) }
+}

@@ -1,0 +1,91 @@
+//! What the node's own requests say, when they are sent.
+
+use super::buffer::Buffer;
+use super::operation::Operation;
+use super::parts::{Parts, TransactionOf};
+use super::purpose::Purpose;
+use super::query::Transmit;
+use super::sending::{Outgoing, Outlet};
+use super::shared::{Op, Shared};
+use super::task::{RecordSource, Task};
+use crate::address::Address;
+use crate::geometry::Geometry;
+use crate::message::Request;
+use crate::record::Record;
+use crate::routing::Routing;
+use crate::rpc::Ready;
+use crate::store::Store;
+use crate::time::{Instant, Micros};
+
+/// Why a request is not sent. It counts as one without a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// Its operation is past it.
+    Past,
+    /// The caller's buffer is too small for it.
+    NoRoom,
+}
+
+impl<P: Parts> Shared<P> {
+    /// Sends a request that is ready. `operation` is the one that asks, if one does.
+    pub(super) fn send_request(
+        &mut self,
+        now: Instant,
+        ready: &Ready<P::Address, Purpose, TransactionOf<P>>,
+        operation: Option<&Op<P>>,
+        buf: &mut [u8],
+    ) -> Result<Transmit<P::Address>, Unsent> {
+        let own = self.table.own();
+        let token = match ready.owner {
+            Purpose::Relay { .. } => ready.expect.and_then(|id| self.forwarding.token(&id)),
+            _ => operation.zip(ready.expect).and_then(|(operation, id)| operation.lookup.token(&id)),
+        };
+        let request = match ready.owner {
+            Purpose::Ping { .. } | Purpose::Introduction => Request::Ping,
+            Purpose::Bootstrap { .. } | Purpose::Table => Request::FindNode { target: own },
+            Purpose::Search { .. } => {
+                let operation = operation.ok_or(Unsent::Past)?;
+                if self.asks_for_record(operation) {
+                    Request::FindValue { key: operation.key, have: operation.best(now) }
+                } else {
+                    Request::FindNode { target: operation.lookup.target() }
+                }
+            }
+            Purpose::Store { .. } => {
+                let operation = operation.ok_or(Unsent::Past)?;
+                let (record, lifetime) = record_of(now, operation, &self.store, &self.buffers).ok_or(Unsent::Past)?;
+                let handover = operation.task.traits().record == RecordSource::Held;
+                Request::Store { record, lifetime, compare: operation.compare, handover }
+            }
+            Purpose::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
+        };
+        let introduces = self.config.serve
+            && operation.is_none_or(|operation| operation.task.is_maintenance() || operation.task == Task::Bootstrap);
+        let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
+        let least = if finds && token.is_none() { self.padded_len(ready.to, introduces) } else { 0 };
+        let outgoing = Outgoing::<P> { to: ready.to, transaction: ready.transaction, token, request, least };
+        let outlet = Outlet::<P> { stats: &mut self.stats, config: &self.config, table: &self.table };
+        outlet.request(outgoing, buf).ok_or(Unsent::NoRoom)
+    }
+}
+
+/// The record that an operation stores at other nodes, and the seconds left of its lifetime.
+fn record_of<'a, G: Geometry, A: Address, T: Copy + Sync, S: Store>(
+    now: Instant,
+    operation: &Operation<G, A, T>,
+    store: &'a S,
+    buffers: &'a [Buffer],
+) -> Option<(Record<'a>, u32)> {
+    let source = operation.task.traits().record;
+    let (record, left) = if source == RecordSource::Buffer {
+        let (record, left) = buffers.get(usize::from(operation.buffer?))?.record(now)?;
+        (record, Micros::of(left))
+    } else {
+        let held = store.get(store.find(&operation.key)?)?;
+        let left = held.metadata.expires.micros_since(now);
+        // Its publisher has it held no shorter than asked for, though the search took time; co-holders hold it no longer.
+        let rounded = if source == RecordSource::Published { 999_999 } else { 0 };
+        (held.record(now), Micros(left.0.saturating_add(rounded)))
+    };
+    Some((record, left.secs())).filter(|(_, lifetime)| *lifetime != 0)
+}

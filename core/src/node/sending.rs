@@ -1,0 +1,141 @@
+//! The outlet: all datagrams of a node leave through [`Outlet::send`], and all its requests begin in [`Shared::begin_request`].
+
+use super::config::Config;
+use super::parts::{Parts, TokenOf, TransactionOf};
+use super::purpose::Purpose;
+use super::query::Transmit;
+use super::shared::Shared;
+use super::stats::{Stats, count_up};
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::geometry::Geometry;
+use crate::id::Id;
+use crate::message::{Contacts, Features, Request, Response};
+use crate::routing::Routing;
+use crate::wire::{Body, Header, Message, TokenBinding, Wire};
+
+/// What sending takes of a node. The rest of it may be borrowed meanwhile, for the message.
+pub(super) struct Outlet<'a, P: Parts> {
+    pub(super) stats: &'a mut Stats,
+    pub(super) config: &'a Config,
+    pub(super) table: &'a P::Routing,
+}
+
+/// The node that a response goes to.
+#[derive(Debug)]
+pub(super) struct Recipient<P: Parts> {
+    pub(super) contact: Contact<P::Address>,
+    pub(super) transaction: TransactionOf<P>,
+    /// The longest response that it may be sent, in bytes.
+    pub(super) most: usize,
+}
+
+/// A request to be sent.
+pub(super) struct Outgoing<'a, P: Parts> {
+    pub(super) to: P::Address,
+    pub(super) transaction: TransactionOf<P>,
+    pub(super) token: Option<TokenOf<P>>,
+    pub(super) request: Request<'a>,
+    /// How long it must be at least, in bytes.
+    pub(super) least: usize,
+}
+
+impl<P: Parts> Outlet<'_, P> {
+    /// Encodes a message of at most `most` bytes into `buf` and counts it. A request is padded to `least` bytes, if that fits.
+    fn send(
+        self,
+        to: P::Address,
+        message: &Message<'_, P::Address, P::Wire>,
+        least: usize,
+        most: usize,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let room = most.min(self.config.largest_message()).min(buf.len());
+        let len = P::Wire::encode(message, least.min(room), buf.get_mut(..room)?)?;
+        count_up(&mut self.stats.sent);
+        self.stats.sent_bytes += len as u64;
+        Some(Transmit { to, len })
+    }
+
+    /// Sends a response.
+    pub(super) fn respond(
+        self,
+        to: &Recipient<P>,
+        token: TokenOf<P>,
+        response: Response<'_, P::Address>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let message = Message { header: self.header(to.transaction), body: Body::Response { token, response } };
+        self.send(to.contact.address, &message, 0, to.most, buf)
+    }
+
+    /// Sends a request.
+    pub(super) fn request(self, outgoing: Outgoing<'_, P>, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
+        let Outgoing { to, transaction, token, request, least } = outgoing;
+        let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);
+        let body = Body::Request { largest, token, request, padding: 0 };
+        let message = Message { header: self.header(transaction), body };
+        self.send(to, &message, least, usize::MAX, buf)
+    }
+
+    fn header(&self, transaction: TransactionOf<P>) -> Header<P::Wire> {
+        Header {
+            geometry: P::Geometry::TAG,
+            network: self.config.network,
+            transaction,
+            sender: self.table.own(),
+            features: if self.config.serve { Features::SERVES } else { Features::default() },
+        }
+    }
+}
+
+impl<P: Parts> Recipient<P> {
+    /// How many bytes of contacts a response has room for in `buf`, where `response` is the same without contacts.
+    pub(super) fn room_beside(&self, response: &Response<'_, P::Address>, buf: &[u8]) -> usize {
+        self.most.min(buf.len()).saturating_sub(P::Wire::response_len(response))
+    }
+
+    /// As many of these contacts as fit into `room` bytes.
+    pub(super) fn fitting<'a>(&self, named: &'a [Contact<P::Address>], room: usize) -> Contacts<'a, P::Address> {
+        Contacts::fitting(named, room, |address| P::Wire::contact_len(address.encode().as_bytes().len()))
+    }
+}
+
+impl<P: Parts> Shared<P> {
+    pub(super) fn outlet(&mut self) -> Outlet<'_, P> {
+        Outlet { stats: &mut self.stats, config: &self.config, table: &self.table }
+    }
+
+    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends; false if all request slots are taken.
+    pub(super) fn begin_request(
+        &mut self,
+        purpose: Purpose,
+        to: P::Address,
+        expect: Option<Id>,
+        attempts: Option<u8>,
+    ) -> bool {
+        let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
+        let transaction = P::Wire::transaction(self.random.next());
+        self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok()
+    }
+
+    /// How long a request must be so that three times its length hold the `nodes` response asked for and, where this node wants to be
+    /// known, the ping by which the responder checks that it is there. 0 if the wire doesn't pad.
+    pub(super) fn padded_len(&self, to: P::Address, introduces: bool) -> usize {
+        if !P::Wire::RULES.padding {
+            return 0;
+        }
+        let nodes = P::Wire::response_len::<P::Address>(&Response::Nodes { contacts: Contacts::EMPTY });
+        let contacts = self.k() * P::Wire::contact_len(to.encode().as_bytes().len());
+        let ping = if introduces { P::Wire::request_len(&Request::Ping, false) } else { 0 };
+        ((nodes + contacts).min(self.config.largest_message()) + ping).div_ceil(3)
+    }
+}
+
+/// What a token for this contact is bound to.
+pub(super) fn token_holder<P: Parts>(contact: &Contact<P::Address>) -> (P::Address, Id) {
+    match P::Wire::RULES.token_binding {
+        TokenBinding::Sender => (contact.address, contact.id),
+        TokenBinding::Host => (contact.address.without_port(), Id::ZERO),
+    }
+}

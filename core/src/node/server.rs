@@ -1,0 +1,315 @@
+//! What the node does with another node's request. The response goes out at once, and nothing is left behind but the record that the
+//! request stores or the relayed request that it forwards.
+
+use core::cmp::Ordering;
+
+use super::parts::{Parts, TokenOf};
+use super::query::Transmit;
+use super::sending::{Outlet, Recipient, token_holder};
+use super::shared::Shared;
+use super::stats::count_up;
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::forwarding::{PreviousHop, RelayRequest};
+use crate::guard::{admission, quota};
+use crate::id::Id;
+use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
+use crate::naming::{MAX_NAMED, Named, family_first, nearest};
+use crate::record::{Key, MAX_VALUE, Record, Version};
+use crate::routing::{ContactState, Routing};
+use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
+use crate::time::{Instant, Micros};
+use crate::wire::{AddressProof, Header, Wire};
+
+/// A request that came in.
+pub(super) struct Incoming<'a, P: Parts> {
+    pub(super) now: Instant,
+    pub(super) from: P::Address,
+    pub(super) header: &'a Header<P::Wire>,
+    /// The largest response that the requester takes, in bytes.
+    pub(super) largest: u16,
+    pub(super) token: Option<TokenOf<P>>,
+    /// The datagram's length in bytes.
+    pub(super) len: usize,
+}
+
+/// A request that is served.
+struct Served<P: Parts> {
+    now: Instant,
+    to: Recipient<P>,
+    /// Whether the requester has proved its address.
+    proved: bool,
+    /// A fresh token for the requester.
+    token: TokenOf<P>,
+}
+
+/// What a store request offers.
+struct Offer<'a> {
+    record: &'a Record<'a>,
+    lifetime: u32,
+    compare: Option<u64>,
+    handover: bool,
+}
+
+impl<P: Parts> Incoming<'_, P> {
+    const fn contact(&self) -> Contact<P::Address> {
+        Contact { id: self.header.sender, address: self.from }
+    }
+}
+
+impl<P: Parts> Shared<P> {
+    /// Responds to a request in `buf`.
+    pub(super) fn serve(
+        &mut self,
+        incoming: &Incoming<'_, P>,
+        request: &Request<'_>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        if !self.config.serve {
+            count_up(&mut self.stats.not_serving);
+            return None;
+        }
+        if incoming.header.sender == self.table.own() {
+            self.note_own_id(incoming.from);
+            return None;
+        }
+        let now = incoming.now;
+        let (proved, token) = self.prove(incoming);
+        let within = self.limiter.allows(now, incoming.from.prefix(), proved);
+        if !within {
+            count_up(&mut self.stats.rate_limited);
+            if proved {
+                return None;
+            }
+        }
+        let unproved = admission::most_bytes_to(incoming.len, proved);
+        let room = usize::from(incoming.largest).min(self.config.largest_message()).min(buf.len());
+        if room < P::Wire::response_len(&ERROR) {
+            count_up(&mut self.stats.small_buffers);
+            return None;
+        }
+        let (contact, transaction) = (incoming.contact(), incoming.header.transaction);
+        let served = Served { now, to: Recipient { contact, transaction, most: room.min(unproved) }, proved, token };
+        let sent = match request {
+            _ if !within => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
+            Request::Ping => self.reply(&served, Response::Pong { observed: Observed::new(incoming.from) }, buf),
+            Request::FindNode { target } => self.respond_nodes(&served, target, buf),
+            Request::FindValue { key, have } => self.respond_value(&served, key, *have, buf),
+            Request::Store { record, lifetime, compare, handover } => {
+                let offer = Offer { record, lifetime: *lifetime, compare: *compare, handover: *handover };
+                let response = match self.take_record(&served, &offer) {
+                    Ok(lifetime) => Response::Stored { lifetime },
+                    Err((code, detail)) => {
+                        count_up(&mut self.stats.refused_stores);
+                        Response::Error { code, detail }
+                    }
+                };
+                self.reply(&served, response, buf)
+            }
+            Request::Relay { relay_id, target, hops, time } => {
+                let deadline = now + Micros::from_millis(u64::from(*time));
+                let relay = RelayRequest { relay_id: *relay_id, target: *target, hops: *hops, deadline };
+                self.respond_relay(&served, incoming.largest, &relay, buf)
+            }
+            Request::Unknown { .. } => {
+                self.reply(&served, Response::Error { code: ErrorCode::Unsupported, detail: 0 }, buf)
+            }
+        }?;
+        count_up(&mut self.stats.responded);
+        if within && incoming.header.features.contains(Features::SERVES) {
+            self.introduce(now, contact, unproved - sent.len);
+        }
+        Some(sent)
+    }
+
+    /// Whether the requester has proved its address, and a fresh token for it.
+    fn prove(&mut self, incoming: &Incoming<'_, P>) -> (bool, TokenOf<P>) {
+        let (now, (address, id)) = (incoming.now, token_holder::<P>(&incoming.contact()));
+        let shown = incoming.token.as_ref().and_then(P::Wire::mac);
+        let (mut proved, mac) = self.tokens.renew(now, &address, &id, shown);
+        if incoming.token.is_some() && !proved {
+            count_up(&mut self.stats.bad_tokens);
+        }
+        if P::Wire::RULES.address_proof == AddressProof::TokenOrContact {
+            proved = proved || self.has_responded(&incoming.contact());
+        }
+        (proved, P::Wire::token(mac))
+    }
+
+    fn reply(
+        &mut self,
+        served: &Served<P>,
+        response: Response<'_, P::Address>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        self.outlet().respond(&served.to, served.token, response, buf)
+    }
+
+    fn respond_nodes(&mut self, served: &Served<P>, target: &Id, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
+        let mut room = const { [Contact::EMPTY; MAX_NAMED] };
+        let named = self.nearest(served, target, &mut room);
+        let contacts = fitting(served, named, &Response::Nodes { contacts: Contacts::EMPTY }, buf);
+        self.reply(served, Response::Nodes { contacts }, buf)
+    }
+
+    fn respond_value(
+        &mut self,
+        served: &Served<P>,
+        key: &Key,
+        have: Option<Version>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let now = served.now;
+        let held = self.store.find(key).and_then(|slot| Some((slot, self.store.get(slot)?)));
+        let Some((slot, held)) = held.filter(|(_, held)| held.metadata.expires > now) else {
+            return self.respond_nodes(served, &key.id, buf);
+        };
+        let (version, lifetime) = (held.version(now), held.metadata.expires.micros_since(now).secs());
+        let compared = have.map(|have| key.kind.contest(have, version).offered);
+        let value = Response::Value { record: held.record(now), lifetime, contacts: Contacts::EMPTY };
+        let size = P::Wire::response_len(&value);
+        let fits = size <= served.to.most.min(buf.len());
+        let mut room = const { [Contact::EMPTY; MAX_NAMED] };
+        let named = self.nearest(served, &key.id, &mut room);
+        let response = if fits && compared.is_none_or(Ordering::is_gt) {
+            let contacts = fitting(served, named, &value, buf);
+            Response::Value { record: held.record(now), lifetime, contacts }
+        } else if P::Wire::RULES.held {
+            let size = u16::try_from(size).unwrap_or(u16::MAX);
+            let without = Response::Held { version, size, contacts: Contacts::EMPTY };
+            let contacts = fitting(served, named, &without, buf);
+            Response::Held { version, size, contacts }
+        } else {
+            let contacts = fitting(served, named, &Response::Nodes { contacts: Contacts::EMPTY }, buf);
+            Response::Nodes { contacts }
+        };
+        let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
+        let sent = outlet.respond(&served.to, served.token, response, buf);
+        if compared == Some(Ordering::Equal)
+            && self.has_responded(&served.to.contact)
+            && self.table.rank_of_own(&key.id, 1) > 0
+        {
+            // A node that has the same version sees that its holders have it. Which node that is may be forged, so the most responsible
+            // holder doesn't rely on it.
+            if let Some(metadata) = self.store.metadata_mut(slot).filter(|metadata| !metadata.pinned) {
+                metadata.last_replicated = now;
+            }
+        }
+        sent
+    }
+
+    fn respond_relay(
+        &mut self,
+        served: &Served<P>,
+        largest: u16,
+        relay: &RelayRequest,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let Recipient { contact, transaction, .. } = served.to;
+        let hop = PreviousHop { contact, transaction, largest };
+        let response = match self.take_relay(served.now, &hop, served.proved, relay) {
+            Ok(true) => Response::Accepted,
+            Ok(false) => return self.respond_as_last_hop(served.now, &hop, &relay.target, &[], buf),
+            Err(code) => Response::Error { code, detail: 0 },
+        };
+        self.reply(served, response, buf)
+    }
+
+    /// The k contacts nearest to `target` but the requester.
+    fn nearest<'a>(
+        &self,
+        served: &Served<P>,
+        target: &Id,
+        room: &'a mut Named<P::Address>,
+    ) -> &'a mut [Contact<P::Address>] {
+        nearest(&self.table, target, &served.to.contact.id, self.k(), room)
+    }
+
+    /// Whether a requester is a node that has responded from this address, and so may hold the same records.
+    fn has_responded(&self, contact: &Contact<P::Address>) -> bool {
+        let known = self.table.get(&contact.id);
+        known.is_some_and(|peer| peer.state == ContactState::Verified && peer.contact.address == contact.address)
+    }
+
+    /// Takes a record in. Checks the token first, then bounds, then which record wins, and the signature last, since it costs most.
+    /// Returns for how many seconds the record is held.
+    fn take_record(&mut self, served: &Served<P>, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
+        let (now, record) = (served.now, offer.record);
+        if !served.proved {
+            return Err((ErrorCode::Token, 0));
+        }
+        if !self.supports(record.kind()) {
+            return Err((ErrorCode::Unsupported, 0));
+        }
+        if record.check().is_err() {
+            return Err((ErrorCode::TooLarge, MAX_VALUE as u64));
+        }
+        let value = Response::Value { record: *record, lifetime: 0, contacts: Contacts::<P::Address>::EMPTY };
+        let excess = P::Wire::response_len(&value).saturating_sub(self.config.largest_message());
+        if excess > 0 {
+            return Err((ErrorCode::TooLarge, record.value.len().saturating_sub(excess) as u64));
+        }
+        let lifetime = Micros::from_secs(u64::from(offer.lifetime)).min(Micros::of(self.config.max_lifetime));
+        if lifetime == Micros::ZERO {
+            return Err((ErrorCode::Invalid, 0));
+        }
+        let contact = &served.to.contact;
+        let hands_over = offer.handover && self.has_responded(contact);
+        let source = contact.address.prefix().filter(|_| !hands_over);
+        let mut expires = now + lifetime;
+        let held = self.held(now, &record.key());
+        if let Some(held) = &held {
+            check_against(now, held, offer)?;
+            if offer.handover && held.version(now).digest == record.version().digest {
+                expires = expires.min(held.metadata.expires);
+            }
+        } else if offer.compare.is_some_and(|compare| compare != 0) {
+            return Err((ErrorCode::Conflict, 0));
+        }
+        if quota::exceeds(&self.store, self.config.quota, record, source, held.as_ref()) {
+            return Err((ErrorCode::Full, 0));
+        }
+        if !self.is_valid(record) {
+            return Err((ErrorCode::Invalid, 0));
+        }
+        let put = self.keep(now, record, Metadata { expires, source, pinned: false, last_replicated: now });
+        match put {
+            Ok(Put::New | Put::Replaced) => self.table.disturbed(now),
+            Ok(Put::Renewed) => {}
+            Err(StoreError::TooLarge(limit)) => return Err((ErrorCode::TooLarge, limit as u64)),
+            Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
+            Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
+        }
+        count_up(&mut self.stats.stored);
+        Ok(expires.micros_since(now).secs())
+    }
+}
+
+/// An error: the shortest response that every requester must take.
+const ERROR: Response<'static, u16> = Response::Error { code: ErrorCode::Token, detail: 0 };
+
+/// Whether the record offered may replace the one held.
+fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
+    let version = held.version(now);
+    if offer.compare.is_some_and(|compare| compare != version.number) {
+        return Err((ErrorCode::Conflict, version.number));
+    }
+    match held.key.kind.contest(version, offer.record.version()).offered {
+        Ordering::Less => Err((ErrorCode::Outdated, version.number)),
+        Ordering::Equal | Ordering::Greater => Ok(()),
+    }
+}
+
+/// As many of the contacts as fit beside `response`. Where not all do, those of the requester's own address family come first.
+fn fitting<'a, P: Parts>(
+    served: &Served<P>,
+    named: &'a mut [Contact<P::Address>],
+    response: &Response<'_, P::Address>,
+    buf: &[u8],
+) -> Contacts<'a, P::Address> {
+    let room = served.to.room_beside(response, buf);
+    if served.to.fitting(named, room).count() < named.len() {
+        family_first(named, served.to.contact.address.encode().family);
+    }
+    served.to.fitting(named, room)
+}

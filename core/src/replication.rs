@@ -1,0 +1,297 @@
+//! Placement of records on their holders: when a publisher puts a record again, and when a holder sees that its co-holders have it.
+//!
+//! A record belongs to the k nodes responsible for its key. Its publisher puts it again every `republish`, or after a third of its
+//! lifetime if that is sooner. Its holders replicate it: after each check of the neighbourhood, a [pass](Replication::begin_pass) goes
+//! over the store. In the pass each record's turn comes once for each rank that its holder may have, the most responsible holder's first
+//! and the others' each 3 s later, so that usually one of them does the work and the others see that it was done. A record's turn leads
+//! to nothing where it was replicated since the neighbourhood changed, and less than `republish` ago.
+//!
+//! Nothing here sends: [`Replication`] says which record is next.
+
+use crate::routing::Routing;
+use crate::store::{Store, StoredRecord};
+use crate::time::{Instant, Micros};
+
+/// A holder replicates a record this much later for each node that is more responsible for it.
+const TURN: Micros = Micros::from_secs(3);
+
+/// When the next record expires, is to be published again, or is to be replicated. Zeros, to be cleared before it is used.
+#[derive(Debug)]
+pub(crate) struct Replication {
+    /// No record expires before this.
+    expiry: Instant,
+    /// No own record is to be published before this.
+    publish: Instant,
+    pass: Pass,
+}
+
+/// A pass over the store.
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    /// When the turn of this rank is; never, between passes.
+    due: Instant,
+    rank: usize,
+    /// Slots still to be seen in this turn.
+    slot: usize,
+}
+
+/// What decides whether a record's turn leads to its replication.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placement {
+    /// How many nodes hold a record.
+    pub(crate) k: usize,
+    /// After this time every record is replicated.
+    pub(crate) republish: Micros,
+}
+
+impl Replication {
+    pub(crate) const EMPTY: Self =
+        Self { expiry: Instant::ZERO, publish: Instant::ZERO, pass: Pass { due: Instant::ZERO, rank: 0, slot: 0 } };
+
+    pub(crate) const fn clear(&mut self) {
+        (self.expiry, self.publish, self.pass.due) = (Instant::NEVER, Instant::NEVER, Instant::NEVER);
+    }
+
+    /// A record was stored that expires then.
+    pub(crate) fn stored(&mut self, expires: Instant) {
+        self.expiry = self.expiry.min(expires);
+    }
+
+    /// When the next record may expire.
+    pub(crate) const fn expiry(&self) -> Instant {
+        self.expiry
+    }
+
+    /// Takes the records out that have expired.
+    pub(crate) fn expire<S: Store>(&mut self, now: Instant, store: &mut S) {
+        if self.expiry.is_due(now) {
+            self.expiry = store.expire(now);
+        }
+    }
+
+    /// An own record is to be published by then.
+    pub(crate) fn publish_by(&mut self, at: Instant) {
+        self.publish = self.publish.min(at);
+    }
+
+    /// No own record can be published before then, since nobody is known to store it at.
+    pub(crate) const fn publish_not_before(&mut self, at: Instant) {
+        self.publish = at;
+    }
+
+    /// The neighbourhood was checked: begins to see that its records are where they belong.
+    pub(crate) const fn begin_pass(&mut self, now: Instant) {
+        self.pass = Pass { due: now, rank: 0, slot: usize::MAX };
+    }
+
+    /// When the next own record is to be published or a held one replicated.
+    pub(crate) fn due(&self) -> Instant {
+        self.publish.min(self.pass.due)
+    }
+
+    /// The slot of the own record that has waited longest to be published again, if the time of one has come.
+    pub(crate) fn next_published<S: Store>(&mut self, now: Instant, store: &S, republish: Micros) -> Option<usize> {
+        if !self.publish.is_due(now) {
+            return None;
+        }
+        let first = self.find_next_published(store, republish);
+        first.filter(|_| self.publish.is_due(now))
+    }
+
+    /// Finds out when the next own record is to be published, and its slot.
+    pub(crate) fn find_next_published<S: Store>(&mut self, store: &S, republish: Micros) -> Option<usize> {
+        let mut first = (Instant::NEVER, 0);
+        for slot in 0..store.len() {
+            if let Some(held) = store.get(slot).filter(|held| held.metadata.pinned) {
+                first = first.min((published_again(&held, republish), slot));
+            }
+        }
+        self.publish = first.0;
+        Some(first.1).filter(|_| self.publish != Instant::NEVER)
+    }
+
+    /// Goes on with the pass over the store: the slot of the next record whose turn it is, if it is this node's to replicate. Looks at
+    /// most at `steps` records, which are counted down.
+    pub(crate) fn next_replicated<S: Store, R: Routing>(
+        &mut self,
+        now: Instant,
+        store: &S,
+        table: &R,
+        placement: &Placement,
+        steps: &mut usize,
+    ) -> Option<usize> {
+        if !self.pass.due.is_due(now) {
+            return None;
+        }
+        while let Some(left) = steps.checked_sub(1) {
+            *steps = left;
+            // From the last slot down: a record that is removed meanwhile has its place taken by one that was seen.
+            self.pass.slot = self.pass.slot.min(store.len());
+            let next = self.pass.slot.checked_sub(1).and_then(|slot| Some((slot, store.get(slot)?)));
+            let Some((slot, held)) = next else {
+                let due = if self.pass.rank < placement.k { now + TURN } else { Instant::NEVER };
+                self.pass = Pass { rank: self.pass.rank + 1, slot: usize::MAX, due };
+                return None;
+            };
+            self.pass.slot = slot;
+            if is_due(now, &held, table, placement) && rank_of_own(&held, table, placement.k) <= self.pass.rank {
+                return Some(slot);
+            }
+        }
+        None
+    }
+}
+
+/// Whether a record of another publisher may have lost holders since it was replicated.
+fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placement: &Placement) -> bool {
+    let replicated = held.metadata.last_replicated;
+    let changed = replicated < table.changed() || now.micros_since(replicated) >= placement.republish;
+    !held.metadata.pinned && changed
+}
+
+/// How many verified contacts are more responsible for a record than the own node; counts no further than `k`.
+fn rank_of_own<R: Routing>(held: &StoredRecord<'_>, table: &R, k: usize) -> usize {
+    table.rank_of_own(&held.key.id, k)
+}
+
+/// When a record is to be published again: at once if it was not yet, as after a restart; otherwise after a third of its lifetime, or
+/// after `republish` if that is sooner.
+pub(crate) fn published_again(held: &StoredRecord<'_>, republish: Micros) -> Instant {
+    let third = Micros(held.metadata.expires.micros_since(held.stored_at).0 / 3);
+    match held.metadata.last_replicated {
+        Instant::ZERO => Instant::ZERO,
+        published => published + republish.min(third).max(Micros::from_secs(1)),
+    }
+}
+
+/// What a put came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Some of the nodes asked hold the record.
+    Stored,
+    /// Another record stood in the way, and no majority of the nodes asked took this one.
+    Conflict,
+    /// No node took it.
+    Refused,
+}
+
+/// What a put came to, where `asked` nodes were asked to store the record and `stored` of them did; `conflict` tells whether another
+/// record stood in the way of any.
+pub(crate) const fn verdict(asked: usize, stored: usize, conflict: bool) -> Verdict {
+    if conflict && 2 * stored <= asked {
+        Verdict::Conflict
+    } else if stored == 0 {
+        Verdict::Refused
+    } else {
+        Verdict::Stored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::Contact;
+    use crate::id::Id;
+    use crate::record::Record;
+    use crate::routing::{Kademlia, Limits};
+    use crate::store::{FixedStore, Metadata};
+    use core::time::Duration;
+    use std::vec::Vec;
+
+    type Values = FixedStore<8, 512>;
+
+    const PLACEMENT: Placement = Placement { k: 8, republish: Micros::from_secs(3_600) };
+
+    fn at(secs: u64) -> Instant {
+        Instant::from_secs(secs)
+    }
+
+    fn store(records: &[(&[u8], bool, Instant)]) -> Values {
+        let mut store = Values::EMPTY;
+        store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
+        for (name, pinned, last_replicated) in records {
+            let metadata = Metadata {
+                expires: at(1) + Duration::from_secs(24 * 3_600),
+                source: None,
+                pinned: *pinned,
+                last_replicated: *last_replicated,
+            };
+            store.put(at(1), &Record::plain(name, b"value"), metadata).unwrap();
+        }
+        store
+    }
+
+    fn table(changed: Instant) -> Kademlia<u16, 16> {
+        let mut table = Kademlia::EMPTY;
+        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1);
+        table.responded(changed, Contact::new(Id::from_bytes([0xFF; 20]), 1), None);
+        table
+    }
+
+    fn pass(replication: &mut Replication, now: Instant, store: &Values, table: &Kademlia<u16, 16>) -> Vec<usize> {
+        let mut steps = 64;
+        core::iter::from_fn(|| replication.next_replicated(now, store, table, &PLACEMENT, &mut steps)).collect()
+    }
+
+    #[test]
+    fn a_pass_finds_records_that_were_not_replicated_since_the_neighbourhood_changed() {
+        let (changed, store) =
+            (at(100), store(&[(b"before", false, at(50)), (b"after", false, at(150)), (b"own", true, at(50))]));
+        let mut replication = Replication::EMPTY;
+        replication.clear();
+        assert!(pass(&mut replication, at(200), &store, &table(changed)).is_empty(), "no pass has begun");
+        replication.begin_pass(at(200));
+        let first = pass(&mut replication, at(200), &store, &table(changed));
+        let second = pass(&mut replication, at(203), &store, &table(changed));
+        let slot = store.find(&Record::plain(b"before", b"value").key()).unwrap();
+        let found = [first, second].concat();
+        assert!(found.contains(&slot) && found.iter().all(|other| *other == slot), "{found:?}, not only {slot}");
+        assert_eq!(replication.due(), at(206), "the next rank's turn is 3 s later");
+    }
+
+    #[test]
+    fn a_record_is_replicated_every_hour_even_if_nothing_changed() {
+        let store = store(&[(b"before", false, at(50))]);
+        let mut replication = Replication::EMPTY;
+        let found = |replication: &mut Replication, now| {
+            replication.begin_pass(now);
+            [pass(replication, now, &store, &table(at(1))), pass(replication, now + TURN, &store, &table(at(1)))]
+                .concat()
+        };
+        assert!(found(&mut replication, at(3_000)).is_empty());
+        assert_eq!(found(&mut replication, at(50 + 3_600)).len(), 2, "both turns offer it until it is replicated");
+    }
+
+    #[test]
+    fn the_work_of_one_call_is_bounded() {
+        let store = store(&[(b"one", false, at(50)), (b"two", false, at(50)), (b"three", false, at(50))]);
+        let mut replication = Replication::EMPTY;
+        replication.clear();
+        replication.begin_pass(at(9_000));
+        let (mut steps, table) = (2, table(at(1)));
+        while replication.next_replicated(at(9_003), &store, &table, &PLACEMENT, &mut steps).is_some() {}
+        assert_eq!((steps, replication.due()), (0, at(9_000)), "the pass goes on with the next call");
+    }
+
+    #[test]
+    fn an_own_record_is_published_after_an_hour_or_a_third_of_its_lifetime() {
+        let store = store(&[(b"own", true, at(1)), (b"other", false, at(1))]);
+        let mut replication = Replication::EMPTY;
+        replication.clear();
+        replication.publish_by(at(2));
+        assert_eq!(replication.next_published(at(2), &store, PLACEMENT.republish), None);
+        assert_eq!(replication.due(), at(1 + 3_600));
+        assert_eq!(replication.next_published(at(1 + 3_600), &store, PLACEMENT.republish), Some(0));
+        let held = store.get(0).unwrap();
+        assert_eq!(published_again(&held, Micros::from_secs(100_000)), at(1 + 8 * 3_600), "a third of 24 hours");
+    }
+
+    #[test]
+    fn a_put_conflicts_unless_a_majority_took_it() {
+        assert_eq!(verdict(8, 4, true), Verdict::Conflict);
+        assert_eq!(verdict(8, 5, true), Verdict::Stored);
+        assert_eq!(verdict(8, 1, false), Verdict::Stored);
+        assert_eq!(verdict(8, 0, false), Verdict::Refused);
+        assert_eq!(verdict(0, 0, true), Verdict::Conflict);
+    }
+}

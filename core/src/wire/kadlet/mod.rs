@@ -1,0 +1,47 @@
+//! kadlet's own format. `core/SPEC.md` has it byte by byte.
+//!
+//! [`decode`] borrows from the datagram, checks every length first and names what is wrong; [`encode`] writes into the caller's buffer.
+//! Two different datagrams never decode to the same message, and what decodes encodes to the same bytes.
+//!
+//! All numbers have a fixed width. postcard reads and writes how every message begins (`head`, with serde's derive) and all
+//! flags. Identifiers, keys, values, a body's numbers and all that is only bytes are borrowed and copied as they are: serde
+//! would take them one by one. Of postcard's variable parts (varints, its own strings and enums) the format uses none, so that
+//! there is one way to write each message.
+//!
+//! ```
+//! use core::net::SocketAddrV4;
+//! use kadlet::message::{Contacts, Features, Response};
+//! use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
+//! use kadlet::{Contact, Id};
+//!
+//! let header =
+//!     Header { geometry: 1, network: 0, transaction: Transaction([7; 8]), sender: Id::ZERO, features: Features::SERVES };
+//! let known = [Contact::new(Id::from_bytes([1; 20]), SocketAddrV4::new([192, 0, 2, 1].into(), 4000))];
+//! let response = Response::Nodes { contacts: Contacts::new(&known) };
+//! let message: Message<'_, _, Kadlet> = Message { header, body: Body::Response { token: Token([9; 8]), response } };
+//!
+//! let mut buf = [0; wire::MAX_DATAGRAM];
+//! let len = wire::encode(&message, &mut buf)?;
+//! assert_eq!(len, wire::encoded_len(&message));
+//! assert_eq!(wire::decode(&buf[..len]), Ok(message));
+//! # Ok::<(), wire::EncodeError>(())
+//! ```
+
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+mod decode;
+mod encode;
+mod head;
+mod lengths;
+mod seam;
+mod tags;
+mod types;
+
+pub use decode::{DecodeError, decode};
+pub use encode::{EncodeError, encode, encoded_len};
+pub use types::{Kadlet, Token, Transaction, VERSION};
