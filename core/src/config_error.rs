@@ -1,7 +1,6 @@
 //! A setting outside of its range.
 
 use core::fmt;
-use core::time::Duration;
 
 /// A setting outside of its range. Nothing was changed, and nothing has begun.
 ///
@@ -18,64 +17,57 @@ use core::time::Duration;
 pub struct ConfigError {
     /// The field's name.
     pub field: &'static str,
-    /// Its value.
-    pub value: Setting,
+    /// Its value, or 2^32 - 1 if it is larger.
+    pub value: u32,
     /// The least value that it may have.
-    pub least: Setting,
+    pub least: u32,
     /// The greatest value that it may have.
-    pub most: Setting,
+    pub most: u32,
+    /// The unit of these three.
+    pub unit: Unit,
 }
 
-/// The value of a setting.
+/// The unit of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Setting {
-    /// A number.
-    Number(u64),
-    /// A time.
-    Time(Duration),
+pub enum Unit {
+    /// It is a number.
+    One,
+    /// Milliseconds.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
 }
 
-impl ConfigError {
-    /// Checks that a number is in its range.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] if it isn't.
-    pub const fn check_number(field: &'static str, value: usize, least: usize, most: usize) -> Result<(), Self> {
-        if value >= least && value <= most {
-            return Ok(());
-        }
-        let [value, least, most] = [value as u64, least as u64, most as u64];
-        Err(Self { field, value: Setting::Number(value), least: Setting::Number(least), most: Setting::Number(most) })
-    }
+/// A setting to be checked: a field, its value, and the least and the greatest value that it may have.
+pub(crate) type Setting = (&'static str, u32, u32, u32);
 
-    /// Checks that a time is in its range.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] if it isn't.
-    pub fn check_time(field: &'static str, value: Duration, least: Duration, most: Duration) -> Result<(), Self> {
-        if value >= least && value <= most {
-            return Ok(());
+impl ConfigError {
+    /// Checks settings of one unit.
+    pub(crate) fn check(settings: &[Setting], unit: Unit) -> Result<(), Self> {
+        for (field, value, least, most) in settings.iter().copied() {
+            if value < least || value > most {
+                return Err(Self { field, value, least, most, unit });
+            }
         }
-        Err(Self { field, value: Setting::Time(value), least: Setting::Time(least), most: Setting::Time(most) })
+        Ok(())
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, value, least, most } = self;
-        write!(f, "{field} is {value}; it must be {least} to {most}")
+        let Self { field, value, least, most, unit } = self;
+        write!(f, "{field} is {value}{unit}; it must be {least}{unit} to {most}{unit}")
     }
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Time(time) => write!(f, "{time:?}"),
-        }
+        f.write_str(match self {
+            Self::One => "",
+            Self::Milliseconds => " ms",
+            Self::Seconds => " s",
+        })
     }
 }
 
@@ -88,11 +80,10 @@ mod tests {
 
     #[test]
     fn an_error_names_the_field_its_value_and_its_range() {
-        assert_eq!(ConfigError::check_number("k", 8, 1, 8), Ok(()));
-        let error = ConfigError::check_number("k", 9, 1, 8).unwrap_err();
+        assert_eq!(ConfigError::check(&[("k", 8, 1, 8)], Unit::One), Ok(()));
+        let error = ConfigError::check(&[("alpha", 1, 1, 1), ("k", 9, 1, 8)], Unit::One).unwrap_err();
         assert_eq!(error.to_string(), "k is 9; it must be 1 to 8");
-        let (short, long) = (Duration::from_millis(1), Duration::from_secs(60));
-        let error = ConfigError::check_time("timeout_min", Duration::ZERO, short, long).unwrap_err();
-        assert_eq!(error.to_string(), "timeout_min is 0ns; it must be 1ms to 60s");
+        let error = ConfigError::check(&[("timeout_min", 0, 1, 60_000)], Unit::Milliseconds).unwrap_err();
+        assert_eq!(error.to_string(), "timeout_min is 0 ms; it must be 1 ms to 60000 ms");
     }
 }

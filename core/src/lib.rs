@@ -111,7 +111,7 @@ mod time;
 pub mod wire;
 
 pub use address::{Address, EncodedAddress, MAX_ADDRESS, Prefix, Scope};
-pub use config_error::{ConfigError, Setting};
+pub use config_error::{ConfigError, Unit};
 pub use contact::Contact;
 pub use geometry::Geometry;
 pub use id::{Distance, Id, ParseIdError};

@@ -15,7 +15,6 @@ use super::task::Task;
 use crate::address::Address;
 use crate::contact::Contact;
 use crate::id::Id;
-use crate::message::Request;
 use crate::record::{Key, Record};
 use crate::routing::{Origin, Routing};
 use crate::store::{Metadata, Store, StoreError};
@@ -76,7 +75,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         }
         let (shared, operation) = self.free_slot(now).ok_or(FindError::Busy(P::Operations::LEN))?;
         shared.begin_lookup(now, operation, Task::FindNode, target, options.timeout);
-        operation.tally.recursion = options.mode.into();
+        operation.recursion = options.mode.into();
         let query = operation.query();
         self.drive(now);
         Ok(query)
@@ -98,7 +97,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         shared.begin_lookup(now, operation, Task::Get, key.id, options.timeout);
         operation.key = key;
         operation.buffer = Some(index);
-        operation.tally.recursion = options.mode.into();
+        operation.recursion = options.mode.into();
         if let Some(buffer) = shared.buffers.get_mut(usize::from(index)) {
             buffer.take();
             let held = shared.store.find(&key).and_then(|slot| shared.store.get(slot));
@@ -136,7 +135,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         operation.key = key;
         operation.publish = options.publish;
         operation.compare = options.compare;
-        operation.tally.recursion = options.mode.into();
+        operation.recursion = options.mode.into();
         operation.set_best(now, record.version());
         let query = operation.query();
         self.drive(now);
@@ -330,8 +329,9 @@ impl<P: Parts> Shared<P> {
             return Err(PutError::NoRelays);
         }
         record.check().map_err(PutError::Record)?;
-        let store = Request::Store { record: *record, lifetime: 0, compare: options.compare, handover: false };
-        let excess = P::Wire::request_len(&store, true).saturating_sub(self.config.largest_message());
+        let compare = if options.compare.is_some() { P::Wire::LENGTHS.compare } else { 0 };
+        let size = P::Wire::LENGTHS.store + compare + P::Wire::record_len(record);
+        let excess = size.saturating_sub(self.config.largest_message());
         if excess > 0 {
             return Err(PutError::TooLarge(record.value.len().saturating_sub(excess)));
         }

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, Unit};
 use crate::record::Verifier;
 use crate::routing::Limits;
+use crate::time::Micros;
 use crate::wire::{MAX_DATAGRAM, SEAL, Wire};
 
 /// How a node behaves. The defaults serve a network of five on a LAN and one of millions alike.
@@ -121,28 +122,33 @@ impl Config {
     /// Checks that every value is in its range, for a node whose shortlists hold `shortlist` contacts. The table checks its own limits.
     pub(super) fn check<W: Wire>(&self, shortlist: usize) -> Result<(), ConfigError> {
         let numbers = [
-            ("table.k", usize::from(self.table.k), 1, shortlist / 3),
+            ("table.k", self.table.k.into(), 1, shortlist as u32 / 3),
             ("alpha", self.alpha.into(), 1, 16),
-            ("max_datagram", self.max_datagram, W::MIN_DATAGRAM, W::MAX_DATAGRAM),
+            (
+                "max_datagram",
+                u32::try_from(self.max_datagram).unwrap_or(u32::MAX),
+                W::MIN_DATAGRAM as u32,
+                W::MAX_DATAGRAM as u32,
+            ),
             ("attempts", self.attempts.into(), 1, 5),
             ("rate_limit", self.rate_limit.into(), 1, u16::MAX.into()),
         ];
-        for (field, value, least, most) in numbers {
-            ConfigError::check_number(field, value, least, most)?;
-        }
-        let (millisecond, second, minute) = (Duration::from_millis(1), Duration::from_secs(1), Duration::from_secs(60));
-        let times = [
-            ("timeout_min", self.timeout_min, millisecond, minute),
-            ("timeout_max", self.timeout_max, self.timeout_min, minute),
-            ("timeout_initial", self.timeout_initial, self.timeout_min, self.timeout_max),
-            ("max_lifetime", self.max_lifetime, second, Duration::from_secs(u32::MAX as u64)),
-            ("republish", self.republish, second, Duration::MAX),
+        let [min, initial, max] = [self.timeout_min, self.timeout_initial, self.timeout_max].map(millis);
+        let timeouts = [
+            ("timeout_min", min, 1, 60_000),
+            ("timeout_max", max, min, 60_000),
+            ("timeout_initial", initial, min, max),
         ];
-        for (field, value, least, most) in times {
-            ConfigError::check_time(field, value, least, most)?;
-        }
-        Ok(())
+        let [lifetime, republish] = [self.max_lifetime, self.republish].map(|time| Micros::of(time).secs());
+        let times = [("max_lifetime", lifetime, 1, u32::MAX), ("republish", republish, 1, u32::MAX)];
+        ConfigError::check(&numbers, Unit::One)?;
+        ConfigError::check(&timeouts, Unit::Milliseconds)?;
+        ConfigError::check(&times, Unit::Seconds)
     }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(Micros::of(time).millis()).unwrap_or(u32::MAX)
 }
 
 impl Default for Config {

@@ -8,7 +8,6 @@ use crate::address::Address;
 use crate::contact::Contact;
 use crate::guard::admission;
 use crate::id::Id;
-use crate::message::Request;
 use crate::routing::{Origin, Routing};
 use crate::time::Instant;
 use crate::wire::Wire;
@@ -43,7 +42,7 @@ impl<P: Parts> Shared<P> {
     /// Pings a requester that serves, if the table would take it: only once it has proved its address, or within the `left` bytes that
     /// the response to it left of the amplification limit.
     pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, left: usize) {
-        if left < P::Wire::request_len(&Request::Ping, false) || !self.fits(&contact) {
+        if left < P::Wire::LENGTHS.ping || !self.fits(&contact) {
             return;
         }
         let slots = self.requests.capacity();

@@ -38,6 +38,9 @@ pub struct OperationInner<L: ?Sized> {
     pub(super) bootstraps_asked: u8,
     /// How many nodes could have stored the record.
     pub(super) wanted: u8,
+    pub(super) recursion: Recursion,
+    /// How often the relay request was forwarded.
+    pub(super) hops: u8,
     generation: u32,
     pub(super) deadline: Instant,
     began: Instant,
@@ -134,9 +137,6 @@ pub(super) struct Tally {
     pub(super) too_large: u16,
     /// How often a store was sent again with a fresh token, or a join has asked the node again that must know this one.
     asked_again: u8,
-    pub(super) recursion: Recursion,
-    /// How often the relay request was forwarded.
-    pub(super) hops: u8,
 }
 
 /// The most stores of one operation that are sent again with a fresh token.
@@ -157,8 +157,6 @@ impl Tally {
         in_the_way: None,
         too_large: 0,
         asked_again: 0,
-        recursion: Recursion::Unwanted,
-        hops: 0,
     };
 
     pub(super) fn note_refusal(&mut self, code: ErrorCode, detail: u64) {
@@ -196,6 +194,8 @@ impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N
         buffer: None,
         bootstraps_asked: 0,
         wanted: 0,
+        recursion: Recursion::Unwanted,
+        hops: 0,
         generation: 0,
         deadline: Instant::ZERO,
         began: Instant::ZERO,
@@ -221,6 +221,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.bootstraps_asked = 0;
         self.widened = false;
         self.publish = false;
+        self.recursion = Recursion::Unwanted;
+        self.hops = 0;
         self.compare = None;
         self.deadline = now + timeout;
         self.tally = Tally::EMPTY;
@@ -321,9 +323,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
             refusal: self.tally.refusal(),
             depth: best.map_or(0, Candidate::depth),
             closest: best.map(|entry| G::rank(&self.lookup.target(), &entry.contact().id)),
-            hops: self.tally.hops,
-            relayed: self.tally.recursion == Recursion::Relayed,
-            fell_back: self.tally.recursion == Recursion::FellBack,
+            hops: self.hops,
+            relayed: self.recursion == Recursion::Relayed,
+            fell_back: self.recursion == Recursion::FellBack,
             began: self.began,
             took: self.ended.since(self.began),
         }

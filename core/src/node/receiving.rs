@@ -154,7 +154,7 @@ impl<P: Parts> NodeInner<P> {
     /// The relay request of the operation in this slot came to nothing: its lookup goes on iteratively.
     fn fell_back(&mut self, slot: u8) {
         if let Some(operation) = self.operations.get_mut(slot) {
-            operation.tally.recursion = Recursion::FellBack;
+            operation.recursion = Recursion::FellBack;
         }
     }
 }

@@ -72,7 +72,7 @@ impl<P: Parts> Shared<P> {
 
     /// Begins an operation's relay request, if it wants one and has not begun it yet.
     pub(super) fn begin_recursion(&mut self, now: Instant, operation: &mut Op<P>) {
-        if operation.tally.recursion != Recursion::Wanted {
+        if operation.recursion != Recursion::Wanted {
             return;
         }
         let target = if operation.finds_record() {
@@ -85,7 +85,7 @@ impl<P: Parts> Shared<P> {
         let relay_id = RelayId(self.random.next().to_be_bytes());
         let relay = RelayRequest { relay_id, target, hops: MOST_HOPS, deadline };
         let previous = Previous::Operation { slot: operation.slot };
-        operation.tally.recursion = if !P::FORWARDS {
+        operation.recursion = if !P::FORWARDS {
             Recursion::FellBack
         } else if next_hop(&self.table, target.id(), &[], None, self.config.serve).is_none() {
             Recursion::Over
@@ -277,9 +277,9 @@ fn relayed<'a, P: Parts>(
     named: &'a [Contact<P::Address>],
     buf: &[u8],
 ) -> Response<'a, P::Address> {
-    let without_contacts = |found| Response::Relayed { hops, found, contacts: Contacts::EMPTY };
-    let fits = |found: &_| P::Wire::response_len(&without_contacts(Some(*found))) <= to.most.min(buf.len());
-    let found = found.filter(fits);
-    let room = to.room_beside(&without_contacts(found), buf);
+    let room = to.most.min(buf.len()).saturating_sub(P::Wire::LENGTHS.relayed);
+    let len = |(record, _): &(Record<'_>, u32)| P::Wire::LENGTHS.found + P::Wire::record_len(record);
+    let found = found.filter(|found| len(found) <= room);
+    let room = room - found.as_ref().map_or(0, len);
     Response::Relayed { hops, found, contacts: to.fitting(named, room) }
 }

@@ -243,13 +243,13 @@ impl<P: Parts> Shared<P> {
     /// Otherwise the nodes named are asked themselves.
     pub(super) fn recursed(&mut self, now: Instant, operation: &mut Op<P>, result: &RelayResult<'_, P::Address>) {
         let (from, hops) = (result.from, result.hops);
-        operation.tally.hops = hops;
+        operation.hops = hops;
         operation.tally.asked = operation.tally.asked.saturating_add(1);
         operation.tally.responded = operation.tally.responded.saturating_add(1);
         // Where the request was forwarded as often as it may be, other nodes may be nearer: the lookup goes on from there.
         let ended = hops < MOST_HOPS;
         let finds_nodes = operation.task == Task::FindNode && ended;
-        operation.tally.recursion = match (ended, finds_nodes) {
+        operation.recursion = match (ended, finds_nodes) {
             (false, _) => Recursion::FellBack,
             (true, true) => Recursion::Relayed,
             (true, false) => Recursion::Over,
@@ -279,7 +279,7 @@ impl<P: Parts> Shared<P> {
         let unknown = self.table.own();
         self.value_found(now, operation, &unknown, record, lifetime);
         if operation.task == Task::Get && digest(operation) != before {
-            operation.tally.recursion = Recursion::Relayed;
+            operation.recursion = Recursion::Relayed;
         }
     }
 

@@ -91,7 +91,7 @@ impl<P: Parts> Shared<P> {
         if self.has_value(now, operation) {
             return Next::GoOn;
         }
-        match operation.tally.recursion {
+        match operation.recursion {
             Recursion::Forwarded => return Next::Wait,
             Recursion::Relayed => return Next::GoOn,
             _ => {}
@@ -112,7 +112,7 @@ impl<P: Parts> Shared<P> {
 
     /// Whether a get has a value that no other can replace: that of an immutable key, or one that came by way of other nodes.
     fn has_value(&self, now: Instant, operation: &Op<P>) -> bool {
-        let is_final = operation.key.kind == Kind::Immutable || operation.tally.recursion == Recursion::Relayed;
+        let is_final = operation.key.kind == Kind::Immutable || operation.recursion == Recursion::Relayed;
         operation.task == Task::Get && is_final && operation.best(now).is_some()
     }
 
@@ -143,7 +143,7 @@ impl<P: Parts> Shared<P> {
                 P::Wire::RULES.lifetimes
                     && operation.key.kind != Kind::Immutable
                     && best
-                    && operation.tally.recursion != Recursion::Relayed
+                    && operation.recursion != Recursion::Relayed
             }
         };
         let in_vain = traits.record == RecordSource::Buffer && !best;

@@ -90,11 +90,6 @@ impl<P: Parts> Outlet<'_, P> {
 }
 
 impl<P: Parts> Recipient<P> {
-    /// How many bytes of contacts a response has room for in `buf`, where `response` is the same without contacts.
-    pub(super) fn room_beside(&self, response: &Response<'_, P::Address>, buf: &[u8]) -> usize {
-        self.most.min(buf.len()).saturating_sub(P::Wire::response_len(response))
-    }
-
     /// As many of these contacts as fit into `room` bytes.
     pub(super) fn fitting<'a>(&self, named: &'a [Contact<P::Address>], room: usize) -> Contacts<'a, P::Address> {
         Contacts::fitting(named, room, |address| P::Wire::contact_len(address.encode().as_bytes().len()))
@@ -125,10 +120,9 @@ impl<P: Parts> Shared<P> {
         if !P::Wire::RULES.padding {
             return 0;
         }
-        let nodes = P::Wire::response_len::<P::Address>(&Response::Nodes { contacts: Contacts::EMPTY });
         let contacts = self.k() * P::Wire::contact_len(to.encode().as_bytes().len());
-        let ping = if introduces { P::Wire::request_len(&Request::Ping, false) } else { 0 };
-        ((nodes + contacts).min(self.config.largest_message()) + ping).div_ceil(3)
+        let ping = if introduces { P::Wire::LENGTHS.ping } else { 0 };
+        ((P::Wire::LENGTHS.nodes + contacts).min(self.config.largest_message()) + ping).div_ceil(3)
     }
 }
 

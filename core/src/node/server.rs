@@ -84,7 +84,7 @@ impl<P: Parts> Shared<P> {
         }
         let unproved = admission::most_bytes_to(incoming.len, proved);
         let room = usize::from(incoming.largest).min(self.config.largest_message()).min(buf.len());
-        if room < P::Wire::response_len(&ERROR) {
+        if room < P::Wire::LENGTHS.error {
             count_up(&mut self.stats.small_buffers);
             return None;
         }
@@ -148,7 +148,7 @@ impl<P: Parts> Shared<P> {
     fn respond_nodes(&mut self, served: &Served<P>, target: &Id, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
         let named = self.nearest(served, target, &mut room);
-        let contacts = fitting(served, named, &Response::Nodes { contacts: Contacts::EMPTY }, buf);
+        let contacts = fitting(served, named, P::Wire::LENGTHS.nodes, buf);
         self.reply(served, Response::Nodes { contacts }, buf)
     }
 
@@ -166,21 +166,19 @@ impl<P: Parts> Shared<P> {
         };
         let (version, lifetime) = (held.version(now), held.metadata.expires.micros_since(now).secs());
         let compared = have.map(|have| key.kind.contest(have, version).offered);
-        let value = Response::Value { record: held.record(now), lifetime, contacts: Contacts::EMPTY };
-        let size = P::Wire::response_len(&value);
+        let size = P::Wire::LENGTHS.value + P::Wire::record_len(&held.stored);
         let fits = size <= served.to.most.min(buf.len());
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
         let named = self.nearest(served, &key.id, &mut room);
         let response = if fits && compared.is_none_or(Ordering::is_gt) {
-            let contacts = fitting(served, named, &value, buf);
+            let contacts = fitting(served, named, size, buf);
             Response::Value { record: held.record(now), lifetime, contacts }
         } else if P::Wire::RULES.held {
             let size = u16::try_from(size).unwrap_or(u16::MAX);
-            let without = Response::Held { version, size, contacts: Contacts::EMPTY };
-            let contacts = fitting(served, named, &without, buf);
+            let contacts = fitting(served, named, P::Wire::LENGTHS.held, buf);
             Response::Held { version, size, contacts }
         } else {
-            let contacts = fitting(served, named, &Response::Nodes { contacts: Contacts::EMPTY }, buf);
+            let contacts = fitting(served, named, P::Wire::LENGTHS.nodes, buf);
             Response::Nodes { contacts }
         };
         let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
@@ -244,8 +242,8 @@ impl<P: Parts> Shared<P> {
         if record.check().is_err() {
             return Err((ErrorCode::TooLarge, MAX_VALUE as u64));
         }
-        let value = Response::Value { record: *record, lifetime: 0, contacts: Contacts::<P::Address>::EMPTY };
-        let excess = P::Wire::response_len(&value).saturating_sub(self.config.largest_message());
+        let size = P::Wire::LENGTHS.value + P::Wire::record_len(record);
+        let excess = size.saturating_sub(self.config.largest_message());
         if excess > 0 {
             return Err((ErrorCode::TooLarge, record.value.len().saturating_sub(excess) as u64));
         }
@@ -285,9 +283,6 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// An error: the shortest response that every requester must take.
-const ERROR: Response<'static, u16> = Response::Error { code: ErrorCode::Token, detail: 0 };
-
 /// Whether the record offered may replace the one held.
 fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
     let version = held.version(now);
@@ -300,14 +295,14 @@ fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Re
     }
 }
 
-/// As many of the contacts as fit beside `response`. Where not all do, those of the requester's own address family come first.
+/// As many of the contacts as fit beside the `beside` bytes of a response. Where not all do, those of the requester's own address family come first.
 fn fitting<'a, P: Parts>(
     served: &Served<P>,
     named: &'a mut [Contact<P::Address>],
-    response: &Response<'_, P::Address>,
+    beside: usize,
     buf: &[u8],
 ) -> Contacts<'a, P::Address> {
-    let room = served.to.room_beside(response, buf);
+    let room = served.to.most.min(buf.len()).saturating_sub(beside);
     if served.to.fitting(named, room).count() < named.len() {
         family_first(named, served.to.contact.address.encode().family);
     }

@@ -10,6 +10,7 @@ use core::fmt::Debug;
 use crate::address::Address;
 use crate::id::Id;
 use crate::message::{Features, Request, Response};
+use crate::record::Record;
 
 /// The largest datagram of any format, in bytes of UDP payload: what IPv6's minimum MTU of 1,280 leaves. A buffer of this size always
 /// suffices.
@@ -34,6 +35,8 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     const NO_TOKEN: Self::Token;
     /// What a node does in another way because of this format.
     const RULES: Rules;
+    /// How many bytes messages take.
+    const LENGTHS: Lengths;
     /// The largest datagram, in bytes: at most [`MAX_DATAGRAM`](const@MAX_DATAGRAM).
     const MAX_DATAGRAM: usize;
     /// The smallest bound on datagrams with which all but large records still fits, in bytes.
@@ -62,14 +65,34 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     /// hold the message. A request is padded to `least` bytes, if the format pads and `buf` holds as many.
     fn encode<A: Address>(message: &Message<'_, A, Self>, least: usize, buf: &mut [u8]) -> Option<usize>;
 
-    /// How many bytes a request takes, with a token or without.
-    fn request_len(request: &Request<'_>, token: bool) -> usize;
-
-    /// How many bytes a response takes.
-    fn response_len<A: Address>(response: &Response<'_, A>) -> usize;
+    /// How many bytes a record takes in a message.
+    fn record_len(record: &Record<'_>) -> usize;
 
     /// How many bytes a contact with an address of `address` bytes takes in a response.
     fn contact_len(address: usize) -> usize;
+}
+
+/// How many bytes messages take, so that they can be planned before they are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lengths {
+    /// A ping without a token.
+    pub ping: usize,
+    /// A store with a token, without its record and without compare-and-swap.
+    pub store: usize,
+    /// What compare-and-swap adds to a store.
+    pub compare: usize,
+    /// An error.
+    pub error: usize,
+    /// A `nodes` response without contacts.
+    pub nodes: usize,
+    /// A `value` response without its record and without contacts.
+    pub value: usize,
+    /// A `held` response without contacts.
+    pub held: usize,
+    /// A `relayed` response without a record and without contacts.
+    pub relayed: usize,
+    /// What a record adds to a `relayed` response, beside its own length.
+    pub found: usize,
 }
 
 /// Where the behaviour of a node depends on the format.

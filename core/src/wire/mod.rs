@@ -7,6 +7,7 @@ mod format;
 mod kadlet;
 
 pub use format::{
-    AddressProof, Body, Header, MAX_DATAGRAM, MIN_DATAGRAM, Message, Rules, SEAL, TokenBinding, TokenSource, Wire,
+    AddressProof, Body, Header, Lengths, MAX_DATAGRAM, MIN_DATAGRAM, Message, Rules, SEAL, TokenBinding, TokenSource,
+    Wire,
 };
 pub use kadlet::{DecodeError, EncodeError, Kadlet, Token, Transaction, VERSION, decode, encode, encoded_len};

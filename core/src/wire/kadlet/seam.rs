@@ -5,8 +5,10 @@ use super::encode::encode_padded;
 use super::lengths;
 use super::types::{Kadlet, Token, Transaction};
 use crate::address::Address;
-use crate::message::{Request, Response};
-use crate::wire::format::{AddressProof, MAX_DATAGRAM, MIN_DATAGRAM, Message, Rules, TokenBinding, TokenSource, Wire};
+use crate::record::Record;
+use crate::wire::format::{
+    AddressProof, Lengths, MAX_DATAGRAM, MIN_DATAGRAM, Message, Rules, TokenBinding, TokenSource, Wire,
+};
 
 impl Wire for Kadlet {
     type Transaction = Transaction;
@@ -24,6 +26,7 @@ impl Wire for Kadlet {
         names_network: true,
         response_kinds: true,
     };
+    const LENGTHS: Lengths = lengths::LENGTHS;
     const MAX_DATAGRAM: usize = MAX_DATAGRAM;
     const MIN_DATAGRAM: usize = MIN_DATAGRAM;
 
@@ -53,17 +56,10 @@ impl Wire for Kadlet {
         encode_padded(message, least.min(MAX_DATAGRAM), buf).ok()
     }
 
-    #[inline(always)]
-    fn request_len(request: &Request<'_>, token: bool) -> usize {
-        lengths::request_len(request, token)
+    fn record_len(record: &Record<'_>) -> usize {
+        lengths::record_len(record)
     }
 
-    #[inline(always)]
-    fn response_len<A: Address>(response: &Response<'_, A>) -> usize {
-        lengths::response_len(response)
-    }
-
-    #[inline]
     fn contact_len(address: usize) -> usize {
         lengths::contact_len(address)
     }
