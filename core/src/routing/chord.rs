@@ -32,7 +32,7 @@
 //! Zave ("Reasoning about Identifier Spaces: How to Make Chord Correct", 2017) shows that the ring of the paper's pseudocode may break for good, even
 //! where no more fail at once than the successor list allows for. The causes she names, and what becomes of them here:
 //! - *A node joins by pointing to a successor, and others may take it for a member before the ring leads to it.* Here a node has joined only
-//!   when the one before it asked it something, and so knows it ([`awaited`](super::Routing::awaited)); a join asks for that, up to eight times. Nobody is named to others for having asked.
+//!   when the one before it asked it something, and so knows it ([`contact_to_notify`](super::Routing::contact_to_notify)); a join asks for that, up to eight times. Nobody is named to others for having asked.
 //! - *A node adopts a dead node's pointer unchecked* (a successor's predecessor, or a list). Here whoever is named is asked first: only one that
 //!   answered gets into a list or is named on.
 //! - *The successor list is replaced as a whole by that of a successor, and may skip members.* Here each member is kept for as long as it
@@ -68,9 +68,9 @@ use crate::{Address, Contact, Distance, Geometry, Id};
 /// assert_eq!(table.finger(158), Some(node(0x90)), "the first that is at least 0x4000.. ahead");
 ///
 /// let mut hops = [Contact::EMPTY; 1];
-/// table.toward(&node(0x70).id, &mut hops);
+/// table.next_hops(&node(0x70).id, &mut hops);
 /// assert_eq!(hops, [node(0x90)], "the target's successor");
-/// assert_eq!(table.toward(&node(0x30).id, &mut hops), 0, "which here is the own node");
+/// assert_eq!(table.next_hops(&node(0x30).id, &mut hops), 0, "which here is the own node");
 /// ```
 pub type Chord<A, const SUCCESSORS: usize = 16, const CONTACTS: usize = 64> = Ring<Clockwise, A, SUCCESSORS, CONTACTS>;
 
@@ -168,7 +168,7 @@ impl Plan for Clockwise {
         named.add_verified(view.preceding(target));
     }
 
-    fn toward<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>) {
+    fn next_hops<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>) {
         let distance = |id: &Id| view.own().clockwise(id);
         let reach = distance(target);
         let followers = || view.verified().filter(|(_, entry)| distance(&entry.contact.id) >= reach);

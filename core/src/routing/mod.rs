@@ -10,10 +10,10 @@
 //! | `discovered(Asked)` | worth a ping if there is a place | notify: likewise, and the one before has shown that it knows the own node | as Kademlia |
 //! | `responded` | the longest known keep a bucket | the first of an interval is its finger | of two for a cell, the shorter `rtt` |
 //! | `closest` | by XOR | among the neighbours who follows the target, else who precedes it most closely | the cell of the next digit, and the numerically closest |
-//! | `toward` | those nearer than the own node | the same, but never past the target's successor | among the leaves the nearest, else the cell of the next digit |
+//! | `next_hops` | those nearer than the own node | the same, but never past the target's successor | among the leaves the nearest, else the cell of the next digit |
 //! | `Maintenance::Ask` | ping of a quiet contact | stabilise and check_predecessor | exchange of leaves |
 //! | `Maintenance::Lookup` | bucket refresh | fix_fingers | maintenance of a row |
-//! | `awaited` | nobody | the predecessor | nobody |
+//! | `contact_to_notify` | nobody | the predecessor | nobody |
 //! | `expected_reach` | how far the k-th closest is | how far the k-th successor is | how far the k-th nearest leaf is |
 //! | exempt from group limits | the k closest | successors and predecessors | the leaf set |
 //!
@@ -79,7 +79,7 @@ pub trait Routing {
 
     /// Writes those to whom a question about `target` should be passed on into `out`, best first, as many as there are and fit, and
     /// says how many: verified ones who are nearer to where it ends than the own node. None if that is the own node.
-    fn toward(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize {
+    fn next_hops(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize {
         let count = self.closest(target, out);
         let own = Self::Geometry::progress(target, &self.own());
         let named = out.get(..count).unwrap_or(&[]);
@@ -88,7 +88,7 @@ pub trait Routing {
 
     /// The contacts to begin an own lookup of `target` with: as [`closest`](Routing::closest), and where fewer than k are
     /// verified, failing ones and those only heard of after them, up to k in all.
-    fn first_asked(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
+    fn initial_contacts(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
 
     /// How many verified contacts come before the own node in the order of responsibility for `key`; counts no further than `limit`.
     fn rank_of_own(&self, key: &Id, limit: usize) -> usize;
@@ -99,7 +99,7 @@ pub trait Routing {
 
     /// Who has to know the own node before it has joined, and hasn't asked it anything yet: in Chord the one before it, whose word
     /// leads others to it. A join asks that contact again, so that it gets to know the own node. Nobody where there is no such rule.
-    fn awaited(&self) -> Option<Contact<Self::Address>> {
+    fn contact_to_notify(&self) -> Option<Contact<Self::Address>> {
         None
     }
 
@@ -110,7 +110,7 @@ pub trait Routing {
     fn changed(&self) -> Instant;
 
     /// Something near the own node changed that the table can't see, such as a new record: check the neighbourhood soon.
-    fn disturbed(&mut self, now: Instant);
+    fn check_neighbourhood_soon(&mut self, now: Instant);
 
     /// The next question of upkeep, if one is due; asked once for each idle slot. It counts as being asked.
     fn maintenance(&mut self, now: Instant) -> Option<Maintenance<Self::Address>>;

@@ -53,7 +53,7 @@ use crate::{Address, Contact, Distance, Geometry, Id};
 /// assert_eq!(table.cell(0, 0x9), Some(node(0x98)), "the nearest in the network");
 ///
 /// let mut hops = [Contact::EMPTY; 1];
-/// table.toward(&node(0x9F).id, &mut hops);
+/// table.next_hops(&node(0x9F).id, &mut hops);
 /// assert_eq!(hops, [node(0x98)]);
 /// ```
 pub type Pastry<A, const LEAVES: usize = 16, const BITS: usize = 4, const CONTACTS: usize = 128> =
@@ -175,7 +175,7 @@ impl<const BITS: usize> Plan for Digits<BITS> {
         named.add_verified(view.around(target));
     }
 
-    fn toward<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>) {
+    fn next_hops<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>) {
         let own = view.own().ring(target);
         let nearer = view.around(target).filter(|(_, entry)| entry.contact.id.ring(target) < own);
         if view.covers(target) {

@@ -244,7 +244,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         self.closest_in(ContactState::Verified, target, out)
     }
 
-    fn first_asked(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
+    fn initial_contacts(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
         let (mut count, mut room) = (0, out.len());
         for state in [ContactState::Verified, ContactState::Failing, ContactState::Unverified] {
             count += out.get_mut(count..room).map_or(0, |rest| self.closest_in(state, target, rest));
@@ -277,7 +277,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         self.clock.changed
     }
 
-    fn disturbed(&mut self, now: Instant) {
+    fn check_neighbourhood_soon(&mut self, now: Instant) {
         if !self.contacts.is_empty() {
             self.clock.check_soon(now);
             self.schedule();

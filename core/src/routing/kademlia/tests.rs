@@ -101,7 +101,7 @@ fn a_table_that_was_not_started_takes_nobody() {
     table.responded(T0, contact(0, 0), None);
     table.failed(T0, &id(0, 0));
     table.looked_up(T0, &id(0, 0));
-    table.disturbed(T0);
+    table.check_neighbourhood_soon(T0);
     assert_eq!(table.peers().count(), 0);
     assert_eq!((table.next_maintenance(), table.maintenance(T0)), (Instant::NEVER, None));
 }
@@ -464,7 +464,7 @@ fn changes_that_do_not_end_delay_no_check() {
     let mut table = with_neighbours();
     let mut checked = Vec::new();
     for second in 0..300 {
-        table.disturbed(after(second));
+        table.check_neighbourhood_soon(after(second));
         checked.extend(checks(&asked(&mut table, second, second + 1)));
     }
     assert!(checked.len() >= 10, "{checked:?}");
@@ -556,9 +556,9 @@ fn a_request_is_passed_on_only_to_those_nearer_to_its_target() {
     }
     let mut out = [contact(0, 0); 8];
     // What shares three bits with the own identifier and differs in the fourth: those of that bucket are nearer, the own one is next.
-    let count = table.toward(&id(3, 5), &mut out);
+    let count = table.next_hops(&id(3, 5), &mut out);
     assert_eq!(out[..count].iter().map(|who| who.id).collect::<Vec<_>>(), [id(3, 1), id(3, 2)]);
-    assert_eq!(table.toward(&OWN, &mut out), 0, "it ends here");
-    let count = table.toward(&id(0, 1), &mut out);
+    assert_eq!(table.next_hops(&OWN, &mut out), 0, "it ends here");
+    let count = table.next_hops(&id(0, 1), &mut out);
     assert_eq!(out[..count].iter().map(|who| who.id).collect::<Vec<_>>(), [id(0, 1)]);
 }

@@ -29,7 +29,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         }
     }
 
-    pub(super) fn disturbed(&mut self, now: Instant) {
+    pub(super) fn check_neighbourhood_soon(&mut self, now: Instant) {
         if self.contacts.is_empty() {
             return;
         }

@@ -76,7 +76,7 @@ pub trait Plan: Geometry {
     fn closest<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>);
 
     /// Names those to whom a question about `target` should be passed on.
-    fn toward<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>);
+    fn next_hops<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>);
 
     /// How far the `k`-th responsible node for the own identifier is.
     fn reach<A: Address>(view: View<'_, A>, k: usize) -> Option<Distance>;
@@ -192,13 +192,13 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         named.len()
     }
 
-    fn toward(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
+    fn next_hops(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
         let mut named = Named::new(out);
-        P::toward(self.view(), target, &mut named);
+        P::next_hops(self.view(), target, &mut named);
         named.len()
     }
 
-    fn first_asked(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
+    fn initial_contacts(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
         let verified = self.closest(target, out);
         let few = self.rules.k.min(out.len());
         let Some(rest) = out.get_mut(verified..few) else {
@@ -220,7 +220,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         P::reach(self.view(), self.rules.k)
     }
 
-    fn awaited(&self) -> Option<Contact<A>> {
+    fn contact_to_notify(&self) -> Option<Contact<A>> {
         let (_, before) = self.view().verified().last().filter(|_| P::MEETS)?;
         Some(before.contact).filter(|before| before.id != self.met)
     }
@@ -233,8 +233,8 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         self.clock.changed
     }
 
-    fn disturbed(&mut self, now: Instant) {
-        self.table().disturbed(now);
+    fn check_neighbourhood_soon(&mut self, now: Instant) {
+        self.table().check_neighbourhood_soon(now);
     }
 
     fn maintenance(&mut self, now: Instant) -> Option<Maintenance<A>> {
