@@ -45,7 +45,10 @@
 
 use super::entry::TableEntry;
 use super::ring::{Cell, Named, Plan, Ring, View};
-use crate::{Address, Contact, Distance, Geometry, Id};
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::geometry::Geometry;
+use crate::id::{Distance, Id};
 
 /// Chord's table: `SUCCESSORS` of them, as many predecessors as a record has replicas, and fingers and spares in what is left of
 /// `CONTACTS` (36 bytes each with IPv4 addresses).

@@ -30,7 +30,10 @@
 
 use super::entry::TableEntry;
 use super::ring::{Cell, Named, Plan, Ring, View};
-use crate::{Address, Contact, Distance, Geometry, Id};
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::geometry::Geometry;
+use crate::id::{Distance, Id};
 
 /// Pastry's table: `LEAVES` of them, half on either side, and the routing table by digits of `BITS` bits, 1 to 4, and spares
 /// in what is left of `CONTACTS` (36 bytes each with IPv4 addresses).

@@ -9,9 +9,11 @@ use core::ops::Range;
 use heapless::Vec;
 
 use super::{ContactState, Kademlia};
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::id::Id;
 use crate::routing::Limits;
 use crate::routing::entry::TableEntry;
-use crate::{Address, Contact, Id};
 
 impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, CONTACTS, REPLACEMENTS> {
     /// Where the contact is, or where it would be.

@@ -11,59 +11,62 @@
 //! | `Ask` a lost one | every 15 minutes |
 //!
 //! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the 30 minutes shrink to a 32nd, the
-//! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
+//! hour and the 15 minutes between checks to a sixteenth, see [`schedule`](crate::routing::schedule).) One is asked at a time, a second apart.
 
 use super::Kademlia;
+use crate::address::Address;
+use crate::id::Id;
 use crate::routing::Maintenance;
-use crate::routing::clock::{DEPTHS, NEVER, at};
 use crate::routing::entry::TableEntry;
-use crate::{Address, Id, Instant};
+use crate::routing::schedule::DEPTHS;
+use crate::routing::stamp::Stamp;
+use crate::time::Instant;
 
 impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, CONTACTS, REPLACEMENTS> {
     /// Finds out when the next question is due.
     pub(super) fn schedule(&mut self) {
-        let refresh = self.refreshes().iter().min().map_or(NEVER, |due| *due);
-        let ask = next_asked(&mut self.contacts, &mut self.replacements).map_or(NEVER, |entry| entry.due);
-        self.clock.schedule(refresh, ask);
+        let refresh = self.refreshes().iter().min().map_or(Stamp::NEVER, |due| *due);
+        let ask = next_asked(&mut self.contacts, &mut self.replacements).map_or(Stamp::NEVER, |entry| entry.due);
+        self.schedule.set_next(refresh, ask);
     }
 
     pub(super) fn check(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Maintenance::Neighbourhood)
+        self.schedule.begin_check(now, self.contacts.is_empty()).then_some(Maintenance::Neighbourhood)
     }
 
     pub(super) fn refresh(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        let depth = self.refreshes().iter().position(|due| at(*due).is_due(now))?;
+        let depth = self.refreshes().iter().position(|due| due.has_come(now))?;
         self.refreshed(now, depth);
         // It shares exactly so many bits with the own identifier.
         let prefix = flipped(&self.own, depth);
-        Some(Maintenance::Lookup { target: self.clock.random_id(&prefix, depth + 1) })
+        Some(Maintenance::Lookup { target: self.schedule.random_id(&prefix, depth + 1) })
     }
 
     /// A bucket of this depth is looked up.
     pub(super) fn refreshed(&mut self, now: Instant, depth: usize) {
-        let due = self.clock.after_refresh(now);
-        if let Some(refresh) = self.clock.refresh.get_mut(depth) {
+        let due = self.schedule.after_refresh(now);
+        if let Some(refresh) = self.schedule.refresh.get_mut(depth) {
             *refresh = due;
         }
     }
 
     pub(super) fn ask(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        if !self.clock.rest.is_due(now) {
+        if !self.schedule.can_ask(now) {
             return None;
         }
-        let entry = next_asked(&mut self.contacts, &mut self.replacements).filter(|entry| at(entry.due).is_due(now))?;
-        entry.due = self.clock.asks(now);
+        let entry = next_asked(&mut self.contacts, &mut self.replacements).filter(|entry| entry.due.has_come(now))?;
+        entry.due = self.schedule.after_ask(now);
         Some(Maintenance::Ask(entry.contact))
     }
 
     /// When the buckets are due, from the farthest to the one where the k closest end; the neighbourhood's check covers what
     /// is deeper. None before the own identifier was looked up; the farthest alone while all there is are neighbours.
-    fn refreshes(&self) -> &[u32] {
-        if !self.clock.joined || self.contacts.is_empty() {
+    fn refreshes(&self) -> &[Stamp] {
+        if !self.schedule.joined || self.contacts.is_empty() {
             return &[];
         }
         let edge = self.neighbour().map_or(0, |edge| self.depth(&edge.contact.id));
-        self.clock.refresh.get(..(edge + 1).min(DEPTHS)).unwrap_or(&[])
+        self.schedule.refresh.get(..(edge + 1).min(DEPTHS)).unwrap_or(&[])
     }
 }
 

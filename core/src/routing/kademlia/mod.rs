@@ -31,10 +31,15 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use super::clock::Clock;
 use super::entry::TableEntry;
+use super::schedule::Schedule;
 use super::{ContactState, Limits, Maintenance, Origin, Peer, Routing};
-use crate::{Address, Contact, Distance, Geometry, Id, Instant, array};
+use crate::address::Address;
+use crate::array;
+use crate::contact::Contact;
+use crate::geometry::Geometry;
+use crate::id::{Distance, Id};
+use crate::time::Instant;
 use places::Place;
 
 /// Kademlia's XOR metric: one order for converging and for responsibility.
@@ -98,7 +103,7 @@ pub struct Kademlia<A, const CONTACTS: usize, const REPLACEMENTS: usize = 16> {
     k: usize,
     /// Contacts of one address group in a bucket, and in the table.
     per_prefix: (usize, usize),
-    clock: Clock,
+    schedule: Schedule,
     /// Sorted by distance to the own identifier.
     contacts: Vec<TableEntry<A>, CONTACTS>,
     /// Those that answer, the most recent first, then those that are lost.
@@ -113,7 +118,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         own: Id::ZERO,
         k: 0,
         per_prefix: (0, 0),
-        clock: Clock::EMPTY,
+        schedule: Schedule::EMPTY,
         contacts: Vec::new(),
         replacements: Vec::new(),
     };
@@ -122,7 +127,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         self.own = own;
         self.k = limits.replicas(CONTACTS);
         self.per_prefix = limits.per_prefix();
-        self.clock.start(limits, random);
+        self.schedule.start(limits, random);
         self.contacts.clear();
         self.replacements.clear();
     }
@@ -159,7 +164,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         let bucket = self.bucket(self.depth(&contact.id));
         let (in_bucket, in_table) = self.crowding(&contact, &bucket);
         if in_bucket.max(in_table).is_lt() {
-            let due = self.clock.after_discovery(now);
+            let due = self.schedule.after_discovery(now);
             self.insert(now, TableEntry::unverified(contact, due));
             self.schedule();
         }
@@ -176,10 +181,10 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         {
             let (state, was) = (entry.state(), entry.due);
             if entry.contact.address == contact.address && state != ContactState::Unverified {
-                self.clock.responded(now, entry, rtt);
+                self.schedule.responded(now, entry, rtt);
                 let due = entry.due;
                 if state == ContactState::Verified {
-                    if self.clock.moved(was, due) {
+                    if self.schedule.moved(was, due) {
                         return;
                     }
                 } else if self.is_near(at) {
@@ -196,7 +201,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         let replacement =
             self.take_replacement(&contact.id).filter(|replacement| replacement.contact.address == contact.address);
         let mut entry = replacement.unwrap_or_else(|| TableEntry::new(now, contact));
-        self.clock.responded(now, &mut entry, rtt);
+        self.schedule.responded(now, &mut entry, rtt);
         self.admit(now, entry);
         self.schedule();
     }
@@ -206,22 +211,22 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
             && let Some(state) = self.contacts.get(at).map(TableEntry::state)
         {
             if state != ContactState::Failing {
-                self.clock.alarm(now, &mut self.contacts);
+                self.schedule.contact_departed(now, &mut self.contacts);
             }
             if state == ContactState::Verified && self.is_near(at) {
-                self.clock.neighbourhood_changed(now);
+                self.schedule.neighbourhood_changed(now);
             }
             match self.contacts.get_mut(at) {
                 Some(entry) if state != ContactState::Unverified => {
-                    entry.fail(now);
-                    entry.due = self.clock.after_failure(now, entry.failures);
+                    entry.failed(now);
+                    entry.due = self.schedule.after_failure(now, entry.failures);
                 }
                 _ => _ = array::remove(&mut self.contacts, at),
             }
         } else if let Some(mut replacement) = self.take_replacement(id)
             && !replacement.is_verified()
         {
-            replacement.fail(now);
+            replacement.failed(now);
             self.keep(now, replacement);
         }
         self.call_replacement(now, id);
@@ -232,7 +237,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         if let Ok(at) = self.find(id) {
             let near = self.is_near(at);
             if array::remove(&mut self.contacts, at).is_some_and(|entry| entry.is_verified()) && near {
-                self.clock.neighbourhood_changed(now);
+                self.schedule.neighbourhood_changed(now);
             }
         }
         self.take_replacement(id);
@@ -268,24 +273,24 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         }
         self.refreshed(now, self.depth(target));
         if *target == self.own {
-            self.clock.looked_up_own(now);
+            self.schedule.looked_up_own(now);
         }
         self.schedule();
     }
 
     fn changed(&self) -> Instant {
-        self.clock.changed
+        self.schedule.changed
     }
 
     fn check_neighbourhood_soon(&mut self, now: Instant) {
         if !self.contacts.is_empty() {
-            self.clock.check_soon(now);
+            self.schedule.check_soon(now);
             self.schedule();
         }
     }
 
     fn maintenance(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        if self.k == 0 || !self.clock.next.is_due(now) {
+        if self.k == 0 || !self.schedule.next.is_due(now) {
             return None;
         }
         let request = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
@@ -294,6 +299,6 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
     }
 
     fn next_maintenance(&self) -> Instant {
-        if self.k == 0 { Instant::NEVER } else { self.clock.next }
+        if self.k == 0 { Instant::NEVER } else { self.schedule.next }
     }
 }

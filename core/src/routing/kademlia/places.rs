@@ -4,9 +4,13 @@ use core::cmp::Ordering;
 use core::ops::Range;
 
 use super::{ContactState, Kademlia};
-use crate::routing::clock::NEVER;
+use crate::address::Address;
+use crate::array;
+use crate::contact::Contact;
+use crate::id::Id;
 use crate::routing::entry::{TableEntry, epoch};
-use crate::{Address, Contact, Id, Instant, array};
+use crate::routing::stamp::Stamp;
+use crate::time::Instant;
 
 /// What a newcomer that has answered may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +81,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, C
         // The newcomer may be one of the k closest itself.
         let protected = self.after_verified(self.k - usize::from(near));
         let epoch = epoch(now);
-        let dispensability = |entry: &TableEntry<A>| Some(entry.dispensability(epoch));
+        let dispensability = |entry: &TableEntry<A>| Some(entry.eviction_rank(epoch));
         let dispensable = |range, protected| self.worst(range, protected, &dispensability);
         if full {
             return dispensable(bucket, protected).map_or(Place::Refused, Place::InsteadOf);
@@ -120,7 +124,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, C
             return (Ordering::Less, Ordering::Less);
         };
         let (mut in_bucket, mut in_table) = (0, 0);
-        for (at, _) in self.contacts.iter().enumerate().filter(|(_, entry)| entry.is_of(prefix)) {
+        for (at, _) in self.contacts.iter().enumerate().filter(|(_, entry)| entry.has_prefix(prefix)) {
             in_table += 1;
             in_bucket += usize::from(bucket.contains(&at));
         }
@@ -129,7 +133,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, C
 
     /// There is a new one among the k closest. Those it pushed out are no longer exempt from the limits of their group.
     pub(super) fn neighbour_came(&mut self, now: Instant) {
-        self.clock.neighbourhood_changed(now);
+        self.schedule.neighbourhood_changed(now);
         let start = self.after_verified(self.k);
         let mut end = self.after_verified(self.k + 1);
         loop {
@@ -176,7 +180,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, C
     pub(super) fn insert(&mut self, now: Instant, entry: TableEntry<A>) -> usize {
         let (Ok(at) | Err(at)) = self.find(&entry.contact.id);
         array::insert(&mut self.contacts, at, entry);
-        self.clock.somebody_known(now);
+        self.schedule.contact_added(now);
         at
     }
 
@@ -200,11 +204,11 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, C
     pub(super) fn keep(&mut self, now: Instant, mut entry: TableEntry<A>) {
         let at = match entry.state() {
             ContactState::Verified if self.makes_room_for_replacement(&entry) => {
-                entry.due = NEVER;
+                entry.due = Stamp::NEVER;
                 0
             }
             ContactState::Failing if self.makes_room_for_lost(now, &entry) => {
-                entry.due = self.clock.after_loss(now);
+                entry.due = self.schedule.after_loss(now);
                 self.replacements.len()
             }
             _ => return,
@@ -225,7 +229,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, C
             if self.depth(&replacement.contact.id) == depth {
                 (of_bucket, oldest_of_bucket) = (of_bucket + 1, at);
             }
-            of_prefix += usize::from(prefix.is_some_and(|prefix| replacement.is_of(prefix)));
+            of_prefix += usize::from(prefix.is_some_and(|prefix| replacement.has_prefix(prefix)));
         }
         if of_prefix >= self.per_prefix.0 {
             return false;
@@ -265,11 +269,11 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, C
         }
         // Those that were called before are on their way.
         let waits = |replacement: &TableEntry<A>| {
-            replacement.is_verified() && replacement.due == NEVER && self.depth(&replacement.contact.id) == depth
+            replacement.is_verified() && replacement.due == Stamp::NEVER && self.depth(&replacement.contact.id) == depth
         };
         let called = self.replacements.iter().position(waits);
         if let Some(replacement) = called.and_then(|at| self.replacements.get_mut(at)) {
-            replacement.due = now.stamp();
+            replacement.due = Stamp::of(now);
         }
     }
 }

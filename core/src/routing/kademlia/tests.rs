@@ -2,6 +2,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use std::vec::Vec;
 
 use super::*;
+use crate::routing::stamp::Stamp;
 
 type Who = Contact<u16>;
 type Small = Kademlia<u16, 12, 8>;
@@ -21,7 +22,7 @@ fn calm<const CONTACTS: usize, const REPLACEMENTS: usize>(
     mut table: Kademlia<u16, CONTACTS, REPLACEMENTS>,
 ) -> Kademlia<u16, CONTACTS, REPLACEMENTS> {
     for _ in 0..60 {
-        table.clock.reassured(T0, 0);
+        table.schedule.contact_survived(T0, Stamp::ZERO);
     }
     table
 }

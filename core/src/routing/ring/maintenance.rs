@@ -10,13 +10,16 @@
 //! | `Ask` a failing one | 30 s after its first failure, then 1, 2, 4 .. 15 min apart, for ever |
 //!
 //! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the 30 minutes shrink to a 32nd, the
-//! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
+//! hour and the 15 minutes between checks to a sixteenth, see [`schedule`](crate::routing::schedule).) One is asked at a time, a second apart.
 
 use super::{Plan, Table};
+use crate::address::Address;
+use crate::id::Id;
 use crate::routing::Maintenance;
-use crate::routing::clock::{DEPTHS, NEVER, at};
+use crate::routing::schedule::DEPTHS;
+use crate::routing::stamp::Stamp;
+use crate::time::Instant;
 use crate::time::Micros;
-use crate::{Address, Id, Instant};
 
 /// Between two lookups for empty cells of a row.
 const FILL_PAUSE: Micros = Micros::from_secs(5);
@@ -24,7 +27,7 @@ const FILL_PAUSE: Micros = Micros::from_secs(5);
 impl<P: Plan, A: Address> Table<'_, P, A> {
     pub(super) fn looked_up(&mut self, now: Instant, target: &Id) {
         if self.rules.k != 0 && *target == self.rules.own {
-            self.clock.looked_up_own(now);
+            self.schedule.looked_up_own(now);
             self.schedule();
         }
     }
@@ -33,23 +36,23 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         if self.contacts.is_empty() {
             return;
         }
-        self.clock.check_soon(now);
+        self.schedule.check_soon(now);
         self.schedule();
     }
 
     /// A contact has answered: when to ask it again, if it is in the table.
-    pub(super) fn ask_later(&mut self, now: Instant, id: &Id) -> Option<u32> {
+    pub(super) fn ask_later(&mut self, now: Instant, id: &Id) -> Option<Stamp> {
         let at = self.view().find(id).ok()?;
         let first = |&(place, _): &(usize, _)| place == at;
         let next = self.view().verified().next().is_some_and(|entry| first(&entry))
             || self.view().verified().next_back().is_some_and(|entry| first(&entry));
-        let due = if next { self.clock.after_response_of_next(now) } else { self.clock.after_response(now) };
+        let due = if next { self.schedule.after_response_of_next(now) } else { self.schedule.after_response(now) };
         self.contacts.get_mut(at)?.due = due;
         Some(due)
     }
 
     pub(super) fn maintenance(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        if self.rules.k == 0 || !self.clock.next.is_due(now) {
+        if self.rules.k == 0 || !self.schedule.next.is_due(now) {
             return None;
         }
         let request = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(now));
@@ -59,30 +62,31 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
 
     /// Finds out when the next question is due.
     pub(super) fn schedule(&mut self) {
-        let refresh = self.clock.refresh.iter().take(self.rows()).min();
+        let refresh = self.schedule.refresh.iter().take(self.rows()).min();
         let ask = self.contacts.iter().map(|entry| entry.due).min();
-        self.clock.schedule(refresh.map_or(NEVER, |due| *due), ask.unwrap_or(NEVER));
+        self.schedule.set_next(refresh.map_or(Stamp::NEVER, |due| *due), ask.unwrap_or(Stamp::NEVER));
     }
 
     fn check(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Maintenance::Neighbourhood)
+        self.schedule.begin_check(now, self.contacts.is_empty()).then_some(Maintenance::Neighbourhood)
     }
 
     /// Looks up what belongs into each empty cell of a row, and where there is none, something of the row.
     fn refresh(&mut self, now: Instant) -> Option<Maintenance<A>> {
         for (row, index) in (0..self.rows()).zip(0_u8..) {
-            if !self.clock.refresh.get(row).is_some_and(|due| at(*due).is_due(now)) {
+            if !self.schedule.refresh.get(row).is_some_and(|due| due.has_come(now)) {
                 continue;
             }
             let begun = self.columns.get(row).copied().unwrap_or(0);
             let empty = (begun..P::COLUMNS).find(|column| self.is_empty(index, *column));
-            let due = if empty.is_some() { self.clock.after(now, FILL_PAUSE) } else { self.clock.after_refresh(now) };
-            if let Some((refresh, next)) = self.clock.refresh.get_mut(row).zip(self.columns.get_mut(row)) {
+            let due =
+                if empty.is_some() { self.schedule.after(now, FILL_PAUSE) } else { self.schedule.after_refresh(now) };
+            if let Some((refresh, next)) = self.schedule.refresh.get_mut(row).zip(self.columns.get_mut(row)) {
                 (*refresh, *next) = (due, empty.map_or(0, |column| column.saturating_add(1)));
             }
             if empty.is_some() || begun == 0 {
                 let (prefix, bits) = P::start(&self.rules.own, index, empty);
-                return Some(Maintenance::Lookup { target: self.clock.random_id(&prefix, bits) });
+                return Some(Maintenance::Lookup { target: self.schedule.random_id(&prefix, bits) });
             }
         }
         None
@@ -97,17 +101,17 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     }
 
     fn ask(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        if !self.clock.rest.is_due(now) {
+        if !self.schedule.can_ask(now) {
             return None;
         }
-        let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| at(entry.due).is_due(now))?;
-        entry.due = self.clock.asks(now);
+        let entry = self.contacts.iter_mut().min_by_key(|entry| entry.due).filter(|entry| entry.due.has_come(now))?;
+        entry.due = self.schedule.after_ask(now);
         Some(Maintenance::Ask(entry.contact))
     }
 
     /// How many rows there are to fill: none before the own identifier was looked up, or while all there is are neighbours.
     fn rows(&self) -> usize {
-        let outermost = self.view().outermost().filter(|_| self.clock.joined);
+        let outermost = self.view().outermost().filter(|_| self.schedule.joined);
         outermost.map_or(0, |(ahead, behind)| P::rows(&self.rules.own, ahead, behind).min(DEPTHS))
     }
 }

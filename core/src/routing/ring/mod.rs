@@ -29,10 +29,14 @@ use core::time::Duration;
 
 use heapless::{Vec, VecView};
 
-use super::clock::{Clock, DEPTHS};
 use super::entry::TableEntry;
+use super::schedule::{DEPTHS, Schedule};
 use super::{ContactState, Limits, Maintenance, Origin, Peer, Routing};
-use crate::{Address, Contact, Distance, Geometry, Id, Instant};
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::geometry::Geometry;
+use crate::id::{Distance, Id};
+use crate::time::Instant;
 
 pub(super) use view::{Named, View};
 
@@ -40,7 +44,7 @@ pub(super) use view::{Named, View};
 /// neighbours: see [`Chord`](super::Chord) and [`Pastry`](super::Pastry), which are this with a plan.
 pub struct Ring<P, A, const NEAR: usize, const CONTACTS: usize> {
     rules: Rules,
-    clock: Clock,
+    schedule: Schedule,
     /// Of each row, the column that is looked at next for an empty cell.
     columns: [u8; DEPTHS],
     /// Who asked the own node something, and seemed then to be the one before it; the own id while nobody did.
@@ -107,7 +111,7 @@ struct Rules {
 /// A table whatever its bounds, to be changed.
 struct Table<'a, P, A> {
     rules: &'a Rules,
-    clock: &'a mut Clock,
+    schedule: &'a mut Schedule,
     columns: &'a mut [u8; DEPTHS],
     met: &'a mut Id,
     contacts: &'a mut VecView<TableEntry<A>>,
@@ -116,8 +120,8 @@ struct Table<'a, P, A> {
 
 impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Ring<P, A, NEAR, CONTACTS> {
     fn table(&mut self) -> Table<'_, P, A> {
-        let Self { rules, clock, columns, met, contacts, .. } = self;
-        Table { rules, clock, columns, met, contacts, plan: PhantomData }
+        let Self { rules, schedule, columns, met, contacts, .. } = self;
+        Table { rules, schedule, columns, met, contacts, plan: PhantomData }
     }
 
     pub(super) fn view(&self) -> View<'_, A> {
@@ -137,7 +141,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
 
     const EMPTY: Self = Self {
         rules: Rules { own: Id::ZERO, k: 0, ahead: 0, behind: 0, per_prefix: (0, 0) },
-        clock: Clock::EMPTY,
+        schedule: Schedule::EMPTY,
         columns: [0; DEPTHS],
         met: Id::ZERO,
         contacts: Vec::new(),
@@ -151,7 +155,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         let ahead = ahead.min(room.div_ceil(2));
         let behind = behind.min(room.saturating_sub(ahead));
         self.rules = Rules { own, k, ahead, behind, per_prefix: limits.per_prefix() };
-        self.clock.start(limits, random);
+        self.schedule.start(limits, random);
         self.columns = [0; DEPTHS];
         self.met = own;
         self.contacts.clear();
@@ -230,7 +234,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
     }
 
     fn changed(&self) -> Instant {
-        self.clock.changed
+        self.schedule.changed
     }
 
     fn check_neighbourhood_soon(&mut self, now: Instant) {
@@ -242,7 +246,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
     }
 
     fn next_maintenance(&self) -> Instant {
-        if self.rules.k == 0 { Instant::NEVER } else { self.clock.next }
+        if self.rules.k == 0 { Instant::NEVER } else { self.schedule.next }
     }
 }
 
@@ -254,8 +258,8 @@ impl Rules {
 
 impl<P, A: Clone, const NEAR: usize, const CONTACTS: usize> Clone for Ring<P, A, NEAR, CONTACTS> {
     fn clone(&self) -> Self {
-        let (clock, contacts) = (self.clock.clone(), self.contacts.clone());
-        Self { rules: self.rules, clock, columns: self.columns, met: self.met, contacts, plan: PhantomData }
+        let (schedule, contacts) = (self.schedule.clone(), self.contacts.clone());
+        Self { rules: self.rules, schedule, columns: self.columns, met: self.met, contacts, plan: PhantomData }
     }
 }
 
@@ -268,7 +272,7 @@ impl<P, A: fmt::Debug, const NEAR: usize, const CONTACTS: usize> fmt::Debug for 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Chord, Pastry};
+    use crate::routing::{Chord, Pastry};
 
     fn deadlines_are_right<P: Plan, const NEAR: usize, const CONTACTS: usize>(mut table: Ring<P, u16, NEAR, CONTACTS>) {
         let contact = |number: u16| {

@@ -3,9 +3,13 @@
 use core::time::Duration;
 
 use super::{Cell, Plan, Table, View};
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::id::Id;
 use crate::routing::entry::{TableEntry, epoch};
+use crate::routing::stamp::Stamp;
 use crate::routing::{ContactState, Origin};
-use crate::{Address, Contact, Id, Instant};
+use crate::time::Instant;
 
 /// Spares that wait for one cell, at most.
 const REPLACEMENTS: usize = 2;
@@ -40,7 +44,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         if let Some(entry) = self.view().known(&contact.id) {
             return !entry.is_verified();
         }
-        let mut newcomer = TableEntry::unverified(contact, 0);
+        let mut newcomer = TableEntry::unverified(contact, Stamp::ZERO);
         let Some(role) = self.role_of_newcomer(&newcomer) else {
             return false;
         };
@@ -48,7 +52,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             if how == Origin::Requester || (how == Origin::Named && role == Role::Replacement) {
                 return true;
             }
-            newcomer.due = self.clock.after_discovery(now);
+            newcomer.due = self.schedule.after_discovery(now);
             self.insert(now, newcomer);
             self.schedule();
             return true;
@@ -69,9 +73,9 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
             known.filter(|old| old.state() != ContactState::Unverified && old.contact.address == contact.address);
         let mut entry = same.unwrap_or_else(|| TableEntry::new(now, contact));
         let recovered = !entry.is_verified();
-        entry.response(now, rtt);
+        entry.responded(now, rtt);
         if known.is_some_and(|old| old.is_verified()) {
-            self.clock.reassured(now, entry.due);
+            self.schedule.contact_survived(now, entry.due);
         }
         match self.view().find(&contact.id) {
             Ok(at) if same.is_some() => {
@@ -89,7 +93,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         }
         let due = self.ask_later(now, &contact.id);
         let known = same.filter(TableEntry::is_verified).zip(due);
-        if !known.is_some_and(|(old, due)| self.clock.moved(old.due, due)) {
+        if !known.is_some_and(|(old, due)| self.schedule.moved(old.due, due)) {
             self.schedule();
         }
     }
@@ -100,15 +104,15 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         };
         let near = self.view().is_near(at);
         if self.contacts.get(at).is_some_and(|entry| entry.state() != ContactState::Failing) {
-            self.clock.alarm(now, self.contacts);
+            self.schedule.contact_departed(now, self.contacts);
         }
         match self.contacts.get_mut(at) {
             Some(entry) if entry.state() != ContactState::Unverified => {
                 if entry.is_verified() && near {
-                    self.clock.neighbourhood_changed(now);
+                    self.schedule.neighbourhood_changed(now);
                 }
-                entry.fail(now);
-                entry.due = self.clock.after_failure(now, entry.failures);
+                entry.failed(now);
+                entry.due = self.schedule.after_failure(now, entry.failures);
                 self.settle(now);
             }
             _ => self.forget(id),
@@ -119,7 +123,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     pub(super) fn evict(&mut self, now: Instant, id: &Id) {
         if let Ok(at) = self.view().find(id) {
             if self.view().is_near(at) && self.contacts.get(at).is_some_and(TableEntry::is_verified) {
-                self.clock.neighbourhood_changed(now);
+                self.schedule.neighbourhood_changed(now);
             }
             self.contacts.remove(at);
         }
@@ -165,7 +169,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     /// The contact at this place has begun to answer.
     fn came(&mut self, now: Instant, at: usize) {
         if self.view().is_near(at) {
-            self.clock.neighbourhood_changed(now);
+            self.schedule.neighbourhood_changed(now);
         }
         self.settle(now);
     }
@@ -173,7 +177,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
     fn insert(&mut self, now: Instant, entry: TableEntry<A>) -> usize {
         let (Ok(at) | Err(at)) = self.view().find(&entry.contact.id);
         let _ = self.contacts.insert(at, entry);
-        self.clock.somebody_known(now);
+        self.schedule.contact_added(now);
         at
     }
 
@@ -248,7 +252,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let Some(prefix) = entry.contact.address.prefix() else {
             return true;
         };
-        let same = || self.contacts.iter().filter(|other| other.is_of(prefix));
+        let same = || self.contacts.iter().filter(|other| other.has_prefix(prefix));
         let in_cell = same().filter(|other| self.cell(other) == cell).count().saturating_add(more);
         let in_table = same().count().saturating_add(more);
         in_cell <= self.rules.per_prefix.0 && in_table <= self.rules.per_prefix.1
@@ -270,7 +274,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
                 && !view.is_near(*at)
                 && !self.is_within_limits(entry, self.cell(entry), 0)
         });
-        if let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.dispensability(epoch)) {
+        if let Some((at, _)) = crowded.max_by_key(|(_, entry)| entry.eviction_rank(epoch)) {
             return Some(at);
         }
         let failing = || self.contacts.iter().enumerate().filter(|(_, entry)| entry.state() == ContactState::Failing);

@@ -1,9 +1,11 @@
 //! The array of contacts, sorted clockwise from the own identifier on, and the ways around it.
 
 use super::{Cell, Plan};
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::id::Id;
 use crate::routing::ContactState;
 use crate::routing::entry::TableEntry;
-use crate::{Address, Contact, Id};
 
 /// The sorted array, to be read.
 #[derive(Debug)]
