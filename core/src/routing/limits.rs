@@ -55,8 +55,8 @@ impl Limits {
     }
 
     /// How many contacts of one address prefix are taken into a bucket and into the table: at least one each.
-    pub(super) fn per_prefix(&self) -> (usize, usize) {
-        (usize::from(self.per_prefix_in_bucket.max(1)), usize::from(self.per_prefix_in_table.max(1)))
+    pub(super) fn per_prefix(&self) -> (u8, u8) {
+        (self.per_prefix_in_bucket.max(1), self.per_prefix_in_table.max(1))
     }
 }
 

@@ -22,7 +22,7 @@ fn calm<const CONTACTS: usize, const REPLACEMENTS: usize>(
     mut table: Kademlia<u16, CONTACTS, REPLACEMENTS>,
 ) -> Kademlia<u16, CONTACTS, REPLACEMENTS> {
     for _ in 0..60 {
-        table.schedule.contact_survived(T0, Stamp::ZERO);
+        table.buckets.schedule.contact_survived(T0, Stamp::ZERO);
     }
     table
 }
@@ -65,7 +65,8 @@ fn after_a_response_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
             table.responded(now, who, None)
         }
         let next = table.next_maintenance();
-        table.schedule();
+        let (buckets, replacements) = table.parts();
+        buckets.reschedule(replacements);
         assert_eq!(table.next_maintenance(), next, "step {step}");
         table.maintenance(now);
     }
@@ -556,7 +557,8 @@ fn a_request_is_passed_on_only_to_those_nearer_to_its_target() {
         table.responded(T0, known, None);
     }
     let mut out = [contact(0, 0); 8];
-    // What shares three bits with the own identifier and differs in the fourth: those of that bucket are nearer, the own one is next.
+    // What shares three bits with the own identifier and differs in the fourth: those of that bucket are nearer, the
+    // own one is next.
     let count = table.next_hops(&id(3, 5), &mut out);
     assert_eq!(out[..count].iter().map(|who| who.id).collect::<Vec<_>>(), [id(3, 1), id(3, 2)]);
     assert_eq!(table.next_hops(&OWN, &mut out), 0, "it ends here");

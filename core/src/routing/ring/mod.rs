@@ -105,7 +105,7 @@ struct Rules {
     ahead: usize,
     behind: usize,
     /// Contacts of one address group in a cell, and in the table.
-    per_prefix: (usize, usize),
+    per_prefix: (u8, u8),
 }
 
 /// A table whatever its bounds, to be changed.

@@ -255,7 +255,7 @@ impl<P: Plan, A: Address> Table<'_, P, A> {
         let same = || self.contacts.iter().filter(|other| other.has_prefix(prefix));
         let in_cell = same().filter(|other| self.cell(other) == cell).count().saturating_add(more);
         let in_table = same().count().saturating_add(more);
-        in_cell <= self.rules.per_prefix.0 && in_table <= self.rules.per_prefix.1
+        in_cell <= usize::from(self.rules.per_prefix.0) && in_table <= usize::from(self.rules.per_prefix.1)
     }
 
     /// Somebody's role changed: lets go whom that left without a place.
