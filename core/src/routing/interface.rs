@@ -107,8 +107,8 @@ pub trait Routing {
     }
 
     /// Writes the contacts with which an own lookup of `target` begins into `out`, and returns how many. They are those
-    /// of
-    /// [`closest`](Routing::closest); where these are fewer than k, failing and then unverified contacts follow, up to k in all.
+    /// that [`closest`](Routing::closest) names; where these are fewer than k, failing and then unverified contacts
+    /// follow, up to k in all.
     fn initial_contacts(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize;
 
     /// How many verified contacts come before the own node in the order of responsibility for `key`; counts no further

@@ -1,7 +1,8 @@
 //! Which contacts to remember, which to name, and when maintenance is due: one table for one geometry.
 //!
-//! There are three tables, [`Kademlia`], [`Chord`] and [`Pastry`], and nothing above this room knows which one a node has: a node's
-//! geometry is its table's type. A table of another geometry can be written outside of the crate, through [`Routing`] and
+//! There are three tables, [`Kademlia`], [`Chord`] and [`Pastry`], and nothing above this room knows which one a node
+//! has: a node's geometry is its table's type. A table of another geometry can be written outside of the crate, through
+//! [`Routing`] and
 //! [`Geometry`](crate::Geometry) alone (`core/tests/mesh.rs` has one).
 //!
 //! | [`Routing`] | Kademlia | Chord | Pastry |
@@ -17,8 +18,8 @@
 //! | `expected_reach` | the distance of the k-th closest | the distance of the k-th successor | the distance of the k-th nearest leaf |
 //! | exempt from limits on address prefixes | the k closest | successors and predecessors | the leaf set |
 //!
-//! Chord and Pastry share [`Ring`]: one array around the ring. What all tables share lies in `entry` (a contact and what is known of
-//! it) and `schedule` (when maintenance is due).
+//! Chord and Pastry share [`Ring`]: one array around the ring. What all tables share lies in `entry` (a contact and
+//! what is known of it) and `schedule` (when maintenance is due).
 
 mod chord;
 mod entry;
