@@ -109,3 +109,6 @@ impl<A: Address> Replacements<A> {
         room
     }
 }
+
+#[cfg(test)]
+mod tests;

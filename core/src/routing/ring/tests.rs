@@ -9,10 +9,10 @@ fn deadlines_are_right<P: Plan, const NEAR: usize, const CONTACTS: usize>(mut ta
     table.start(now, Id::ZERO, &Limits::DEFAULT, 7);
     for step in 0..2_000 {
         now = now + Duration::from_millis(700);
-        let who = contact(step * 13 % 40 + 1);
+        let peer = contact(step * 13 % 40 + 1);
         match step % 17 {
-            0 => table.failed(now, &who.id),
-            _ => table.responded(now, who, None),
+            0 => table.failed(now, &peer.id),
+            _ => table.responded(now, peer, None),
         }
         let next = table.next_maintenance();
         table.circle_mut().reschedule();
@@ -22,7 +22,7 @@ fn deadlines_are_right<P: Plan, const NEAR: usize, const CONTACTS: usize>(mut ta
 }
 
 #[test]
-fn after_a_response_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
+fn after_a_response_the_next_deadline_is_the_first_of_all_contacts() {
     deadlines_are_right(Chord::<u16>::EMPTY);
     deadlines_are_right(Pastry::<u16>::EMPTY);
 }
