@@ -147,6 +147,7 @@ pub trait Routing {
 
 /// A request of maintenance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Maintenance<A> {
     /// Ask one contact what is near the own identifier. Its response shows that it is alive, and names contacts.
     /// (Kademlia's ping of a quiet contact, Chord's stabilise and check_predecessor, Pastry's leaf exchange.)

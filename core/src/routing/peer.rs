@@ -41,6 +41,7 @@ impl fmt::Display for ContactState {
 
 /// How a contact was discovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// It sent a request. The requester may have forged its address, so the table does not remember it for that; it
     /// only says whether a request to it is worth sending.

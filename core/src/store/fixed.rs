@@ -27,7 +27,8 @@ use crate::time::Instant;
 /// let mut store = FixedStore::<4, 512>::EMPTY;
 /// store.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
 ///
-/// let metadata = Metadata { expires: now + Duration::from_secs(60), source: None, pinned: false, last_replicated: now };
+/// let expires = now + Duration::from_secs(60);
+/// let metadata = Metadata { expires, source: None, pinned: false, last_replicated: now };
 /// assert_eq!(store.put(now, &Record::plain(b"hello", b"world"), metadata), Ok(Put::New));
 /// assert_eq!(store.bytes(), 5);
 ///

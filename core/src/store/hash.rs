@@ -31,7 +31,8 @@ use crate::time::Instant;
 /// let mut store = HashStore::new(1_000, 1_000_000);
 /// store.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
 ///
-/// let metadata = Metadata { expires: now + Duration::from_secs(60), source: None, pinned: false, last_replicated: now };
+/// let expires = now + Duration::from_secs(60);
+/// let metadata = Metadata { expires, source: None, pinned: false, last_replicated: now };
 /// assert_eq!(store.put(now, &Record::immutable(b"hello"), metadata), Ok(Put::New));
 /// assert_eq!(store.put(now, &Record::immutable(&[0; 1_001]), metadata), Err(StoreError::TooLarge(1_000)));
 /// assert_eq!(store.find(&Key::immutable(b"hello")), Some(0));

@@ -40,7 +40,8 @@ pub type Rank = fn(target: &Id, id: &Id) -> Distance;
 ///     let slot = store.find(&Key::plain(b"name")).expect("it is stored");
 ///     let stored = store.get(slot).expect("it is stored");
 ///     assert_eq!(stored.record(later).value, b"two");
-///     assert_eq!(stored.version(later + Duration::from_secs(2)).number, 2_000, "a plain record's age in milliseconds");
+///     let age = stored.version(later + Duration::from_secs(2)).number;
+///     assert_eq!(age, 2_000, "the version of a plain record is its age in milliseconds");
 ///
 ///     // A full store evicts a record of the source that has stored the most.
 ///     store.remove(slot);

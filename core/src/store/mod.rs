@@ -1,7 +1,8 @@
 //! The records that a node stores: bounded, and evicted by a stated rule when there is no room.
 //!
-//! [`FixedStore`] needs no allocator; `HashStore` (feature `alloc`) is for hosts. Both follow the rules of [`Store::put`], which
-//! are in `eviction`: which version wins under a key, and which records are evicted from a full store.
+//! [`FixedStore`] needs no allocator; `HashStore` (feature `alloc`) is for hosts. Both follow the rules of
+//! [`Store::put`], which are in `eviction`: which version wins under a key, and which records are evicted from a full
+//! store.
 
 mod eviction;
 mod fixed;

@@ -173,6 +173,7 @@ fn maintenance<R: Routing<Address = SocketAddrV4>>(table: &mut R, now: Instant, 
             }
             Some(Maintenance::Lookup { target }) => assert_ne!(target, OWN),
             Some(Maintenance::Neighbourhood) => assert!(table.peers().next().is_some()),
+            Some(other) => panic!("no rule is tested for this request: {other}"),
             None => {
                 assert!(
                     table.next_maintenance() > now,
