@@ -58,7 +58,7 @@ impl<A: Address> TableEntry<A> {
     }
 
     /// The contact responded, after the round trip `rtt` if one was measured.
-    pub(super) fn responded(&mut self, now: Instant, rtt: Option<Duration>) {
+    pub(super) fn note_response(&mut self, now: Instant, rtt: Option<Duration>) {
         self.failures = 0;
         self.set_age(now, self.age(epoch(now)));
         if let Some(rtt) = rtt {
@@ -67,7 +67,7 @@ impl<A: Address> TableEntry<A> {
     }
 
     /// The contact did not respond, which halves its age.
-    pub(super) fn failed(&mut self, now: Instant) {
+    pub(super) fn note_failure(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1).min(NEVER_RESPONDED - 1);
         self.set_age(now, self.age(epoch(now)) / 2);
     }

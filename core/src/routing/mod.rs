@@ -2,8 +2,7 @@
 //!
 //! There are three tables, [`Kademlia`], [`Chord`] and [`Pastry`], and nothing above this room knows which one a node
 //! has: a node's geometry is its table's type. A table of another geometry can be written outside of the crate, through
-//! [`Routing`] and
-//! [`Geometry`](crate::Geometry) alone (`core/tests/mesh.rs` has one).
+//! [`Routing`] and [`Geometry`](crate::Geometry) alone (`core/tests/mesh.rs` has one).
 //!
 //! | [`Routing`] | Kademlia | Chord | Pastry |
 //! |---|---|---|---|
@@ -18,8 +17,14 @@
 //! | `expected_reach` | the distance of the k-th closest | the distance of the k-th successor | the distance of the k-th nearest leaf |
 //! | exempt from limits on address prefixes | the k closest | successors and predecessors | the leaf set |
 //!
-//! Chord and Pastry share [`Ring`]: one array around the ring. What all tables share lies in `entry` (a contact and
-//! what is known of it) and `schedule` (when maintenance is due).
+//! From high to low:
+//! - `chord` and `pastry`: the two geometries on a ring
+//! - `kademlia`, and `ring`: the two kinds of tables
+//! - `schedule`: when maintenance is due, in any table
+//! - `entry`: one contact in any table, and what is known of it
+//! - `interface`: the trait [`Routing`], and the requests of maintenance
+//! - `peer`, `limits`, `stamp`: what a table tells of a contact, what it is told of the configuration, and its
+//!   deadlines
 
 mod chord;
 mod entry;

@@ -229,11 +229,11 @@ impl Schedule {
     }
 
     /// A contact responded, after the round trip `rtt` if one was measured: it is asked again only when it is quiet.
-    pub(super) fn responded<A: Address>(&mut self, now: Instant, entry: &mut TableEntry<A>, rtt: Option<Duration>) {
+    pub(super) fn note_response<A: Address>(&mut self, now: Instant, entry: &mut TableEntry<A>, rtt: Option<Duration>) {
         if entry.is_verified() {
             self.contact_survived(now, entry.due);
         }
-        entry.responded(now, rtt);
+        entry.note_response(now, rtt);
         entry.due = self.after_response(now);
     }
 

@@ -61,7 +61,7 @@ impl<const RECORDS: usize, const BYTES: usize> FixedStore<RECORDS, BYTES> {
     }
 
     /// Both parts, whatever their sizes.
-    fn parts(&mut self) -> (&mut Slots, &mut VecView<u8>) {
+    fn both(&mut self) -> (&mut Slots, &mut VecView<u8>) {
         (&mut self.slots, &mut self.arena)
     }
 }
@@ -73,7 +73,7 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
     };
 
     fn start(&mut self, own: Id, rank: Rank, _random: [u8; 16]) {
-        let (slots, arena) = self.parts();
+        let (slots, arena) = self.both();
         arena.clear();
         slots.slots.clear();
         slots.owner = Owner { id: own, rank: Some(rank) };
@@ -98,12 +98,12 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
     }
 
     fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
-        let (slots, arena) = self.parts();
+        let (slots, arena) = self.both();
         slots.put(arena, now, record, metadata)
     }
 
     fn remove(&mut self, slot: usize) {
-        let (slots, arena) = self.parts();
+        let (slots, arena) = self.both();
         slots.remove(arena, slot);
     }
 

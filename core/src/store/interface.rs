@@ -95,10 +95,10 @@ pub trait Store {
     ///   replaces all metadata but the expiry.
     /// - The stored record wins: the offered one is [`StoreError::Outdated`].
     ///
-    /// If there is no room, all expired records are evicted. Then, one after the other, of the source with the largest
-    /// share the record that is farthest from the own node is. Shares are compared in bytes, or in records while a slot
-    /// is what lacks; the offered record counts. Pinned records are not evicted and don't count. When it is the offered
-    /// record's turn, or no record is left, the store is full.
+    /// If there is no room, all expired records are evicted. While that is not enough, one more record is evicted: of
+    /// the source with the largest share, the one that is farthest from the own node. Shares are compared in bytes, or
+    /// in records while a slot is what lacks; the offered record counts. Pinned records are not evicted and don't
+    /// count. When it is the offered record's turn, or no record is left, the store is full.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ pub trait Store {
 /// What came of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// No record was stored under its key.
+    /// No record was stored under its key, or one that has expired.
     New,
     /// It replaced an older version.
     Replaced,

@@ -1,7 +1,7 @@
 //! What happens when a bucket is full: which contact gets a place, and which one is evicted for it.
 //!
-//! A new contact is one that has just responded. One of the k closest to the own identifier always gets a place: rules
-//! 1 and 2 don't apply to it. Of the others, the first rule that fits decides:
+//! A new contact is one that has just responded. The first rule that fits decides; for one of the k closest to the own
+//! identifier, which always gets a place, from rule 3 on:
 //!
 //! 1. Into a full bucket of verified contacts no other contact gets. It waits in the replacement cache.
 //! 2. Where its address prefix has reached a limit, it gets the place of a contact of the same prefix that does not
@@ -52,7 +52,7 @@ impl<A: Address> Buckets<A> {
                 Ordering::Equal => {
                     // It needs a place in all that is full.
                     let in_own_bucket = full || in_bucket.is_eq();
-                    return self.place_in_prefix(contact, if in_own_bucket { bucket } else { self.all() });
+                    return self.place_in_prefix(contact, if in_own_bucket { bucket } else { self.everywhere() });
                 }
                 Ordering::Greater => return Place::Refused,
             }
@@ -68,7 +68,7 @@ impl<A: Address> Buckets<A> {
         if full {
             return evicted(bucket, protected).map_or(Place::Refused, Place::InsteadOf);
         }
-        if let Some(at) = evicted(self.all(), self.contacts.capacity()) {
+        if let Some(at) = evicted(self.everywhere(), self.contacts.capacity()) {
             return Place::InsteadOf(at);
         }
         // Of several largest buckets, the deepest: it serves the fewest targets.
@@ -147,7 +147,7 @@ impl<A: Address> Buckets<A> {
         highest.map(|(_, at)| at)
     }
 
-    fn all(&self) -> Range<usize> {
+    fn everywhere(&self) -> Range<usize> {
         0..self.contacts.capacity()
     }
 }

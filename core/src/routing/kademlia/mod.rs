@@ -2,15 +2,16 @@
 //!
 //! Maymounkov and Mazières ("Kademlia: A Peer-to-peer Information System Based on the XOR Metric", 2002) keep up to k
 //! contacts for each length of the prefix that an identifier can share with the own one: a k-bucket each. A contact
-//! stays in its bucket while it responds, for a node that was up for long will be up for longer. A new contact waits in
-//! a replacement cache until one fails.
+//! stays in its bucket while it responds, because a node that has been up for long is likely to stay up. A new contact
+//! waits in a replacement cache until one fails.
 //!
 //! Where this table departs from the paper:
 //! - It is one array, sorted by distance to the own identifier, and a bucket is a range of it. Nothing is reserved for
 //!   buckets that stay empty. When the array is full, the largest bucket evicts a contact, never one of the k closest.
 //! - The k closest to the own identifier are always taken. The paper gets there by splitting buckets unevenly.
-//! - A contact is not named to others because it was named or sent a request: it must first respond to a request of the
-//!   own node. An unverified contact takes only a free place, is asked soon, and is removed at its first failure.
+//! - A contact that was only named, or that sent a request, is not named to others. It must first respond to a request
+//!   of the own node. An unverified contact takes only a free place, is asked soon, and is removed at its first
+//!   failure.
 //! - A failing contact is no longer named, but keeps its place until a contact that responds takes it. So a network
 //!   that was out of reach for a while is found again.
 //! - One replacement cache serves all buckets, and is asked only when there is a place to fill. A quarter of it holds
@@ -75,9 +76,9 @@ pub use xor::Xor;
 ///
 /// table.failed(now, &far.id);
 /// let count = table.closest(&Id::from_bytes([0xFF; 20]), &mut closest);
-/// assert_eq!(closest[..count], [near], "who fails is not named to others");
+/// assert_eq!(closest[..count], [near], "a failing contact is not named to others");
 ///
-/// assert_eq!(table.maintenance(now), Some(Maintenance::Neighbourhood), "somebody is known: meet the neighbours");
+/// assert_eq!(table.maintenance(now), Some(Maintenance::Neighbourhood), "a contact is known");
 /// assert_eq!(table.maintenance(now), None);
 /// now = table.next_maintenance();
 /// assert!(table.maintenance(now).is_some());
@@ -98,7 +99,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, C
     }
 
     /// Both parts, whatever their sizes.
-    fn parts(&mut self) -> (&mut Buckets<A>, &mut Replacements<A>) {
+    fn both(&mut self) -> (&mut Buckets<A>, &mut Replacements<A>) {
         (&mut self.buckets, &mut self.replacements)
     }
 }
@@ -110,7 +111,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
     const EMPTY: Self = Self { replacements: Replacements::EMPTY, buckets: Buckets::EMPTY };
 
     fn start(&mut self, _: Instant, own: Id, limits: &Limits, random: u64) {
-        let (buckets, replacements) = self.parts();
+        let (buckets, replacements) = self.both();
         buckets.start(own, limits, random);
         replacements.entries.clear();
     }
@@ -131,22 +132,22 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
     }
 
     fn discovered(&mut self, now: Instant, contact: Contact<A>, how: Origin) -> bool {
-        let (buckets, replacements) = self.parts();
+        let (buckets, replacements) = self.both();
         buckets.discovered(replacements, now, contact, how)
     }
 
     fn responded(&mut self, now: Instant, contact: Contact<A>, rtt: Option<Duration>) {
-        let (buckets, replacements) = self.parts();
+        let (buckets, replacements) = self.both();
         buckets.responded(replacements, now, contact, rtt);
     }
 
     fn failed(&mut self, now: Instant, id: &Id) {
-        let (buckets, replacements) = self.parts();
+        let (buckets, replacements) = self.both();
         buckets.failed(replacements, now, id);
     }
 
     fn evict(&mut self, now: Instant, id: &Id) {
-        let (buckets, replacements) = self.parts();
+        let (buckets, replacements) = self.both();
         buckets.evict(replacements, now, id);
     }
 
@@ -168,7 +169,7 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
     }
 
     fn looked_up(&mut self, now: Instant, target: &Id) {
-        let (buckets, replacements) = self.parts();
+        let (buckets, replacements) = self.both();
         buckets.looked_up(replacements, now, target);
     }
 
@@ -177,12 +178,12 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
     }
 
     fn check_neighbourhood_soon(&mut self, now: Instant) {
-        let (buckets, replacements) = self.parts();
+        let (buckets, replacements) = self.both();
         buckets.check_neighbourhood_soon(replacements, now);
     }
 
     fn maintenance(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        let (buckets, replacements) = self.parts();
+        let (buckets, replacements) = self.both();
         buckets.maintenance(replacements, now)
     }
 

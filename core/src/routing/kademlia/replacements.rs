@@ -3,7 +3,7 @@
 //! One cache serves all buckets. It keeps two kinds of contacts:
 //! - *Waiting* contacts are verified. They take up to three quarters of the cache, the most recent first. A bucket has
 //!   at most a quarter of them: then its oldest is evicted for a new one, and otherwise, when all places are taken, the
-//!   oldest of all. A contact is not kept if as many of its address prefix wait as a bucket would take.
+//!   oldest of all. A contact is not kept while as many of its address prefix wait as a bucket takes.
 //! - *Lost* contacts responded once, and others have their places. They take the other quarter, and are asked now and
 //!   then for ever, so that halves of a split network find each other. The one that was known for the shortest time is
 //!   evicted first.
@@ -37,7 +37,7 @@ impl<A: Address> Replacements<A> {
         self.entries.iter().find(|entry| entry.contact.id == *id)
     }
 
-    pub(super) fn take(&mut self, id: &Id) -> Option<TableEntry<A>> {
+    pub(super) fn take_out(&mut self, id: &Id) -> Option<TableEntry<A>> {
         let at = self.entries.iter().position(|entry| entry.contact.id == *id)?;
         array::remove(&mut self.entries, at)
     }

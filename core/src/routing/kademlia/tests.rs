@@ -64,7 +64,7 @@ fn after_a_response_the_next_deadline_is_the_first_of_all_contacts() {
             table.responded(now, peer, None)
         }
         let next = table.next_maintenance();
-        let (buckets, replacements) = table.parts();
+        let (buckets, replacements) = table.both();
         buckets.reschedule(replacements);
         assert_eq!(table.next_maintenance(), next, "step {step}");
         table.maintenance(now);

@@ -60,7 +60,7 @@ impl<A: Address> Buckets<A> {
         {
             let (state, was) = (entry.state(), entry.due);
             if entry.contact.address == contact.address && state != ContactState::Unverified {
-                self.schedule.responded(now, entry, rtt);
+                self.schedule.note_response(now, entry, rtt);
                 let due = entry.due;
                 if state == ContactState::Verified {
                     if self.schedule.moved(was, due) {
@@ -78,9 +78,9 @@ impl<A: Address> Buckets<A> {
             array::remove(&mut self.contacts, at);
         }
         let replacement =
-            replacements.take(&contact.id).filter(|replacement| replacement.contact.address == contact.address);
+            replacements.take_out(&contact.id).filter(|replacement| replacement.contact.address == contact.address);
         let mut entry = replacement.unwrap_or_else(|| TableEntry::new(now, contact));
-        self.schedule.responded(now, &mut entry, rtt);
+        self.schedule.note_response(now, &mut entry, rtt);
         self.admit(replacements, now, entry);
         self.reschedule(replacements);
     }
@@ -97,15 +97,15 @@ impl<A: Address> Buckets<A> {
             }
             match self.contacts.get_mut(at) {
                 Some(entry) if state != ContactState::Unverified => {
-                    entry.failed(now);
+                    entry.note_failure(now);
                     entry.due = self.schedule.after_failure(now, entry.failures);
                 }
                 _ => _ = array::remove(&mut self.contacts, at),
             }
-        } else if let Some(mut replacement) = replacements.take(id)
+        } else if let Some(mut replacement) = replacements.take_out(id)
             && !replacement.is_verified()
         {
-            replacement.failed(now);
+            replacement.note_failure(now);
             self.keep(replacements, now, replacement);
         }
         self.ask_replacement(replacements, now, id);
@@ -119,7 +119,7 @@ impl<A: Address> Buckets<A> {
                 self.schedule.neighbourhood_changed(now);
             }
         }
-        replacements.take(id);
+        replacements.take_out(id);
         self.ask_replacement(replacements, now, id);
         self.reschedule(replacements);
     }

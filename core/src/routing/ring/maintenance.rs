@@ -115,7 +115,7 @@ impl<P: Plan, A: Address> Circle<P, A> {
         Some(Maintenance::Ask(entry.contact))
     }
 
-    /// How many rows there are to fill: none before the own identifier was looked up, or while all verified contacts
+    /// How many rows must be filled: none before the own identifier was looked up, or while all verified contacts
     /// are neighbours.
     fn rows(&self) -> usize {
         let outermost = self.outermost().filter(|_| self.schedule.joined);

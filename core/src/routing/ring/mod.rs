@@ -11,7 +11,7 @@
 //! - Or it is *lost*: it stopped responding, and others have its part. Some lost contacts are tried for ever, so that
 //!   halves of a split ring find each other.
 //!
-//! As in Kademlia's table, a contact is not named to others because it was named or sent a request: it must first
+//! As in Kademlia's table, a contact that was only named, or that sent a request, is not named to others. It must first
 //! respond to a request of the own node. An unverified contact takes only a free place, is asked soon, and is removed
 //! at its first failure. A failing contact is no longer named, but keeps its place until a contact that responds takes
 //! it.

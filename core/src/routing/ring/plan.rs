@@ -24,7 +24,7 @@ pub trait Plan: Geometry + Sized {
     /// What to look up for this column of a row, or for any column: an identifier, and how many of its bits matter.
     fn start(own: &Id, row: u8, column: Option<u8>) -> (Id, usize);
 
-    /// How many rows there are to fill, the outermost first, where `ahead` and `behind` are the farthest neighbours of
+    /// How many rows must be filled, the outermost first, where `ahead` and `behind` are the farthest neighbours of
     /// the two sides.
     fn rows(own: &Id, ahead: &Id, behind: &Id) -> usize;
 

@@ -55,7 +55,7 @@ impl<P: Plan, A: Address> Circle<P, A> {
             known.filter(|old| old.state() != ContactState::Unverified && old.contact.address == contact.address);
         let mut entry = same.unwrap_or_else(|| TableEntry::new(now, contact));
         let recovered = !entry.is_verified();
-        entry.responded(now, rtt);
+        entry.note_response(now, rtt);
         if known.is_some_and(|old| old.is_verified()) {
             self.schedule.contact_survived(now, entry.due);
         }
@@ -93,7 +93,7 @@ impl<P: Plan, A: Address> Circle<P, A> {
                 if entry.is_verified() && near {
                     self.schedule.neighbourhood_changed(now);
                 }
-                entry.failed(now);
+                entry.note_failure(now);
                 entry.due = self.schedule.after_failure(now, entry.failures);
                 self.remove_superfluous(now);
             }

@@ -27,7 +27,7 @@ fn departures_cut_the_waits_and_responses_after_a_silence_lengthen_them_again() 
     }
     assert_eq!(schedule.quiet_wait().duration(), limits.quiet);
     let mut others = [TableEntry::new(Instant::ZERO, Contact::new(Id::ZERO, 7_u16))];
-    others[0].responded(Instant::ZERO, None);
+    others[0].note_response(Instant::ZERO, None);
     schedule.contact_departed(Instant::ZERO, &mut others);
     assert_eq!(schedule.quiet_wait().duration(), limits.quiet * 3 / 4);
     assert!(others[0].due.instant() <= Instant::ZERO + limits.quiet * 3 / 4, "the others are asked sooner");

@@ -20,7 +20,7 @@ fn verified(depth: usize, number: u8) -> TableEntry<u16> {
     let mut id = [number; Id::LEN];
     id[0] = 0x80 >> depth;
     let mut entry = TableEntry::new(Instant::ZERO, Contact::new(Id::from_bytes(id), u16::from(number)));
-    entry.responded(Instant::ZERO, None);
+    entry.note_response(Instant::ZERO, None);
     entry
 }
 
@@ -28,8 +28,8 @@ fn verified(depth: usize, number: u8) -> TableEntry<u16> {
 fn lost(number: u8, hour: u64) -> TableEntry<u16> {
     let first = Instant::from_secs(3_600 * hour);
     let mut entry = TableEntry::new(first, verified(1, number).contact);
-    entry.responded(first, None);
-    entry.failed(SIXTH_HOUR);
+    entry.note_response(first, None);
+    entry.note_failure(SIXTH_HOUR);
     entry
 }
 
