@@ -245,7 +245,7 @@ pub(crate) fn next_hop<R: Routing>(
         return None;
     }
     let mut named: Named<R::Address> = const { [Contact::EMPTY; MAX_NAMED] };
-    let mut count = table.toward(target, &mut named);
+    let mut count = table.next_hops(target, &mut named);
     if count == 0 && previous.is_none() && !serves {
         // A client is responsible for nothing, however near its identifier is: its request leaves it.
         count = table.closest(target, &mut named);

@@ -104,7 +104,7 @@ impl Routing for Mesh {
         self.sorted(target, |peer| peer.state == ContactState::Verified, out)
     }
 
-    fn first_asked(&self, target: &Id, out: &mut [Contact<u16>]) -> usize {
+    fn initial_contacts(&self, target: &Id, out: &mut [Contact<u16>]) -> usize {
         self.sorted(target, |_| true, out)
     }
 
@@ -122,7 +122,7 @@ impl Routing for Mesh {
         self.changed
     }
 
-    fn disturbed(&mut self, now: Instant) {
+    fn check_neighbourhood_soon(&mut self, now: Instant) {
         self.due = self.due.min(now + Duration::from_secs(30));
     }
 

@@ -86,7 +86,7 @@ fn walk<R: Routing<Address = u16>>(count: u16, walks: usize, far: fn(&Id) -> Vec
         let responsible = nodes.iter().min_by_key(|node| R::Geometry::rank(&target.id, &node.id)).unwrap();
         for hop in 0..=64 {
             let mut next = [NumberedContact::EMPTY; 1];
-            if tables[at].toward(&target.id, &mut next) == 0 {
+            if tables[at].next_hops(&target.id, &mut next) == 0 {
                 hops += hop;
                 break;
             }
@@ -118,16 +118,16 @@ fn pastry_over_ideal_tables_takes_fewer_hops_than_the_rounded_logarithm() {
 fn a_joining_node_waits_for_a_request_from_its_predecessor() {
     let nodes = network(3, 4);
     let mut table: Chord<u16> = started(nodes[2].id);
-    assert_eq!(table.awaited(), None);
+    assert_eq!(table.contact_to_notify(), None);
     table.responded(T0, nodes[1], None);
     table.responded(T0, nodes[3], None);
-    assert_eq!(table.awaited(), Some(nodes[1]));
+    assert_eq!(table.contact_to_notify(), Some(nodes[1]));
     table.discovered(T0, nodes[3], Origin::Requester);
-    assert_eq!(table.awaited(), Some(nodes[1]), "a request from the successor doesn't matter");
+    assert_eq!(table.contact_to_notify(), Some(nodes[1]), "a request from the successor doesn't matter");
     table.discovered(T0, nodes[1], Origin::Requester);
-    assert_eq!(table.awaited(), None);
+    assert_eq!(table.contact_to_notify(), None);
     table.failed(T0, &nodes[1].id);
-    assert_eq!(table.awaited(), Some(nodes[3]), "now that node is the predecessor, around the ring");
+    assert_eq!(table.contact_to_notify(), Some(nodes[3]), "now that node is the predecessor, around the ring");
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl<P: Parts> Shared<P> {
         match operation.task.traits().then {
             Then::Nothing => return,
             Then::LookedUp | Then::SettleReplication => {}
-            Then::CheckSoon => self.table.disturbed(now),
+            Then::CheckSoon => self.table.check_neighbourhood_soon(now),
             Then::BeginReplication => self.replication.begin_pass(now),
             Then::SettlePut => self.settle_put(operation, has_lost(operation, ending)),
             Then::SettlePublication if ending == Ending::Conflict => self.supersede(operation.key),
@@ -115,7 +115,7 @@ impl<P: Parts> Shared<P> {
         self.abandon(operation);
         match operation.task.traits().retry {
             Retry::Nothing => {}
-            Retry::CheckSoon => self.table.disturbed(now),
+            Retry::CheckSoon => self.table.check_neighbourhood_soon(now),
             Retry::JoinSoon => self.bootstraps.try_soon(now),
             Retry::PublishSoon => self.publish_soon(now, &operation.key),
         }

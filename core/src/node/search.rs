@@ -38,7 +38,7 @@ impl<P: Parts> Shared<P> {
     ) -> bool {
         let mut first = const { [Contact::EMPTY; MAX_NAMED] };
         let room = operation.lookup.capacity().min(MAX_NAMED);
-        let count = first.get_mut(..room).map_or(0, |room| self.table.first_asked(&target, room));
+        let count = first.get_mut(..room).map_or(0, |room| self.table.initial_contacts(&target, room));
         let first = first.get(..count).unwrap_or(&[]);
         let traits = task.traits();
         if first.is_empty() && traits.maintenance && !traits.joins {
@@ -181,7 +181,7 @@ impl<P: Parts> Shared<P> {
     /// A join isn't over before the nodes that must know this one do: asks the one that the table awaits again. False if there is no
     /// need, or no use.
     fn present(&mut self, operation: &mut Op<P>) -> bool {
-        let Some(contact) = self.table.awaited().filter(|_| self.config.serve) else {
+        let Some(contact) = self.table.contact_to_notify().filter(|_| self.config.serve) else {
             return false;
         };
         if !operation.tally.may_present() {

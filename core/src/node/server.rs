@@ -272,7 +272,7 @@ impl<P: Parts> Shared<P> {
         }
         let put = self.keep(now, record, Metadata { expires, source, pinned: false, last_replicated: now });
         match put {
-            Ok(Put::New | Put::Replaced) => self.table.disturbed(now),
+            Ok(Put::New | Put::Replaced) => self.table.check_neighbourhood_soon(now),
             Ok(Put::Renewed) => {}
             Err(StoreError::TooLarge(limit)) => return Err((ErrorCode::TooLarge, limit as u64)),
             Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),

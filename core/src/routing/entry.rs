@@ -1,39 +1,43 @@
-//! What a table of whichever geometry knows of one contact.
+//! One contact in a table of any geometry, and what the table knows of it.
 
-use super::clock::NEVER;
-use super::{ContactState, Peer};
-use crate::{Address, Contact, Instant, Prefix, RoundTrip};
+use core::time::Duration;
 
-/// One contact and what is known of it.
+use super::peer::{ContactState, Peer};
+use super::stamp::Stamp;
+use crate::address::{Address, Prefix};
+use crate::contact::Contact;
+use crate::time::{Instant, RoundTrip};
+
+/// A contact and what is known of it.
 #[derive(Clone, Copy, Debug)]
 pub struct TableEntry<A> {
     pub(super) contact: Contact<A>,
     pub(super) rtt: RoundTrip,
-    /// Questions in a row that it did not answer: none makes it verified. [`NEVER_RESPONDED`] if it never answered one.
+    /// Requests in a row that it did not respond to; 0 makes it verified. [`NEVER_RESPONDED`] until its first response.
     pub(super) failures: u8,
-    /// When it first answered, in units of 256 s that wrap; see [`TableEntry::age`].
+    /// When it first responded, in units of 256 s that wrap; see [`TableEntry::age`].
     since: u8,
-    /// The second at which to ask it; [`NEVER`] if there is no need.
-    pub(super) due: u32,
+    /// When to ask it next.
+    pub(super) due: Stamp,
 }
 
-/// In place of a count of failures: it never answered.
+/// Takes the place of the number of failures: the contact never responded.
 const NEVER_RESPONDED: u8 = u8::MAX;
-/// The age at which all contacts are equally old: 14 hours. The rest of the byte's range is for silence.
+/// The age from which on all contacts are equally old: 14 hours. The rest of the byte's range is for silence.
 const OLD: u8 = 200;
 
 const _: () = assert!(size_of::<TableEntry<core::net::SocketAddrV4>>() == 36);
 
 impl<A: Address> TableEntry<A> {
-    /// One that has just answered for the first time.
+    /// A contact that has just responded for the first time.
     pub(super) fn new(now: Instant, contact: Contact<A>) -> Self {
-        let mut entry = Self::unverified(contact, NEVER);
+        let mut entry = Self::unverified(contact, Stamp::NEVER);
         entry.set_age(now, 0);
         entry
     }
 
-    /// One that was only heard of.
-    pub(super) fn unverified(contact: Contact<A>, due: u32) -> Self {
+    /// A contact that has not responded yet.
+    pub(super) fn unverified(contact: Contact<A>, due: Stamp) -> Self {
         Self { contact, rtt: RoundTrip::UNKNOWN, failures: NEVER_RESPONDED, since: 0, due }
     }
 
@@ -53,8 +57,8 @@ impl<A: Address> TableEntry<A> {
         Peer { contact: self.contact, state: self.state(), rtt: self.rtt.smoothed(), timeout: self.rtt.timeout() }
     }
 
-    /// It answered, after such a round trip if one was measured.
-    pub(super) fn response(&mut self, now: Instant, rtt: Option<core::time::Duration>) {
+    /// The contact responded, after the round trip `rtt` if one was measured.
+    pub(super) fn note_response(&mut self, now: Instant, rtt: Option<Duration>) {
         self.failures = 0;
         self.set_age(now, self.age(epoch(now)));
         if let Some(rtt) = rtt {
@@ -62,24 +66,25 @@ impl<A: Address> TableEntry<A> {
         }
     }
 
-    /// A failure costs half of what its age is worth.
-    pub(super) fn fail(&mut self, now: Instant) {
+    /// The contact did not respond, which halves its age.
+    pub(super) fn note_failure(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1).min(NEVER_RESPONDED - 1);
         self.set_age(now, self.age(epoch(now)) / 2);
     }
 
-    /// How long it has been known to answer, in units of 256 s up to [`OLD`]. True as long as the contact is asked every four
-    /// hours; after a longer silence it is a guess.
+    /// How long it has been known to respond, in units of 256 s up to [`OLD`]. Right while the contact is asked every
+    /// four hours; after a longer silence the byte may have wrapped, and the age is a guess.
     pub(super) fn age(&self, epoch: u8) -> u8 {
         epoch.wrapping_sub(self.since).min(OLD)
     }
 
-    /// Who goes first: one only heard of, then the one that failed most often, then the newest.
-    pub(super) fn dispensability(&self, epoch: u8) -> u16 {
+    /// The contact with the highest rank is evicted first: an unverified one, then the one that failed most often, then
+    /// the newest.
+    pub(super) fn eviction_rank(&self, epoch: u8) -> u16 {
         u16::from_be_bytes([self.failures, OLD.saturating_sub(self.age(epoch))])
     }
 
-    pub(super) fn is_of(&self, prefix: Prefix) -> bool {
+    pub(super) fn has_prefix(&self, prefix: Prefix) -> bool {
         self.contact.address.prefix() == Some(prefix)
     }
 

@@ -1,42 +1,49 @@
 //! Pastry: prefixes resolved digit by digit, and a leaf set where they end.
 //!
-//! Rowstron and Druschel ("Pastry: Scalable, Decentralized Object Location and Routing for Large-Scale Peer-to-Peer Systems", 2001)
-//! read identifiers as numbers with digits of b bits. A key belongs to the node whose identifier is numerically closest, around a
-//! ring. A node knows its *leaf set*, the nodes next to it on either side, and a *routing table*: row r has a cell for each digit,
-//! holding some node that shares r digits with the own identifier and has that digit next. A question goes to the cell of the
-//! key's next digit, each step resolving one, and ends in the leaf set: log N to the base 2^b steps.
+//! Rowstron and Druschel ("Pastry: Scalable, Decentralized Object Location and Routing for Large-Scale Peer-to-Peer
+//! Systems", 2001) read identifiers as numbers with digits of b bits. A key belongs to the node whose identifier is
+//! numerically closest, around a ring. A node knows its *leaf set*, the nodes next to it on either side, and a *routing
+//! table*: row r has a cell for each digit, with a node that shares r digits with the own identifier and has that digit
+//! next. A request goes to the cell of the key's next digit, each step resolving one, and ends in the leaf set: log N
+//! to the base 2^b steps.
 //!
-//! Of the many nodes that could hold a cell of the first rows, Pastry takes one that is near in the network, which makes the first,
-//! arbitrary steps short (proximity neighbour selection). Here nearness is a measured round trip: of those that answered, the one
-//! with the shortest holds the cell, and the next wait as spares.
+//! Of the many nodes that can hold a cell of the first rows, Pastry takes one that is near in the network, which makes
+//! the first, arbitrary steps short (proximity neighbour selection). Here nearness is a measured round trip: of the
+//! contacts that responded, the one with the shortest holds the cell, and the next ones wait as its replacements.
 //!
 //! | in the paper | here |
 //! |---|---|
-//! | join | a lookup of the own identifier, then of whatever cells are empty |
+//! | join | a lookup of the own identifier, then of the cells that are empty |
 //! | exchange of leaf sets | `find_node` for the own identifier: to both next leaves every minute, to all at each check of the neighbourhood |
-//! | row maintenance | a lookup of something in each row, every hour |
+//! | row maintenance | a lookup of an identifier in each row, every hour |
 //! | replicas | the k numerically closest nodes: a node and its closest leaves |
 //!
 //! Where this table departs from the paper:
-//! - There is no neighbourhood set. The paper keeps nodes that are near in the network so that newcomers can ask them for rows of
-//!   near nodes. Here every answer is measured, whoever it is from: lookups pass through the first rows all the time and so compare many
-//!   candidates for the same few cells. The set would take room, and questions, that the spares use better.
-//! - A joining node doesn't copy rows from the nodes on its way. Messages name contacts for a target, not rows; and a copied entry would have to be asked
-//!   before it is trusted anyway.
-//! - Several contacts are named in an answer, since iterative lookups ask several at once. They sort by numerical distance, under which a
-//!   step by the prefix table goes ahead too, except across the few borders between digits.
-//! - The paper leaves open who holds a key that is as far from one node as from another: here both do, as far as there are replicas.
-//! - A question goes on only to a node that shares a longer prefix, or an equal one and is numerically closer. So it never returns.
+//! - There is no neighbourhood set. The paper keeps nodes that are near in the network so that new nodes can ask them
+//!   for rows of near nodes. Here every response is measured: lookups pass through the first rows all the time, and so
+//!   compare many candidates for the same few cells. The set would take room, and requests, that the replacements use
+//!   better.
+//! - A joining node doesn't copy rows from the nodes on its way. Messages name contacts for a target, not rows, and a
+//!   copied contact would have to be asked before it is trusted anyway.
+//! - Several contacts are named in a response, since iterative lookups ask several at once. They sort by numerical
+//!   distance. A step by the routing table makes it smaller too, except across the few borders between digits.
+//! - The paper leaves open which node holds a key that is as far from one node as from another. Here both do, as far as
+//!   there are replicas.
+//! - A request is forwarded only to a node that shares a longer prefix with the key, or an equally long one and is
+//!   numerically closer. So it never returns.
 
-use super::entry::TableEntry;
-use super::ring::{Cell, Named, Plan, Ring, View};
-use crate::{Address, Contact, Distance, Geometry, Id};
+use crate::address::Address;
+use crate::contact::Contact;
+use crate::geometry::Geometry;
+use crate::id::{Distance, Id};
+use crate::routing::entry::TableEntry;
+use crate::routing::ring::{Cell, Circle, Named, Plan, Ring};
 
-/// Pastry's table: `LEAVES` of them, half on either side, and the routing table by digits of `BITS` bits, 1 to 4, and spares
-/// in what is left of `CONTACTS` (36 bytes each with IPv4 addresses).
+/// Pastry's table: `LEAVES` leaves, half on either side, and in the rest of `CONTACTS` the routing table by digits of
+/// `BITS` bits, 1 to 4, and its replacements. A contact takes 36 bytes with an IPv4 address.
 ///
-/// With 4 bits a digit 128 contacts serve a network of a hundred thousand; fewer bits take fewer contacts and more steps.
-/// `LEAVES` should be no less than twice k.
+/// With 4 bits in a digit 128 contacts serve a network of a hundred thousand nodes. Fewer bits take fewer contacts and
+/// more steps. `LEAVES` should be no less than twice k.
 ///
 /// ```
 /// use core::time::Duration;
@@ -53,13 +60,13 @@ use crate::{Address, Contact, Distance, Geometry, Id};
 /// assert_eq!(table.cell(0, 0x9), Some(node(0x98)), "the nearest in the network");
 ///
 /// let mut hops = [Contact::EMPTY; 1];
-/// table.toward(&node(0x9F).id, &mut hops);
+/// table.next_hops(&node(0x9F).id, &mut hops);
 /// assert_eq!(hops, [node(0x98)]);
 /// ```
 pub type Pastry<A, const LEAVES: usize = 16, const BITS: usize = 4, const CONTACTS: usize = 128> =
     Ring<Digits<BITS>, A, LEAVES, CONTACTS>;
 
-/// Pastry's geometry: one order, by the shorter way around the ring, whatever the digits.
+/// Pastry's geometry: one order, by the shorter way around the ring, independent of the digits.
 ///
 /// ```
 /// use kadlet::{Digits, Geometry, Id};
@@ -107,12 +114,12 @@ impl<const BITS: usize> Geometry for Digits<BITS> {
 }
 
 impl<A: Address, const LEAVES: usize, const BITS: usize, const CONTACTS: usize> Pastry<A, LEAVES, BITS, CONTACTS> {
-    /// The leaf set, clockwise from the own node on: verified ones only.
+    /// The leaf set, clockwise from the own node on. All are verified.
     pub fn leaves(&self) -> impl Iterator<Item = Contact<A>> {
-        let view = self.view();
-        let edges = view.edges();
+        let circle = self.circle();
+        let edges = circle.edges();
         let leaves =
-            view.verified().filter(move |(at, _)| edges.is_none_or(|(ahead, behind)| *at <= ahead || *at >= behind));
+            circle.verified().filter(move |(at, _)| edges.is_none_or(|(ahead, behind)| *at <= ahead || *at >= behind));
         leaves.map(|(_, entry)| entry.contact)
     }
 
@@ -125,7 +132,7 @@ impl<A: Address, const LEAVES: usize, const BITS: usize, const CONTACTS: usize> 
 
 impl<const BITS: usize> Plan for Digits<BITS> {
     const COLUMNS: u8 = 1 << Self::DIGIT.0;
-    const MEETS: bool = false;
+    const PREDECESSOR_ADMITS: bool = false;
 
     fn sides(near: usize, _: usize) -> (usize, usize) {
         (near.div_ceil(2), near / 2)
@@ -168,28 +175,28 @@ impl<const BITS: usize> Plan for Digits<BITS> {
         }
     }
 
-    fn closest<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>) {
-        if !view.covers(target) {
-            named.add_verified(view.holder::<Self>(Self::cell(view.own(), target)).into_iter());
+    fn closest<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut Named<'_, A>) {
+        if !circle.covers(target) {
+            named.add_verified(circle.holder(Self::cell(&circle.own, target)).into_iter());
         }
-        named.add_verified(view.around(target));
+        named.add_verified(circle.around(target));
     }
 
-    fn toward<A: Address>(view: View<'_, A>, target: &Id, named: &mut Named<'_, A>) {
-        let own = view.own().ring(target);
-        let nearer = view.around(target).filter(|(_, entry)| entry.contact.id.ring(target) < own);
-        if view.covers(target) {
+    fn next_hops<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut Named<'_, A>) {
+        let own = circle.own.ring(target);
+        let nearer = circle.around(target).filter(|(_, entry)| entry.contact.id.ring(target) < own);
+        if circle.covers(target) {
             return named.add_verified(nearer);
         }
-        let cell = Self::cell(view.own(), target);
-        named.add_verified(view.holder::<Self>(cell).into_iter());
-        named.add_verified(view.verified().filter(|(_, entry)| Self::cell(view.own(), &entry.contact.id) == cell));
+        let cell = Self::cell(&circle.own, target);
+        named.add_verified(circle.holder(cell).into_iter());
+        named.add_verified(circle.verified().filter(|(_, entry)| Self::cell(&circle.own, &entry.contact.id) == cell));
         named
             .add_verified(nearer.filter(|(_, entry)| Self::shared(&entry.contact.id, target) >= usize::from(cell.row)));
     }
 
-    fn reach<A: Address>(view: View<'_, A>, k: usize) -> Option<Distance> {
-        let mut verified = view.around(view.own()).filter(|(_, entry)| entry.is_verified());
-        verified.nth(k.checked_sub(1)?).map(|(_, entry)| entry.contact.id.ring(view.own()))
+    fn reach<A: Address>(circle: &Circle<Self, A>, k: usize) -> Option<Distance> {
+        let mut verified = circle.around(&circle.own).filter(|(_, entry)| entry.is_verified());
+        verified.nth(k.checked_sub(1)?).map(|(_, entry)| entry.contact.id.ring(&circle.own))
     }
 }

@@ -1,18 +1,22 @@
-//! A store of fixed size, whose values share one arena.
+//! A store of fixed size, whose records share one arena.
 
 use heapless::{Vec, VecView};
 
-use super::room::{Load, Owner, Recounted, decide};
+use super::eviction::{Load, Owner, Recounted, decide};
+use super::interface::{Put, Rank, Store, StoreError};
 use super::slot::{Slot, len_within};
-use super::{Metadata, Put, Rank, Store, StoreError, StoredRecord};
+use super::stored_record::{Metadata, StoredRecord};
+use crate::id::Id;
 use crate::record::{Key, Record};
-use crate::{Id, Instant};
+use crate::time::Instant;
 
-/// At most `RECORDS` records in `BYTES` bytes (below 2^32) of values, salts, public keys and signatures, ever; no allocator.
+/// At most `RECORDS` records in `BYTES` bytes (below 2^32) of values, salts, public keys and signatures, without an
+/// allocator.
 ///
-/// A record takes as many of the `BYTES` as it has, and 88 bytes in its slot: `FixedStore<32, 8192>` is 11 KB. The bytes of
-/// all records lie side by side, and close up when one leaves. Finding a record compares keys one by one, and choosing
-/// who gives way in a full store compares each with all, which suits up to some hundreds of records.
+/// A record takes as many of the `BYTES` as it has, and 88 bytes in its slot: `FixedStore<32, 8192>` takes 11 KB. The
+/// bytes of all records lie side by side, and close up when one is removed. Finding a record compares keys one by one,
+/// and choosing the records to evict from a full store compares each with all others, which suits up to some hundreds
+/// of records.
 ///
 /// ```
 /// use core::time::Duration;
@@ -23,62 +27,84 @@ use crate::{Id, Instant};
 /// let mut store = FixedStore::<4, 512>::EMPTY;
 /// store.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
 ///
-/// let metadata = Metadata { expires: now + Duration::from_secs(60), source: None, pinned: false, last_replicated: now };
+/// let expires = now + Duration::from_secs(60);
+/// let metadata = Metadata { expires, source: None, pinned: false, last_replicated: now };
 /// assert_eq!(store.put(now, &Record::plain(b"hello", b"world"), metadata), Ok(Put::New));
 /// assert_eq!(store.bytes(), 5);
 ///
 /// let later = now + Duration::from_secs(10);
 /// assert_eq!(store.put(later, &Record::plain(b"hello", b"there"), metadata), Ok(Put::Replaced));
-/// let held = store.find(&Key::plain(b"hello")).and_then(|slot| store.get(slot)).unwrap();
-/// assert_eq!(held.stored.value, b"there");
+/// let stored = store.find(&Key::plain(b"hello")).and_then(|slot| store.get(slot)).unwrap();
+/// assert_eq!(stored.stored.value, b"there");
 ///
 /// store.expire(now + Duration::from_secs(60));
 /// assert!(store.is_empty());
 /// ```
 #[derive(Debug)]
 pub struct FixedStore<const RECORDS: usize, const BYTES: usize> {
-    slots: Vec<Slot<u32>, RECORDS>,
-    /// No gaps: each slot's `place` is where its bytes begin.
+    /// The bytes of all records, without gaps: each begins at its slot's `place`.
     arena: Vec<u8, BYTES>,
+    slots: Slots<Vec<Slot<u32>, RECORDS>>,
+}
+
+/// The slots of a store. They end in their array, so that slots of any number are used in place as `Slots`, as a `Vec`
+/// is as a `VecView`: the code is compiled once for all sizes.
+#[derive(Debug)]
+struct Slots<V: ?Sized = VecView<Slot<u32>>> {
     owner: Owner,
+    slots: V,
+}
+
+impl<const RECORDS: usize, const BYTES: usize> FixedStore<RECORDS, BYTES> {
+    fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// Both parts, whatever their sizes.
+    fn both(&mut self) -> (&mut Slots, &mut VecView<u8>) {
+        (&mut self.slots, &mut self.arena)
+    }
 }
 
 impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYTES> {
     const EMPTY: Self = {
         assert!(BYTES as u64 <= u32::MAX as u64, "a FixedStore holds less than 2^32 bytes");
-        Self { slots: Vec::new(), arena: Vec::new(), owner: Owner { id: Id::ZERO, rank: None } }
+        Self { arena: Vec::new(), slots: Slots { owner: Owner { id: Id::ZERO, rank: None }, slots: Vec::new() } }
     };
 
     fn start(&mut self, own: Id, rank: Rank, _random: [u8; 16]) {
-        self.slots.clear();
-        self.arena.clear();
-        self.owner = Owner { id: own, rank: Some(rank) };
+        let (slots, arena) = self.both();
+        arena.clear();
+        slots.slots.clear();
+        slots.owner = Owner { id: own, rank: Some(rank) };
     }
 
     fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.slots.len()
     }
 
     fn find(&self, key: &Key) -> Option<usize> {
-        find(&self.slots, key)
+        self.slots().find(key)
     }
 
     fn get(&self, slot: usize) -> Option<StoredRecord<'_>> {
-        let slot = self.slots.get(slot)?;
+        let slot = self.slots.slots.get(slot)?;
         let start = slot.place as usize;
-        slot.held(self.arena.get(start..start.checked_add(slot.size())?)?)
+        slot.stored(self.arena.get(start..start.checked_add(slot.size())?)?)
     }
 
     fn metadata_mut(&mut self, slot: usize) -> Option<&mut Metadata> {
-        self.slots.get_mut(slot).map(|slot| &mut slot.metadata)
+        self.slots.slots.get_mut(slot).map(|slot| &mut slot.metadata)
     }
 
     fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
-        put(&mut self.slots, &mut self.arena, &self.owner, now, record, metadata)
+        let (slots, arena) = self.both();
+        slots.put(arena, now, record, metadata)
     }
 
     fn remove(&mut self, slot: usize) {
-        remove(&mut self.slots, &mut self.arena, slot);
+        let (slots, arena) = self.both();
+        slots.remove(arena, slot);
     }
 
     fn bytes(&self) -> usize {
@@ -90,50 +116,51 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
     }
 }
 
-fn find(slots: &[Slot<u32>], key: &Key) -> Option<usize> {
-    slots.iter().position(|slot| slot.key == *key)
-}
-
-fn put(
-    slots: &mut VecView<Slot<u32>>,
-    arena: &mut VecView<u8>,
-    owner: &Owner,
-    now: Instant,
-    record: &Record<'_>,
-    metadata: Metadata,
-) -> Result<Put, StoreError> {
-    let most = Load { bytes: arena.capacity(), records: slots.capacity() };
-    let len = len_within(most.bytes, record)?;
-    let mut offer = Slot::new(now, record, len, metadata, 0);
-    let held = find(slots, &offer.key);
-    let load = Load { bytes: arena.len(), records: slots.len() };
-    let put = decide::<_, Recounted>(now, slots, held, load, most, owner, &offer)?;
-    if put == Put::Renewed {
-        return Ok(put);
-    }
-    for slot in (0..slots.len()).rev() {
-        if slots.get(slot).is_some_and(|slot| slot.leaving) {
-            remove(slots, arena, slot);
+impl Slots {
+    fn put(
+        &mut self,
+        arena: &mut VecView<u8>,
+        now: Instant,
+        record: &Record<'_>,
+        metadata: Metadata,
+    ) -> Result<Put, StoreError> {
+        let capacity = Load { bytes: arena.capacity(), records: self.slots.capacity() };
+        let len = len_within(capacity.bytes, record)?;
+        let mut offer = Slot::new(now, record, len, metadata, 0);
+        let stored = self.find(&offer.key);
+        let load = Load { bytes: arena.len(), records: self.slots.len() };
+        let put = decide::<_, Recounted>(now, &mut self.slots, stored, load, capacity, &self.owner, &offer)?;
+        if put == Put::Renewed {
+            return Ok(put);
         }
+        for slot in (0..self.slots.len()).rev() {
+            if self.slots.get(slot).is_some_and(|slot| slot.leaving) {
+                self.remove(arena, slot);
+            }
+        }
+        offer.place = u32::try_from(arena.len()).map_err(|_| StoreError::Full)?;
+        record.keep(arena).ok_or(StoreError::Full)?;
+        self.slots.push(offer).map_err(|_| StoreError::Full)?;
+        Ok(put)
     }
-    offer.place = u32::try_from(arena.len()).map_err(|_| StoreError::Full)?;
-    record.keep(arena).ok_or(StoreError::Full)?;
-    slots.push(offer).map_err(|_| StoreError::Full)?;
-    Ok(put)
-}
 
-fn remove(slots: &mut VecView<Slot<u32>>, arena: &mut VecView<u8>, slot: usize) {
-    let Some((place, len)) = slots.get(slot).map(|gone| (gone.place, gone.len)) else {
-        return;
-    };
-    slots.swap_remove(slot);
-    let (start, size) = (place as usize, usize::from(len));
-    let end = start.saturating_add(size);
-    if end <= arena.len() {
-        arena.copy_within(end.., start);
-        arena.truncate(arena.len().saturating_sub(size));
+    fn find(&self, key: &Key) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.key == *key)
     }
-    for slot in slots.iter_mut().filter(|slot| slot.place > place) {
-        slot.place = slot.place.saturating_sub(u32::from(len));
+
+    fn remove(&mut self, arena: &mut VecView<u8>, slot: usize) {
+        let Some((place, len)) = self.slots.get(slot).map(|gone| (gone.place, gone.len)) else {
+            return;
+        };
+        self.slots.swap_remove(slot);
+        let (start, size) = (place as usize, usize::from(len));
+        let end = start.saturating_add(size);
+        if end <= arena.len() {
+            arena.copy_within(end.., start);
+            arena.truncate(arena.len().saturating_sub(size));
+        }
+        for slot in self.slots.iter_mut().filter(|slot| slot.place > place) {
+            slot.place = slot.place.saturating_sub(u32::from(len));
+        }
     }
 }

@@ -7,17 +7,20 @@ use core::hash::BuildHasher;
 use hashbrown::HashMap;
 use siphasher::sip::SipHasher13;
 
-use super::room::{Counted, Load, Owner, decide};
+use super::eviction::{Counted, Load, Owner, decide};
+use super::interface::{Put, Rank, Store, StoreError};
 use super::slot::{Slot, len_within};
-use super::{Metadata, Put, Rank, Store, StoreError, StoredRecord};
+use super::stored_record::{Metadata, StoredRecord};
+use crate::id::Id;
 use crate::record::{Key, Record};
-use crate::{Id, Instant};
+use crate::time::Instant;
 
-/// At most so many records in at most so many bytes, taken from the heap as they come.
+/// A bounded number of records in a bounded number of bytes, which are taken from the heap as records come.
 ///
-/// A record is found in constant time, by a hash whose key is the `random` of [`Store::start`], so that nobody can choose keys
-/// that collide. Slots lie side by side apart from it, so no result depends on the hash. A slot and its index take some 180
-/// bytes beside the record's own. A put that needs room in a full store looks at every slot for each record that gives way.
+/// A record is found in constant time, by a hash that is keyed with the `random` of [`Store::start`], so that nobody
+/// can choose keys that collide. The slots lie side by side in an array of their own, so that no result depends on the
+/// hash. A slot and its index take some 180 bytes beside the record's own. A put that needs room in a full store looks
+/// at every slot for each record that is evicted.
 ///
 /// ```
 /// use core::time::Duration;
@@ -28,7 +31,8 @@ use crate::{Id, Instant};
 /// let mut store = HashStore::new(1_000, 1_000_000);
 /// store.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
 ///
-/// let metadata = Metadata { expires: now + Duration::from_secs(60), source: None, pinned: false, last_replicated: now };
+/// let expires = now + Duration::from_secs(60);
+/// let metadata = Metadata { expires, source: None, pinned: false, last_replicated: now };
 /// assert_eq!(store.put(now, &Record::immutable(b"hello"), metadata), Ok(Put::New));
 /// assert_eq!(store.put(now, &Record::immutable(&[0; 1_001]), metadata), Err(StoreError::TooLarge(1_000)));
 /// assert_eq!(store.find(&Key::immutable(b"hello")), Some(0));
@@ -38,27 +42,27 @@ pub struct HashStore {
     slots: Vec<Slot<Box<[u8]>>>,
     index: HashMap<Key, usize, Seed>,
     bytes: usize,
-    most: Load,
+    capacity: Load,
     owner: Owner,
 }
 
 impl HashStore {
-    /// A store of at most `max_records` records in `max_bytes` bytes of values, salts, public keys and signatures. It takes
-    /// nothing until it is started, and allocates nothing until it holds something.
+    /// A store of at most `max_records` records in `max_bytes` bytes of values, salts, public keys and signatures. It
+    /// takes nothing until it is started, and allocates nothing until the first record is stored.
     #[must_use]
     pub const fn new(max_records: usize, max_bytes: usize) -> Self {
         Self {
             slots: Vec::new(),
             index: HashMap::with_hasher(Seed([0; 16])),
             bytes: 0,
-            most: Load { bytes: max_bytes, records: max_records },
+            capacity: Load { bytes: max_bytes, records: max_records },
             owner: Owner { id: Id::ZERO, rank: None },
         }
     }
 }
 
 impl Store for HashStore {
-    /// At most 4,096 records in 1 MiB; [`HashStore::new`] sets other bounds. Not quite all zeros: an empty hash table isn't.
+    /// At most 4,096 records in 1 MiB; [`HashStore::new`] sets other bounds. Not all zeros: an empty hash table isn't.
     const EMPTY: Self = Self::new(4_096, 1 << 20);
 
     fn start(&mut self, own: Id, rank: Rank, random: [u8; 16]) {
@@ -77,7 +81,7 @@ impl Store for HashStore {
     }
 
     fn get(&self, slot: usize) -> Option<StoredRecord<'_>> {
-        self.slots.get(slot).and_then(|slot| slot.held(&slot.place))
+        self.slots.get(slot).and_then(|slot| slot.stored(&slot.place))
     }
 
     fn metadata_mut(&mut self, slot: usize) -> Option<&mut Metadata> {
@@ -85,11 +89,11 @@ impl Store for HashStore {
     }
 
     fn put(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
-        let len = len_within(self.most.bytes, record)?;
+        let len = len_within(self.capacity.bytes, record)?;
         let mut offer = Slot::new(now, record, len, metadata, Box::default());
-        let held = self.find(&offer.key);
+        let stored = self.find(&offer.key);
         let load = Load { bytes: self.bytes, records: self.slots.len() };
-        let put = decide::<_, Counted>(now, &mut self.slots, held, load, self.most, &self.owner, &offer)?;
+        let put = decide::<_, Counted>(now, &mut self.slots, stored, load, self.capacity, &self.owner, &offer)?;
         if put == Put::Renewed {
             return Ok(put);
         }
@@ -122,11 +126,11 @@ impl Store for HashStore {
     }
 
     fn capacity(&self) -> usize {
-        self.most.bytes
+        self.capacity.bytes
     }
 }
 
-/// What the hash is keyed with.
+/// The key of the hash.
 #[derive(Clone, Copy, Debug)]
 struct Seed([u8; 16]);
 

@@ -1,21 +1,22 @@
 //! One record's place in a store: all of it but its bytes.
 
-use super::{Metadata, StoreError, StoredRecord};
-use crate::record::{Key, MAX_SALT, MAX_VALUE, RecordError, Version};
-use crate::{Instant, Record};
+use super::interface::StoreError;
+use super::stored_record::{Metadata, StoredRecord};
+use crate::record::{Key, MAX_SALT, MAX_VALUE, Record, RecordError, Version};
+use crate::time::Instant;
 
-/// What is known of a record that is held or on offer, with `place` telling where its bytes are.
+/// What is known of a stored or offered record. `place` says where its bytes are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot<P> {
     pub(super) metadata: Metadata,
-    /// Together with `version`, the age of a plain record.
+    /// When `version` was its version: a plain record's age counts from then.
     stored_at: Instant,
     pub(super) version: Version,
     pub(super) place: P,
     pub(super) len: u16,
     salt_len: u8,
     pub(super) key: Key,
-    /// Chosen to give way to the record that is being put.
+    /// Chosen to be removed for the record that is being put.
     pub(super) leaving: bool,
 }
 
@@ -33,7 +34,7 @@ pub(super) fn len_within(capacity: usize, record: &Record<'_>) -> Result<u16, St
 }
 
 impl<P> Slot<P> {
-    /// The slot of a record on offer that takes `len` bytes.
+    /// The slot of an offered record of `len` bytes.
     pub(super) fn new(now: Instant, record: &Record<'_>, len: u16, metadata: Metadata, place: P) -> Self {
         Self {
             metadata,
@@ -47,7 +48,7 @@ impl<P> Slot<P> {
         }
     }
 
-    /// Bytes it takes.
+    /// How many bytes the record takes.
     pub(super) fn size(&self) -> usize {
         usize::from(self.len)
     }
@@ -57,8 +58,8 @@ impl<P> Slot<P> {
         self.key.kind.as_of(now, self.version, self.stored_at)
     }
 
-    /// It with its bytes.
-    pub(super) fn held<'a>(&'a self, bytes: &'a [u8]) -> Option<StoredRecord<'a>> {
+    /// The record with its bytes.
+    pub(super) fn stored<'a>(&'a self, bytes: &'a [u8]) -> Option<StoredRecord<'a>> {
         let stored = Record::of_parts(&self.key, self.version.number, self.salt_len, bytes)?;
         Some(StoredRecord {
             key: self.key,
@@ -69,7 +70,7 @@ impl<P> Slot<P> {
         })
     }
 
-    /// Takes in that the same version, of which this one has come to `version`, was put again.
+    /// The same record was offered again. `version` is what this one's version has become.
     pub(super) fn renew(&mut self, version: Version, again: &Self) {
         if again.version.number < version.number {
             (self.version, self.stored_at) = (again.version, again.stored_at);

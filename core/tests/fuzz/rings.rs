@@ -78,7 +78,7 @@ pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(
             12 => now = now + Duration::from_millis(1 << (next() % 24)),
             13 => now = now.max(table.next_maintenance().min(now + Duration::from_secs(4_000))),
             14 => table.looked_up(now, if next() % 2 == 0 { &OWN } else { &contact.id }),
-            _ => table.disturbed(now),
+            _ => table.check_neighbourhood_soon(now),
         }
         if neighbours(&table, None, ahead, behind) != neighbours_before {
             assert_eq!(table.changed(), now, "the table must note when the neighbourhood changed");
@@ -135,7 +135,7 @@ fn check_orders<R: Routing<Address = SocketAddrV4>>(table: &R, target: &Id, may_
     let verified: Vec<Contact4> =
         table.peers().filter(|peer| peer.state == ContactState::Verified).map(|peer| peer.contact).collect();
     for room in [0, 4, 30] {
-        for name in [R::closest, R::toward] {
+        for name in [R::closest, R::next_hops] {
             let mut named = vec![Contact4::EMPTY; room];
             let count = name(table, target, &mut named);
             assert!(
@@ -151,7 +151,7 @@ fn check_orders<R: Routing<Address = SocketAddrV4>>(table: &R, target: &Id, may_
     let nearer = verified.iter().filter(|contact| rank(&contact.id) < rank(&OWN)).count();
     assert_eq!(table.rank_of_own(target, CONTACTS), nearer);
     let mut hop = [Contact4::EMPTY; 1];
-    let hops = table.toward(target, &mut hop);
+    let hops = table.next_hops(target, &mut hop);
     assert_eq!(hops == 0, nearer == 0, "a request must end where no nearer contact is known, and only there");
     assert!(hops == 0 || may_forward(target, &hop[0], &verified), "{target:?} forwarded to {:?}", hop[0]);
 }

@@ -83,7 +83,7 @@ fn kademlia(data: &[u8]) {
             12 => now = now + Duration::from_millis(1 << (next() % 24)),
             13 => now = now.max(table.next_maintenance().min(now + Duration::from_secs(4_000))),
             14 => table.looked_up(now, if next() % 2 == 0 { &OWN } else { &contact.id }),
-            _ => table.disturbed(now),
+            _ => table.check_neighbourhood_soon(now),
         }
         let expected = if neighbours == self::neighbours(&table) { changed } else { now };
         assert_eq!(table.changed(), expected, "the table must note when the neighbourhood changed");
@@ -173,6 +173,7 @@ fn maintenance<R: Routing<Address = SocketAddrV4>>(table: &mut R, now: Instant, 
             }
             Some(Maintenance::Lookup { target }) => assert_ne!(target, OWN),
             Some(Maintenance::Neighbourhood) => assert!(table.peers().next().is_some()),
+            Some(other) => panic!("no rule is tested for this request: {other}"),
             None => {
                 assert!(
                     table.next_maintenance() > now,
@@ -236,12 +237,12 @@ fn check_orders(table: &Table, target: &Id) {
     assert_eq!(table.rank_of_own(target, CONTACTS), rank);
     assert_eq!(table.rank_of_own(target, 2), rank.min(2));
     let mut hops = [Contact4::EMPTY; 30];
-    let count = table.toward(target, &mut hops);
+    let count = table.next_hops(target, &mut hops);
     assert_eq!(hops[..count], verified[..rank], "all nearer contacts are possible next hops, nearest first");
     let others = [in_state(ContactState::Failing), in_state(ContactState::Unverified)].concat();
     let few = K.saturating_sub(verified.len());
     let seeds = [verified, others.into_iter().take(few).collect()].concat();
     let mut named = [Contact4::EMPTY; 30];
-    let count = table.first_asked(target, &mut named);
+    let count = table.initial_contacts(target, &mut named);
     assert_eq!(named[..count], seeds);
 }

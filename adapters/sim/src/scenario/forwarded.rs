@@ -15,7 +15,7 @@ pub(super) fn forwarded_lookup<M: SimulatedNode>(
     let (mut at, mut stats) = (requester, QueryStats::default());
     while let Some(node) = network.node(at) {
         let mut next = [Contact::EMPTY; 1];
-        if node.routing().toward(&target, &mut next) == 0 {
+        if node.routing().next_hops(&target, &mut next) == 0 {
             return (Some(at), stats);
         }
         stats.took += network.links.latency.round_trip(at, next[0].address);

@@ -1,81 +1,131 @@
-//! What is due, and when.
+//! Which maintenance is due, and when.
 //!
-//! | question | when |
+//! | request | when |
 //! |---|---|
 //! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 90 s, 4.5 min .. 15 min apart |
-//! | `Lookup` | when no lookup touched a bucket for an hour, or ever; for buckets no deeper than the neighbourhood's edge |
-//! | `Ask` one heard of | after 2 s |
-//! | `Ask` a quiet one | 30 minutes after it last answered |
-//! | `Ask` a failing one | 30 s after its first failure, then 1, 2, 4 .. 15 min apart |
-//! | `Ask` a spare | when there is a place for it: one of its bucket failed, or went |
-//! | `Ask` a lost one | every 15 minutes |
+//! | `Lookup` | when no lookup touched a bucket for an hour, or ever; for buckets no deeper than the farthest of the k closest |
+//! | `Ask` an unverified contact | 2 s after it was discovered |
+//! | `Ask` a quiet contact | 30 minutes after it last responded |
+//! | `Ask` a failing contact | 30 s after its first failure, then 1, 2, 4 .. 15 min apart |
+//! | `Ask` a replacement | when there is a place for it: a contact of its bucket failed, or was removed |
+//! | `Ask` a lost contact | every 15 minutes |
 //!
-//! (With the default [`Limits`](crate::routing::Limits), in calm; where contacts come and go fast, the 30 minutes shrink to a 32nd, the
-//! hour and the 15 minutes between checks to a sixteenth, see [`clock`](crate::routing::clock).) One is asked at a time, a second apart.
+//! These are the times with the default [`Limits`](crate::routing::Limits). Where contacts come and go fast, the 30
+//! minutes shrink to a 32nd, the hour and the 15 minutes between checks to a sixteenth: see
+//! [`schedule`](crate::routing::schedule). One contact is asked at a time, a second apart.
 
-use super::Kademlia;
-use crate::routing::Maintenance;
-use crate::routing::clock::{DEPTHS, NEVER, at};
+use super::buckets::Buckets;
+use super::replacements::Replacements;
+use crate::address::Address;
+use crate::id::Id;
 use crate::routing::entry::TableEntry;
-use crate::{Address, Id, Instant};
+use crate::routing::interface::Maintenance;
+use crate::routing::schedule::DEPTHS;
+use crate::routing::stamp::Stamp;
+use crate::time::Instant;
 
-impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Kademlia<A, CONTACTS, REPLACEMENTS> {
-    /// Finds out when the next question is due.
-    pub(super) fn schedule(&mut self) {
-        let refresh = self.refreshes().iter().min().map_or(NEVER, |due| *due);
-        let ask = next_asked(&mut self.contacts, &mut self.replacements).map_or(NEVER, |entry| entry.due);
-        self.clock.schedule(refresh, ask);
+impl<A: Address> Buckets<A> {
+    pub(super) fn looked_up(&mut self, replacements: &mut Replacements<A>, now: Instant, target: &Id) {
+        if self.k == 0 {
+            return;
+        }
+        self.refreshed(now, self.depth(target));
+        if *target == self.own {
+            self.schedule.looked_up_own(now);
+        }
+        self.reschedule(replacements);
     }
 
-    pub(super) fn check(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        self.clock.takes_check(now, self.contacts.is_empty()).then_some(Maintenance::Neighbourhood)
+    pub(super) fn check_neighbourhood_soon(&mut self, replacements: &mut Replacements<A>, now: Instant) {
+        if !self.contacts.is_empty() {
+            self.schedule.check_soon(now);
+            self.reschedule(replacements);
+        }
     }
 
-    pub(super) fn refresh(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        let depth = self.refreshes().iter().position(|due| at(*due).is_due(now))?;
+    pub(super) fn maintenance(&mut self, replacements: &mut Replacements<A>, now: Instant) -> Option<Maintenance<A>> {
+        if self.k == 0 || !self.schedule.next.is_due(now) {
+            return None;
+        }
+        let request = self.check(now).or_else(|| self.refresh(now)).or_else(|| self.ask(replacements, now));
+        self.reschedule(replacements);
+        request
+    }
+
+    /// Computes when the next request is due.
+    pub(super) fn reschedule(&mut self, replacements: &mut Replacements<A>) {
+        let refresh = self.refreshes().iter().min().map_or(Stamp::NEVER, |due| *due);
+        let ask = next_to_ask(&mut self.contacts, &mut replacements.entries).map_or(Stamp::NEVER, |entry| entry.due);
+        self.schedule.set_next(refresh, ask);
+    }
+
+    /// Has the most recent replacement of the bucket of `id` asked, if there is a place for it. It gets that place when
+    /// it responds.
+    pub(super) fn ask_replacement(&mut self, replacements: &mut Replacements<A>, now: Instant, id: &Id) {
+        let depth = self.depth(id);
+        let bucket = self.bucket(depth);
+        let room = bucket.len() < self.k && !self.contacts.is_full();
+        if !room && self.all_verified(bucket) {
+            return;
+        }
+        if let Some(replacement) = replacements.most_recent(self, depth) {
+            replacement.due = Stamp::of(now);
+        }
+    }
+
+    fn check(&mut self, now: Instant) -> Option<Maintenance<A>> {
+        self.schedule.begin_check(now, self.contacts.is_empty()).then_some(Maintenance::Neighbourhood)
+    }
+
+    fn refresh(&mut self, now: Instant) -> Option<Maintenance<A>> {
+        let depth = self.refreshes().iter().position(|due| due.has_come(now))?;
         self.refreshed(now, depth);
-        // It shares exactly so many bits with the own identifier.
+        // It shares exactly `depth` bits with the own identifier.
         let prefix = flipped(&self.own, depth);
-        Some(Maintenance::Lookup { target: self.clock.random_id(&prefix, depth + 1) })
+        Some(Maintenance::Lookup { target: self.schedule.random_id(&prefix, depth + 1) })
     }
 
-    /// A bucket of this depth is looked up.
-    pub(super) fn refreshed(&mut self, now: Instant, depth: usize) {
-        let due = self.clock.after_refresh(now);
-        if let Some(refresh) = self.clock.refresh.get_mut(depth) {
+    /// A lookup touches the bucket of this depth.
+    fn refreshed(&mut self, now: Instant, depth: usize) {
+        let due = self.schedule.after_refresh(now);
+        if let Some(refresh) = self.schedule.refresh.get_mut(depth) {
             *refresh = due;
         }
     }
 
-    pub(super) fn ask(&mut self, now: Instant) -> Option<Maintenance<A>> {
-        if !self.clock.rest.is_due(now) {
+    fn ask(&mut self, replacements: &mut Replacements<A>, now: Instant) -> Option<Maintenance<A>> {
+        if !self.schedule.can_ask(now) {
             return None;
         }
-        let entry = next_asked(&mut self.contacts, &mut self.replacements).filter(|entry| at(entry.due).is_due(now))?;
-        entry.due = self.clock.asks(now);
+        let entry = next_to_ask(&mut self.contacts, &mut replacements.entries)?;
+        if !entry.due.has_come(now) {
+            return None;
+        }
+        entry.due = self.schedule.after_ask(now);
         Some(Maintenance::Ask(entry.contact))
     }
 
-    /// When the buckets are due, from the farthest to the one where the k closest end; the neighbourhood's check covers what
-    /// is deeper. None before the own identifier was looked up; the farthest alone while all there is are neighbours.
-    fn refreshes(&self) -> &[u32] {
-        if !self.clock.joined || self.contacts.is_empty() {
+    /// When the buckets are due, from the shallowest to that of the farthest of the k closest; deeper ones are covered
+    /// by the check of the neighbourhood. None before the own identifier was looked up.
+    fn refreshes(&self) -> &[Stamp] {
+        if !self.schedule.joined || self.contacts.is_empty() {
             return &[];
         }
-        let edge = self.neighbour().map_or(0, |edge| self.depth(&edge.contact.id));
-        self.clock.refresh.get(..(edge + 1).min(DEPTHS)).unwrap_or(&[])
+        // While fewer than k contacts are verified, the shallowest bucket alone.
+        let edge = self.farthest_neighbour().map_or(0, |edge| self.depth(&edge.contact.id));
+        self.schedule.refresh.get(..(edge + 1).min(DEPTHS)).unwrap_or(&[])
     }
 }
 
-/// Whoever is to be asked next.
-fn next_asked<'a, A>(
+/// The contact that is due first.
+fn next_to_ask<'a, A>(
     contacts: &'a mut [TableEntry<A>],
     replacements: &'a mut [TableEntry<A>],
 ) -> Option<&'a mut TableEntry<A>> {
     contacts.iter_mut().chain(replacements).min_by_key(|entry| entry.due)
 }
 
-/// The identifier with one bit, counted from the most significant, the other way.
+/// The identifier with one bit, counted from the most significant, inverted.
 fn flipped(id: &Id, bit: usize) -> Id {
     let mut bytes = *id.as_bytes();
     if let Some(byte) = bytes.get_mut(bit / 8) {

@@ -2,8 +2,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use std::vec::Vec;
 
 use super::*;
+use crate::routing::stamp::Stamp;
 
-type Who = Contact<u16>;
 type Small = Kademlia<u16, 12, 8>;
 
 const OWN: Id = Id::ZERO;
@@ -16,18 +16,18 @@ fn start<R: Routing>() -> R {
     table
 }
 
-/// As after an hour without churn.
-fn calm<const CONTACTS: usize, const REPLACEMENTS: usize>(
+/// The table as after an hour without churn.
+fn without_churn<const CONTACTS: usize, const REPLACEMENTS: usize>(
     mut table: Kademlia<u16, CONTACTS, REPLACEMENTS>,
 ) -> Kademlia<u16, CONTACTS, REPLACEMENTS> {
     for _ in 0..60 {
-        table.clock.reassured(T0, 0);
+        table.buckets.schedule.contact_survived(T0, Stamp::ZERO);
     }
     table
 }
 
-/// A contact at this depth; `rest` tells those of one depth apart, in the order of their distance.
-fn contact(depth: u32, rest: u8) -> Who {
+/// A contact at this depth. `rest` distinguishes contacts of one depth, in the order of their distance.
+fn contact(depth: u32, rest: u8) -> Contact<u16> {
     Contact::new(id(depth, rest), u16::try_from(depth).unwrap() << 8 | u16::from(rest))
 }
 
@@ -42,41 +42,42 @@ fn after(secs: u64) -> Instant {
     T0 + Duration::from_secs(secs)
 }
 
-fn in_state(table: &impl Routing<Address = u16>, state: ContactState) -> Vec<Who> {
+fn in_state(table: &impl Routing<Address = u16>, state: ContactState) -> Vec<Contact<u16>> {
     table.peers().filter(|peer| peer.state == state).map(|peer| peer.contact).collect()
 }
 
-fn verified(table: &impl Routing<Address = u16>) -> Vec<Who> {
+fn verified(table: &impl Routing<Address = u16>) -> Vec<Contact<u16>> {
     in_state(table, ContactState::Verified)
 }
 
 #[test]
-fn after_a_response_the_next_deadline_is_what_a_look_at_all_contacts_finds() {
+fn after_a_response_the_next_deadline_is_the_first_of_all_contacts() {
     let mut table: Kademlia<u16, 64> = start();
-    let everybody: Vec<_> = (0..16).flat_map(|depth| [contact(depth, 1), contact(depth, 2)]).collect();
+    let contacts: Vec<_> = (0..16).flat_map(|depth| [contact(depth, 1), contact(depth, 2)]).collect();
     let mut now = T0;
     for step in 0..2_000 {
         now = now + Duration::from_millis(700);
-        let who = everybody[step * 13 % everybody.len()];
+        let peer = contacts[step * 13 % contacts.len()];
         if step % 17 == 0 {
-            table.failed(now, &who.id)
+            table.failed(now, &peer.id)
         } else {
-            table.responded(now, who, None)
+            table.responded(now, peer, None)
         }
         let next = table.next_maintenance();
-        table.schedule();
+        let (buckets, replacements) = table.both();
+        buckets.reschedule(replacements);
         assert_eq!(table.next_maintenance(), next, "step {step}");
         table.maintenance(now);
     }
 }
 
-/// What upkeep asks until then, and when, a step of a quarter of a second at a time.
+/// The requests of maintenance in these seconds, each with its second, in steps of a quarter of a second.
 fn asked<R: Routing>(table: &mut R, from: u64, to: u64) -> Vec<(u64, Maintenance<R::Address>)> {
     let mut requests = Vec::new();
     for quarter in from * 4..to * 4 {
         let now = T0 + Duration::from_millis(quarter * 250);
         let late = table.next_maintenance() + Duration::from_millis(250) <= now;
-        assert!(quarter == from * 4 || !late, "it is asked no later than it says");
+        assert!(quarter == from * 4 || !late, "a request is handed out no later than the table said");
         while let Some(request) = table.maintenance(now) {
             requests.push((quarter / 4, request));
         }
@@ -88,26 +89,26 @@ fn checks<A>(requests: &[(u64, Maintenance<A>)]) -> Vec<u64> {
     requests.iter().filter(|(_, request)| matches!(request, Maintenance::Neighbourhood)).map(|(at, _)| *at).collect()
 }
 
-/// When this contact was asked.
-fn times(requests: &[(u64, Maintenance<u16>)], who: Who) -> Vec<u64> {
-    let ask = Maintenance::Ask(who);
+/// The seconds in which this contact was asked.
+fn times(requests: &[(u64, Maintenance<u16>)], contact: Contact<u16>) -> Vec<u64> {
+    let ask = Maintenance::Ask(contact);
     requests.iter().filter(|(_, request)| *request == ask).map(|(at, _)| *at).collect()
 }
 
 #[test]
-fn a_table_that_was_not_started_takes_nobody() {
+fn a_table_that_was_not_started_takes_no_contact() {
     let mut table = Small::EMPTY;
     assert!(!table.discovered(T0, contact(0, 0), Origin::Requester));
     table.responded(T0, contact(0, 0), None);
     table.failed(T0, &id(0, 0));
     table.looked_up(T0, &id(0, 0));
-    table.disturbed(T0);
+    table.check_neighbourhood_soon(T0);
     assert_eq!(table.peers().count(), 0);
     assert_eq!((table.next_maintenance(), table.maintenance(T0)), (Instant::NEVER, None));
 }
 
 #[test]
-fn tables_without_room_are_harmless() {
+fn tables_without_places_are_harmless() {
     let mut none: Kademlia<u16, 0, 0> = start();
     let mut one: Kademlia<u16, 1, 1> = start();
     for depth in 0..4 {
@@ -134,11 +135,11 @@ fn only_a_response_verifies() {
     assert_eq!(verified(&table), []);
     table.responded(T0, contact(0, 1), Some(Duration::from_millis(20)));
     assert_eq!(verified(&table), [contact(0, 1)]);
-    assert!(!table.discovered(T0, contact(0, 1), Origin::Requester), "it needs no asking");
+    assert!(!table.discovered(T0, contact(0, 1), Origin::Requester), "it needs no request");
     assert_eq!(table.get(&id(0, 1)).and_then(|peer| peer.rtt), Some(Duration::from_millis(20)));
 }
 
-/// Far contacts aren't neighbours once there are two nearer ones.
+/// A table with two near contacts, so that farther ones aren't neighbours.
 fn with_neighbours() -> Small {
     let mut table: Small = start();
     table.responded(T0, contact(9, 0), None);
@@ -153,11 +154,11 @@ fn a_full_bucket_keeps_its_oldest_live_contact() {
         table.responded(after(rest.into()), contact(0, rest), None);
     }
     assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 3), contact(0, 4)]);
-    assert!(!table.discovered(T0, contact(0, 5), Origin::Named), "there is no use in asking another");
+    assert!(!table.discovered(T0, contact(0, 5), Origin::Named), "a request to another contact is not worth sending");
 }
 
 #[test]
-fn a_failing_contact_goes_only_when_one_that_responses_takes_its_place() {
+fn a_failing_contact_is_evicted_only_for_one_that_responds() {
     let mut table = with_neighbours();
     table.responded(T0, contact(0, 1), None);
     table.responded(T0, contact(0, 2), None);
@@ -165,20 +166,20 @@ fn a_failing_contact_goes_only_when_one_that_responses_takes_its_place() {
         table.failed(after(1), &id(0, 1));
     }
     assert_eq!(in_state(&table, ContactState::Failing), [contact(0, 1)]);
-    assert!(table.discovered(after(1), contact(0, 3), Origin::Named), "another may have its place");
-    assert_eq!(in_state(&table, ContactState::Failing), [contact(0, 1)], "but not for being named");
+    assert!(table.discovered(after(1), contact(0, 3), Origin::Named), "another can get its place");
+    assert_eq!(in_state(&table, ContactState::Failing), [contact(0, 1)], "but not before it responds");
     table.responded(after(2), contact(0, 3), None);
     assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 2), contact(0, 3)]);
     assert_eq!(in_state(&table, ContactState::Failing), []);
 }
 
 #[test]
-fn one_only_heard_of_goes_at_its_first_failure_and_at_once_for_one_that_responses() {
+fn an_unverified_contact_is_removed_at_its_first_failure_and_evicted_for_one_that_responds() {
     let mut table = with_neighbours();
     for rest in [1, 2] {
         assert!(table.discovered(T0, contact(0, rest), Origin::Named));
     }
-    assert!(table.discovered(T0, contact(0, 3), Origin::Named), "it may take another's place if it answers");
+    assert!(table.discovered(T0, contact(0, 3), Origin::Named), "it can take another's place if it responds");
     assert_eq!(in_state(&table, ContactState::Unverified), [contact(0, 1), contact(0, 2)]);
     table.responded(T0, contact(0, 3), None);
     assert_eq!(in_state(&table, ContactState::Unverified), [contact(0, 1)]);
@@ -198,20 +199,20 @@ fn the_closest_are_taken_even_into_a_full_bucket() {
 }
 
 #[test]
-fn when_the_array_is_full_the_largest_bucket_gives_way() {
+fn when_the_array_is_full_the_largest_bucket_evicts_a_contact() {
     let mut table: Kademlia<u16, 5, 8> = start();
     for (depth, rest) in [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1)] {
         table.responded(after(300 * u64::from(rest)), contact(depth, rest), None);
     }
     table.responded(after(900), contact(2, 2), None);
     let shrunk = [contact(2, 1), contact(2, 2), contact(1, 1), contact(0, 1), contact(0, 2)];
-    assert_eq!(verified(&table), shrunk, "the newest of the deepest of the largest that isn't the neighbourhood");
+    assert_eq!(verified(&table), shrunk, "the newest contact of the deepest of the largest buckets, but no neighbour");
     table.responded(after(900), contact(1, 3), None);
-    assert_eq!(verified(&table), shrunk, "nothing would be gained");
+    assert_eq!(verified(&table), shrunk, "no bucket is larger by two");
 }
 
 #[test]
-fn in_a_full_array_a_bucket_gives_way_only_to_one_smaller_by_two() {
+fn a_full_array_evicts_only_from_a_bucket_that_is_larger_by_two() {
     let mut table = Kademlia::<u16, 6>::EMPTY;
     table.start(T0, OWN, &Limits { k: 3, ..LIMITS }, 7);
     let all = [(9, 0), (10, 0), (11, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1)];
@@ -223,12 +224,12 @@ fn in_a_full_array_a_bucket_gives_way_only_to_one_smaller_by_two() {
     assert_eq!(
         sizes,
         [2, 1],
-        "the first of the smaller bucket got a place, the second would only turn the sizes round"
+        "the first contact of the smaller bucket got a place, the second would only swap the sizes"
     );
 }
 
 #[test]
-fn of_contacts_that_begin_alike_the_nearest_are_named() {
+fn of_contacts_whose_ids_begin_alike_the_nearest_are_named() {
     let mut table = with_neighbours();
     table.responded(T0, contact(0, 1), None);
     table.responded(T0, contact(0, 2), None);
@@ -242,7 +243,7 @@ fn of_contacts_that_begin_alike_the_nearest_are_named() {
 }
 
 #[test]
-fn only_a_response_changes_an_address_and_only_of_one_that_fails() {
+fn only_a_response_changes_an_address_and_only_that_of_a_failing_contact() {
     let mut table: Small = start();
     table.responded(T0, contact(0, 1), None);
     let moved = Contact::new(id(0, 1), 9);
@@ -265,7 +266,7 @@ fn an_evicted_contact_is_forgotten() {
 }
 
 #[test]
-fn a_replacement_is_asked_when_one_of_its_bucket_fails_and_takes_its_place() {
+fn a_replacement_is_asked_when_a_contact_of_its_bucket_fails_and_takes_its_place() {
     let mut table = with_neighbours();
     for rest in 1..=4 {
         table.responded(T0, contact(0, rest), None);
@@ -283,7 +284,7 @@ fn a_replacement_is_asked_when_one_of_its_bucket_fails_and_takes_its_place() {
 }
 
 #[test]
-fn a_replacement_is_not_asked_while_its_bucket_is_full_of_contacts_that_response() {
+fn a_replacement_is_not_asked_while_its_bucket_is_full_of_contacts_that_respond() {
     let mut table = with_neighbours();
     for rest in [1, 2, 3, 4] {
         table.responded(T0, contact(0, rest), None);
@@ -320,7 +321,7 @@ fn a_lost_contact_is_tried_again_for_ever_and_returns() {
 }
 
 #[test]
-fn the_lost_that_were_known_for_longest_are_remembered() {
+fn the_lost_contacts_that_were_known_for_longest_are_kept() {
     let mut table = with_neighbours();
     table.responded(T0, contact(0, 1), None);
     table.responded(T0, contact(0, 2), None);
@@ -341,7 +342,7 @@ fn at(depth: u32, rest: u8, ip: [u8; 4]) -> Contact<SocketAddrV4> {
 }
 
 #[test]
-fn one_network_gets_two_places_in_a_bucket_and_ten_in_the_table() {
+fn one_address_prefix_gets_two_places_in_a_bucket_and_ten_in_the_table() {
     let mut table = Kademlia::<SocketAddrV4, 64>::EMPTY;
     table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
     for rest in 0..4 {
@@ -363,12 +364,12 @@ fn one_network_gets_two_places_in_a_bucket_and_ten_in_the_table() {
     assert_eq!(
         table.peers().filter(|peer| peer.contact.id.common_prefix_len(&OWN) == 7).count(),
         4,
-        "private ones are exempt"
+        "private addresses are exempt"
     );
 }
 
 #[test]
-fn the_closest_are_exempt_from_network_limits_for_as_long_as_they_are() {
+fn the_closest_are_exempt_from_limits_on_prefixes_while_they_are_the_closest() {
     let mut table = Kademlia::<SocketAddrV4, 64>::EMPTY;
     table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
     for rest in 0..4 {
@@ -381,7 +382,7 @@ fn the_closest_are_exempt_from_network_limits_for_as_long_as_they_are() {
     assert_eq!(table.peers().filter(|peer| peer.contact.address.prefix().is_some()).count(), 2);
 }
 
-/// A table whose closest contacts are of no address group.
+/// A table whose closest contacts have no address prefix.
 fn with_exempt_neighbours() -> Kademlia<SocketAddrV4, 64> {
     let mut table = Kademlia::EMPTY;
     table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
@@ -392,7 +393,7 @@ fn with_exempt_neighbours() -> Kademlia<SocketAddrV4, 64> {
 }
 
 #[test]
-fn in_a_bucket_with_two_of_a_network_a_third_gets_the_place_of_a_silent_one() {
+fn in_a_bucket_with_two_contacts_of_a_prefix_a_third_gets_the_place_of_a_silent_one() {
     let mut table = with_exempt_neighbours();
     for rest in [0, 1, 2] {
         table.responded(T0, at(0, rest, [192, 0, 2, rest]), None);
@@ -410,7 +411,7 @@ fn in_a_bucket_with_two_of_a_network_a_third_gets_the_place_of_a_silent_one() {
 }
 
 #[test]
-fn in_a_table_with_ten_of_a_network_another_gets_the_place_of_a_silent_one_wherever_it_is() {
+fn in_a_table_with_ten_contacts_of_a_prefix_another_gets_the_place_of_a_silent_one_of_any_bucket() {
     let mut table = with_exempt_neighbours();
     for (depth, rest) in (0..5).flat_map(|depth| [(depth, 0), (depth, 1)]) {
         table.responded(T0, at(depth, rest, [192, 0, 2, rest]), None);
@@ -425,7 +426,7 @@ fn in_a_table_with_ten_of_a_network_another_gets_the_place_of_a_silent_one_where
 
 #[test]
 fn the_neighbourhood_is_checked_at_once_then_in_tripling_steps_up_to_fifteen_minutes() {
-    let mut table = calm(with_neighbours());
+    let mut table = without_churn(with_neighbours());
     let checks = checks(&asked(&mut table, 0, 4_000));
     assert_eq!(checks.first(), Some(&0));
     let waits: Vec<u64> = checks.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -435,7 +436,7 @@ fn the_neighbourhood_is_checked_at_once_then_in_tripling_steps_up_to_fifteen_min
 }
 
 #[test]
-fn a_change_brings_the_next_check_near_and_starts_the_steps_again() {
+fn a_change_brings_the_next_check_near_and_starts_the_steps_anew() {
     let mut table = with_neighbours();
     asked(&mut table, 0, 3_000);
     table.failed(after(3_000), &id(9, 0));
@@ -453,26 +454,26 @@ fn only_the_first_failure_of_a_neighbour_is_a_change() {
     table.responded(T0, contact(0, 1), None);
     let before = table.changed();
     table.failed(after(10), &id(0, 1));
-    assert_eq!(table.changed(), before, "a far one");
+    assert_eq!(table.changed(), before, "a far contact");
     table.failed(after(20), &id(10, 0));
     table.failed(after(30), &id(10, 0));
     assert_eq!(table.changed(), after(20));
 }
 
 #[test]
-fn changes_that_do_not_end_delay_no_check() {
+fn endless_changes_delay_no_check() {
     let mut table = with_neighbours();
     let mut checked = Vec::new();
     for second in 0..300 {
-        table.disturbed(after(second));
+        table.check_neighbourhood_soon(after(second));
         checked.extend(checks(&asked(&mut table, second, second + 1)));
     }
     assert!(checked.len() >= 10, "{checked:?}");
 }
 
 #[test]
-fn buckets_that_no_lookup_touched_are_refreshed_as_far_as_the_neighbourhood() {
-    let mut table = calm(with_neighbours());
+fn buckets_that_no_lookup_touched_are_refreshed_down_to_the_neighbourhood() {
+    let mut table = without_churn(with_neighbours());
     table.responded(T0, contact(3, 0), None);
     let lookups = |requests: Vec<(u64, Maintenance<u16>)>| -> Vec<u32> {
         let targets = requests.into_iter().filter_map(|(_, request)| match request {
@@ -481,19 +482,19 @@ fn buckets_that_no_lookup_touched_are_refreshed_as_far_as_the_neighbourhood() {
         });
         targets.collect()
     };
-    assert_eq!(lookups(asked(&mut table, 0, 10)), [], "first the own id");
+    assert_eq!(lookups(asked(&mut table, 0, 10)), [], "the own id is looked up first");
     table.looked_up(after(10), &OWN);
     table.looked_up(after(10), &id(4, 0));
     assert_eq!(lookups(asked(&mut table, 10, 11)), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
     table.looked_up(after(2_000), &id(0, 1));
     let mut later = lookups(asked(&mut table, 11, 3_612));
     later.sort_unstable();
-    assert_eq!(later, [1, 2, 3, 4, 5, 6, 7, 8, 9], "after an hour, and not the one that was touched since");
+    assert_eq!(later, [1, 2, 3, 4, 5, 6, 7, 8, 9], "after an hour, without the one that was touched since");
 }
 
 #[test]
 fn a_quiet_contact_is_asked_and_a_failing_one_after_doubling_pauses() {
-    let mut table: Small = calm(start());
+    let mut table: Small = without_churn(start());
     table.responded(T0, contact(0, 1), None);
     let mut now = 0;
     let mut waits = Vec::new();
@@ -510,7 +511,7 @@ fn a_quiet_contact_is_asked_and_a_failing_one_after_doubling_pauses() {
 }
 
 #[test]
-fn those_heard_of_are_asked_soon_and_one_at_a_time() {
+fn unverified_contacts_are_asked_soon_and_one_at_a_time() {
     let mut table: Small = start();
     for depth in 0..6 {
         table.discovered(T0, contact(depth, 0), Origin::Restored);
@@ -537,7 +538,7 @@ fn nodes_that_start_together_do_not_act_together() {
 }
 
 #[test]
-fn time_may_stand_still_or_run_out() {
+fn time_can_stand_still_or_run_out() {
     let mut table = with_neighbours();
     for now in [T0, Instant::ZERO, Instant::NEVER, T0, Instant::from_secs(u64::from(u32::MAX))] {
         table.responded(now, contact(0, 1), None);
@@ -549,16 +550,17 @@ fn time_may_stand_still_or_run_out() {
 }
 
 #[test]
-fn a_request_is_passed_on_only_to_those_nearer_to_its_target() {
+fn next_hops_are_nearer_to_the_target_than_the_own_node() {
     let mut table: Small = start();
     for known in [contact(0, 1), contact(3, 1), contact(3, 2), contact(9, 0)] {
         table.responded(T0, known, None);
     }
     let mut out = [contact(0, 0); 8];
-    // What shares three bits with the own identifier and differs in the fourth: those of that bucket are nearer, the own one is next.
-    let count = table.toward(&id(3, 5), &mut out);
-    assert_eq!(out[..count].iter().map(|who| who.id).collect::<Vec<_>>(), [id(3, 1), id(3, 2)]);
-    assert_eq!(table.toward(&OWN, &mut out), 0, "it ends here");
-    let count = table.toward(&id(0, 1), &mut out);
-    assert_eq!(out[..count].iter().map(|who| who.id).collect::<Vec<_>>(), [id(0, 1)]);
+    // The target shares three bits with the own identifier and differs in the fourth: the contacts of that bucket are
+    // nearer, then the own node comes.
+    let count = table.next_hops(&id(3, 5), &mut out);
+    assert_eq!(out[..count].iter().map(|contact| contact.id).collect::<Vec<_>>(), [id(3, 1), id(3, 2)]);
+    assert_eq!(table.next_hops(&OWN, &mut out), 0, "the request ends here");
+    let count = table.next_hops(&id(0, 1), &mut out);
+    assert_eq!(out[..count].iter().map(|contact| contact.id).collect::<Vec<_>>(), [id(0, 1)]);
 }

@@ -1,13 +1,15 @@
-//! Who wins under a key, and who gives way in a full store: the rules that all stores share.
+//! Which version wins under a key, and which records are evicted from a full store: the rules that all stores share.
 
 use core::cmp::Ordering;
 use core::slice;
 
+use super::interface::{Put, Rank, StoreError};
 use super::slot::Slot;
-use super::{Put, Rank, StoreError};
-use crate::{Id, Instant, Prefix};
+use crate::address::Prefix;
+use crate::id::Id;
+use crate::time::Instant;
 
-/// Whose a store is.
+/// The node whose store it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     pub(super) id: Id,
@@ -15,56 +17,57 @@ pub(super) struct Owner {
     pub(super) rank: Option<Rank>,
 }
 
-/// Room taken.
+/// How much room is taken, or can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Load {
     pub(super) bytes: usize,
     pub(super) records: usize,
 }
 
-/// How much of a store each source holds, the newcomer counted, without what is pinned or leaving.
+/// How much of a store each source takes, with the offered record and without pinned and leaving ones.
 pub(super) trait Shares<P> {
-    fn count(slots: &[Slot<P>], newcomer: &Slot<P>) -> Self;
+    fn count(slots: &[Slot<P>], offer: &Slot<P>) -> Self;
 
-    fn of(&self, slots: &[Slot<P>], newcomer: &Slot<P>, source: Option<Prefix>) -> Load;
+    fn of(&self, slots: &[Slot<P>], offer: &Slot<P>, source: Option<Prefix>) -> Load;
 
     /// A slot that was counted is leaving.
     fn leave(&mut self, slot: &Slot<P>);
 }
 
-/// Decides on an offer. `held` is the slot of the record under its key, `load` the room taken now, `most` what there is.
+/// Decides on an offered record. `stored` is the slot of the record under its key, `load` the room that is taken now,
+/// `capacity` the room that there is.
 ///
-/// [`Put::Renewed`] is done with that. Otherwise the caller takes the slots out that are marked as leaving, the one that is
-/// replaced among them, and the offer has room. After an error, nothing has changed.
+/// After [`Put::Renewed`] all is done. Otherwise the caller removes the slots that are marked as leaving, a replaced
+/// record's among them, and the offered record has room. After an error, nothing has changed.
 pub(super) fn decide<P, S: Shares<P>>(
     now: Instant,
     slots: &mut [Slot<P>],
-    held: Option<usize>,
+    stored: Option<usize>,
     load: Load,
-    most: Load,
+    capacity: Load,
     owner: &Owner,
     offer: &Slot<P>,
 ) -> Result<Put, StoreError> {
     let rank = owner.rank.ok_or(StoreError::Full)?;
     let mut load = load.plus(offer.load());
     let mut put = Put::New;
-    if let Some(held) = held.and_then(|slot| slots.get_mut(slot)) {
-        // What has expired doesn't defend its place.
-        if held.metadata.expires > now {
-            let version = held.version(now);
+    if let Some(stored) = stored.and_then(|slot| slots.get_mut(slot)) {
+        // An expired record doesn't defend its place.
+        if stored.metadata.expires > now {
+            let version = stored.version(now);
             match offer.key.kind.contest(version, offer.version).offered {
                 Ordering::Less => return Err(StoreError::Outdated(version)),
                 Ordering::Equal => {
-                    held.renew(version, offer);
+                    stored.renew(version, offer);
                     return Ok(Put::Renewed);
                 }
                 Ordering::Greater => put = Put::Replaced,
             }
         }
-        held.leaving = true;
-        load = load.minus(held.load());
+        stored.leaving = true;
+        load = load.minus(stored.load());
     }
-    if load.fits(most) {
+    if load.fits(capacity) {
         return Ok(put);
     }
     for slot in slots.iter_mut().filter(|slot| !slot.leaving && slot.metadata.expires <= now) {
@@ -72,27 +75,27 @@ pub(super) fn decide<P, S: Shares<P>>(
         load = load.minus(slot.load());
     }
     let mut shares = S::count(slots, offer);
-    while !load.fits(most) {
-        let by_records = load.records > most.records;
-        // Of the source with the largest share, the farthest. On a tie the newcomer loses, then the lower slot.
+    while !load.fits(capacity) {
+        let by_records = load.records > capacity.records;
+        // Of the source with the largest share, the farthest. On a tie the offered record loses, then the lower slot.
         let weight = |slot: &Slot<P>| {
             (shares.of(slots, offer, slot.metadata.source).order(by_records), rank(&slot.key.id, &owner.id))
         };
-        let mut heaviest = if offer.may_leave() { weight(offer) } else { Default::default() };
-        let mut loser = None;
-        for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.may_leave()) {
+        let mut heaviest = if offer.is_evictable() { weight(offer) } else { Default::default() };
+        let mut evicted = None;
+        for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.is_evictable()) {
             let weight = weight(slot);
             if weight > heaviest {
-                (heaviest, loser) = (weight, Some(index));
+                (heaviest, evicted) = (weight, Some(index));
             }
         }
-        let Some(loser) = loser.and_then(|index| slots.get_mut(index)) else {
+        let Some(evicted) = evicted.and_then(|index| slots.get_mut(index)) else {
             slots.iter_mut().for_each(|slot| slot.leaving = false);
             return Err(StoreError::Full);
         };
-        loser.leaving = true;
-        load = load.minus(loser.load());
-        shares.leave(loser);
+        evicted.leaving = true;
+        load = load.minus(evicted.load());
+        shares.leave(evicted);
     }
     Ok(put)
 }
@@ -106,11 +109,11 @@ impl Load {
         Self { bytes: self.bytes.saturating_sub(other.bytes), records: self.records.saturating_sub(other.records) }
     }
 
-    fn fits(self, most: Self) -> bool {
-        self.bytes <= most.bytes && self.records <= most.records
+    fn fits(self, capacity: Self) -> bool {
+        self.bytes <= capacity.bytes && self.records <= capacity.records
     }
 
-    /// By what is short first.
+    /// The kind of room that is lacking comes first.
     fn order(self, by_records: bool) -> (usize, usize) {
         if by_records { (self.records, self.bytes) } else { (self.bytes, self.records) }
     }
@@ -121,7 +124,7 @@ impl<P> Slot<P> {
         Load { bytes: self.size(), records: 1 }
     }
 
-    fn may_leave(&self) -> bool {
+    fn is_evictable(&self) -> bool {
         !self.leaving && !self.metadata.pinned
     }
 }
@@ -134,10 +137,10 @@ impl<P> Shares<P> for Recounted {
         Self
     }
 
-    fn of(&self, slots: &[Slot<P>], newcomer: &Slot<P>, source: Option<Prefix>) -> Load {
+    fn of(&self, slots: &[Slot<P>], offer: &Slot<P>, source: Option<Prefix>) -> Load {
         let mut share = Load::default();
-        for slot in slots.iter().chain(slice::from_ref(newcomer)) {
-            if slot.metadata.source == source && slot.may_leave() {
+        for slot in slots.iter().chain(slice::from_ref(offer)) {
+            if slot.metadata.source == source && slot.is_evictable() {
                 share = share.plus(slot.load());
             }
         }
@@ -153,9 +156,9 @@ pub(super) struct Counted(alloc::collections::BTreeMap<Option<Prefix>, Load>);
 
 #[cfg(feature = "alloc")]
 impl<P> Shares<P> for Counted {
-    fn count(slots: &[Slot<P>], newcomer: &Slot<P>) -> Self {
+    fn count(slots: &[Slot<P>], offer: &Slot<P>) -> Self {
         let mut shares = alloc::collections::BTreeMap::<_, Load>::new();
-        for slot in slots.iter().chain([newcomer]).filter(|slot| slot.may_leave()) {
+        for slot in slots.iter().chain([offer]).filter(|slot| slot.is_evictable()) {
             let share = shares.entry(slot.metadata.source).or_default();
             *share = share.plus(slot.load());
         }

@@ -1,0 +1,54 @@
+//! What a store keeps: a record, and its metadata.
+
+use crate::address::Prefix;
+use crate::record::{Key, Proof, Record, Version};
+use crate::time::Instant;
+
+/// A record in a store.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredRecord<'a> {
+    /// Its key.
+    pub key: Key,
+    /// Its version as of when it was stored; [`StoredRecord::version`] gives that of today.
+    pub stored_version: Version,
+    /// When it was stored, from which the age of a plain record counts.
+    pub stored_at: Instant,
+    /// The record as it was stored; [`StoredRecord::record`] gives it with today's age.
+    pub stored: Record<'a>,
+    /// What the store keeps beside it.
+    pub metadata: &'a Metadata,
+}
+
+impl<'a> StoredRecord<'a> {
+    /// Its version as of `now`.
+    #[must_use]
+    pub fn version(&self, now: Instant) -> Version {
+        self.key.kind.as_of(now, self.stored_version, self.stored_at)
+    }
+
+    /// The record as of `now`: a plain record with the age that it has by then.
+    #[must_use]
+    pub fn record(&self, now: Instant) -> Record<'a> {
+        match self.stored.proof {
+            Proof::Plain { id, .. } => {
+                Record { proof: Proof::Plain { id, age: self.version(now).number }, ..self.stored }
+            }
+            Proof::Immutable | Proof::Signed { .. } => self.stored,
+        }
+    }
+}
+
+/// What a store keeps beside a record, for its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// When the record expires.
+    pub expires: Instant,
+    /// The address prefix whose quota the record counts against: that of the node that stored it. `None` for the own
+    /// node, an exempt source or a handover.
+    pub source: Option<Prefix>,
+    /// Whether the own node published it. A pinned record is never evicted.
+    pub pinned: bool,
+    /// When the record was last seen to be replicated, by the own node or another holder. If it is pinned, when it was
+    /// last published.
+    pub last_replicated: Instant,
+}
