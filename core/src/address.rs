@@ -1,4 +1,4 @@
-//! Where a node is reached: IPv4, IPv6, either of them, or whatever a link of the user's own calls an address.
+//! Addresses, at which nodes are reached: IPv4, IPv6, both, or the address type of your own link.
 //!
 //! ```
 //! use core::net::SocketAddr;
@@ -11,103 +11,105 @@
 //! # Ok::<(), core::net::AddrParseError>(())
 //! ```
 
-use core::fmt::Debug;
+use core::fmt::{self, Debug};
 use core::hash::Hash;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::num::NonZeroU64;
 
-use crate::Id;
+use crate::id::Id;
 
-/// The most bytes an address may take in a message.
+/// The most bytes that an address can take in a message.
 pub const MAX_ADDRESS: usize = 18;
 
 /// An address that datagrams can be sent to.
 ///
-/// Implemented for `SocketAddrV4`, `SocketAddrV6` and `SocketAddr` (a node on both), which are the types of `std::net`, and
-/// for `u16` and `u32` (an index, as in a simulator). Implement it for a link of your own (a MAC address, say) with a
-/// family from 128 to 255.
+/// Implemented for `SocketAddrV4`, `SocketAddrV6` and `SocketAddr` (both families), which are the types of `std::net`, and for
+/// `u16` and `u32` (an index, as in a simulator). Implement it for your own link (a MAC address, for example) with a family
+/// from 128 to 255.
 pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
     /// No address. All zeros, so that empty tables lie in `.bss`.
     const EMPTY: Self;
 
-    /// The form in which it travels.
+    /// Encodes the address for a message.
     fn encode(&self) -> EncodedAddress;
 
-    /// The address that travelled, or `None` if it is of a family this type lacks, is not in its one canonical form, or is
-    /// nothing a datagram may be sent to (unspecified, multicast, broadcast, port 0).
+    /// Decodes an address that arrived in a message. `None` if this type lacks the family, if the bytes are not in their one
+    /// canonical form, or if no datagram can be sent to the address (unspecified, multicast, broadcast, port 0).
     fn decode(family: u8, bytes: &[u8]) -> Option<Self>;
 
-    /// The one form of all the ways to write this address: an IPv4-mapped IPv6 address, a flow label and a scope never make
-    /// one peer two.
+    /// The canonical form of the address. An IPv4-mapped IPv6 address becomes an IPv4 address, and flow label and scope id
+    /// become 0, so that one node doesn't count as two.
     #[must_use]
     fn canonical(self) -> Self {
         self
     }
 
-    /// The same address without what tells apart the programs of one host: for IP addresses, with port 0.
+    /// The address of the host alone, without what distinguishes its programs: for IP addresses, with port 0.
     #[must_use]
     fn without_port(self) -> Self {
         self
     }
 
-    /// The network prefix it belongs to, for limits on what one network may do: a /24 of IPv4, a /48 of IPv6. `None` exempts it.
+    /// The network prefix of the address, for limits on one network: the /24 of an IPv4 address, the /48 of an IPv6 address.
+    /// `None` exempts the address from these limits.
     fn prefix(&self) -> Option<Prefix> {
         None
     }
 
-    /// How far the address means anything.
+    /// The scope in which the address is valid.
     fn scope(&self) -> Scope {
         Scope::Global
     }
 
-    /// The identifier nearest to `id` that a node at this address may have where ids are bound to addresses (BEP 42): its first
-    /// 21 bits follow from the address and its last 3. Local addresses, and those of other links, may have any.
+    /// The identifier of a node at this address that is most like `id`, in a network that binds identifiers to addresses
+    /// (BEP 42): the first 21 bits follow from the address and from the last 3 bits of `id`. Addresses without a prefix
+    /// (local ones, and those of other links) can have any identifier: the default returns `id`.
     #[must_use]
     fn bind(&self, id: Id) -> Id {
         id
     }
 }
 
-/// A network prefix, as a number that is the same for addresses of the same prefix.
+/// A network prefix, as a number: the same number for all addresses with the same prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(NonZeroU64);
 
 impl Prefix {
-    /// The group with this number; zero is none.
+    /// The prefix with this number. `None` if it is 0.
     #[must_use]
     pub fn new(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)
     }
 
-    /// Its number.
+    /// The number of the prefix.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0.get()
     }
 }
 
-/// How far an address means anything, narrowest first.
+/// The scope in which an address is valid. Narrower scopes are less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// On its own machine.
+    /// One machine.
     Loopback,
-    /// On its own link or in its own private network (RFC 1918, RFC 4193, RFC 6598, link-local).
+    /// One link or one private network (RFC 1918, RFC 4193, RFC 6598, link-local).
     Private,
     /// Everywhere.
     Global,
 }
 
-/// An address as it travels: a family tag and up to [`MAX_ADDRESS`] bytes.
+/// An address as it is in a message: a family tag and up to [`MAX_ADDRESS`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodedAddress {
-    /// 4 and 6 are IP's; 16 and 32 are integers of so many bits; 128 to 255 are private.
+    /// The family: 4 for IPv4, 6 for IPv6, 16 for `u16`, 32 for `u32`, 128 to 255 for other links.
     pub family: u8,
     pub(crate) len: u8,
     bytes: [u8; MAX_ADDRESS],
 }
 
 impl EncodedAddress {
-    /// The address of `family` with these bytes; only the first [`MAX_ADDRESS`] count.
+    /// An address of `family` with these bytes. Bytes after the first [`MAX_ADDRESS`] are ignored.
     #[must_use]
     pub fn new(family: u8, bytes: &[u8]) -> Self {
         let mut encoded = Self { family, len: 0, bytes: [0; MAX_ADDRESS] };
@@ -118,7 +120,7 @@ impl EncodedAddress {
         encoded
     }
 
-    /// The same for a number of bytes that the compiler knows. Every contact named in an answer passes here.
+    /// The same for a number of bytes known at compile time: every contact named in a response is encoded by this.
     #[inline]
     fn of<const N: usize>(family: u8, from: [u8; N]) -> Self {
         const { assert!(N <= MAX_ADDRESS) };
@@ -129,7 +131,7 @@ impl EncodedAddress {
         Self { family, len: N as u8, bytes }
     }
 
-    /// Its bytes.
+    /// The bytes of the address.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
@@ -283,7 +285,18 @@ impl Address for SocketAddr {
     }
 }
 
-/// BEP 42's rule: the CRC-32C of the masked address, with the id's last three bits in its first byte, gives the id's first 21 bits.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "loopback",
+            Self::Private => "private",
+            Self::Global => "global",
+        })
+    }
+}
+
+/// Binds an identifier to an address by the rule of BEP 42. Puts the last three bits of the id into the first byte of the
+/// masked address; the first 21 bits of the id are then those of the CRC-32C of these bytes.
 fn bound(id: Id, masked: &[u8]) -> Id {
     let mut bytes = *id.as_bytes();
     let salt = bytes[19] & 7;
@@ -318,36 +331,36 @@ integer_address!(u32, 32);
 mod tests {
     use super::*;
 
-    fn travels(address: SocketAddr) -> Option<SocketAddr> {
+    fn encoded_and_decoded(address: SocketAddr) -> Option<SocketAddr> {
         let encoded = address.encode();
         SocketAddr::decode(encoded.family, encoded.as_bytes())
     }
 
     #[test]
-    fn an_address_arrives_as_it_left() {
+    fn an_address_is_decoded_as_it_was_encoded() {
         for text in ["192.0.2.7:4000", "[2001:db8::7]:4000", "127.0.0.1:1"] {
             let address: SocketAddr = text.parse().unwrap();
-            assert_eq!(travels(address), Some(address));
+            assert_eq!(encoded_and_decoded(address), Some(address));
         }
         assert_eq!(u32::decode(32, 7_u32.encode().as_bytes()), Some(7));
         assert_eq!(u16::decode(32, 7_u16.encode().as_bytes()), None);
     }
 
     #[test]
-    fn what_no_datagram_may_be_sent_to_is_no_address() {
+    fn an_address_that_no_datagram_can_be_sent_to_is_not_decoded() {
         for text in
             ["0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.7:0", "[::]:1", "[ff02::1]:1", "[2001:db8::7]:0"]
         {
-            assert_eq!(travels(text.parse().unwrap()), None, "{text}");
+            assert_eq!(encoded_and_decoded(text.parse().unwrap()), None, "{text}");
         }
     }
 
     #[test]
-    fn one_peer_has_one_canonical_address() {
+    fn one_node_has_one_canonical_address() {
         let plain: SocketAddr = "192.0.2.7:4000".parse().unwrap();
         let mapped: SocketAddr = "[::ffff:192.0.2.7]:4000".parse().unwrap();
         assert_eq!(mapped.canonical(), plain);
-        assert_eq!(travels(mapped), None, "only the canonical form may travel");
+        assert_eq!(encoded_and_decoded(mapped), None, "only the canonical form is decoded");
         let scoped = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 2, 3));
         assert_eq!(scoped.canonical(), SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 0, 0)));
     }
@@ -371,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_a_prefix_and_local_addresses_have_none() {
+    fn a_prefix_is_a_24_of_ipv4_or_a_48_of_ipv6_and_local_addresses_have_none() {
         let prefix = |text: &str| text.parse::<SocketAddr>().unwrap().prefix();
         assert_eq!(prefix("192.0.2.7:1"), prefix("192.0.2.200:9"));
         assert_ne!(prefix("192.0.2.7:1"), prefix("192.0.3.7:1"));

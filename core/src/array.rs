@@ -1,13 +1,13 @@
-//! Places in the middle of an array, without heapless's panics where there is no such place.
+//! Insertion into and removal from the middle of an array, without heapless's panics at an index that doesn't exist.
 
 use heapless::VecView;
 
-/// Puts an item before the one at `at`; false, and the item is dropped, in a full array or beyond its end.
+/// Inserts an item before the one at `at`. If the array is full or `at` is beyond its end, drops the item and returns false.
 pub(crate) fn insert<T>(array: &mut VecView<T>, at: usize, item: T) -> bool {
     at <= array.len() && array.insert(at, item).is_ok()
 }
 
-/// Takes the item at `at` out, if there is one.
+/// Removes and returns the item at `at`, if there is one.
 pub(crate) fn remove<T>(array: &mut VecView<T>, at: usize) -> Option<T> {
     (at < array.len()).then(|| array.remove(at))
 }

@@ -1,8 +1,8 @@
-//! A setting outside of its range.
+//! The error for a setting that is out of its range.
 
 use core::fmt;
 
-/// A setting outside of its range. Nothing was changed, and nothing has begun.
+/// A setting is out of its range. Nothing was changed, and nothing was started.
 ///
 /// ```
 /// use kadlet::{Config, FixedStore, Id, Instant, Kademlia, Node};
@@ -15,23 +15,23 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
-    /// The field's name.
+    /// The name of the setting.
     pub field: &'static str,
-    /// Its value, or 2^32 - 1 if it is larger.
+    /// The value of the setting. 2^32 - 1 also stands for all larger values.
     pub value: u32,
-    /// The least value that it may have.
+    /// The least value in the range.
     pub least: u32,
-    /// The greatest value that it may have.
+    /// The greatest value in the range.
     pub most: u32,
-    /// The unit of these three.
+    /// The unit of the three numbers.
     pub unit: Unit,
 }
 
-/// The unit of a setting.
+/// The unit of a setting. Its text is what follows the number: `" ms"`, for example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unit {
-    /// It is a number.
+    /// No unit: the setting is a plain number.
     One,
     /// Milliseconds.
     Milliseconds,
@@ -39,11 +39,11 @@ pub enum Unit {
     Seconds,
 }
 
-/// A setting to be checked: a field, its value, and the least and the greatest value that it may have.
+/// A setting to be checked: its name, its value, and the least and the greatest value in its range.
 pub(crate) type Setting = (&'static str, u32, u32, u32);
 
 impl ConfigError {
-    /// Checks settings of one unit.
+    /// Checks settings, all in one unit. Fails for the first that is out of its range.
     pub(crate) fn check(settings: &[Setting], unit: Unit) -> Result<(), Self> {
         for (field, value, least, most) in settings.iter().copied() {
             if value < least || value > most {

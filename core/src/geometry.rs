@@ -1,22 +1,22 @@
-//! Which identifiers are nearer: the part of a DHT's design that has no state.
+//! Geometries: which identifiers are nearer to a target. This part of a DHT's design has no state.
 //!
 //! ```
 //! use kadlet::{Clockwise, Geometry, Id, Xor};
 //!
 //! let (target, before, after) = (Id::from_bytes([8; 20]), Id::from_bytes([7; 20]), Id::from_bytes([12; 20]));
 //! assert!(Xor::rank(&target, &after) < Xor::rank(&target, &before));
-//! // On Chord's ring a lookup goes by what precedes the target, and ends at what follows it.
+//! // On Chord's ring, a lookup converges on the node before the target and ends at the nodes after it.
 //! assert!(Clockwise::progress(&target, &before) < Clockwise::progress(&target, &after));
 //! assert!(Clockwise::rank(&target, &after) < Clockwise::rank(&target, &before));
 //! ```
 
-use crate::{Distance, Id};
+use crate::id::{Distance, Id};
 
 /// The two orders of a geometry.
 ///
-/// A lookup *converges* by [`progress`](Geometry::progress) and ends at the nodes that come first by
-/// [`rank`](Geometry::rank). In Kademlia and Pastry they are one order. On Chord's ring they differ: a lookup converges on
-/// whom precedes the target clockwise, and that node's successors, which follow the target, are responsible:
+/// A lookup *converges* by [`progress`](Geometry::progress), and ends at the nodes that are first by [`rank`](Geometry::rank).
+/// In Kademlia and Pastry, both are one order. On Chord's ring they differ: a lookup converges on the node that precedes the
+/// target clockwise. The successors of that node follow the target, and are responsible for it.
 ///
 /// | geometry | `progress(target, id)` | `rank(target, id)` |
 /// |---|---|---|
@@ -24,17 +24,17 @@ use crate::{Distance, Id};
 /// | Chord | clockwise from `id` to `target` | clockwise from `target` to `id` |
 /// | Pastry | the shorter way around the ring | the same |
 ///
-/// Lookups, the eviction from a full store, and handovers need only this.
+/// Lookups, eviction from a full store and handovers need only this.
 pub trait Geometry: 'static {
-    /// The tag in each datagram's header: 1 is Kademlia, 2 Chord, 3 Pastry; 128 to 255 are for geometries from outside.
+    /// The tag in the header of each datagram: 1 is Kademlia, 2 Chord, 3 Pastry. 128 to 255 are for geometries of other crates.
     const TAG: u8;
 
-    /// Whether `progress` and `rank` are one order, so that a lookup may ask the responsible nodes while it still converges.
+    /// Whether `progress` and `rank` are one order. If so, a lookup can ask the responsible nodes before it has converged.
     const ONE_ORDER: bool;
 
-    /// The order by which a lookup converges on `target`: less is nearer.
+    /// The distance by which a lookup converges on `target`. Less is nearer.
     fn progress(target: &Id, id: &Id) -> Distance;
 
-    /// The order by which nodes are responsible for `target`: less is nearer.
+    /// The distance by which nodes are responsible for `target`. Less is nearer.
     fn rank(target: &Id, id: &Id) -> Distance;
 }

@@ -1,10 +1,10 @@
-//! Identifiers: 160 bits for nodes and keys alike, as in the Kademlia and Chord papers.
+//! Identifiers of nodes and keys, and the distances between them. Both have 160 bits, as in the Kademlia and Chord papers.
 
 use core::fmt;
 use core::ops::BitXor;
 use core::str::FromStr;
 
-/// A node's or a key's identifier: 160 bits, most significant byte first.
+/// The identifier of a node or a key: 160 bits, most significant byte first.
 ///
 /// ```
 /// use kadlet::Id;
@@ -18,12 +18,13 @@ use core::str::FromStr;
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id([u8; Self::LEN]);
 
-/// How far one identifier is from another, in whichever metric: a 160-bit number that orders.
+/// The distance between two identifiers, in any metric: a 160-bit number. Distances compare as numbers.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Distance([u8; Id::LEN]);
 
-/// A text that is not 40 hexadecimal digits.
+/// The text to be parsed as an [`Id`] is not 40 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParseIdError;
 
 impl Id {
@@ -40,19 +41,19 @@ impl Id {
         Self(bytes)
     }
 
-    /// Its bytes, most significant first.
+    /// The bytes of the identifier, most significant first.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 
-    /// The XOR distance of Kademlia: symmetric, and unique for every other identifier.
+    /// The distance of Kademlia: the XOR of both. It is symmetric, and no two identifiers are at the same distance from a third.
     #[must_use]
     pub fn xor(&self, other: &Self) -> Distance {
         Distance(core::array::from_fn(|i| self.0[i].bitxor(other.0[i])))
     }
 
-    /// The distance of Chord: how far to go clockwise (upwards, modulo 2^160) from here to `to`. Not symmetric.
+    /// The distance of Chord: from here to `to` clockwise, which is upwards, modulo 2^160. It is not symmetric.
     #[must_use]
     pub fn clockwise(&self, to: &Self) -> Distance {
         let mut out = [0; Self::LEN];
@@ -66,19 +67,19 @@ impl Id {
         Distance(out)
     }
 
-    /// The distance of Pastry: the shorter way around the ring. Symmetric.
+    /// The distance of Pastry: the shorter way around the ring. It is symmetric.
     #[must_use]
     pub fn ring(&self, other: &Self) -> Distance {
         self.clockwise(other).min(other.clockwise(self))
     }
 
-    /// How many leading bits both have in common: 0 to [`Id::BITS`].
+    /// The number of leading bits that both have in common: 0 to [`Id::BITS`].
     #[must_use]
     pub fn common_prefix_len(&self, other: &Self) -> u32 {
         self.xor(other).leading_zeros()
     }
 
-    /// Bit `index`, counted from the most significant; false beyond the last.
+    /// Whether bit `index` is set, counted from the most significant. False from index [`Id::BITS`] on.
     #[must_use]
     pub fn bit(&self, index: u32) -> bool {
         self.0.get(index as usize / 8).is_some_and(|byte| byte & (0x80 >> (index % 8)) != 0)
@@ -86,18 +87,18 @@ impl Id {
 }
 
 impl Distance {
-    /// No distance at all.
+    /// The distance from an identifier to itself.
     pub const ZERO: Self = Self([0; Id::LEN]);
-    /// The largest distance there is.
+    /// The largest distance.
     pub const MAX: Self = Self([0xFF; Id::LEN]);
 
-    /// Its bytes, most significant first.
+    /// The bytes of the distance, most significant first.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Id::LEN] {
         &self.0
     }
 
-    /// How many leading bits are zero: 0 to [`Id::BITS`].
+    /// The number of leading zero bits: 0 to [`Id::BITS`].
     #[must_use]
     pub fn leading_zeros(&self) -> u32 {
         let mut zeros = 0;
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_hex_is_refused() {
+    fn a_text_that_is_not_40_hexadecimal_digits_is_refused() {
         for text in ["", "00", "+0112233445566778899aabbccddeeff00112233", "g0112233445566778899aabbccddeeff00112233"] {
             assert_eq!(text.parse::<Id>(), Err(ParseIdError), "{text:?}");
         }
@@ -192,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hex_goes_both_ways(a: [u8; 20]) {
+        fn an_id_is_parsed_as_it_was_printed(a: [u8; 20]) {
             prop_assert_eq!(id(a).to_string().parse(), Ok(id(a)));
         }
 
@@ -201,16 +202,16 @@ mod tests {
             let (a, b, c) = (id(a), id(b), id(c));
             prop_assert_eq!(a.xor(&b), b.xor(&a));
             prop_assert_eq!(a.xor(&b) == Distance::ZERO, a == b);
-            // The triangle inequality, in the bits that matter: what separates a from c separates one of them from b.
+            // The triangle inequality, on leading bits: the first bit in which a and c differ also separates b from one of them.
             prop_assert!(a.common_prefix_len(&c) >= a.common_prefix_len(&b).min(b.common_prefix_len(&c)));
         }
 
         #[test]
-        fn the_ring_closes(a: [u8; 20], b: [u8; 20]) {
+        fn the_clockwise_ways_there_and_back_are_the_whole_ring(a: [u8; 20], b: [u8; 20]) {
             let (a, b) = (id(a), id(b));
             prop_assert_eq!(a.ring(&b), b.ring(&a));
             prop_assert!(a.ring(&b) <= a.clockwise(&b));
-            // There and back again is the whole ring: the two distances sum to 2^160, that is to zero.
+            // The two distances sum to 2^160, which is zero on the ring.
             let there = Id::from_bytes(*a.clockwise(&b).as_bytes());
             let back = b.clockwise(&a);
             prop_assert_eq!(*there.clockwise(&Id::ZERO).as_bytes(), *back.as_bytes());

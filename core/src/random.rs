@@ -1,8 +1,8 @@
-//! Randomness from the caller's seed: SipHash-2-4, keyed, over a counter.
+//! Random numbers from the caller's seed: keyed SipHash-2-4 of a counter.
 
 use siphasher::sip::SipHasher24;
 
-/// A stream that nobody predicts who doesn't know the seed, and that is the same for the same seed.
+/// A stream of random numbers. The same seed gives the same stream, and without the seed the stream can't be predicted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Random {
     key: [u8; 16],
@@ -10,17 +10,20 @@ pub(crate) struct Random {
 }
 
 impl Random {
+    /// No seed yet. All zeros.
     pub(crate) const EMPTY: Self = Self { key: [0; 16], counter: 0 };
 
     pub(crate) const fn new(key: [u8; 16]) -> Self {
         Self { key, counter: 0 }
     }
 
+    /// 64 random bits.
     pub(crate) fn next(&mut self) -> u64 {
         self.counter = self.counter.wrapping_add(1);
         SipHasher24::new_with_key(&self.key).hash(&self.counter.to_le_bytes())
     }
 
+    /// 128 random bits, as a key.
     pub(crate) fn key(&mut self) -> [u8; 16] {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&self.next().to_be_bytes());
@@ -34,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_gives_the_same_stream_and_another_another() {
+    fn the_same_seed_gives_the_same_stream_and_another_seed_another_stream() {
         let stream = |seed| {
             let mut random = Random::new([seed; 16]);
             [random.next(), random.next(), random.next()]

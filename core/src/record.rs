@@ -1,4 +1,4 @@
-//! What is stored: keys, records, and who may replace whom.
+//! Records: (key, value) pairs with a proof, their versions, and which of two versions wins.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -7,35 +7,36 @@ use core::time::Duration;
 use heapless::VecView;
 use sha2::{Digest, Sha256};
 
-use crate::{Id, Instant};
+use crate::id::Id;
+use crate::time::Instant;
 
 /// The most bytes of value and salt together.
 pub const MAX_VALUE: usize = 1_000;
 /// The most bytes of a salt.
 pub const MAX_SALT: usize = 64;
 
-/// What vouches for a record, and so who may replace it.
+/// The kind of a record: what proves that its value belongs to its key. It decides who can replace the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Nothing: anyone may put another value under the same name. For networks whose members trust each other.
+    /// No proof: any node can put another value under the same name. For networks whose members trust each other.
     Plain = 0,
-    /// The value's own hash.
+    /// The hash of the value, which is the key. The record can't be replaced.
     Immutable = 1,
-    /// An Ed25519 signature by the key's owner.
+    /// An Ed25519 signature. Only the owner of the secret key can replace the record.
     Signed = 2,
 }
 
-/// What a record is found by: the first 20 bytes of SHA-256 of a kind byte and of what is named, so that one kind can't
-/// shadow another.
+/// The key of a record. Its identifier is the first 20 bytes of SHA-256 of the kind's number in one byte, then of the name
+/// (plain), the value (immutable), or public key and salt (signed). So a record of one kind can't shadow one of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// The kind of record that this key can name.
+    /// The kind of the records under this key.
     pub kind: Kind,
-    /// Its place among the nodes.
+    /// The identifier. The nodes nearest to it hold the record.
     pub id: Id,
 }
 
-/// A (key, value) pair with its proof.
+/// A value with its proof, which determines its key.
 ///
 /// ```
 /// use kadlet::Record;
@@ -48,39 +49,40 @@ pub struct Key {
 pub struct Record<'a> {
     /// The value.
     pub value: &'a [u8],
-    /// What vouches for it.
+    /// The proof that the value belongs to the key.
     pub proof: Proof<'a>,
 }
 
-/// What vouches for a value, by [`Kind`].
+/// The proof that a value belongs to its key, one form for each [`Kind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof<'a> {
-    /// Nothing but its age.
+    /// No proof, only the age.
     Plain {
-        /// The key's identifier: a hash of the name, which doesn't travel.
+        /// The identifier of the key: a hash of the name. The name itself is in no message.
         id: Id,
-        /// Milliseconds since the put of this value, added to by holders.
+        /// Milliseconds since this value was put. Each holder adds the time for which it has held the record.
         age: u64,
     },
-    /// The value's hash is the key.
+    /// The hash of the value is the key.
     Immutable,
     /// A signature over salt, sequence number and value.
     Signed {
-        /// The Ed25519 public key; with the salt, its hash is the key.
+        /// The Ed25519 public key. The hash of public key and salt is the key of the record.
         public_key: &'a [u8; 32],
-        /// Names one of many records of the same public key: at most [`MAX_SALT`] bytes.
+        /// Distinguishes records of the same public key: at most [`MAX_SALT`] bytes.
         salt: &'a [u8],
-        /// The higher one wins.
+        /// The sequence number. Of two versions, the one with the higher number wins.
         sequence: u64,
-        /// Signs [`Record::signed_digest`].
+        /// The signature of [`Record::signed_digest`].
         signature: &'a [u8; 64],
     },
 }
 
-/// Checks an Ed25519 signature: public key, signed message, signature. With feature `ed25519`, `kadlet::ed25519::verify` is one.
+/// A function that checks an Ed25519 signature: true if the signature of the message is valid. `kadlet::ed25519::verify`
+/// (feature `ed25519`) is one.
 pub type Verifier = fn(public_key: &[u8; 32], message: &[u8; 32], signature: &[u8; 64]) -> bool;
 
-/// Which of the values that a key ever had: enough to tell who wins without the value.
+/// The version of a record: enough to decide which of two versions wins, without their values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// Plain: the age in milliseconds. Immutable: 0. Signed: the sequence number.
@@ -89,43 +91,46 @@ pub struct Version {
     pub digest: u64,
 }
 
-/// How an offered version stands to the one that is held, and why.
+/// The result of comparing the version that is offered with the one that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verdict {
-    /// `Greater`: the offered one wins; `Less`: the held one does; `Equal`: they are the same.
+    /// `Greater` if the offered version wins, `Less` if the held one does, `Equal` if they are the same.
     pub offered: Ordering,
-    /// What decided.
+    /// The rule that decided.
     pub reason: Reason,
 }
 
-/// What decides between two versions.
+/// The rule that decides between two versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reason {
-    /// They are the same version, or of a kind that has just one.
+    /// Both are the same version, or of a kind with only one version.
     Same,
-    /// The younger plain value wins.
+    /// Of two plain records, the younger wins.
     Age,
-    /// The higher sequence number wins.
+    /// Of two signed records, the one with the higher sequence number wins.
     Sequence,
-    /// All else being equal, the higher hash of the value wins.
+    /// Age or sequence number is the same. The higher hash of the value wins.
     Hash,
 }
 
-/// Why a record can't be.
+/// Why a record is not valid: it exceeds a bound of all records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecordError {
-    /// Value and salt together are more than [`MAX_VALUE`] bytes: how many.
+    /// Value and salt together are longer than [`MAX_VALUE`] bytes. It holds their length.
     TooLong(usize),
-    /// The salt is more than [`MAX_SALT`] bytes: how many.
+    /// The salt is longer than [`MAX_SALT`] bytes. It holds its length.
     SaltTooLong(usize),
 }
 
-/// Ages of the same plain value that differ by less than this, in milliseconds, are of the same put: what transit adds, nobody
-/// measures.
+/// Ages of the same plain value that differ by less than this, in milliseconds, belong to the same put: a record gets older
+/// on its way from one node to another, and no node measures by how much.
 const AGE_SLACK: u64 = 1_000;
 
 impl Key {
-    /// The key of plain records under `name`.
+    /// The key of the plain record under `name`.
     #[must_use]
     pub fn plain(name: &[u8]) -> Self {
         Self::of(Kind::Plain, name, &[])
@@ -137,7 +142,7 @@ impl Key {
         Self::of(Kind::Immutable, value, &[])
     }
 
-    /// The key of signed records by the owner of `public_key`, one for each `salt`.
+    /// The key of the signed record of `public_key` and `salt`.
     #[must_use]
     pub fn signed(public_key: &[u8; 32], salt: &[u8]) -> Self {
         Self::of(Kind::Signed, public_key, salt)
@@ -151,7 +156,7 @@ impl Key {
     }
 }
 
-/// The hash of some bytes, one part after the other.
+/// The SHA-256 of these parts, one after the other.
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
@@ -159,7 +164,7 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 impl<'a> Record<'a> {
-    /// A plain record just put under `name`.
+    /// A plain record of `value` under `name`, of age 0.
     #[must_use]
     pub fn plain(name: &[u8], value: &'a [u8]) -> Self {
         Self { value, proof: Proof::Plain { id: Key::plain(name).id, age: 0 } }
@@ -171,7 +176,7 @@ impl<'a> Record<'a> {
         Self { value, proof: Proof::Immutable }
     }
 
-    /// Its kind.
+    /// The kind of the record.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self.proof {
@@ -181,7 +186,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The key it is found by. Costs a SHA-256 of the value for an immutable record, of key and salt for a signed one.
+    /// The key of the record. Costs a SHA-256: of the value for an immutable record, of public key and salt for a signed one.
     #[must_use]
     pub fn key(&self) -> Key {
         match self.proof {
@@ -191,7 +196,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Its version's number. Plain: the age in milliseconds. Immutable: 0. Signed: the sequence number.
+    /// The number of the version. Plain: the age in milliseconds. Immutable: 0. Signed: the sequence number.
     #[must_use]
     pub const fn number(&self) -> u64 {
         match self.proof {
@@ -201,18 +206,18 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Its version. Costs a SHA-256 of the value.
+    /// The version of the record. Costs a SHA-256 of the value.
     #[must_use]
     pub fn version(&self) -> Version {
         let [a, b, c, d, e, f, g, h, ..] = sha256(&[self.value]);
         Version { number: self.number(), digest: u64::from_be_bytes([a, b, c, d, e, f, g, h]) }
     }
 
-    /// Whether its parts are within bounds.
+    /// Checks that the record is within the bounds [`MAX_VALUE`] and [`MAX_SALT`]. Doesn't check the signature.
     ///
     /// # Errors
     ///
-    /// [`RecordError`] names the bound that is exceeded.
+    /// [`RecordError`]: the bound that is exceeded.
     pub fn check(&self) -> Result<(), RecordError> {
         let salt = self.salt_len();
         if salt > MAX_SALT {
@@ -224,7 +229,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Its bytes, in the order in which they are kept.
+    /// The bytes of the record, in the order in which stores and buffers keep them.
     pub(crate) fn parts(&self) -> [&'a [u8]; 4] {
         match self.proof {
             Proof::Signed { public_key, salt, signature, .. } => [public_key, signature, salt, self.value],
@@ -232,12 +237,12 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Puts its parts behind what is kept, if there is room.
+    /// Appends the parts of the record to `kept`. `None` if there is no room.
     pub(crate) fn keep(&self, kept: &mut VecView<u8>) -> Option<()> {
         self.parts().iter().try_for_each(|part| kept.extend_from_slice(part).ok())
     }
 
-    /// The record under `key`, of its version's number and of its parts as they are kept.
+    /// The record under `key` with this version number, made of its parts as they are kept.
     pub(crate) fn of_parts(key: &Key, number: u64, salt_len: u8, parts: &'a [u8]) -> Option<Self> {
         let mut value = parts;
         let proof = match key.kind {
@@ -254,7 +259,7 @@ impl<'a> Record<'a> {
         Some(Self { value, proof })
     }
 
-    /// The length of its salt, which it has if it is signed.
+    /// The length of the salt. 0 unless the record is signed.
     pub(crate) fn salt_len(&self) -> usize {
         match self.proof {
             Proof::Signed { salt, .. } => salt.len(),
@@ -262,15 +267,16 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What a signature signs: SHA-256 of `kadlet record 1`, the salt's length in one byte, the salt, the sequence number in
-    /// eight bytes, most significant first, and the value. The public key itself is covered by the key.
+    /// The digest that a signature signs: the SHA-256 of the text `kadlet record 1`, the length of the salt in one byte, the salt,
+    /// the sequence number in eight bytes (most significant first) and the value. The public key is not in it, because the key
+    /// of the record depends on it already.
     #[must_use]
     pub fn signed_digest(salt: &[u8], sequence: u64, value: &[u8]) -> [u8; 32] {
         let length = u8::try_from(salt.len()).unwrap_or(u8::MAX);
         sha256(&[b"kadlet record 1", &[length], salt, &sequence.to_be_bytes(), value])
     }
 
-    /// Whether its signature holds; true for the kinds that have none.
+    /// Whether the signature is valid. True for records without a signature.
     #[must_use]
     pub fn verify(&self, verifier: Verifier) -> bool {
         match self.proof {
@@ -283,11 +289,12 @@ impl<'a> Record<'a> {
 }
 
 impl Kind {
-    /// Who wins, and why: the version that is held or the one that is offered, both as of the same instant.
+    /// Decides which version wins: the one that is held or the one that is offered, both as of the same instant.
     ///
-    /// - plain: the younger, then the higher hash; the same value put again counts as younger, not as the same, from a second on;
-    /// - immutable: there is only one;
-    /// - signed: the higher sequence number, then the higher hash.
+    /// - Plain: the younger one, then the one with the higher hash. If the values are the same and the ages differ by less than a
+    ///   second, both are the same version; from a second on, the younger one wins, because the value was put again.
+    /// - Immutable: there is only one version.
+    /// - Signed: the one with the higher sequence number, then the one with the higher hash.
     #[must_use]
     pub fn contest(self, held: Version, offered: Version) -> Verdict {
         let same = Verdict { offered: Ordering::Equal, reason: Reason::Same };
@@ -307,13 +314,13 @@ impl Kind {
         }
     }
 
-    /// The version a given time later: plain records age, others don't.
+    /// The version a given time later: plain records age, other kinds don't.
     #[must_use]
     pub fn aged(self, version: Version, by: Duration) -> Version {
         self.as_of(Instant::ZERO + by, version, Instant::ZERO)
     }
 
-    /// The same as of `now`, for what the version was `then`.
+    /// The version as of `now`, given the version as of `then`.
     #[inline(never)]
     pub(crate) fn as_of(self, now: Instant, version: Version, then: Instant) -> Version {
         match self {
@@ -325,11 +332,34 @@ impl Kind {
     }
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Immutable => "immutable",
+            Self::Signed => "signed",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Same => "the versions are the same",
+            Self::Age => "the younger version wins",
+            Self::Sequence => "the higher sequence number wins",
+            Self::Hash => "the higher hash wins",
+        })
+    }
+}
+
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLong(length) => write!(f, "value and salt are {length} bytes together; the limit is {MAX_VALUE}"),
-            Self::SaltTooLong(length) => write!(f, "the salt is {length} bytes; the limit is {MAX_SALT}"),
+            Self::TooLong(length) => {
+                write!(f, "value and salt together are {length} bytes long; the limit is {MAX_VALUE}")
+            }
+            Self::SaltTooLong(length) => write!(f, "the salt is {length} bytes long; the limit is {MAX_SALT}"),
         }
     }
 }
@@ -347,19 +377,19 @@ mod tests {
     }
 
     #[test]
-    fn kinds_do_not_shadow_each_other() {
+    fn records_of_different_kinds_have_different_keys() {
         assert_ne!(Key::plain(b"x").id, Key::immutable(b"x").id);
         assert_ne!(Key::plain(&[7; 32]).id, Key::signed(&[7; 32], b"").id);
     }
 
     #[test]
-    fn each_kind_has_its_own_rule() {
+    fn each_kind_has_its_own_rule_for_which_version_wins() {
         let plain = Kind::Plain.contest(version(5_000, 1), version(4_000, 0));
         assert_eq!(plain, Verdict { offered: Ordering::Greater, reason: Reason::Age });
         let put_again = Kind::Plain.contest(version(5_000, 1), version(0, 1));
         assert_eq!(put_again, Verdict { offered: Ordering::Greater, reason: Reason::Age });
-        let relayed = Kind::Plain.contest(version(5_000, 1), version(4_990, 1));
-        assert_eq!(relayed, Verdict { offered: Ordering::Equal, reason: Reason::Same });
+        let same_put = Kind::Plain.contest(version(5_000, 1), version(4_990, 1));
+        assert_eq!(same_put, Verdict { offered: Ordering::Equal, reason: Reason::Same });
         let signed = Kind::Signed.contest(version(5, 9), version(4, 1));
         assert_eq!(signed, Verdict { offered: Ordering::Less, reason: Reason::Sequence });
         let tie = Kind::Signed.contest(version(5, 1), version(5, 9));
@@ -368,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_too_long_names_the_limit() {
+    fn a_record_that_is_too_long_is_refused_with_its_length_and_the_limit() {
         assert_eq!(Record::immutable(&[0; 1_001]).check(), Err(RecordError::TooLong(1_001)));
         assert_eq!(Record::immutable(&[0; 1_000]).check(), Ok(()));
         let salted = |salt, value| Record {
@@ -382,7 +412,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_wins_both_ways(a: (u64, u64), b: (u64, u64)) {
+        fn the_same_version_wins_whichever_is_offered(a: (u64, u64), b: (u64, u64)) {
             for kind in [Kind::Plain, Kind::Immutable, Kind::Signed] {
                 let (a, b) = (version(a.0, a.1), version(b.0, b.1));
                 let (there, back) = (kind.contest(a, b), kind.contest(b, a));

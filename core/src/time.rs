@@ -1,12 +1,12 @@
-//! Time, as the caller tells it.
+//! Time: instants from the caller's clock, and round trips.
 
 use core::ops::Add;
 use core::time::Duration;
 
-/// A point in time: microseconds since an origin of the caller's choosing.
+/// A point in time: microseconds since an origin that the caller chooses.
 ///
-/// kadlet reads no clock. The origin may be the boot of a board or the start of a process, but must stay the same for the life
-/// of a node. All arithmetic saturates, so a clock that stands still, jumps or runs out is harmless.
+/// kadlet reads no clock. The origin can be the boot of a board or the start of a process, but must stay the same while a node
+/// runs. All arithmetic saturates, so a clock that stands still, jumps or reaches its end is harmless.
 ///
 /// ```
 /// use core::time::Duration;
@@ -56,25 +56,25 @@ impl Instant {
         self.0 / 1_000
     }
 
-    /// The time passed since `earlier`, or zero if `earlier` is in fact later.
+    /// The time since `earlier`, or zero if `earlier` is later than this instant.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         self.micros_since(earlier).duration()
     }
 
-    /// The same for the core's own reckoning.
+    /// The same in the core's own unit.
     #[must_use]
     #[inline(never)]
     pub(crate) const fn micros_since(self, earlier: Self) -> Micros {
         Micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether a deadline has come: one that never comes has not, whatever the time.
+    /// Whether a deadline has been reached. [`NEVER`](Self::NEVER) never is, not even at that time.
     pub(crate) fn is_due(self, now: Self) -> bool {
         self <= now && self != Self::NEVER
     }
 
-    /// Whole seconds since the origin in 32 bits, saturating after 136 years: the form in which tables keep time stamps.
+    /// Whole seconds since the origin in 32 bits, as tables keep them. Saturates after 136 years.
     #[must_use]
     pub(crate) const fn stamp(self) -> u32 {
         Micros(self.0).secs()
@@ -99,8 +99,8 @@ impl Add<Micros> for Instant {
     }
 }
 
-/// A span of whole microseconds, in which the core reckons: `Duration` keeps seconds and nanoseconds apart, and a microcontroller pays
-/// for that with long multiplications and divisions. It saturates after 585,000 years.
+/// A number of whole microseconds: the core's own unit of time. A `Duration` has seconds and nanoseconds in separate fields, which costs
+/// a microcontroller long multiplications and divisions. Saturates after 585,000 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Micros(pub(crate) u64);
 
@@ -115,7 +115,7 @@ impl Micros {
         Self(secs.saturating_mul(1_000_000))
     }
 
-    /// What a `Duration` is, less what is below a microsecond.
+    /// A `Duration` in whole microseconds, rounded down.
     #[inline(never)]
     pub(crate) const fn of(duration: Duration) -> Self {
         Self(duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros() as u64))
@@ -135,7 +135,7 @@ impl Micros {
         self.0 / 1_000
     }
 
-    /// Whole seconds, up to what 32 bits hold.
+    /// Whole seconds in 32 bits. Saturates after 136 years.
     #[inline(never)]
     pub(crate) const fn secs(self) -> u32 {
         let secs = self.0 / 1_000_000;
@@ -143,7 +143,7 @@ impl Micros {
     }
 }
 
-/// A smoothed round trip and its variation, by RFC 6298, in four bytes: tenths of a millisecond, up to 6.5 s.
+/// A smoothed round-trip time and its variation (RFC 6298), in four bytes: each in tenths of a millisecond, up to 6.5 s.
 ///
 /// ```
 /// use core::time::Duration;
@@ -156,16 +156,16 @@ impl Micros {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoundTrip {
-    /// Zero: nothing measured yet.
+    /// 0 if nothing was measured yet.
     smoothed: u16,
     variation: u16,
 }
 
 impl RoundTrip {
-    /// Nothing measured yet.
+    /// No round trip was measured yet.
     pub const UNKNOWN: Self = Self { smoothed: 0, variation: 0 };
 
-    /// Takes a measured round trip in. Those of repeated questions must be left out (Karn's rule).
+    /// Takes a measured round trip in. The round trip of a request that was retransmitted must be left out (Karn's algorithm).
     pub fn sample(&mut self, rtt: Duration) {
         let rtt = u32::try_from(Micros::of(rtt).0).unwrap_or(u32::MAX) / 100;
         let rtt = u16::try_from(rtt).unwrap_or(u16::MAX).max(1);
@@ -181,13 +181,13 @@ impl RoundTrip {
         self.smoothed = blend(self.smoothed, rtt, 8).max(1);
     }
 
-    /// The smoothed round trip, if one was measured.
+    /// The smoothed round-trip time, if one was measured.
     #[must_use]
     pub fn smoothed(&self) -> Option<Duration> {
         (self.smoothed != 0).then(|| Duration::from_micros(u64::from(self.smoothed) * 100))
     }
 
-    /// How long to wait for an answer: the smoothed round trip and four times its variation, if one was measured.
+    /// How long to wait for a response: the smoothed round-trip time plus four times its variation, if one was measured.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         let tenths = u64::from(self.smoothed) + 4 * u64::from(self.variation);
