@@ -39,16 +39,12 @@ pub enum Unit {
     Seconds,
 }
 
-/// A setting to be checked: its name, its value, and the least and the greatest value in its range.
-pub(crate) type Setting = (&'static str, u32, u32, u32);
-
 impl ConfigError {
-    /// Checks settings, all in one unit. Fails for the first that is out of its range.
-    pub(crate) fn check(settings: &[Setting], unit: Unit) -> Result<(), Self> {
-        for (field, value, least, most) in settings.iter().copied() {
-            if value < least || value > most {
-                return Err(Self { field, value, least, most, unit });
-            }
+    /// Checks one setting.
+    #[inline(always)]
+    pub(crate) fn check(field: &'static str, value: u32, least: u32, most: u32, unit: Unit) -> Result<(), Self> {
+        if value < least || value > most {
+            return Err(Self { field, value, least, most, unit });
         }
         Ok(())
     }
@@ -80,10 +76,10 @@ mod tests {
 
     #[test]
     fn an_error_names_the_field_its_value_and_its_range() {
-        assert_eq!(ConfigError::check(&[("k", 8, 1, 8)], Unit::One), Ok(()));
-        let error = ConfigError::check(&[("alpha", 1, 1, 1), ("k", 9, 1, 8)], Unit::One).unwrap_err();
+        assert_eq!(ConfigError::check("k", 8, 1, 8, Unit::One), Ok(()));
+        let error = ConfigError::check("k", 9, 1, 8, Unit::One).unwrap_err();
         assert_eq!(error.to_string(), "k is 9; it must be 1 to 8");
-        let error = ConfigError::check(&[("timeout_min", 0, 1, 60_000)], Unit::Milliseconds).unwrap_err();
+        let error = ConfigError::check("timeout_min", 0, 1, 60_000, Unit::Milliseconds).unwrap_err();
         assert_eq!(error.to_string(), "timeout_min is 0 ms; it must be 1 ms to 60000 ms");
     }
 }

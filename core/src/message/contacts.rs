@@ -62,8 +62,10 @@ impl<'a, A: Address> Contacts<'a, A> {
     /// How many contacts there are, those of unknown address families included.
     #[must_use]
     pub fn count(&self) -> usize {
-        let (own, received) = self.parts();
-        own.len() + received.count()
+        match self.0 {
+            Source::Own(contacts) => contacts.len(),
+            Source::Received { .. } => self.parts().1.count(),
+        }
     }
 
     /// The contacts, without those that arrived with an address of a family that `A` lacks or to which no datagram may be sent.

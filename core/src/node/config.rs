@@ -5,7 +5,6 @@ use core::time::Duration;
 use crate::config_error::{ConfigError, Unit};
 use crate::record::Verifier;
 use crate::routing::Limits;
-use crate::time::Micros;
 use crate::wire::{MAX_DATAGRAM, SEAL, Wire};
 
 /// How a node behaves. The defaults serve a network of five on a LAN and one of millions alike.
@@ -119,36 +118,36 @@ impl Config {
         self.max_datagram.saturating_sub(SEAL)
     }
 
-    /// Checks that every value is in its range, for a node whose shortlists hold `shortlist` contacts. The table checks its own limits.
+    /// Checks that every value is in its range, for a node whose shortlists hold `shortlist` contacts. The table checks
+    /// its own limits. With a constant configuration, the compiler sees the result, and the image holds no check.
+    #[inline]
     pub(super) fn check<W: Wire>(&self, shortlist: usize) -> Result<(), ConfigError> {
-        let numbers = [
-            ("table.k", self.table.k.into(), 1, shortlist as u32 / 3),
-            ("alpha", self.alpha.into(), 1, 16),
-            (
-                "max_datagram",
-                u32::try_from(self.max_datagram).unwrap_or(u32::MAX),
-                W::MIN_DATAGRAM as u32,
-                W::MAX_DATAGRAM as u32,
-            ),
-            ("attempts", self.attempts.into(), 1, 5),
-            ("rate_limit", self.rate_limit.into(), 1, u16::MAX.into()),
-        ];
+        let datagram = u32::try_from(self.max_datagram).unwrap_or(u32::MAX);
         let [min, initial, max] = [self.timeout_min, self.timeout_initial, self.timeout_max].map(millis);
-        let timeouts = [
-            ("timeout_min", min, 1, 60_000),
-            ("timeout_max", max, min, 60_000),
-            ("timeout_initial", initial, min, max),
-        ];
-        let [lifetime, republish] = [self.max_lifetime, self.republish].map(|time| Micros::of(time).secs());
-        let times = [("max_lifetime", lifetime, 1, u32::MAX), ("republish", republish, 1, u32::MAX)];
-        ConfigError::check(&numbers, Unit::One)?;
-        ConfigError::check(&timeouts, Unit::Milliseconds)?;
-        ConfigError::check(&times, Unit::Seconds)
+        let number = |field, value, least, most| ConfigError::check(field, value, least, most, Unit::One);
+        let timeout = |field, value, least, most| ConfigError::check(field, value, least, most, Unit::Milliseconds);
+        let time = |field, value: Duration| ConfigError::check(field, secs(value), 1, u32::MAX, Unit::Seconds);
+        number("table.k", self.table.k.into(), 1, shortlist as u32 / 3)?;
+        number("alpha", self.alpha.into(), 1, 16)?;
+        number("max_datagram", datagram, W::MIN_DATAGRAM as u32, W::MAX_DATAGRAM as u32)?;
+        number("attempts", self.attempts.into(), 1, 5)?;
+        number("rate_limit", self.rate_limit.into(), 1, u16::MAX.into())?;
+        timeout("timeout_min", min, 1, 60_000)?;
+        timeout("timeout_max", max, min, 60_000)?;
+        timeout("timeout_initial", initial, min, max)?;
+        time("max_lifetime", self.max_lifetime)?;
+        time("republish", self.republish)
     }
 }
 
+/// Whole milliseconds, saturating.
 fn millis(time: Duration) -> u32 {
-    u32::try_from(Micros::of(time).millis()).unwrap_or(u32::MAX)
+    secs(time).saturating_mul(1_000).saturating_add(time.subsec_millis())
+}
+
+/// Whole seconds, saturating.
+fn secs(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl Default for Config {

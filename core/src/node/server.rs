@@ -303,8 +303,9 @@ fn fitting<'a, P: Parts>(
     buf: &[u8],
 ) -> Contacts<'a, P::Address> {
     let room = served.to.most.min(buf.len()).saturating_sub(beside);
-    if served.to.fitting(named, room).count() < named.len() {
-        family_first(named, served.to.contact.address.encode().family);
+    if served.to.fitting(named, room).count() == named.len() {
+        return Contacts::new(named);
     }
+    family_first(named, served.to.contact.address.encode().family);
     served.to.fitting(named, room)
 }

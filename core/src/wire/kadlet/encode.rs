@@ -10,6 +10,7 @@ use super::head::Head;
 use super::tags::{NODES, error_code, error_tag, is_unknown, is_version_of, kind};
 use super::types::{Kadlet, VERSION};
 use crate::address::{Address, EncodedAddress};
+use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Request, Response, Target};
 use crate::record::{Proof, Record, RecordError, Version};
 use crate::wire::format::{Body, Header, MAX_DATAGRAM, Message};
@@ -83,7 +84,7 @@ fn write<A: Address>(message: &Message<'_, A, Kadlet>, to: &mut Writer<'_>) {
         Body::Request { request, .. } => request_kind(request),
         Body::Response { response, .. } => response_kind(response),
     });
-    to.bytes(sender.as_bytes());
+    to.id(&sender);
     to.u16(features);
     match &message.body {
         Body::Request { largest, token, request, padding } => {
@@ -132,13 +133,13 @@ const fn response_kind<A: Address>(response: &Response<'_, A>) -> u8 {
 fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
     match request {
         Request::Ping => {}
-        Request::FindNode { target } => to.bytes(target.as_bytes()),
+        Request::FindNode { target } => to.id(target),
         Request::FindValue { key, have } => {
             if have.is_some_and(|version| !is_version_of(key.kind, version)) {
                 to.fail(EncodeError::ImmutableNumber);
             }
             to.byte(key.kind as u8);
-            to.bytes(key.id.as_bytes());
+            to.id(&key.id);
             to.fixed(&have.is_some());
             if let Some(version) = have {
                 write_version(version, to);
@@ -158,7 +159,7 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
                 Target::Nodes(_) => NODES,
                 Target::Value(key) => key.kind as u8,
             });
-            to.bytes(target.id().as_bytes());
+            to.id(target.id());
             to.bytes(&relay_id.0);
             to.byte(*hops);
             to.u16(*time);
@@ -213,11 +214,11 @@ fn write_contacts<A: Address>(contacts: &Contacts<'_, A>, to: &mut Writer<'_>) {
     to.count(contacts.count());
     let (own, received) = contacts.parts();
     for contact in own {
-        to.bytes(contact.id.as_bytes());
+        to.id(&contact.id);
         write_address(&contact.address.encode(), to);
     }
     for contact in received {
-        to.bytes(contact.id.as_bytes());
+        to.id(&contact.id);
         write_address(&EncodedAddress::new(contact.family, contact.address), to);
     }
 }
@@ -240,7 +241,7 @@ fn write_record(record: &Record<'_>, to: &mut Writer<'_>) {
     to.byte(record.kind() as u8);
     match record.proof {
         Proof::Plain { id, age } => {
-            to.bytes(id.as_bytes());
+            to.id(&id);
             to.u64(age);
         }
         Proof::Immutable => {}
@@ -294,6 +295,15 @@ impl Writer<'_> {
             to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         }
         self.len = end.unwrap_or(usize::MAX);
+    }
+
+    /// An identifier, which is written faster than bytes of a length that the compiler doesn't know.
+    #[inline(never)]
+    fn id(&mut self, id: &Id) {
+        if let Some(to) = self.buf.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            *to = *id.as_bytes();
+        }
+        self.len = self.len.saturating_add(Id::LEN);
     }
 
     fn u16(&mut self, number: u16) {
