@@ -133,7 +133,7 @@ fn scene<const CONTACTS: usize>(proved: bool, target: Id) -> Scene<CONTACTS> {
 /// A table of `count` contacts.
 fn table<const CONTACTS: usize>(count: usize) -> Box<Table<CONTACTS>> {
     let mut table = Box::new(Table::<CONTACTS>::EMPTY);
-    table.start(Instant::ZERO, OWN, &Limits::DEFAULT, 1);
+    table.start(Instant::ZERO, OWN, &Limits::DEFAULT, 1).unwrap();
     for contact in contacts(count) {
         table.responded(Instant::ZERO, contact, None);
     }

@@ -1,6 +1,7 @@
 //! The error for a setting that is out of its range.
 
 use core::fmt;
+use core::time::Duration;
 
 /// A setting is out of its range. Nothing was changed, and nothing was started.
 ///
@@ -48,6 +49,16 @@ impl ConfigError {
         }
         Ok(())
     }
+}
+
+/// Whole milliseconds, saturating.
+pub(crate) fn millis(time: Duration) -> u32 {
+    secs(time).saturating_mul(1_000).saturating_add(time.subsec_millis())
+}
+
+/// Whole seconds, saturating.
+pub(crate) fn secs(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for ConfigError {

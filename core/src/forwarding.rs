@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn a_request_goes_to_the_nearest_node_that_was_not_tried_and_is_not_the_previous_hop() {
         let mut table = Kademlia::<u16, 16>::EMPTY;
-        table.start(Instant::ZERO, contact(0x80).id, &Limits::DEFAULT, 1);
+        table.start(Instant::ZERO, contact(0x80).id, &Limits::DEFAULT, 1).unwrap();
         [1, 2, 4].map(contact).into_iter().for_each(|contact| table.responded(Instant::ZERO, contact, None));
         let mut requests = Forwarding::<u16, Kadlet, 2>::EMPTY;
         let index = requests.keep(&relay(1), hop(2)).unwrap();
@@ -450,7 +450,7 @@ mod tests {
     #[test]
     fn a_client_forwards_its_own_request_however_near_its_identifier_is() {
         let mut table = Kademlia::<u16, 16>::EMPTY;
-        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1);
+        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1).unwrap();
         table.responded(Instant::ZERO, contact(1), None);
         assert_eq!(next_hop(&table, &Id::ZERO, &[], None, true), None, "the request ends at the own node");
         assert_eq!(next_hop(&table, &Id::ZERO, &[], None, false), Some(contact(1)));

@@ -117,7 +117,7 @@ mod tests {
 
     fn filled<R: Routing<Address = u16>>(own: u8, others: &[u8]) -> R {
         let mut table = R::EMPTY;
-        table.start(Instant::ZERO, contact(own).id, &Limits::DEFAULT, 1);
+        table.start(Instant::ZERO, contact(own).id, &Limits::DEFAULT, 1).unwrap();
         others.iter().for_each(|byte| table.responded(Instant::ZERO, contact(*byte), None));
         table
     }

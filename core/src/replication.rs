@@ -223,7 +223,7 @@ mod tests {
 
     fn table(changed: Instant) -> Kademlia<u16, 16> {
         let mut table = Kademlia::EMPTY;
-        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1);
+        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1).unwrap();
         table.responded(changed, Contact::new(Id::from_bytes([0xFF; 20]), 1), None);
         table
     }

@@ -7,7 +7,7 @@ mod net;
 use core::time::Duration;
 
 use kadlet::routing::{ContactState, Limits, Maintenance, Origin, Peer};
-use kadlet::{Contact, Dht, Distance, Geometry, Id, Instant, Key, Options, Outcome, Record, Routing};
+use kadlet::{ConfigError, Contact, Dht, Distance, Geometry, Id, Instant, Key, Options, Outcome, Record, Routing};
 use net::{MoteWith, Net, config};
 
 /// Kademlia's distance. A mesh works with any.
@@ -60,8 +60,10 @@ impl Routing for Mesh {
     const EMPTY: Self =
         Self { own: Id::ZERO, peers: Vec::new(), turn: 0xFF, due: Instant::ZERO, changed: Instant::ZERO };
 
-    fn start(&mut self, now: Instant, own: Id, _: &Limits, _: u64) {
+    fn start(&mut self, now: Instant, own: Id, limits: &Limits, _: u64) -> Result<(), ConfigError> {
+        limits.check(usize::MAX)?;
         *self = Self { own, due: now, ..Self::EMPTY };
+        Ok(())
     }
 
     fn own(&self) -> Id {

@@ -14,7 +14,7 @@ const T0: Instant = Instant::from_secs(1_000);
 
 fn started<R: Routing>(own: Id) -> R {
     let mut table = R::EMPTY;
-    table.start(T0, own, &Limits::DEFAULT, 7);
+    table.start(T0, own, &Limits::DEFAULT, 7).unwrap();
     table
 }
 
@@ -195,16 +195,22 @@ fn a_failed_contact_is_retried_forever_and_comes_back_when_it_responds() {
 
 #[test]
 fn tables_without_room_cause_no_panic() {
-    fn check<R: Routing<Address = u16>>() {
+    fn check<R: Routing<Address = u16>, const CONTACTS: usize>() {
         let nodes = network(6, 30);
-        let table = ideal::<R>(&nodes, 3, &[]);
+        let mut table = R::EMPTY;
+        let is_started = table.start(T0, nodes[3].id, &Limits { k: 1, ..Limits::DEFAULT }, 7).is_ok();
+        assert_eq!(is_started, CONTACTS > 0, "k is at most the number of places");
+        for node in &nodes {
+            table.responded(T0, *node, None);
+        }
+        assert!(table.peers().count() <= CONTACTS);
         let mut named = [NumberedContact::EMPTY; 9];
         assert!(table.closest(&nodes[9].id, &mut named) <= table.peers().count());
     }
-    check::<Chord<u16, 0, 0>>();
-    check::<Chord<u16, 9, 1>>();
-    check::<Pastry<u16, 0, 4, 2>>();
-    check::<Pastry<u16, 64, 3, 5>>();
+    check::<Chord<u16, 0, 0>, 0>();
+    check::<Chord<u16, 9, 1>, 1>();
+    check::<Pastry<u16, 0, 4, 2>, 2>();
+    check::<Pastry<u16, 64, 3, 5>, 5>();
 }
 
 /// The own node's neighbours among the live contacts, by a naive model.

@@ -17,6 +17,8 @@ const RESPONSES_UNTIL_CALM: usize = 40;
 /// A table of a ring looks for contacts for its empty cells every five seconds. This is more than it does in the
 /// longest pause.
 const MOST_MAINTENANCE: usize = 1_000;
+/// Why a table takes its limits.
+const CHECKED: &str = "the network's limits are in their ranges";
 
 /// A table with these contacts, all verified. A `fresh` one is as new as its node, and has seen no churn or calm yet.
 /// Any other has been in a calm network for hours.
@@ -33,7 +35,7 @@ pub(crate) fn ideal_table<R: Overlay>(
         return calm_table(now, own, contacts, limits, latency, random);
     }
     let mut table = R::EMPTY;
-    table.start(now, own.id, limits, random.number());
+    table.start(now, own.id, limits, random.number()).expect(CHECKED);
     for contact in contacts {
         table.responded(now, *contact, Some(latency.round_trip(own.address, contact.address)));
     }
@@ -58,7 +60,7 @@ fn calm_table<R: Overlay>(
     let mut table = R::EMPTY;
     let calm = Duration::from_secs(CHECK_PAUSES.iter().sum()) + random.within(limits.neighbourhood_max * 7 / 8);
     let rounds = RESPONSES_UNTIL_CALM.div_ceil(contacts.len().max(1)) as u32;
-    table.start(ago(calm + limits.quiet / 2 * rounds), own.id, limits, random.number());
+    table.start(ago(calm + limits.quiet / 2 * rounds), own.id, limits, random.number()).expect(CHECKED);
     for round in (0..=rounds).rev() {
         for contact in contacts {
             table.responded(ago(calm + limits.quiet / 2 * round), *contact, round_trip(contact));

@@ -258,7 +258,7 @@ mod linux {
         let hour = Duration::from_secs(60 * 60);
         let limits = Limits { neighbourhood_min: hour, neighbourhood_max: hour, ..Limits::DEFAULT };
         let mut table = Kademlia::EMPTY;
-        table.start(kadlet::Instant::ZERO, own, &limits, 1);
+        table.start(kadlet::Instant::ZERO, own, &limits, 1).unwrap();
         for number in 0..CONTACTS {
             let (depth, mut id) = (number / 8, *random.id().as_bytes());
             for bit in 0..=depth {

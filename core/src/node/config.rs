@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config_error::{ConfigError, Unit};
+use crate::config_error::{ConfigError, Unit, millis, secs};
 use crate::record::Verifier;
 use crate::routing::Limits;
 use crate::wire::{MAX_DATAGRAM, SEAL, Wire};
@@ -127,7 +127,7 @@ impl Config {
         let number = |field, value, least, most| ConfigError::check(field, value, least, most, Unit::One);
         let timeout = |field, value, least, most| ConfigError::check(field, value, least, most, Unit::Milliseconds);
         let time = |field, value: Duration| ConfigError::check(field, secs(value), 1, u32::MAX, Unit::Seconds);
-        number("table.k", self.table.k.into(), 1, shortlist as u32 / 3)?;
+        number("k", self.table.k.into(), 1, shortlist as u32 / 3)?;
         number("alpha", self.alpha.into(), 1, 16)?;
         number("max_datagram", datagram, W::MIN_DATAGRAM as u32, W::MAX_DATAGRAM as u32)?;
         number("attempts", self.attempts.into(), 1, 5)?;
@@ -138,16 +138,6 @@ impl Config {
         time("max_lifetime", self.max_lifetime)?;
         time("republish", self.republish)
     }
-}
-
-/// Whole milliseconds, saturating.
-fn millis(time: Duration) -> u32 {
-    secs(time).saturating_mul(1_000).saturating_add(time.subsec_millis())
-}
-
-/// Whole seconds, saturating.
-fn secs(time: Duration) -> u32 {
-    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl Default for Config {

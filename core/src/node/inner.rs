@@ -5,7 +5,7 @@ use core::fmt;
 use super::config::Config;
 use super::operation::Phase;
 use super::parts::{Parts, Slots};
-use super::shared::{Op, Shared};
+use super::shared::{Op, Seeds, Shared};
 use super::task::Task;
 use crate::config_error::ConfigError;
 use crate::geometry::Geometry;
@@ -52,7 +52,9 @@ impl<P: Parts> NodeInner<P> {
     /// [`ConfigError`]: a value of the configuration is out of its range.
     pub fn from_parts(config: Config, seed: [u8; 32], table: P::Routing, store: P::Store) -> Result<Self, ConfigError> {
         let mut node = Self::of(table, store);
-        node.configure(config, seed)?;
+        config.check::<P::Wire>(node.shortlist())?;
+        node.forget();
+        node.shared.configure(config, Seeds::of(seed));
         Ok(node)
     }
 
@@ -65,21 +67,28 @@ impl<P: Parts> NodeInner<P> {
     ///
     /// [`ConfigError`]: a value of the configuration is out of its range. The node is as it was.
     pub fn start(&mut self, now: Instant, config: Config, id: Id, seed: [u8; 32]) -> Result<(), ConfigError> {
-        self.configure(config, seed)?;
-        self.shared.start_rooms(now, id, P::Geometry::rank);
+        config.check::<P::Wire>(self.shortlist())?;
+        let mut seeds = Seeds::of(seed);
+        self.shared.table.start(now, id, &config.table, seeds.random.next())?;
+        self.shared.store.start(id, P::Geometry::rank, seeds.random.key());
+        self.shared.configure(config, seeds);
+        self.forget();
         Ok(())
     }
 
-    fn configure(&mut self, config: Config, seed: [u8; 32]) -> Result<(), ConfigError> {
-        let shortlist = self.operations.get(0).map_or(0, |operation| operation.lookup.capacity());
-        self.shared.configure(config, seed, shortlist)?;
+    /// How many contacts the shortlist of a lookup holds.
+    fn shortlist(&self) -> usize {
+        self.operations.get(0).map_or(0, |operation| operation.lookup.capacity())
+    }
+
+    /// Ends all operations without a result.
+    fn forget(&mut self) {
         for slot in 0..P::Operations::LEN as u8 {
             if let Some(operation) = self.operations.get_mut(slot) {
                 operation.slot = slot;
                 operation.phase = Phase::Idle;
             }
         }
-        Ok(())
     }
 
     /// Frees what was lent to the caller by the last call.

@@ -10,17 +10,14 @@ use super::config::Config;
 use super::operation::Operation;
 use super::parts::{Part, Parts, TokenOf};
 use super::stats::Stats;
-use crate::config_error::ConfigError;
 use crate::guard::Tokens;
-use crate::id::Id;
 use crate::lookup::LookupLimits;
 use crate::random::Random;
 use crate::record::Key;
 use crate::replication::{Placement, Replication};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::RequestLimits;
-use crate::store::Store;
-use crate::time::{Instant, Micros};
+use crate::time::Micros;
 
 /// An operation of a node made of `P`.
 pub(super) type Op<P> = Operation<<P as Parts>::Geometry, <P as Parts>::Address, TokenOf<P>>;
@@ -77,15 +74,11 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Takes a configuration, for shortlists of `shortlist` contacts, and forgets everything but the table and the store.
-    pub(super) fn configure(&mut self, config: Config, seed: [u8; 32], shortlist: usize) -> Result<(), ConfigError> {
-        config.check::<P::Wire>(shortlist)?;
-        let (mut first, mut second) = ([0; 16], [0; 16]);
-        first.copy_from_slice(&seed[..16]);
-        second.copy_from_slice(&seed[16..]);
+    /// Takes a configuration that was checked, and forgets everything but the table and the store.
+    pub(super) fn configure(&mut self, config: Config, seeds: Seeds) {
         self.config = config;
-        self.random = Random::new(first);
-        self.tokens.start(second);
+        self.random = seeds.random;
+        self.tokens.start(seeds.tokens);
         self.limiter.start(config.rate_limit);
         self.requests.start(RequestLimits {
             min: config.timeout_min,
@@ -106,7 +99,6 @@ impl<P: Parts> Shared<P> {
         self.own_id_news = false;
         self.own_id_seen.clear();
         self.superseded.clear();
-        Ok(())
     }
 
     /// How many nodes hold a record.
@@ -139,13 +131,20 @@ impl<P: Parts> Shared<P> {
             buffer.free();
         }
     }
+}
 
-    /// Starts the table and the store as those of the node `id`.
-    pub(super) fn start_rooms(&mut self, now: Instant, id: Id, rank: crate::store::Rank) {
-        let random = self.random.next();
-        self.table.start(now, id, &self.config.table, random);
-        let key = self.random.key();
-        self.store.start(id, rank, key);
+/// What a node makes of its seed.
+pub(super) struct Seeds {
+    pub(super) random: Random,
+    pub(super) tokens: [u8; 16],
+}
+
+impl Seeds {
+    pub(super) fn of(seed: [u8; 32]) -> Self {
+        let (mut random, mut tokens) = ([0; 16], [0; 16]);
+        random.copy_from_slice(&seed[..16]);
+        tokens.copy_from_slice(&seed[16..]);
+        Self { random: Random::new(random), tokens }
     }
 }
 

@@ -68,7 +68,7 @@ use crate::routing::ring::{Cell, Circle, Named, Plan, Ring};
 /// let mut table = Chord::<u16>::EMPTY;
 /// let now = Instant::ZERO;
 /// let node = |byte: u8| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte));
-/// table.start(now, node(0x40).id, &Limits::DEFAULT, 42);
+/// table.start(now, node(0x40).id, &Limits::DEFAULT, 42)?;
 /// for byte in [0x20, 0x50, 0x60, 0x90] {
 ///     table.responded(now, node(byte), None);
 /// }
@@ -80,6 +80,7 @@ use crate::routing::ring::{Cell, Circle, Named, Plan, Ring};
 /// table.next_hops(&node(0x70).id, &mut hops);
 /// assert_eq!(hops, [node(0x90)], "the target's successor");
 /// assert_eq!(table.next_hops(&node(0x30).id, &mut hops), 0, "here the successor is the own node");
+/// # Ok::<(), kadlet::ConfigError>(())
 /// ```
 pub type Chord<A, const SUCCESSORS: usize = 16, const CONTACTS: usize = 64> = Ring<Clockwise, A, SUCCESSORS, CONTACTS>;
 

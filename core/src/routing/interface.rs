@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::limits::Limits;
 use super::peer::{Origin, Peer};
 use crate::address::Address;
+use crate::config_error::ConfigError;
 use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::{Distance, Id};
@@ -27,7 +28,7 @@ use crate::time::Instant;
 /// fn drive<R: Routing<Address = u16>>(mut table: R) {
 ///     let mut now = Instant::ZERO;
 ///     let contact = |byte: u8| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte));
-///     table.start(now, contact(0x40).id, &Limits::DEFAULT, 42);
+///     table.start(now, contact(0x40).id, &Limits::DEFAULT, 42).unwrap();
 ///
 ///     // A contact that another node named is unverified, and is not named to others.
 ///     assert!(table.discovered(now, contact(0x50), Origin::Named), "a request to it is worth sending");
@@ -66,7 +67,11 @@ pub trait Routing {
     const EMPTY: Self;
 
     /// Forgets everything and begins as the table of `own`. `random` is used for the ids that refreshes look up.
-    fn start(&mut self, now: Instant, own: Id, limits: &Limits, random: u64);
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: a limit is out of its range, as [`Limits::check`] finds. The table is as it was.
+    fn start(&mut self, now: Instant, own: Id, limits: &Limits, random: u64) -> Result<(), ConfigError>;
 
     /// The node's own identifier.
     fn own(&self) -> Id;

@@ -2,24 +2,29 @@
 
 use core::time::Duration;
 
-/// The part of the configuration that a table needs.
+use crate::config_error::{ConfigError, Unit, secs};
+
+/// The longest time in [`Limits`], in seconds. A schedule can compute all parts of it without overflow.
+const LONGEST: u32 = 1 << 31;
+
+/// The part of the configuration that a table needs. No time in it is longer than 2^31 s (68 years).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Contacts in a k-bucket, and replicas of a record: 1 to 32; 8 by default.
+    /// Contacts in a k-bucket, and replicas of a record: 1 to 32, but not more than the table has places; 8 by default.
     pub k: u8,
-    /// The neighbourhood is checked this long after a change: 30 s by default.
+    /// The neighbourhood is checked this long after a change: at least 1 s; 30 s by default.
     pub neighbourhood_min: Duration,
-    /// While nothing changes, each wait until the next check is three times the last, up to this: 15 minutes by
-    /// default.
+    /// While nothing changes, each wait until the next check is three times the last, up to this: at least
+    /// `neighbourhood_min`; 15 minutes by default.
     pub neighbourhood_max: Duration,
-    /// A part of the table that no lookup touched for this long is refreshed: 1 hour by default (the Kademlia paper's
-    /// tRefresh).
+    /// A part of the table that no lookup touched for this long is refreshed: at least 1 s; 1 hour by default (the
+    /// Kademlia paper's tRefresh).
     pub refresh: Duration,
-    /// A contact that was silent for this long is asked whether it is still there: 30 minutes by default.
+    /// A contact that was silent for this long is asked whether it is still there: at least 1 s; 30 minutes by default.
     pub quiet: Duration,
-    /// Contacts of one address prefix in a bucket: 2 by default.
+    /// Contacts of one address prefix in a bucket: at least 1; 2 by default.
     pub per_prefix_in_bucket: u8,
-    /// Contacts of one address prefix in the table: 10 by default.
+    /// Contacts of one address prefix in the table: at least 1; 10 by default.
     pub per_prefix_in_table: u8,
 }
 
@@ -49,14 +54,27 @@ impl Limits {
     /// The largest k, which bounds a bucket.
     pub(super) const MAX_K: usize = 32;
 
-    /// k in a table of `contacts` places: 1 to [`MAX_K`](Self::MAX_K), and no more than there are places.
-    pub(super) fn replicas(&self, contacts: usize) -> usize {
-        usize::from(self.k).clamp(1, Self::MAX_K).min(contacts)
+    /// Checks that every limit is in its range, for a table of `contacts` places.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: one is not.
+    #[inline]
+    pub fn check(&self, contacts: usize) -> Result<(), ConfigError> {
+        let number = |field, value: u8, most| ConfigError::check(field, value.into(), 1, most, Unit::One);
+        let time = |field, time, least| ConfigError::check(field, secs(time), least, LONGEST, Unit::Seconds);
+        number("k", self.k, contacts.min(Self::MAX_K) as u32)?;
+        time("neighbourhood_min", self.neighbourhood_min, 1)?;
+        time("neighbourhood_max", self.neighbourhood_max, secs(self.neighbourhood_min))?;
+        time("refresh", self.refresh, 1)?;
+        time("quiet", self.quiet, 1)?;
+        number("per_prefix_in_bucket", self.per_prefix_in_bucket, u8::MAX.into())?;
+        number("per_prefix_in_table", self.per_prefix_in_table, u8::MAX.into())
     }
 
-    /// How many contacts of one address prefix are taken into a bucket and into the table: at least one each.
+    /// How many contacts of one address prefix are taken into a bucket, and into the table.
     pub(super) fn per_prefix(&self) -> (u8, u8) {
-        (self.per_prefix_in_bucket.max(1), self.per_prefix_in_table.max(1))
+        (self.per_prefix_in_bucket, self.per_prefix_in_table)
     }
 }
 

@@ -52,7 +52,7 @@ use crate::routing::ring::{Cell, Circle, Named, Plan, Ring};
 /// let mut table = Pastry::<u16, 2>::EMPTY;
 /// let now = Instant::ZERO;
 /// let node = |byte: u8| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte));
-/// table.start(now, node(0x40).id, &Limits::DEFAULT, 42);
+/// table.start(now, node(0x40).id, &Limits::DEFAULT, 42)?;
 /// for (byte, millis) in [(0x3F, 20), (0x41, 20), (0x90, 50), (0x98, 30), (0x9A, 70), (0xB0, 10)] {
 ///     table.responded(now, node(byte), Some(Duration::from_millis(millis)));
 /// }
@@ -62,6 +62,7 @@ use crate::routing::ring::{Cell, Circle, Named, Plan, Ring};
 /// let mut hops = [Contact::EMPTY; 1];
 /// table.next_hops(&node(0x9F).id, &mut hops);
 /// assert_eq!(hops, [node(0x98)]);
+/// # Ok::<(), kadlet::ConfigError>(())
 /// ```
 pub type Pastry<A, const LEAVES: usize = 16, const BITS: usize = 4, const CONTACTS: usize = 128> =
     Ring<Digits<BITS>, A, LEAVES, CONTACTS>;

@@ -84,16 +84,13 @@ impl Waits {
         quiet: Micros::ZERO,
     };
 
-    /// Each wait is at least a second, and at most three centuries, so that parts of it can be computed without
-    /// overflow.
+    /// Limits that were checked are small enough for all parts of a wait to be computed without overflow.
     fn new(limits: &Limits) -> Self {
-        let wait = |configured| Micros::of(configured).clamp(SECOND, Micros(u64::MAX / WHOLE));
-        let neighbourhood_min = wait(limits.neighbourhood_min);
         Self {
-            neighbourhood_min,
-            neighbourhood_max: wait(limits.neighbourhood_max).max(neighbourhood_min),
-            refresh: wait(limits.refresh),
-            quiet: wait(limits.quiet),
+            neighbourhood_min: Micros::of(limits.neighbourhood_min),
+            neighbourhood_max: Micros::of(limits.neighbourhood_max),
+            refresh: Micros::of(limits.refresh),
+            quiet: Micros::of(limits.quiet),
         }
     }
 }

@@ -60,6 +60,11 @@ pub(crate) fn in_range(mut config: Config, shortlist: usize) -> Config {
     config.attempts = config.attempts.clamp(1, 5);
     config.max_lifetime = config.max_lifetime.clamp(seconds(1), seconds(u32::MAX.into()));
     config.republish = config.republish.max(seconds(1));
+    let (table, longest) = (&mut config.table, seconds(1 << 31));
+    table.neighbourhood_min = table.neighbourhood_min.clamp(seconds(1), longest);
+    table.neighbourhood_max = table.neighbourhood_max.clamp(table.neighbourhood_min, longest);
+    table.refresh = table.refresh.clamp(seconds(1), longest);
+    table.quiet = table.quiet.clamp(seconds(1), longest);
     config
 }
 

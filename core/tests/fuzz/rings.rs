@@ -43,7 +43,7 @@ pub fn run<R: Routing<Address = SocketAddrV4> + Clone>(
     let mut table = R::EMPTY;
     let mut model = BTreeMap::<Id, Known>::new();
     let mut now = Instant::from_millis(bytes.next().unwrap_or(0).into());
-    table.start(now, OWN, &LIMITS, bytes.next().unwrap_or(0).into());
+    table.start(now, OWN, &LIMITS, bytes.next().unwrap_or(0).into()).unwrap();
     while let Some(call) = bytes.next() {
         let mut next = || bytes.next().unwrap_or(0);
         let contact = contact(next(), next(), next());

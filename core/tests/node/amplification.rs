@@ -62,7 +62,7 @@ fn filled<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
     depths: u32,
 ) -> Wide<A, SHORTLIST, RELAYS> {
     let mut table = Kademlia::EMPTY;
-    table.start(NOW, OWN, &config.table, 42);
+    table.start(NOW, OWN, &config.table, 42).unwrap();
     for depth in 0..depths {
         for nth in 0..16 {
             table.responded(NOW, contact::<A>(depth, nth), Some(Duration::from_millis(20)));

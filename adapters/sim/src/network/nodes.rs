@@ -134,7 +134,9 @@ impl<M: SimulatedNode> Network<M> {
     /// Starts a node with an empty table.
     fn start(&mut self, address: u32, id: Id, bootstraps: &[u32]) {
         let mut table = M::Routing::EMPTY;
-        table.start(self.now, id, &self.config.table, self.random.number());
+        table
+            .start(self.now, id, &self.config.table, self.random.number())
+            .expect("the network's limits are in their ranges");
         let node = M::build(self.config, self.random.bytes(), table, self.capacity);
         self.install(address, node);
         self.hosts[address as usize].bootstraps = bootstraps.to_vec();

@@ -48,7 +48,7 @@ impl<A, const CONTACTS: usize> Buckets<A, Vec<TableEntry<A>, CONTACTS>> {
 impl<A: Address> Buckets<A> {
     pub(super) fn start(&mut self, own: Id, limits: &Limits, random: u64) {
         self.own = own;
-        self.k = limits.replicas(self.contacts.capacity());
+        self.k = usize::from(limits.k);
         self.per_prefix = limits.per_prefix();
         self.schedule.start(limits, random);
         self.contacts.clear();
@@ -135,7 +135,7 @@ impl<A: Address> Buckets<A> {
 
     /// Writes the contacts in `state` that are closest to `target` into `out`, best first, and returns how many.
     pub(super) fn closest_in(&self, state: ContactState, target: &Id, out: &mut [Contact<A>]) -> usize {
-        let (from, mut count) = (leading(target), 0);
+        let mut count = 0;
         let mut buckets = self.buckets_around(target);
         while count < out.len()
             && let Some(bucket) = buckets.next()
@@ -144,7 +144,7 @@ impl<A: Address> Buckets<A> {
             let room = out.len() - count;
             let mut sorted = Vec::<(u64, &TableEntry<A>), { Limits::MAX_K }>::new();
             for entry in bucket.iter().filter(|entry| entry.state() == state) {
-                let mut next = (from ^ leading(&entry.contact.id), entry);
+                let mut next = (leading(target) ^ leading(&entry.contact.id), entry);
                 for other in &mut sorted {
                     let nearer = next.0 < other.0
                         || next.0 == other.0 && compare(target, &next.1.contact.id, &other.1.contact.id).is_lt();

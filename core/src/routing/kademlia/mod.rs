@@ -41,6 +41,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use crate::address::Address;
+use crate::config_error::ConfigError;
 use crate::contact::Contact;
 use crate::id::{Distance, Id};
 use crate::routing::entry::TableEntry;
@@ -65,7 +66,7 @@ pub use xor::Xor;
 ///
 /// let mut table = Kademlia::<u16, 128>::EMPTY;
 /// let mut now = Instant::ZERO;
-/// table.start(now, Id::ZERO, &Limits::DEFAULT, 42);
+/// table.start(now, Id::ZERO, &Limits::DEFAULT, 42)?;
 /// let [near, far] = [0x01, 0x80].map(|byte| Contact::new(Id::from_bytes([byte; 20]), u16::from(byte)));
 /// table.responded(now, near, Some(Duration::from_millis(20)));
 /// table.responded(now, far, None);
@@ -82,6 +83,7 @@ pub use xor::Xor;
 /// assert_eq!(table.maintenance(now), None);
 /// now = table.next_maintenance();
 /// assert!(table.maintenance(now).is_some());
+/// # Ok::<(), kadlet::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Kademlia<A, const CONTACTS: usize, const REPLACEMENTS: usize = 16> {
@@ -110,10 +112,12 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
 
     const EMPTY: Self = Self { replacements: Replacements::EMPTY, buckets: Buckets::EMPTY };
 
-    fn start(&mut self, _: Instant, own: Id, limits: &Limits, random: u64) {
+    fn start(&mut self, _: Instant, own: Id, limits: &Limits, random: u64) -> Result<(), ConfigError> {
+        limits.check(CONTACTS)?;
         let (buckets, replacements) = self.both();
         buckets.start(own, limits, random);
         replacements.entries.clear();
+        Ok(())
     }
 
     fn own(&self) -> Id {

@@ -12,7 +12,7 @@ const T0: Instant = Instant::from_secs(1_000);
 
 fn start<R: Routing>() -> R {
     let mut table = R::EMPTY;
-    table.start(T0, OWN, &LIMITS, 7);
+    table.start(T0, OWN, &LIMITS, 7).unwrap();
     table
 }
 
@@ -108,9 +108,13 @@ fn a_table_that_was_not_started_takes_no_contact() {
 }
 
 #[test]
-fn tables_without_places_are_harmless() {
-    let mut none: Kademlia<u16, 0, 0> = start();
-    let mut one: Kademlia<u16, 1, 1> = start();
+fn a_table_without_places_refuses_every_k_and_is_harmless() {
+    let mut none: Kademlia<u16, 0, 0> = Kademlia::EMPTY;
+    let mut one: Kademlia<u16, 1, 1> = Kademlia::EMPTY;
+    let limits = Limits { k: 1, ..LIMITS };
+    let error = none.start(T0, OWN, &limits, 7).unwrap_err();
+    assert_eq!((error.field, error.value, error.most), ("k", 1, 0));
+    one.start(T0, OWN, &limits, 7).unwrap();
     for depth in 0..4 {
         none.responded(T0, contact(depth, 0), None);
         one.responded(T0, contact(depth, 0), None);
@@ -214,7 +218,7 @@ fn when_the_array_is_full_the_largest_bucket_evicts_a_contact() {
 #[test]
 fn a_full_array_evicts_only_from_a_bucket_that_is_larger_by_two() {
     let mut table = Kademlia::<u16, 6>::EMPTY;
-    table.start(T0, OWN, &Limits { k: 3, ..LIMITS }, 7);
+    table.start(T0, OWN, &Limits { k: 3, ..LIMITS }, 7).unwrap();
     let all = [(9, 0), (10, 0), (11, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1)];
     for (depth, rest) in all {
         table.responded(T0, contact(depth, rest), None);
@@ -344,7 +348,7 @@ fn at(depth: u32, rest: u8, ip: [u8; 4]) -> Contact<SocketAddrV4> {
 #[test]
 fn one_address_prefix_gets_two_places_in_a_bucket_and_ten_in_the_table() {
     let mut table = Kademlia::<SocketAddrV4, 64>::EMPTY;
-    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
+    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7).unwrap();
     for rest in 0..4 {
         table.responded(T0, at(20, rest, [10, 0, 0, rest]), None);
     }
@@ -371,7 +375,7 @@ fn one_address_prefix_gets_two_places_in_a_bucket_and_ten_in_the_table() {
 #[test]
 fn the_closest_are_exempt_from_limits_on_prefixes_while_they_are_the_closest() {
     let mut table = Kademlia::<SocketAddrV4, 64>::EMPTY;
-    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
+    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7).unwrap();
     for rest in 0..4 {
         table.responded(T0, at(0, rest, [192, 0, 2, rest]), None);
     }
@@ -385,7 +389,7 @@ fn the_closest_are_exempt_from_limits_on_prefixes_while_they_are_the_closest() {
 /// A table whose closest contacts have no address prefix.
 fn with_exempt_neighbours() -> Kademlia<SocketAddrV4, 64> {
     let mut table = Kademlia::EMPTY;
-    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7);
+    table.start(T0, OWN, &Limits { k: 4, ..LIMITS }, 7).unwrap();
     for rest in 0..4 {
         table.responded(T0, at(20, rest, [10, 0, 0, rest]), None);
     }
@@ -528,7 +532,7 @@ fn unverified_contacts_are_asked_soon_and_one_at_a_time() {
 fn nodes_that_start_together_do_not_act_together() {
     let next = |random| {
         let mut table = Small::EMPTY;
-        table.start(T0, OWN, &LIMITS, random);
+        table.start(T0, OWN, &LIMITS, random).unwrap();
         table.responded(T0, contact(0, 1), None);
         assert_eq!(table.maintenance(T0), Some(Maintenance::Neighbourhood));
         table.next_maintenance()

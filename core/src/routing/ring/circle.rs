@@ -58,7 +58,7 @@ impl<P, A: Address> Circle<P, A> {
     pub(super) fn start(&mut self, own: Id, limits: &Limits, random: u64, (ahead, behind): (usize, usize)) {
         let room = self.contacts.capacity().saturating_sub(1);
         self.own = own;
-        self.k = limits.replicas(self.contacts.capacity());
+        self.k = usize::from(limits.k);
         self.ahead = ahead.min(room.div_ceil(2));
         self.behind = behind.min(room.saturating_sub(self.ahead));
         self.per_prefix = limits.per_prefix();

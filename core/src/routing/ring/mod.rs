@@ -37,6 +37,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use crate::address::Address;
+use crate::config_error::ConfigError;
 use crate::contact::Contact;
 use crate::id::{Distance, Id};
 use crate::routing::entry::TableEntry;
@@ -78,9 +79,11 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
 
     const EMPTY: Self = Self { circle: Circle::EMPTY };
 
-    fn start(&mut self, _: Instant, own: Id, limits: &Limits, random: u64) {
-        let sides = P::sides(NEAR, limits.replicas(CONTACTS));
+    fn start(&mut self, _: Instant, own: Id, limits: &Limits, random: u64) -> Result<(), ConfigError> {
+        limits.check(CONTACTS)?;
+        let sides = P::sides(NEAR, limits.k.into());
         self.circle_mut().start(own, limits, random, sides);
+        Ok(())
     }
 
     fn own(&self) -> Id {

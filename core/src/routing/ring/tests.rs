@@ -6,7 +6,7 @@ fn deadlines_are_right<P: Plan, const NEAR: usize, const CONTACTS: usize>(mut ta
         Contact::new(Id::from_bytes(core::array::from_fn(|at| (usize::from(number) * 37 * (at + 1)) as u8)), number)
     };
     let mut now = Instant::from_secs(1_000);
-    table.start(now, Id::ZERO, &Limits::DEFAULT, 7);
+    table.start(now, Id::ZERO, &Limits::DEFAULT, 7).unwrap();
     for step in 0..2_000 {
         now = now + Duration::from_millis(700);
         let peer = contact(step * 13 % 40 + 1);
