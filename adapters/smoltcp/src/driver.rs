@@ -88,7 +88,8 @@ pub const SHUNNED: Duration = Duration::from_secs(10);
 ///     socket.bind(port).unwrap();
 ///     let (id, seed) = (Id::from_bytes([port as u8; 20]), [port as u8; 32]);
 ///     let config = Config { plain: true, ..Config::default() };
-///     Ok::<_, kadlet::ConfigError>((Mote::new(time(Instant::ZERO), config, id, seed)?, Driver::new(sockets.add(socket))))
+///     let node = Mote::new(time(Instant::ZERO), config, id, seed)?;
+///     Ok::<_, kadlet::ConfigError>((node, Driver::new(sockets.add(socket))))
 /// };
 /// let mut nodes = [node(4000)?, node(4001)?];
 ///

@@ -49,7 +49,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 ///
 /// # fn main() -> Result<(), Box<dyn core::error::Error>> {
-/// let node = || Ok::<_, Box<dyn core::error::Error>>(MyNode::new(kadlet::Instant::ZERO, Config::default(), random_id()?, seed()?)?);
+/// let node = || -> Result<_, Box<dyn core::error::Error>> {
+///     Ok(MyNode::new(kadlet::Instant::ZERO, Config::default(), random_id()?, seed()?)?)
+/// };
 /// let other = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 ///
 /// let mut driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;

@@ -40,7 +40,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 ///
 /// # fn main() -> Result<(), Box<dyn core::error::Error>> {
-/// let node = || Ok::<_, Box<dyn core::error::Error>>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?);
+/// let node = || -> Result<_, Box<dyn core::error::Error>> {
+///     Ok(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?)
+/// };
 /// let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 /// let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 ///
@@ -50,10 +52,10 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// // Each thread has a handle of its own.
 /// let record = Record::immutable(b"hello world");
-/// let other = first.handle();
+/// let other = handle.clone();
 /// let put = thread::spawn(move || other.put(&record, &Options::default()));
 /// assert_eq!(put.join().expect("no panic")?.holders.len(), 1);
-/// assert_eq!(handle.get(record.key(), &Options::default())?.record.value, b"hello world");
+/// assert_eq!(first.handle().get(record.key(), &Options::default())?.record.value, b"hello world");
 ///
 /// // Everything else that a node can do.
 /// let sent = handle.with(|node, _now| node.stats().sent)?;
@@ -112,8 +114,8 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
         Self { watcher: Some(Arc::new(watcher)), ..self.clone() }
     }
 
-    /// Joins the network through these addresses. The node remembers them and goes on trying them after the time limit. If they are more
-    /// than its `BOOTSTRAPS` bound, the first that fit are taken, and [`Joined::taken`] says how many.
+    /// Joins the network through these addresses. The node remembers them and goes on trying them after the time limit.
+    /// If they are more than its `BOOTSTRAPS` bound, the first that fit are taken, and [`Joined::taken`] says how many.
     ///
     /// # Errors
     ///

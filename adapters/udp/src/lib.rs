@@ -13,7 +13,9 @@
 //! type MyNode = Node<Kademlia<SocketAddr, 192>, FixedStore<256, 65_536>>;
 //!
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
-//! let node = || Ok::<_, Box<dyn core::error::Error>>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?);
+//! let node = || -> Result<_, Box<dyn core::error::Error>> {
+//!     Ok(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?)
+//! };
 //! let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 //! let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 //! second.handle().bootstrap(&[first.local_addr()], Duration::from_secs(10))?;

@@ -81,7 +81,9 @@ pub struct Stored<A> {
 /// type MyNode = Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
 ///
 /// # fn main() -> Result<(), Box<dyn core::error::Error>> {
-/// let node = || Ok::<_, Box<dyn core::error::Error>>(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?);
+/// let node = || -> Result<_, Box<dyn core::error::Error>> {
+///     Ok(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?)
+/// };
 /// let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 /// let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
 /// let (handle, key) = (second.handle(), Key::immutable(b"never put"));

@@ -223,7 +223,8 @@ proptest! {
             let body = Body::Response { token: Token([0; 8]), response };
             encoded_len(&Message { header: parts.header, body }) - 44
         };
-        let fitting = Contacts::fitting(&parts.contacts, room, |address| Kadlet::contact_len(address.encode().as_bytes().len()));
+        let len = |address: &SocketAddr| Kadlet::contact_len(address.encode().as_bytes().len());
+        let fitting = Contacts::fitting(&parts.contacts, room, len);
         let most = (0..=parts.contacts.len()).rev().find(|count| size(*count) <= room).unwrap_or(0);
         prop_assert_eq!(fitting, Contacts::new(&parts.contacts[..most]));
     }

@@ -40,9 +40,9 @@ impl<M: SimulatedNode> Network<M> {
         }
     }
 
-    /// Adds a node that joins through the nodes at these addresses, and returns its address. Without any, it is a member
-    /// at once, as a network's first node must be. The join is an operation, the node's first, and begins again for as
-    /// long as it fails.
+    /// Adds a node that joins through the nodes at these addresses, and returns its address. Without any, it is a
+    /// member at once, as a network's first node must be. The join is an operation, the node's first, and begins again
+    /// for as long as it fails.
     pub fn join(&mut self, bootstraps: &[u32]) -> u32 {
         let address = self.hosts.len() as u32;
         let id = self.random.id();
