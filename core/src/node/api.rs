@@ -57,7 +57,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         let (shared, operation) = self.free_slot(now).ok_or(FindError::Busy(P::Operations::LEN))?;
         let own = shared.table.own();
         operation.begin(now, Task::Ping, TIMEOUT);
-        operation.lookup.start(own, shared.lookup_limits());
+        operation.lookup.restart(own, shared.lookup_limits());
         // Which identifier the node has is what its response will tell.
         operation.lookup.insert(Contact::new(own, address.canonical()));
         let query = operation.query();
