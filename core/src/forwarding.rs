@@ -9,17 +9,20 @@
 //!             relayed          relayed
 //! ```
 //!
-//! Each node asks the best of those its table would forward the request to, twice, and the next best if no acknowledgement comes
-//! within the timeout that its round trips suggest. The first result counts. With no next hop left, a node responds for itself, without
-//! those that were silent; or by `Busy` where one of them was busy, or where it could not ask all: another way leads further. A node
-//! keeps its own recursive lookups in the same table as those that it forwards for others.
+//! Each node asks the best of those its table would forward the request to, twice, and the next best if no
+//! acknowledgement comes within the timeout that its round trips suggest. The first result counts. With no next hop
+//! left, a node responds for itself, without those that were silent; or by `Busy` where one of them was busy, or where
+//! it could not ask all: another way leads further. A node keeps its own recursive lookups in the same table as those
+//! that it forwards for others.
 //!
-//! What bounds it: a request is taken only with a valid token, so only from a requester that receives what is sent to its address, and the
-//! response goes only there. The request leaves as large as it came in, but for a token, and to at most [`TRIES`] nodes. It is
-//! forwarded by [`MOST_HOPS`] nodes at most, each of them nearer to the target by its own table than the one before, within
-//! [`MOST_TIME`]. The table is fixed, and forwarded requests take at most half of the request slots; more get the response `Busy`. A
-//! request that comes again from the same previous hop is acknowledged again; one that comes from another has gone in a circle.
+//! What bounds it: a request is taken only with a valid token, so only from a requester that receives what is sent to
+//! its address, and the response goes only there. The request leaves as large as it came in, but for a token, and to at
+//! most [`TRIES`] nodes. It is forwarded by [`MOST_HOPS`] nodes at most, each of them nearer to the target by its own
+//! table than the one before, within [`MOST_TIME`]. The table is fixed, and forwarded requests take at most half of the
+//! request slots; more get the response `Busy`. A request that comes again from the same previous hop is acknowledged
+//! again; one that comes from another has gone in a circle.
 
+use core::num::NonZeroU8;
 use core::ops::{Deref, DerefMut};
 
 use heapless::Vec;
@@ -41,11 +44,12 @@ pub(crate) const MOST_TIME: Micros = Micros::from_secs(10);
 /// How many nodes one node forwards a request to.
 pub(crate) const TRIES: usize = 8;
 /// How often each next hop is asked.
-pub(crate) const ATTEMPTS: u8 = 2;
+pub(crate) const ATTEMPTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(1);
 /// Tokens kept for each request that may be under way.
 const TOKENS: usize = 8;
 
-/// At most `N` relayed requests under way, and the tokens that other nodes gave last, to forward requests with. Zeros when idle.
+/// At most `N` relayed requests under way, and the tokens that other nodes gave last, to forward requests with. Zeros
+/// when idle.
 pub(crate) type Forwarding<A, W, const N: usize> = ForwardingInner<[Place<A, W>; N]>;
 
 /// [`Forwarding`] whatever its bound: its methods are compiled once for all bounds.
@@ -210,8 +214,8 @@ impl<A: Address, W: Wire> Relayed<A, W> {
         hop.is_some_and(|hop| !core::mem::replace(&mut hop.renewed, true))
     }
 
-    /// How many milliseconds a next hop with this round trip may take: a round trip less than there are. `None` if there is no point
-    /// in asking it.
+    /// How many milliseconds a next hop with this round trip may take: a round trip less than there are. `None` if
+    /// there is no point in asking it.
     pub(crate) fn time_left(&self, now: Instant, round_trip: Micros) -> Option<u16> {
         let millis = self.deadline.micros_since(now + round_trip).0 / 1_000;
         Some(u16::try_from(millis).unwrap_or(u16::MAX)).filter(|millis| *millis != 0)
@@ -222,7 +226,8 @@ impl<A: Address, W: Wire> Relayed<A, W> {
         next_hop(table, self.target().id(), &self.next_hops, self.previous_id(), serves)
     }
 
-    /// Whether there are more nodes to forward the request to than could be tried: then this node's table is not where it ends.
+    /// Whether there are more nodes to forward the request to than could be tried: then this node's table is not where
+    /// it ends.
     pub(crate) fn may_go_on<R: Routing<Address = A>>(&self, table: &R, serves: bool) -> bool {
         self.next_hops.is_full() || self.next_hop(table, serves).is_some()
     }
@@ -233,7 +238,8 @@ impl<A: Address, W: Wire> Relayed<A, W> {
     }
 }
 
-/// The best contact to forward a request about `target` to: not one that was tried, and not the previous hop. `None` if it ends here.
+/// The best contact to forward a request about `target` to: not one that was tried, and not the previous hop. `None` if
+/// it ends here.
 pub(crate) fn next_hop<R: Routing>(
     table: &R,
     target: &Id,

@@ -15,8 +15,8 @@ pub(crate) const MAX_NAMED: usize = 33;
 /// Room for the contacts of one response.
 pub(crate) type Named<A> = [Contact<A>; MAX_NAMED];
 
-/// The `k` contacts of the table that are nearest to `target` in its order of [`closest`](Routing::closest), without the requester. They
-/// are written to `named`.
+/// The `k` contacts of the table that are nearest to `target` in its order of [`closest`](Routing::closest), without
+/// the requester. They are written to `named`.
 pub(crate) fn nearest<'a, R: Routing>(
     table: &R,
     target: &Id,
@@ -31,7 +31,8 @@ pub(crate) fn nearest<'a, R: Routing>(
     named.get_mut(..others).unwrap_or_default()
 }
 
-/// Moves the contacts of one address family to the front, each kind in its order: where not all fit, the requester can use these.
+/// Moves the contacts of one address family to the front, each kind in its order: where not all fit, the requester can
+/// use these.
 pub(crate) fn family_first<A: Address>(named: &mut [Contact<A>], family: u8) {
     move_to_front(named, |contact| contact.address.encode().family == family);
 }
@@ -53,8 +54,8 @@ fn move_to_front<A>(contacts: &mut [Contact<A>], matches: impl Fn(&Contact<A>) -
     front
 }
 
-/// What the last hop of a relayed request names: the `k` contacts nearest to `target` by rank, without the previous hop and those in
-/// `silent`, which were asked and did not respond. They are written to `named`.
+/// What the last hop of a relayed request names: the `k` contacts nearest to `target` by rank, without the previous hop
+/// and those in `silent`, which were asked and did not respond. They are written to `named`.
 pub(crate) fn nearest_by_rank<'a, R: Routing>(
     table: &R,
     target: &Id,
@@ -71,7 +72,8 @@ pub(crate) fn nearest_by_rank<'a, R: Routing>(
     named.get_mut(..others.min(k)).unwrap_or_default()
 }
 
-/// Puts `next`, the next hop of a relayed request, among the contacts that it named, unless it is there: it doesn't know its own address.
+/// Puts `next`, the next hop of a relayed request, among the contacts that it named, unless it is there: it doesn't
+/// know its own address.
 pub(crate) fn insert_next_hop<G: Geometry, A: Address>(
     target: &Id,
     named: &mut VecView<Contact<A>>,
@@ -88,8 +90,8 @@ pub(crate) fn insert_next_hop<G: Geometry, A: Address>(
     named.truncate(k);
 }
 
-/// Sorts by insertion, for in most geometries the contacts are in that order already. In Chord, a node that precedes the target comes
-/// first, and would take the place of one that is responsible.
+/// Sorts by insertion, for in most geometries the contacts are in that order already. In Chord, a node that precedes
+/// the target comes first, and would take the place of one that is responsible.
 fn sort_by_rank<G: Geometry, A>(target: &Id, contacts: &mut [Contact<A>]) {
     for end in 1..contacts.len() {
         for at in (0..end).rev() {

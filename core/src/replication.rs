@@ -1,10 +1,12 @@
-//! Placement of records on their holders: when a publisher puts a record again, and when a holder sees that its co-holders have it.
+//! Placement of records on their holders: when a publisher puts a record again, and when a holder sees that its
+//! co-holders have it.
 //!
-//! A record belongs to the k nodes responsible for its key. Its publisher puts it again every `republish`, or after a third of its
-//! lifetime if that is sooner. Its holders replicate it: after each check of the neighbourhood, a [pass](Replication::begin_pass) goes
-//! over the store. In the pass each record's turn comes once for each rank that its holder may have, the most responsible holder's first
-//! and the others' each 3 s later, so that usually one of them does the work and the others see that it was done. A record's turn leads
-//! to nothing where it was replicated since the neighbourhood changed, and less than `republish` ago.
+//! A record belongs to the k nodes responsible for its key. Its publisher puts it again every `republish`, or after a
+//! third of its lifetime if that is sooner. Its holders replicate it: after each check of the neighbourhood, a
+//! [pass](Replication::begin_pass) goes over the store. In the pass each record's turn comes once for each rank that
+//! its holder may have, the most responsible holder's first and the others' each 3 s later, so that usually one of them
+//! does the work and the others see that it was done. A record's turn leads to nothing where it was replicated since
+//! the neighbourhood changed, and less than `republish` ago.
 //!
 //! Nothing here sends: [`Replication`] says which record is next.
 
@@ -15,7 +17,8 @@ use crate::time::{Instant, Micros};
 /// A holder replicates a record this much later for each node that is more responsible for it.
 const TURN: Micros = Micros::from_secs(3);
 
-/// When the next record expires, is to be published again, or is to be replicated. Zeros, to be cleared before it is used.
+/// When the next record expires, is to be published again, or is to be replicated. Zeros, to be cleared before it is
+/// used.
 #[derive(Debug)]
 pub(crate) struct Replication {
     /// No record expires before this.
@@ -110,8 +113,8 @@ impl Replication {
         Some(first.1).filter(|_| self.publish != Instant::NEVER)
     }
 
-    /// Goes on with the pass over the store: the slot of the next record whose turn it is, if it is this node's to replicate. Looks at
-    /// most at `steps` records, which are counted down.
+    /// Goes on with the pass over the store: the slot of the next record whose turn it is, if it is this node's to
+    /// replicate. Looks at most at `steps` records, which are counted down.
     pub(crate) fn next_replicated<S: Store, R: Routing>(
         &mut self,
         now: Instant,
@@ -154,8 +157,8 @@ fn rank_of_own<R: Routing>(held: &StoredRecord<'_>, table: &R, k: usize) -> usiz
     table.rank_of_own(&held.key.id, k)
 }
 
-/// When a record is to be published again: at once if it was not yet, as after a restart; otherwise after a third of its lifetime, or
-/// after `republish` if that is sooner.
+/// When a record is to be published again: at once if it was not yet, as after a restart; otherwise after a third of
+/// its lifetime, or after `republish` if that is sooner.
 pub(crate) fn published_again(held: &StoredRecord<'_>, republish: Micros) -> Instant {
     let third = Micros(held.metadata.expires.micros_since(held.stored_at).0 / 3);
     match held.metadata.last_replicated {
@@ -175,8 +178,8 @@ pub(crate) enum Verdict {
     Refused,
 }
 
-/// What a put came to, where `asked` nodes were asked to store the record and `stored` of them did; `conflict` tells whether another
-/// record stood in the way of any.
+/// What a put came to, where `asked` nodes were asked to store the record and `stored` of them did; `conflict` tells
+/// whether another record stood in the way of any.
 pub(crate) const fn verdict(asked: usize, stored: usize, conflict: bool) -> Verdict {
     if conflict && 2 * stored <= asked {
         Verdict::Conflict

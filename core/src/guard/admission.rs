@@ -19,8 +19,8 @@ pub fn fits<A: Address>(bind_ids: bool, contact: &Contact<A>) -> bool {
     !bind_ids || contact.address.bind(contact.id) == contact.id
 }
 
-/// Whether a contact that the node at `namer` names may be taken up: not the own node, and no address that means less than the
-/// namer's own, such as a private address named by a node with a global one.
+/// Whether a contact that the node at `namer` names may be taken up: not the own node, and no address that means less
+/// than the namer's own, such as a private address named by a node with a global one.
 #[must_use]
 pub fn may_name<A: Address>(own: &Id, namer: A, named: &Contact<A>) -> bool {
     named.id != *own && named.address.scope() >= namer.scope()

@@ -4,7 +4,8 @@
 //!
 //! - [`Tokens`]: proof that a requester receives what is sent to its address
 //! - [`RateLimiter`]: what one address prefix may ask per second
-//! - [`admission`]: which contacts that others name are taken up, and how many bytes go to an address that is not proved
+//! - [`admission`]: which contacts that others name are taken up, and how many bytes go to an address that is not
+//!   proved
 //! - [`quota`]: how much of the store the records of one address prefix may take
 //! - [`density`]: whether the nodes that a lookup found stand closer together than chance puts them
 

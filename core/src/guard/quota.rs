@@ -7,11 +7,12 @@ use crate::store::{Store, StoredRecord};
 /// What a record costs its prefix beside its value, in bytes, so that many small records are not free.
 pub const RECORD_COST: usize = 100;
 
-/// Whether a record from `source` would exceed the quota of its prefix, in bytes; 0 is a quarter of the store's capacity. `held` is the
-/// record that it would replace.
+/// Whether a record from `source` would exceed the quota of its prefix, in bytes; 0 is a quarter of the store's
+/// capacity. `held` is the record that it would replace.
 ///
-/// A quota limits nobody before the whole store holds as much. A record that takes no more than the one of the same prefix that it
-/// replaces is always within it; so nobody gets round the quota by letting small records grow, or by replacing another prefix's.
+/// A quota limits nobody before the whole store holds as much. A record that takes no more than the one of the same
+/// prefix that it replaces is always within it; so nobody gets round the quota by letting small records grow, or by
+/// replacing another prefix's.
 pub fn exceeds<S: Store>(
     store: &S,
     quota: usize,

@@ -1,15 +1,16 @@
 //! What one address prefix may ask per second, in a table of fixed size.
 //!
-//! Each prefix has two lanes: one for requests that showed a valid token, so that their source is known to be true, and one for
-//! those that didn't. A flood of forged sources can exhaust only the second. Each lane is a leaky bucket, kept as the one instant at
-//! which it would be empty (the generic cell rate algorithm of ITU-T I.371).
+//! Each prefix has two lanes: one for requests that showed a valid token, so that their source is known to be true, and
+//! one for those that didn't. A flood of forged sources can exhaust only the second. Each lane is a leaky bucket, kept
+//! as the one instant at which it would be empty (the generic cell rate algorithm of ITU-T I.371).
 
 use core::ops::{Deref, DerefMut};
 
 use crate::address::Prefix;
 use crate::time::{Instant, Micros};
 
-/// Rate limits for `SOURCES` prefixes in each lane. Where more are active, the debt of the least active one is forgotten.
+/// Rate limits for `SOURCES` prefixes in each lane. Where more are active, the debt of the least active one is
+/// forgotten.
 ///
 /// ```
 /// use core::net::SocketAddrV4;
@@ -69,7 +70,8 @@ impl<const SOURCES: usize> DerefMut for RateLimiter<SOURCES> {
 }
 
 impl RateLimiterView {
-    /// Begins with `rate` requests a second for each prefix in each lane, and bursts of twice as many. 0 is taken for 1.
+    /// Begins with `rate` requests a second for each prefix in each lane, and bursts of twice as many. 0 is taken for
+    /// 1.
     pub fn start(&mut self, rate: u16) {
         self.cost = Micros(u64::from(1_000_000 / u32::from(rate.max(1))));
         self.buckets.fill([Bucket::EMPTY; 2]);

@@ -1,9 +1,9 @@
 //! Tokens: proof that a requester receives what is sent to its address.
 //!
-//! A response carries a token for its requester. A request that shows it can't have a forged source address, and a store must show one.
-//! A token is a keyed MAC (SipHash-2-4) over an epoch of five minutes, the requester's address and identifier, so the node that
-//! made it remembers nothing. It holds in its own epoch and the next one: for five to ten minutes. How the 64 bits of a MAC travel is
-//! the [`Wire`](crate::wire::Wire)'s.
+//! A response carries a token for its requester. A request that shows it can't have a forged source address, and a
+//! store must show one. A token is a keyed MAC (SipHash-2-4) over an epoch of five minutes, the requester's address and
+//! identifier, so the node that made it remembers nothing. It holds in its own epoch and the next one: for five to ten
+//! minutes. How the 64 bits of a MAC travel is the [`Wire`](crate::wire::Wire)'s.
 
 use core::fmt;
 
@@ -17,7 +17,8 @@ use crate::time::Instant;
 const EPOCH: u64 = 5 * 60 * 1_000_000;
 /// Separates tokens from all else that may be hashed with the same secret.
 const DOMAIN: u8 = 1;
-/// Where the address begins: after the domain, epoch, identifier and family. Only it varies in length, so no two claims are the same bytes.
+/// Where the address begins: after the domain, epoch, identifier and family. Only it varies in length, so no two claims
+/// are the same bytes.
 const ADDRESS: usize = 1 + 8 + Id::LEN + 1;
 const LONGEST: usize = ADDRESS + MAX_ADDRESS;
 
@@ -56,15 +57,15 @@ impl Tokens {
         self.renew(now, address, requester, None).1
     }
 
-    /// Whether the token was made for that node at that address in this epoch or the last one. How long the check takes tells at most
-    /// which of the two it was, never how near a guess came.
+    /// Whether the token was made for that node at that address in this epoch or the last one. How long the check takes
+    /// tells at most which of the two it was, never how near a guess came.
     #[must_use]
     pub fn check<A: Address>(&self, now: Instant, address: &A, requester: &Id, token: u64) -> bool {
         self.renew(now, address, requester, Some(token)).0
     }
 
-    /// What [`check`](Self::check) says of the token shown, if one was shown, and the token that [`make`](Self::make) makes, at little
-    /// more than the cost of one of the two.
+    /// What [`check`](Self::check) says of the token shown, if one was shown, and the token that [`make`](Self::make)
+    /// makes, at little more than the cost of one of the two.
     #[must_use]
     pub fn renew<A: Address>(&self, now: Instant, address: &A, requester: &Id, shown: Option<u64>) -> (bool, u64) {
         let Some(secret) = self.secret else {

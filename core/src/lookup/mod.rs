@@ -1,14 +1,15 @@
 //! One search for the nodes responsible for an identifier: contacts go in, and the next node to ask comes out.
 //!
-//! It is the iterative lookup of the Kademlia paper (Maymounkov and Mazières 2002, §2.3): it has a bounded shortlist, waits for at
-//! most alpha responses at once, and ends when the k closest live nodes have responded. It departs from the paper in two ways. It
-//! asks the next node after each response, not after a round of alpha responses. And it asks another node as soon as one is slow,
-//! long before that one has failed (as libtorrent does). If a geometry has two orders, as Chord has (Stoica et al. 2001, §4), the
-//! lookup first converges on the node that precedes the target most closely, and then asks the nodes that are responsible.
+//! It is the iterative lookup of the Kademlia paper (Maymounkov and Mazières 2002, §2.3): it has a bounded shortlist,
+//! waits for at most alpha responses at once, and ends when the k closest live nodes have responded. It departs from
+//! the paper in two ways. It asks the next node after each response, not after a round of alpha responses. And it asks
+//! another node as soon as one is slow, long before that one has failed (as libtorrent does). If a geometry has two
+//! orders, as Chord has (Stoica et al. 2001, §4), the lookup first converges on the node that precedes the target most
+//! closely, and then asks the nodes that are responsible.
 //!
 //! A lookup has no clock, no bytes, no table and no socket. Its owner inserts contacts of the table, asks the node that
-//! [`next`](Lookup::next) returns, and reports what happened. This is one by hand, in a network of 16 nodes in which each node
-//! knows the three nearest to itself:
+//! [`next`](Lookup::next) returns, and reports what happened. This is one by hand, in a network of 16 nodes in which
+//! each node knows the three nearest to itself:
 //!
 //! ```
 //! use kadlet::lookup::{Lookup, LookupLimits};
@@ -72,8 +73,8 @@ pub struct LookupLimits {
 
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
-/// It asks no contact twice. If the shortlist is full, it evicts the farthest contact, but never one that was asked and is not slow
-/// yet, and never one of the k closest that have not failed.
+/// It asks no contact twice. If the shortlist is full, it evicts the farthest contact, but never one that was asked and
+/// is not slow yet, and never one of the k closest that have not failed.
 pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
 
 /// A [`Lookup`] with any bound, as a `VecView` is any `Vec`. Its methods are compiled once for all bounds.
@@ -86,8 +87,8 @@ pub struct LookupInner<G, S: ?Sized> {
     limits: LookupLimits,
     /// How many of the closest must respond: k, or what it was widened to. 0 until started.
     width: usize,
-    /// The least progress and the least rank of the contacts that were asked and evicted. A contact that is less in neither may be one
-    /// of these, and is not taken again.
+    /// The least progress and the least rank of the contacts that were asked and evicted. A contact that is less in
+    /// neither may be one of these, and is not taken again.
     horizon: Option<(Distance, Distance)>,
     geometry: PhantomData<fn() -> G>,
     /// Sorted by rank.
@@ -187,28 +188,30 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.target
     }
 
-    /// Inserts a contact of the own table, at depth 1. Returns whether the shortlist took it. The caller must not insert its own id.
+    /// Inserts a contact of the own table, at depth 1. Returns whether the shortlist took it. The caller must not
+    /// insert its own id.
     pub fn insert(&mut self, contact: Contact<A>) -> bool {
         self.add(contact, 1)
     }
 
-    /// Inserts a contact that the node `by` named in its response, one step deeper than `by`. Returns whether the shortlist took it. The
-    /// caller must not insert its own id.
+    /// Inserts a contact that the node `by` named in its response, one step deeper than `by`. Returns whether the
+    /// shortlist took it. The caller must not insert its own id.
     pub fn named(&mut self, by: &Id, contact: Contact<A>) -> bool {
         self.add(contact, self.depth_of(by).saturating_add(1))
     }
 
-    /// Inserts a contact that the response to a relayed request named, at the depth `hops`: how often the request was forwarded. Returns
-    /// whether the shortlist took it. The caller must not insert its own id.
+    /// Inserts a contact that the response to a relayed request named, at the depth `hops`: how often the request was
+    /// forwarded. Returns whether the shortlist took it. The caller must not insert its own id.
     pub fn relayed(&mut self, contact: Contact<A>, hops: u8) -> bool {
         self.add(contact, hops)
     }
 
-    /// The next node to ask, which then counts as asked. `None` while alpha responses are awaited, or if there is no node worth asking.
+    /// The next node to ask, which then counts as asked. `None` while alpha responses are awaited, or if there is no
+    /// node worth asking.
     ///
-    /// It is the best node not asked yet, of the k closest that have not failed and are not slow. With two orders, it is first a node
-    /// that is nearer by progress than all that have responded. The k closest by rank follow once all of these have responded, failed
-    /// or are slow.
+    /// It is the best node not asked yet, of the k closest that have not failed and are not slow. With two orders, it
+    /// is first a node that is nearer by progress than all that have responded. The k closest by rank follow once all
+    /// of these have responded, failed or are slow.
     #[allow(clippy::should_implement_trait, reason = "it marks the node, and can return one again after `None`")]
     pub fn next(&mut self) -> Option<Contact<A>> {
         let awaited = self.shortlist.iter().filter(|candidate| candidate.state == CandidateState::Asked).count();
@@ -225,13 +228,14 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.change(id, CandidateState::Asked..=CandidateState::Slow, CandidateState::Unasked);
     }
 
-    /// The node has not responded within a short time: another can be asked in its place, though its response can still come.
+    /// The node has not responded within a short time: another can be asked in its place, though its response can still
+    /// come.
     pub fn slow(&mut self, id: &Id) {
         self.change(id, CandidateState::Asked..=CandidateState::Asked, CandidateState::Slow);
     }
 
-    /// The node responded, with a token if the response had one. The contacts that it named are inserted by [`named`](Lookup::named),
-    /// before or after this call.
+    /// The node responded, with a token if the response had one. The contacts that it named are inserted by
+    /// [`named`](Lookup::named), before or after this call.
     pub fn responded(&mut self, id: &Id, token: Option<T>) {
         self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Responded);
         if let Some(token) = token {
@@ -244,8 +248,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Failed);
     }
 
-    /// Whether the search is over: the k closest that have not failed have responded. With two orders, also all contacts have failed
-    /// that are nearer by progress than all nodes that responded. A lookup without live contacts is over too.
+    /// Whether the search is over: the k closest that have not failed have responded. With two orders, also all
+    /// contacts have failed that are nearer by progress than all nodes that responded. A lookup without live contacts
+    /// is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
         let converged = G::ONE_ORDER || self.ahead().all(|(_, candidate)| candidate.state == CandidateState::Failed);
@@ -253,13 +258,14 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         converged && live.all(Candidate::has_responded)
     }
 
-    /// Makes the search go on until `width` of the closest have responded, or as many as the shortlist can hold. It never narrows.
+    /// Makes the search go on until `width` of the closest have responded, or as many as the shortlist can hold. It
+    /// never narrows.
     pub fn widen(&mut self, width: usize) {
         self.width = width.max(self.width).min(self.shortlist.capacity());
     }
 
-    /// The node holds a newer record than all found before. The holders of older ones lag from now on. If the id is not in the
-    /// shortlist (the caller's own id), all nodes lag.
+    /// The node holds a newer record than all found before. The holders of older ones lag from now on. If the id is not
+    /// in the shortlist (the caller's own id), all nodes lag.
     pub fn newest(&mut self, id: &Id) {
         for candidate in &mut self.shortlist {
             candidate.newest = candidate.contact.id == *id;
@@ -273,7 +279,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         }
     }
 
-    /// Begins to store a record at the closest nodes that responded. With `lagging_only`, leaves those out that hold the newest record.
+    /// Begins to store a record at the closest nodes that responded. With `lagging_only`, leaves those out that hold
+    /// the newest record.
     pub fn begin_stores(&mut self, lagging_only: bool) {
         for candidate in &mut self.shortlist {
             candidate.state = candidate.state.min(CandidateState::Responded);
@@ -292,8 +299,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         Some((candidate.contact, candidate.token))
     }
 
-    /// The record could not be sent, or must be sent again with a fresh token: [`next_store`](Lookup::next_store) returns the node
-    /// again.
+    /// The record could not be sent, or must be sent again with a fresh token: [`next_store`](Lookup::next_store)
+    /// returns the node again.
     pub fn unstored(&mut self, id: &Id) {
         self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Wanted);
     }
@@ -395,8 +402,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         array::insert(&mut self.shortlist, index, Candidate::new(contact, depth))
     }
 
-    /// Keeps the limit on a prefix: evicts contacts of it that were not asked and are not among the k closest, the farthest first. False
-    /// if the newcomer is the farthest.
+    /// Keeps the limit on a prefix: evicts contacts of it that were not asked and are not among the k closest, the
+    /// farthest first. False if the newcomer is the farthest.
     fn keep_prefix_limit(&mut self, newcomer: &Newcomer) -> bool {
         if newcomer.prefix.is_some_and(|prefix| self.count_of(prefix) >= usize::from(self.limits.prefix))
             && !self.evict(newcomer, newcomer.prefix)
@@ -425,7 +432,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         !self.shortlist.is_full() || self.evict(newcomer, None)
     }
 
-    /// Evicts the farthest contact; if a `prefix` is given, the farthest in it that was not asked. False if the newcomer is farther.
+    /// Evicts the farthest contact; if a `prefix` is given, the farthest in it that was not asked. False if the
+    /// newcomer is farther.
     fn evict(&mut self, newcomer: &Newcomer, prefix: Option<Prefix>) -> bool {
         let Some((index, candidate)) = self.farthest(newcomer, prefix) else {
             return false;
@@ -442,9 +450,10 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         true
     }
 
-    /// The contact to evict for a newcomer: the farthest by progress that is not among the k closest live ones and whose response is not
-    /// awaited; if a `prefix` is given, the farthest in it that was not asked. Failed contacts nearer than the k-th live one stay while
-    /// others can be evicted: with two orders, the horizon would otherwise keep out the next successors, which are farther by progress.
+    /// The contact to evict for a newcomer: the farthest by progress that is not among the k closest live ones and
+    /// whose response is not awaited; if a `prefix` is given, the farthest in it that was not asked. Failed contacts
+    /// nearer than the k-th live one stay while others can be evicted: with two orders, the horizon would otherwise
+    /// keep out the next successors, which are farther by progress.
     fn farthest(&self, newcomer: &Newcomer, prefix: Option<Prefix>) -> Option<(usize, &Candidate<A, T>)> {
         let edge = match newcomer.beside.checked_sub(1) {
             Some(last) => self.nth_live(last).map_or(usize::MAX, |(index, _)| index + 1),

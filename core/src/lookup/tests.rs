@@ -548,7 +548,8 @@ proptest! {
 
     #[test]
     fn a_lookup_always_ends_asks_no_node_twice_and_keeps_its_bounds(
-        seed: u64, size in 10_usize..200, dead in 0_usize..100, k in 1_u8..=8, alpha in 1_u8..=5, prefix in 1_u8..5, prefixes in 1_usize..9,
+        seed: u64, size in 10_usize..200, dead in 0_usize..100,
+        k in 1_u8..=8, alpha in 1_u8..=5, prefix in 1_u8..5, prefixes in 1_usize..9,
     ) {
         let dice = &mut Dice(seed);
         let network = Network::new(dice, size, size * dead / 100, prefixes).with_partial_tables(dice);

@@ -87,7 +87,7 @@ impl<P: Parts> Shared<P> {
         self.random = Random::new(first);
         self.tokens.start(second);
         self.limiter.start(config.rate_limit);
-        self.requests.start(RequestLimits {
+        self.requests.restart(RequestLimits {
             min: config.timeout_min,
             initial: config.timeout_initial,
             max: config.timeout_max,
