@@ -199,7 +199,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         if let Some(key) = shared.superseded.pop() {
             return Some(Event::Superseded { key });
         }
-        if let Some((target, to)) = shared.forwarding.news() {
+        if let Some((target, to)) = shared.forwarding.take_unreported() {
             return Some(Event::Forwarded { target, to });
         }
         let slot = self.find(Operation::has_result)?;

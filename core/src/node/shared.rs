@@ -86,7 +86,7 @@ impl<P: Parts> Shared<P> {
         self.config = config;
         self.random = Random::new(first);
         self.tokens.start(second);
-        self.limiter.start(config.rate_limit);
+        self.limiter.restart(config.rate_limit);
         self.requests.restart(RequestLimits {
             min: config.timeout_min,
             initial: config.timeout_initial,
