@@ -23,9 +23,9 @@ pub const MAX_ADDRESS: usize = 18;
 
 /// An address that datagrams can be sent to.
 ///
-/// Implemented for `SocketAddrV4`, `SocketAddrV6` and `SocketAddr` (both families), which are the types of `std::net`, and for
-/// `u16` and `u32` (an index, as in a simulator). Implement it for your own link (a MAC address, for example) with a family
-/// from 128 to 255.
+/// Implemented for `SocketAddrV4`, `SocketAddrV6` and `SocketAddr` (both families), which are the types of `std::net`,
+/// and for `u16` and `u32` (an index, as in a simulator). Implement it for your own link (a MAC address, for example)
+/// with a family from 128 to 255.
 pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
     /// No address. All zeros, so that empty tables lie in `.bss`.
     const EMPTY: Self;
@@ -33,12 +33,13 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
     /// Encodes the address for a message.
     fn encode(&self) -> EncodedAddress;
 
-    /// Decodes an address that arrived in a message. `None` if this type lacks the family, if the bytes are not in their one
-    /// canonical form, or if no datagram can be sent to the address (unspecified, multicast, broadcast, port 0).
+    /// Decodes an address that arrived in a message. `None` if this type lacks the family, if the bytes are not in
+    /// their one canonical form, or if no datagram can be sent to the address (unspecified, multicast, broadcast, port
+    /// 0).
     fn decode(family: u8, bytes: &[u8]) -> Option<Self>;
 
-    /// The canonical form of the address. An IPv4-mapped IPv6 address becomes an IPv4 address, and flow label and scope id
-    /// become 0, so that one node doesn't count as two.
+    /// The canonical form of the address. An IPv4-mapped IPv6 address becomes an IPv4 address, and flow label and scope
+    /// id become 0, so that one node doesn't count as two.
     #[must_use]
     fn canonical(self) -> Self {
         self
@@ -50,8 +51,8 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
         self
     }
 
-    /// The network prefix of the address, for limits on one network: the /24 of an IPv4 address, the /48 of an IPv6 address.
-    /// `None` exempts the address from these limits.
+    /// The network prefix of the address, for limits on one network: the /24 of an IPv4 address, the /48 of an IPv6
+    /// address. `None` exempts the address from these limits.
     fn prefix(&self) -> Option<Prefix> {
         None
     }
@@ -61,9 +62,9 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
         Scope::Global
     }
 
-    /// The identifier of a node at this address that is most like `id`, in a network that binds identifiers to addresses
-    /// (BEP 42): the first 21 bits follow from the address and from the last 3 bits of `id`. Addresses without a prefix
-    /// (local ones, and those of other links) can have any identifier: the default returns `id`.
+    /// The identifier of a node at this address that is most like `id`, in a network that binds identifiers to
+    /// addresses (BEP 42): the first 21 bits follow from the address and from the last 3 bits of `id`. Addresses
+    /// without a prefix (local ones, and those of other links) can have any identifier: the default returns `id`.
     #[must_use]
     fn bind(&self, id: Id) -> Id {
         id
@@ -295,8 +296,8 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Binds an identifier to an address by the rule of BEP 42. Puts the last three bits of the id into the first byte of the
-/// masked address; the first 21 bits of the id are then those of the CRC-32C of these bytes.
+/// Binds an identifier to an address by the rule of BEP 42. Puts the last three bits of the id into the first byte of
+/// the masked address; the first 21 bits of the id are then those of the CRC-32C of these bytes.
 fn bound(id: Id, masked: &[u8]) -> Id {
     let mut bytes = *id.as_bytes();
     let salt = bytes[19] & 7;

@@ -2,7 +2,8 @@
 
 use heapless::VecView;
 
-/// Inserts an item before the one at `at`. If the array is full or `at` is beyond its end, drops the item and returns false.
+/// Inserts an item before the one at `at`. If the array is full or `at` is beyond its end, drops the item and returns
+/// false.
 pub(crate) fn insert<T>(array: &mut VecView<T>, at: usize, item: T) -> bool {
     at <= array.len() && array.insert(at, item).is_ok()
 }

@@ -34,6 +34,8 @@ pub struct ConfigError {
 pub enum Unit {
     /// No unit: the setting is a plain number.
     One,
+    /// Microseconds.
+    Microseconds,
     /// Milliseconds.
     Milliseconds,
     /// Seconds.
@@ -72,6 +74,7 @@ impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::One => "",
+            Self::Microseconds => " us",
             Self::Milliseconds => " ms",
             Self::Seconds => " s",
         })

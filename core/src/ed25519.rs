@@ -21,15 +21,16 @@ use crate::record::Record;
 
 /// Checks a signature. It is a [`Verifier`](crate::record::Verifier) for `Config::verify`.
 ///
-/// The check is strict, so that all nodes agree on every signature. Let *A* be the public key, *R* and *S* the two halves of the
-/// signature, and h the hash of *R*, *A* and the message. A signature is refused unless all of these hold:
+/// The check is strict, so that all nodes agree on every signature. Let *A* be the public key, *R* and *S* the two
+/// halves of the signature, and h the hash of *R*, *A* and the message. A signature is refused unless all of these
+/// hold:
 ///
 /// - *S* is less than the group order.
 /// - *A* and *R* are points on the curve, and neither has small order (1, 2, 4 or 8).
 /// - \[S\]B - \[h\]A, encoded, is *R* byte for byte. This is the equation without the cofactor.
 ///
-/// Two kinds of public key are accepted all the same. One is a point of mixed order. The other is a y coordinate that is not
-/// reduced modulo 2^255 - 19: RFC 8032 refuses it, but no secret key for such a public key is known.
+/// Two kinds of public key are accepted all the same. One is a point of mixed order. The other is a y coordinate that
+/// is not reduced modulo 2^255 - 19: RFC 8032 refuses it, but no secret key for such a public key is known.
 ///
 /// It costs some 1.75 million instructions on a Cortex-M3, and 8 KB of stack.
 #[must_use]

@@ -1,4 +1,5 @@
-//! Forwarding of recursive requests: which are under way, whom they were forwarded to, and who is next.
+//! Forwarding of relayed requests, of which a recursive lookup consists: which are under way, which nodes they were
+//! forwarded to, and which node is next.
 //!
 //! ```text
 //!               relay            relay            relay
@@ -9,17 +10,21 @@
 //!             relayed          relayed
 //! ```
 //!
-//! Each node asks the best of those its table would forward the request to, twice, and the next best if no acknowledgement comes
-//! within the timeout that its round trips suggest. The first result counts. With no next hop left, a node responds for itself, without
-//! those that were silent; or by `Busy` where one of them was busy, or where it could not ask all: another way leads further. A node
-//! keeps its own recursive lookups in the same table as those that it forwards for others.
+//! Each node forwards the request to the best next hop in its table, and sends it twice at most. If no acknowledgement
+//! comes within the timeout of that node, it also asks the next best. The first result counts. If no next hop is left,
+//! the node responds itself: with its closest contacts, without the next hops that were silent. If a next hop was busy,
+//! or not all could be asked, it responds `Busy`, because another way can lead further. A node keeps its own recursive
+//! lookups in the same table as the requests that it forwards for others.
 //!
-//! What bounds it: a request is taken only with a valid token, so only from a requester that receives what is sent to its address, and the
-//! response goes only there. The request leaves as large as it came in, but for a token, and to at most [`TRIES`] nodes. It is
-//! forwarded by [`MOST_HOPS`] nodes at most, each of them nearer to the target by its own table than the one before, within
-//! [`MOST_TIME`]. The table is fixed, and forwarded requests take at most half of the request slots; more get the response `Busy`. A
-//! request that comes again from the same previous hop is acknowledged again; one that comes from another has gone in a circle.
+//! These are the bounds. A node takes a relay request only with a valid token, so only from a requester that receives
+//! what is sent to its address, and the response goes only there. The forwarded request is as long as the one that came
+//! in, except for the token. Each node forwards it to at most [`TRIES`] nodes. At most [`MOST_HOPS`] nodes in a row
+//! forward it, each to one nearer to the target by its own table, and all within [`MOST_TIME`]. The table has a fixed
+//! size, and forwarded requests take at most half of the request slots; further ones get the response `Busy`. A request
+//! that comes again from the same previous hop is acknowledged again. One that comes from another hop has gone in a
+//! circle, and gets the response `Busy`.
 
+use core::num::NonZeroU8;
 use core::ops::{Deref, DerefMut};
 
 use heapless::Vec;
@@ -34,30 +39,31 @@ use crate::routing::Routing;
 use crate::time::{Instant, Micros};
 use crate::wire::Wire;
 
-/// How many nodes forward a request at most.
+/// How many nodes in a row forward a request at most.
 pub(crate) const MOST_HOPS: u8 = 32;
-/// How long a request may take at most, with all its hops.
+/// How long a request can take at most, with all its hops.
 pub(crate) const MOST_TIME: Micros = Micros::from_secs(10);
-/// How many nodes one node forwards a request to.
+/// How many next hops one node tries at most.
 pub(crate) const TRIES: usize = 8;
-/// How often each next hop is asked.
-pub(crate) const ATTEMPTS: u8 = 2;
-/// Tokens kept for each request that may be under way.
+/// How often a request is sent to one next hop at most.
+pub(crate) const ATTEMPTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(1);
+/// How many tokens each place keeps.
 const TOKENS: usize = 8;
 
-/// At most `N` relayed requests under way, and the tokens that other nodes gave last, to forward requests with. Zeros when idle.
+/// At most `N` relayed requests under way, and the tokens that other nodes gave last, which forwarded requests need.
+/// Zeros when idle.
 pub(crate) type Forwarding<A, W, const N: usize> = ForwardingInner<[Place<A, W>; N]>;
 
-/// [`Forwarding`] whatever its bound: its methods are compiled once for all bounds.
+/// [`Forwarding`] with any bound. Its methods are compiled once for all bounds.
 pub(crate) type ForwardingView<A, W> = ForwardingInner<[Place<A, W>]>;
 
-/// What [`Forwarding`] and [`ForwardingView`] are.
+/// The type behind [`Forwarding`] and [`ForwardingView`].
 #[derive(Debug)]
 pub struct ForwardingInner<P: ?Sized> {
     places: P,
 }
 
-/// Room for one request, and for the tokens of the nodes whose identifier leads here, the latest first.
+/// A place for one request, and for the tokens of those nodes whose identifiers map to this place, the latest first.
 #[derive(Debug)]
 pub struct Place<A, W: Wire> {
     request: Relayed<A, W>,
@@ -70,13 +76,13 @@ pub(crate) struct Relayed<A, W: Wire> {
     stage: Stage,
     relay_id: RelayId,
     key: Key,
-    /// Whether it looks for nodes, not for the record under the key.
+    /// Whether it looks for the nodes nearest to the key's identifier, not for the record.
     nodes: bool,
-    /// Whether the user has not been told yet that it was forwarded.
-    news: bool,
+    /// Whether it was forwarded, and the user was not told of it yet.
+    unreported: bool,
     /// Where it came from.
     pub(crate) previous: Previous<A, W>,
-    /// How often it may be forwarded from here.
+    /// How often it can still be forwarded.
     pub(crate) hops: u8,
     pub(crate) deadline: Instant,
     /// The nodes that it was forwarded to.
@@ -87,9 +93,9 @@ pub(crate) struct Relayed<A, W: Wire> {
 #[repr(u8)]
 enum Stage {
     Idle,
-    /// A next hop was asked, or forwards it.
+    /// It was forwarded, and its result is awaited.
     Forwarded,
-    /// No next hop is left: this node responds itself.
+    /// No next hop is left: this node must respond itself.
     Ending,
 }
 
@@ -97,18 +103,18 @@ enum Stage {
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(crate) enum Previous<A, W: Wire> {
-    /// From the operation in this slot.
+    /// From this node's operation in this slot.
     Operation { slot: u8 },
     /// From another node.
     Hop(PreviousHop<A, W>),
 }
 
-/// A node that a relayed request came from, and that its result goes to.
+/// The node that a relayed request came from, and that its result goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PreviousHop<A, W: Wire> {
     pub(crate) contact: Contact<A>,
     pub(crate) transaction: W::Transaction,
-    /// The largest message that it takes, in bytes.
+    /// The largest message that the node takes, in bytes.
     pub(crate) largest: u16,
 }
 
@@ -116,19 +122,19 @@ pub(crate) struct PreviousHop<A, W: Wire> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NextHop {
     pub(crate) id: Id,
-    pub(crate) said: Said,
+    pub(crate) state: HopState,
     /// Whether it was asked again with a fresh token.
     renewed: bool,
 }
 
-/// What a next hop said.
+/// How a next hop stands to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// Nothing yet, or that it forwards the request.
+pub(crate) enum HopState {
+    /// Its response or its result is awaited.
     Waiting,
-    /// Nothing, although it was waited for.
+    /// It did not respond in time.
     Silent,
-    /// It has the request from another node, or no room for it.
+    /// It responded `Busy`: it has the request from another node, or no room for it.
     Busy,
     /// It refused for another reason.
     Refused,
@@ -140,7 +146,7 @@ struct KnownToken<W: Wire> {
     token: W::Token,
 }
 
-/// A relay request, as it is taken in.
+/// A relay request to be taken in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RelayRequest {
     pub(crate) relay_id: RelayId,
@@ -155,7 +161,7 @@ impl<A: Address, W: Wire> Relayed<A, W> {
         relay_id: RelayId([0; 8]),
         key: Key { kind: Kind::Plain, id: Id::ZERO },
         nodes: false,
-        news: false,
+        unreported: false,
         previous: Previous::Operation { slot: 0 },
         hops: 0,
         deadline: Instant::ZERO,
@@ -170,7 +176,7 @@ impl<A: Address, W: Wire> Relayed<A, W> {
         if self.nodes { Target::Nodes(self.key.id) } else { Target::Value(self.key) }
     }
 
-    /// The node that it came from, if it is not this node's own.
+    /// The node that it came from. `None` if it is this node's own.
     pub(crate) const fn previous_id(&self) -> Option<&Id> {
         match &self.previous {
             Previous::Operation { .. } => None,
@@ -178,62 +184,64 @@ impl<A: Address, W: Wire> Relayed<A, W> {
         }
     }
 
-    /// No next hop is left: this node responds itself.
+    /// Ends it, because no next hop is left: this node must respond itself.
     pub(crate) fn end(&mut self) {
         self.stage = Stage::Ending;
     }
 
-    /// Whether any next hop said this.
-    pub(crate) fn any(&self, said: Said) -> bool {
-        self.next_hops.iter().any(|hop| hop.said == said)
+    /// Whether any next hop is in this state.
+    pub(crate) fn any(&self, state: HopState) -> bool {
+        self.next_hops.iter().any(|hop| hop.state == state)
     }
 
     /// The next hops that were silent.
     pub(crate) fn silent(&self) -> Vec<Id, TRIES> {
-        self.next_hops.iter().filter(|hop| hop.said == Said::Silent).map(|hop| hop.id).collect()
+        self.next_hops.iter().filter(|hop| hop.state == HopState::Silent).map(|hop| hop.id).collect()
     }
 
-    /// Notes that the request was forwarded to a node; false if it was forwarded to as many as it may.
+    /// Remembers that the request was forwarded to a node. False if it was forwarded to [`TRIES`] nodes already.
     pub(crate) fn forwarded_to(&mut self, id: Id) -> bool {
-        self.next_hops.push(NextHop { id, said: Said::Waiting, renewed: false }).is_ok()
+        self.next_hops.push(NextHop { id, state: HopState::Waiting, renewed: false }).is_ok()
     }
 
-    pub(crate) fn note(&mut self, id: &Id, said: Said) {
+    /// Changes the state of a next hop.
+    pub(crate) fn set_state(&mut self, id: &Id, state: HopState) {
         if let Some(hop) = self.next_hops.iter_mut().find(|hop| hop.id == *id) {
-            hop.said = said;
+            hop.state = state;
         }
     }
 
-    /// Whether a node that wants a fresh token may be asked again: once.
-    pub(crate) fn renews(&mut self, id: &Id) -> bool {
+    /// Whether a next hop that wants a fresh token can be asked again. True only once for each.
+    pub(crate) fn may_renew_token(&mut self, id: &Id) -> bool {
         let hop = self.next_hops.iter_mut().find(|hop| hop.id == *id);
         hop.is_some_and(|hop| !core::mem::replace(&mut hop.renewed, true))
     }
 
-    /// How many milliseconds a next hop with this round trip may take: a round trip less than there are. `None` if there is no point
-    /// in asking it.
+    /// How many milliseconds a next hop with this round trip can take: what is left until the deadline, less the round
+    /// trip. `None` if nothing is left, so that there is no point in asking it.
     pub(crate) fn time_left(&self, now: Instant, round_trip: Micros) -> Option<u16> {
         let millis = self.deadline.micros_since(now + round_trip).0 / 1_000;
         Some(u16::try_from(millis).unwrap_or(u16::MAX)).filter(|millis| *millis != 0)
     }
 
-    /// The best contact to forward the request to.
+    /// The best contact to forward the request to. `None` if no next hop is left.
     pub(crate) fn next_hop<R: Routing<Address = A>>(&self, table: &R, serves: bool) -> Option<Contact<A>> {
         next_hop(table, self.target().id(), &self.next_hops, self.previous_id(), serves)
     }
 
-    /// Whether there are more nodes to forward the request to than could be tried: then this node's table is not where it ends.
-    pub(crate) fn may_go_on<R: Routing<Address = A>>(&self, table: &R, serves: bool) -> bool {
+    /// Whether there may be next hops that were not tried. Then the request must not end at this node.
+    pub(crate) fn has_untried_hops<R: Routing<Address = A>>(&self, table: &R, serves: bool) -> bool {
         self.next_hops.is_full() || self.next_hop(table, serves).is_some()
     }
 
     fn free(&mut self) {
         self.stage = Stage::Idle;
-        self.news = false;
+        self.unreported = false;
     }
 }
 
-/// The best contact to forward a request about `target` to: not one that was tried, and not the previous hop. `None` if it ends here.
+/// The best contact to forward a request about `target` to, without those that were tried and the previous hop. `None`
+/// if the request ends at this node.
 pub(crate) fn next_hop<R: Routing>(
     table: &R,
     target: &Id,
@@ -247,7 +255,7 @@ pub(crate) fn next_hop<R: Routing>(
     let mut named: Named<R::Address> = const { [Contact::EMPTY; MAX_NAMED] };
     let mut count = table.next_hops(target, &mut named);
     if count == 0 && previous.is_none() && !serves {
-        // A client is responsible for nothing, however near its identifier is: its request leaves it.
+        // A client is responsible for nothing, however near its identifier is. So it forwards its own request.
         count = table.closest(target, &mut named);
     }
     let fresh =
@@ -279,6 +287,7 @@ impl<A, W: Wire, const N: usize> DerefMut for Forwarding<A, W, N> {
 }
 
 impl<A: Address, W: Wire> ForwardingView<A, W> {
+    /// Forgets all requests and tokens.
     pub(crate) fn clear(&mut self) {
         for place in &mut self.places {
             place.request.free();
@@ -286,7 +295,7 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
         }
     }
 
-    /// Remembers the token that a node gave. The oldest of those that share its place is forgotten.
+    /// Remembers the token that a node gave last. If its place is full, the oldest token there is forgotten.
     pub(crate) fn note_token(&mut self, id: &Id, token: W::Token) {
         let (place, id) = self.place(id);
         let Some(Place { tokens, .. }) = self.places.get_mut(place) else {
@@ -306,21 +315,21 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
         Some(tokens.iter().find(|known| known.id == id && known.token != W::NO_TOKEN)?.token)
     }
 
-    /// The request in this place was sent on.
+    /// The request in this place was sent to a next hop.
     pub(crate) fn sent(&mut self, index: u8) {
         if let Some(request) = self.get_mut(index) {
-            request.news = true;
+            request.unreported = true;
         }
     }
 
-    /// A request that was forwarded since this was called before: what it looks for, and the next hop.
-    pub(crate) fn news(&mut self) -> Option<(Id, Id)> {
-        let request = self.places.iter_mut().map(|place| &mut place.request).find(|request| request.news)?;
-        request.news = false;
+    /// A request that was forwarded and not reported by this function since: its target, and the next hop.
+    pub(crate) fn take_unreported(&mut self) -> Option<(Id, Id)> {
+        let request = self.places.iter_mut().map(|place| &mut place.request).find(|request| request.unreported)?;
+        request.unreported = false;
         Some((request.key.id, request.next_hops.last()?.id))
     }
 
-    /// The place of the request of the operation in `slot`.
+    /// The place of the request that the operation in `slot` sent.
     pub(crate) fn of_operation(&self, slot: u8) -> Option<u8> {
         let own = |request: &Relayed<A, W>| {
             request.stage != Stage::Idle && matches!(request.previous, Previous::Operation { slot: own } if own == slot)
@@ -328,6 +337,7 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
         Some(self.places.iter().position(|place| own(&place.request))? as u8)
     }
 
+    /// Forgets the request in this place.
     pub(crate) fn free(&mut self, index: u8) {
         if let Some(request) = self.get_mut(index) {
             request.free();
@@ -339,22 +349,26 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
         Some(self.places.iter().position(|place| place.request.stage == Stage::Ending)? as u8)
     }
 
+    /// The request in this place, if there is one.
     pub(crate) fn get(&self, index: u8) -> Option<&Relayed<A, W>> {
         let request = &self.places.get(usize::from(index))?.request;
         Some(request).filter(|request| request.stage != Stage::Idle)
     }
 
+    /// The request in this place, to be changed.
     pub(crate) fn get_mut(&mut self, index: u8) -> Option<&mut Relayed<A, W>> {
         let request = &mut self.places.get_mut(usize::from(index))?.request;
         Some(request).filter(|request| request.stage != Stage::Idle)
     }
 
+    /// The request with this identifier, if it is under way.
     pub(crate) fn find(&mut self, relay_id: RelayId) -> Option<&mut Relayed<A, W>> {
         let mut requests = self.places.iter_mut().map(|place| &mut place.request);
         requests.find(|request| request.stage != Stage::Idle && request.relay_id == relay_id)
     }
 
-    /// Takes a request in. A quarter of the places is reserved for this node's own requests.
+    /// Takes a request in, and returns its place. `None` if no place is free: a quarter of them is reserved for this
+    /// node's own requests.
     pub(crate) fn keep(&mut self, relay: &RelayRequest, previous: Previous<A, W>) -> Option<u8> {
         let reserved = if matches!(previous, Previous::Operation { .. }) { 0 } else { self.places.len() / 4 };
         let mut idle = self.places.iter_mut().enumerate().filter(|(_, place)| place.request.stage == Stage::Idle);
@@ -372,7 +386,7 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
         Some(index as u8)
     }
 
-    /// Where the token of a node is kept, and as what.
+    /// The place in which the token of a node is kept, and the part of its identifier that the token is kept with.
     fn place(&self, id: &Id) -> (usize, u32) {
         let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
         let (place, id) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
@@ -416,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_tokens_in_one_place_the_oldest_is_forgotten() {
+    fn the_oldest_token_in_a_place_is_forgotten_for_a_new_one() {
         let mut requests = Forwarding::<u16, Kadlet, 1>::EMPTY;
         let id = |number: u8| Id::from_bytes([number; 20]);
         let token = |number: u8| Token([number; 8]);
@@ -431,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_goes_to_the_nearest_node_that_was_not_tried_and_is_not_the_previous_hop() {
+    fn the_next_hop_is_the_nearest_node_that_was_not_tried_and_is_not_the_previous_hop() {
         let mut table = Kademlia::<u16, 16>::EMPTY;
         table.start(Instant::ZERO, contact(0x80).id, &Limits::DEFAULT, 1).unwrap();
         [1, 2, 4].map(contact).into_iter().for_each(|contact| table.responded(Instant::ZERO, contact, None));
@@ -439,16 +453,17 @@ mod tests {
         let index = requests.keep(&relay(1), hop(2)).unwrap();
         let request = requests.get_mut(index).unwrap();
         assert_eq!(request.next_hop(&table, true), Some(contact(1)));
-        assert!(request.forwarded_to(contact(1).id) && request.may_go_on(&table, true));
+        assert!(request.forwarded_to(contact(1).id) && request.has_untried_hops(&table, true));
         assert_eq!(request.next_hop(&table, true), Some(contact(4)), "2 is the previous hop");
-        assert!(request.forwarded_to(contact(4).id) && !request.may_go_on(&table, true));
-        request.note(&contact(4).id, Said::Silent);
+        assert!(request.forwarded_to(contact(4).id) && !request.has_untried_hops(&table, true));
+        request.set_state(&contact(4).id, HopState::Silent);
         assert_eq!(request.silent(), [contact(4).id]);
-        assert!(request.renews(&contact(1).id) && !request.renews(&contact(1).id), "a fresh token is shown once");
+        assert!(request.may_renew_token(&contact(1).id));
+        assert!(!request.may_renew_token(&contact(1).id), "a fresh token is shown only once");
     }
 
     #[test]
-    fn a_client_forwards_its_own_request_however_near_its_identifier_is() {
+    fn a_client_forwards_its_own_request_even_if_its_identifier_is_the_nearest() {
         let mut table = Kademlia::<u16, 16>::EMPTY;
         table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1).unwrap();
         table.responded(Instant::ZERO, contact(1), None);
@@ -458,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn each_hop_leaves_the_next_a_round_trip_less() {
+    fn the_next_hop_gets_the_time_that_is_left_less_a_round_trip() {
         let mut requests = Forwarding::<u16, Kadlet, 2>::EMPTY;
         let index = requests.keep(&relay(1), hop(2)).unwrap();
         let request = requests.get(index).unwrap();

@@ -14,9 +14,10 @@ use crate::id::{Distance, Id};
 
 /// The two orders of a geometry.
 ///
-/// A lookup *converges* by [`progress`](Geometry::progress), and ends at the nodes that are first by [`rank`](Geometry::rank).
-/// In Kademlia and Pastry, both are one order. On Chord's ring they differ: a lookup converges on the node that precedes the
-/// target clockwise. The successors of that node follow the target, and are responsible for it.
+/// A lookup *converges* by [`progress`](Geometry::progress), and ends at the nodes that are first by
+/// [`rank`](Geometry::rank). In Kademlia and Pastry, both are one order. On Chord's ring they differ: a lookup
+/// converges on the node that precedes the target clockwise. The successors of that node follow the target, and are
+/// responsible for it.
 ///
 /// | geometry | `progress(target, id)` | `rank(target, id)` |
 /// |---|---|---|
@@ -26,10 +27,12 @@ use crate::id::{Distance, Id};
 ///
 /// Lookups, eviction from a full store and handovers need only this.
 pub trait Geometry: 'static {
-    /// The tag in the header of each datagram: 1 is Kademlia, 2 Chord, 3 Pastry. 128 to 255 are for geometries of other crates.
+    /// The tag in the header of each datagram: 1 is Kademlia, 2 Chord, 3 Pastry. 128 to 255 are for geometries of other
+    /// crates.
     const TAG: u8;
 
-    /// Whether `progress` and `rank` are one order. If so, a lookup can ask the responsible nodes before it has converged.
+    /// Whether `progress` and `rank` are one order. If so, a lookup can ask the responsible nodes before it has
+    /// converged.
     const ONE_ORDER: bool;
 
     /// The distance by which a lookup converges on `target`. Less is nearer.

@@ -1,4 +1,5 @@
-//! Identifiers of nodes and keys, and the distances between them. Both have 160 bits, as in the Kademlia and Chord papers.
+//! Identifiers of nodes and keys, and the distances between them. Both have 160 bits, as in the Kademlia and Chord
+//! papers.
 
 use core::fmt;
 use core::ops::BitXor;
@@ -47,7 +48,8 @@ impl Id {
         &self.0
     }
 
-    /// The distance of Kademlia: the XOR of both. It is symmetric, and no two identifiers are at the same distance from a third.
+    /// The distance of Kademlia: the XOR of both. It is symmetric, and no two identifiers are at the same distance from
+    /// a third.
     #[must_use]
     pub fn xor(&self, other: &Self) -> Distance {
         Distance(core::array::from_fn(|i| self.0[i].bitxor(other.0[i])))
@@ -202,7 +204,8 @@ mod tests {
             let (a, b, c) = (id(a), id(b), id(c));
             prop_assert_eq!(a.xor(&b), b.xor(&a));
             prop_assert_eq!(a.xor(&b) == Distance::ZERO, a == b);
-            // The triangle inequality, on leading bits: the first bit in which a and c differ also separates b from one of them.
+            // The triangle inequality, on leading bits: the first bit in which a and c differ also separates b from one
+            // of them.
             prop_assert!(a.common_prefix_len(&c) >= a.common_prefix_len(&b).min(b.common_prefix_len(&c)));
         }
 

@@ -1,7 +1,7 @@
-//! kadlet is a Distributed Hash Table: (key, value) pairs, each held by the nodes closest to its key, found in a few steps, with
-//! no server, while nodes come, go and fail. This crate is its protocol: it decides whom to remember, whom to ask, what to keep
-//! and what to answer, and does no I/O. It has no clock, no socket, no thread, no allocator and no source of randomness of its
-//! own; datagrams, time and a seed go in, datagrams and events come out.
+//! kadlet is a Distributed Hash Table: (key, value) pairs, each held by the nodes closest to its key, found in a few
+//! steps, with no server, while nodes come, go and fail. This crate is its protocol: it decides whom to remember, whom
+//! to ask, what to keep and what to answer, and does no I/O. It has no clock, no socket, no thread, no allocator and no
+//! source of randomness of its own; datagrams, time and a seed go in, datagrams and events come out.
 //!
 //! Three users, three ways in:
 //!
@@ -45,7 +45,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - Somebody who needs a part takes the part. Each room below works without the rooms above it, and imports point down only:
+//! - Somebody who needs a part takes the part. Each room below works without the rooms above it, and imports point down
+//!   only:
 //!
 //! | floor | room | what it is |
 //! |---|---|---|
@@ -61,23 +62,23 @@
 //!
 //! # One datagram
 //!
-//! [`Dht::handle_datagram`] decodes it and drops what is not of this network. A request is answered into the caller's buffer
-//! at once and leaves nothing behind but the record it stores or the question it has passed on. An answer must fit a question in flight ([`rpc`]); its sender is then
-//! verified in the table ([`routing`]), whom it names goes to the [`lookup`] that asked, and the lookup's next questions wait for
-//! [`Dht::poll_transmit`].
+//! [`Dht::handle_datagram`] decodes it and drops what is not of this network. A request is answered into the caller's
+//! buffer at once and leaves nothing behind but the record it stores or the question it has passed on. An answer must
+//! fit a question in flight ([`rpc`]); its sender is then verified in the table ([`routing`]), whom it names goes to
+//! the [`lookup`] that asked, and the lookup's next questions wait for [`Dht::poll_transmit`].
 //!
 //! # What holds
 //!
 //! - All memory is fixed when a node is made: its type's parameters are its bounds.
-//! - No input panics: not a datagram, not a clock that jumps, not a command at a bad moment. Bad input is dropped and counted in
-//!   [`Stats`]; a caller's mistake is an error that leaves the node as it was.
+//! - No input panics: not a datagram, not a clock that jumps, not a command at a bad moment. Bad input is dropped and
+//!   counted in [`Stats`]; a caller's mistake is an error that leaves the node as it was.
 //! - The same seed and the same calls give the same bytes, on every machine.
 //! - Toward an address that has not proved itself, at most three bytes go out for each byte that came in.
 //!
 //! # Features
 //!
-//! They add items and never change behaviour: `alloc` adds `HashStore`, a store on the heap; `ed25519` adds a verifier and a
-//! signer for signed records.
+//! They add items and never change behaviour: `alloc` adds `HashStore`, a store on the heap; `ed25519` adds a verifier
+//! and a signer for signed records.
 
 #![no_std]
 #![forbid(unsafe_code)]

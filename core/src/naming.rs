@@ -1,4 +1,4 @@
-//! Which contacts a response names.
+//! Naming: which contacts a response names, and in which order.
 
 use heapless::VecView;
 
@@ -9,14 +9,14 @@ use crate::geometry::Geometry;
 use crate::id::Id;
 use crate::routing::Routing;
 
-/// The most contacts that one response names, whatever `k` is: one more than the largest `k`.
+/// The most contacts that are collected for one response: one more than the largest `k`.
 pub(crate) const MAX_NAMED: usize = 33;
 
 /// Room for the contacts of one response.
 pub(crate) type Named<A> = [Contact<A>; MAX_NAMED];
 
-/// The `k` contacts of the table that are nearest to `target` in its order of [`closest`](Routing::closest), without the requester. They
-/// are written to `named`.
+/// Finds the `k` contacts of the table that are nearest to `target`, without the requester, in the order of
+/// [`Routing::closest`]. They are written to `named`.
 pub(crate) fn nearest<'a, R: Routing>(
     table: &R,
     target: &Id,
@@ -31,30 +31,14 @@ pub(crate) fn nearest<'a, R: Routing>(
     named.get_mut(..others).unwrap_or_default()
 }
 
-/// Moves the contacts of one address family to the front, each kind in its order: where not all fit, the requester can use these.
+/// Moves the contacts of one address family to the front. If not all contacts fit into a response, these are the ones
+/// that the requester can use.
 pub(crate) fn family_first<A: Address>(named: &mut [Contact<A>], family: u8) {
     move_to_front(named, |contact| contact.address.encode().family == family);
 }
 
-/// Moves the contacts that match to the front, each kind in its order, and says how many they are.
-fn move_to_front<A>(contacts: &mut [Contact<A>], matches: impl Fn(&Contact<A>) -> bool) -> usize {
-    let mut front = 0;
-    for index in 0..contacts.len() {
-        if !contacts.get(index).is_some_and(&matches) {
-            continue;
-        }
-        for at in (front..index).rev() {
-            if let Some([before, after]) = contacts.get_mut(at..at + 2) {
-                core::mem::swap(before, after);
-            }
-        }
-        front += 1;
-    }
-    front
-}
-
-/// What the last hop of a relayed request names: the `k` contacts nearest to `target` by rank, without the previous hop and those in
-/// `silent`, which were asked and did not respond. They are written to `named`.
+/// Finds the contacts that the last hop of a relayed request names: the `k` nearest to `target` by rank, without the
+/// previous hop and without those in `silent`, which were asked and did not respond. They are written to `named`.
 pub(crate) fn nearest_by_rank<'a, R: Routing>(
     table: &R,
     target: &Id,
@@ -71,7 +55,8 @@ pub(crate) fn nearest_by_rank<'a, R: Routing>(
     named.get_mut(..others.min(k)).unwrap_or_default()
 }
 
-/// Puts `next`, the next hop of a relayed request, among the contacts that it named, unless it is there: it doesn't know its own address.
+/// Inserts `next`, the next hop of a relayed request, into the contacts that it named, unless it is among them. It
+/// could not name itself, because it doesn't know its own address. At most `k` contacts are left.
 pub(crate) fn insert_next_hop<G: Geometry, A: Address>(
     target: &Id,
     named: &mut VecView<Contact<A>>,
@@ -88,8 +73,27 @@ pub(crate) fn insert_next_hop<G: Geometry, A: Address>(
     named.truncate(k);
 }
 
-/// Sorts by insertion, for in most geometries the contacts are in that order already. In Chord, a node that precedes the target comes
-/// first, and would take the place of one that is responsible.
+/// Moves the contacts that match to the front, and returns how many match. Both those that match and the others keep
+/// their order.
+fn move_to_front<A>(contacts: &mut [Contact<A>], matches: impl Fn(&Contact<A>) -> bool) -> usize {
+    let mut front = 0;
+    for index in 0..contacts.len() {
+        if !contacts.get(index).is_some_and(&matches) {
+            continue;
+        }
+        for at in (front..index).rev() {
+            if let Some([before, after]) = contacts.get_mut(at..at + 2) {
+                core::mem::swap(before, after);
+            }
+        }
+        front += 1;
+    }
+    front
+}
+
+/// Sorts by rank. In Chord, [`Routing::closest`] puts a node that precedes the target first, where it would take the
+/// place of a responsible one. It is an insertion sort, because in the other geometries the contacts are sorted
+/// already.
 fn sort_by_rank<G: Geometry, A>(target: &Id, contacts: &mut [Contact<A>]) {
     for end in 1..contacts.len() {
         for at in (0..end).rev() {
@@ -127,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_requester_is_not_named_to_itself() {
+    fn a_response_does_not_name_the_requester() {
         let table: Kademlia<u16, 16> = filled(0, &[1, 2, 3, 4]);
         let mut named = [Contact::EMPTY; MAX_NAMED];
         assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(9).id, 3, &mut named)), [1, 3, 2]);
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn contacts_of_the_requesters_family_come_first_and_both_kinds_keep_their_order() {
+    fn contacts_of_the_requesters_address_family_come_first_and_both_kinds_keep_their_order() {
         let addresses = ["[::1]:1", "192.0.2.1:2", "[::1]:3", "192.0.2.1:4", "192.0.2.1:5"];
         let mut named = addresses.map(|text| Contact::new(Id::ZERO, text.parse::<SocketAddr>().unwrap()));
         family_first(&mut named, 4);
@@ -143,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_hop_of_a_chord_lookup_names_the_responsible_nodes_first_and_no_silent_one() {
+    fn the_last_hop_in_chord_names_the_responsible_nodes_first_and_no_silent_node() {
         let table: Chord<u16> = filled(0x10, &[0x20, 0x30, 0x40, 0x50]);
         let target = Id::from_bytes([0x38; 20]);
         let mut named = [Contact::EMPTY; MAX_NAMED];
@@ -154,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_hop_takes_the_place_of_its_rank() {
+    fn the_next_hop_is_inserted_by_its_rank_unless_it_is_named_already() {
         let target = Id::from_bytes([0x38; 20]);
         let mut named = heapless::Vec::<_, 4>::new();
         [0x40, 0x60].map(contact).into_iter().for_each(|contact| named.push(contact).unwrap());

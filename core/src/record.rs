@@ -26,8 +26,9 @@ pub enum Kind {
     Signed = 2,
 }
 
-/// The key of a record. Its identifier is the first 20 bytes of SHA-256 of the kind's number in one byte, then of the name
-/// (plain), the value (immutable), or public key and salt (signed). So a record of one kind can't shadow one of another.
+/// The key of a record. Its identifier is the first 20 bytes of SHA-256 of the kind's number in one byte, then of the
+/// name (plain), the value (immutable), or public key and salt (signed). So a record of one kind can't shadow one of
+/// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The kind of the records under this key.
@@ -78,8 +79,8 @@ pub enum Proof<'a> {
     },
 }
 
-/// A function that checks an Ed25519 signature: true if the signature of the message is valid. `kadlet::ed25519::verify`
-/// (feature `ed25519`) is one.
+/// A function that checks an Ed25519 signature: true if the signature of the message is valid.
+/// `kadlet::ed25519::verify` (feature `ed25519`) is one.
 pub type Verifier = fn(public_key: &[u8; 32], message: &[u8; 32], signature: &[u8; 64]) -> bool;
 
 /// The version of a record: enough to decide which of two versions wins, without their values.
@@ -125,8 +126,8 @@ pub enum RecordError {
     SaltTooLong(usize),
 }
 
-/// Ages of the same plain value that differ by less than this, in milliseconds, belong to the same put: a record gets older
-/// on its way from one node to another, and no node measures by how much.
+/// Ages of the same plain value that differ by less than this, in milliseconds, belong to the same put: a record gets
+/// older on its way from one node to another, and no node measures by how much.
 const AGE_SLACK: u64 = 1_000;
 
 impl Key {
@@ -186,7 +187,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The key of the record. Costs a SHA-256: of the value for an immutable record, of public key and salt for a signed one.
+    /// The key of the record. Costs a SHA-256: of the value for an immutable record, of public key and salt for a
+    /// signed one.
     #[must_use]
     pub fn key(&self) -> Key {
         match self.proof {
@@ -267,9 +269,9 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The digest that a signature signs: the SHA-256 of the text `kadlet record 1`, the length of the salt in one byte, the salt,
-    /// the sequence number in eight bytes (most significant first) and the value. The public key is not in it, because the key
-    /// of the record depends on it already.
+    /// The digest that a signature signs: the SHA-256 of the text `kadlet record 1`, the length of the salt in one
+    /// byte, the salt, the sequence number in eight bytes (most significant first) and the value. The public key is not
+    /// in it, because the key of the record depends on it already.
     #[must_use]
     pub fn signed_digest(salt: &[u8], sequence: u64, value: &[u8]) -> [u8; 32] {
         let length = u8::try_from(salt.len()).unwrap_or(u8::MAX);
@@ -291,8 +293,9 @@ impl<'a> Record<'a> {
 impl Kind {
     /// Decides which version wins: the one that is held or the one that is offered, both as of the same instant.
     ///
-    /// - Plain: the younger one, then the one with the higher hash. If the values are the same and the ages differ by less than a
-    ///   second, both are the same version; from a second on, the younger one wins, because the value was put again.
+    /// - Plain: the younger one, then the one with the higher hash. If the values are the same and the ages differ by
+    ///   less than a second, both are the same version; from a second on, the younger one wins, because the value was
+    ///   put again.
     /// - Immutable: there is only one version.
     /// - Signed: the one with the higher sequence number, then the one with the higher hash.
     #[must_use]

@@ -1,12 +1,14 @@
-//! Placement of records on their holders: when a publisher puts a record again, and when a holder sees that its co-holders have it.
+//! Replication: when a publisher puts its record again, and when a holder makes sure that the other responsible nodes
+//! hold it too.
 //!
-//! A record belongs to the k nodes responsible for its key. Its publisher puts it again every `republish`, or after a third of its
-//! lifetime if that is sooner. Its holders replicate it: after each check of the neighbourhood, a [pass](Replication::begin_pass) goes
-//! over the store. In the pass each record's turn comes once for each rank that its holder may have, the most responsible holder's first
-//! and the others' each 3 s later, so that usually one of them does the work and the others see that it was done. A record's turn leads
-//! to nothing where it was replicated since the neighbourhood changed, and less than `republish` ago.
+//! A record belongs to the k nodes responsible for its key. Its publisher puts it again every `republish`, or after a
+//! third of its lifetime if that is sooner. Its holders replicate it: after each check of the neighbourhood, each
+//! holder makes a [pass](Replication::begin_pass) over its store. The pass has one turn for each rank that a holder can
+//! have. The most responsible holder replicates a record in the first turn, and each further holder 3 s later. So
+//! usually one of them does the work, and the others see that it was done. A record is not replicated if it was
+//! replicated since the neighbourhood changed, and less than `republish` ago.
 //!
-//! Nothing here sends: [`Replication`] says which record is next.
+//! Nothing here sends a datagram: [`Replication`] only determines which record is next.
 
 use crate::routing::Routing;
 use crate::store::{Store, StoredRecord};
@@ -15,12 +17,12 @@ use crate::time::{Instant, Micros};
 /// A holder replicates a record this much later for each node that is more responsible for it.
 const TURN: Micros = Micros::from_secs(3);
 
-/// When the next record expires, is to be published again, or is to be replicated. Zeros, to be cleared before it is used.
+/// When the next record expires, must be published again, or must be replicated.
 #[derive(Debug)]
 pub(crate) struct Replication {
     /// No record expires before this.
     expiry: Instant,
-    /// No own record is to be published before this.
+    /// No own record must be published before this.
     publish: Instant,
     pass: Pass,
 }
@@ -28,31 +30,33 @@ pub(crate) struct Replication {
 /// A pass over the store.
 #[derive(Clone, Copy, Debug)]
 struct Pass {
-    /// When the turn of this rank is; never, between passes.
+    /// When the turn of this rank begins. Never, if no pass is under way.
     due: Instant,
     rank: usize,
-    /// Slots still to be seen in this turn.
+    /// The number of slots that are left in this turn.
     slot: usize,
 }
 
-/// What decides whether a record's turn leads to its replication.
+/// The settings of replication.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placement {
     /// How many nodes hold a record.
     pub(crate) k: usize,
-    /// After this time every record is replicated.
+    /// After this time a record is replicated even if the neighbourhood did not change.
     pub(crate) republish: Micros,
 }
 
 impl Replication {
+    /// All zeros, to be cleared before use.
     pub(crate) const EMPTY: Self =
         Self { expiry: Instant::ZERO, publish: Instant::ZERO, pass: Pass { due: Instant::ZERO, rank: 0, slot: 0 } };
 
+    /// Forgets everything: nothing is due.
     pub(crate) const fn clear(&mut self) {
         (self.expiry, self.publish, self.pass.due) = (Instant::NEVER, Instant::NEVER, Instant::NEVER);
     }
 
-    /// A record was stored that expires then.
+    /// A record was stored that expires at `expires`.
     pub(crate) fn stored(&mut self, expires: Instant) {
         self.expiry = self.expiry.min(expires);
     }
@@ -62,34 +66,34 @@ impl Replication {
         self.expiry
     }
 
-    /// Takes the records out that have expired.
+    /// Removes the records that have expired.
     pub(crate) fn expire<S: Store>(&mut self, now: Instant, store: &mut S) {
         if self.expiry.is_due(now) {
             self.expiry = store.expire(now);
         }
     }
 
-    /// An own record is to be published by then.
+    /// An own record must be published again at `at`.
     pub(crate) fn publish_by(&mut self, at: Instant) {
         self.publish = self.publish.min(at);
     }
 
-    /// No own record can be published before then, since nobody is known to store it at.
+    /// No own record can be published before `at`, because no node is known to store it.
     pub(crate) const fn publish_not_before(&mut self, at: Instant) {
         self.publish = at;
     }
 
-    /// The neighbourhood was checked: begins to see that its records are where they belong.
+    /// The neighbourhood was checked: begins a pass over the store.
     pub(crate) const fn begin_pass(&mut self, now: Instant) {
         self.pass = Pass { due: now, rank: 0, slot: usize::MAX };
     }
 
-    /// When the next own record is to be published or a held one replicated.
+    /// When the next own record may have to be published, or another one replicated.
     pub(crate) fn due(&self) -> Instant {
         self.publish.min(self.pass.due)
     }
 
-    /// The slot of the own record that has waited longest to be published again, if the time of one has come.
+    /// The slot of the own record that must be published again first, if its time has come.
     pub(crate) fn next_published<S: Store>(&mut self, now: Instant, store: &S, republish: Micros) -> Option<usize> {
         if !self.publish.is_due(now) {
             return None;
@@ -98,7 +102,7 @@ impl Replication {
         first.filter(|_| self.publish.is_due(now))
     }
 
-    /// Finds out when the next own record is to be published, and its slot.
+    /// Finds the own record that must be published again first. Returns its slot, and remembers when.
     pub(crate) fn find_next_published<S: Store>(&mut self, store: &S, republish: Micros) -> Option<usize> {
         let mut first = (Instant::NEVER, 0);
         for slot in 0..store.len() {
@@ -110,8 +114,8 @@ impl Replication {
         Some(first.1).filter(|_| self.publish != Instant::NEVER)
     }
 
-    /// Goes on with the pass over the store: the slot of the next record whose turn it is, if it is this node's to replicate. Looks at
-    /// most at `steps` records, which are counted down.
+    /// Continues the pass over the store. Returns the slot of the next record that this node must replicate in this
+    /// turn. Looks at no more than `steps` records, and counts `steps` down.
     pub(crate) fn next_replicated<S: Store, R: Routing>(
         &mut self,
         now: Instant,
@@ -125,7 +129,7 @@ impl Replication {
         }
         while let Some(left) = steps.checked_sub(1) {
             *steps = left;
-            // From the last slot down: a record that is removed meanwhile has its place taken by one that was seen.
+            // From the last slot down: if a record is removed meanwhile, one that was looked at moves into its slot.
             self.pass.slot = self.pass.slot.min(store.len());
             let next = self.pass.slot.checked_sub(1).and_then(|slot| Some((slot, store.get(slot)?)));
             let Some((slot, held)) = next else {
@@ -142,20 +146,21 @@ impl Replication {
     }
 }
 
-/// Whether a record of another publisher may have lost holders since it was replicated.
+/// Whether a record of another publisher must be replicated: its holders may have changed, or it was not replicated for
+/// long.
 fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placement: &Placement) -> bool {
     let replicated = held.metadata.last_replicated;
     let changed = replicated < table.changed() || now.micros_since(replicated) >= placement.republish;
     !held.metadata.pinned && changed
 }
 
-/// How many verified contacts are more responsible for a record than the own node; counts no further than `k`.
+/// How many verified contacts are more responsible for a record than the own node. Counts to `k` at most.
 fn rank_of_own<R: Routing>(held: &StoredRecord<'_>, table: &R, k: usize) -> usize {
     table.rank_of_own(&held.key.id, k)
 }
 
-/// When a record is to be published again: at once if it was not yet, as after a restart; otherwise after a third of its lifetime, or
-/// after `republish` if that is sooner.
+/// When an own record must be published again: after a third of its lifetime, or after `republish` if that is sooner.
+/// At once if it was not published yet, as after a restart.
 pub(crate) fn published_again(held: &StoredRecord<'_>, republish: Micros) -> Instant {
     let third = Micros(held.metadata.expires.micros_since(held.stored_at).0 / 3);
     match held.metadata.last_replicated {
@@ -164,26 +169,26 @@ pub(crate) fn published_again(held: &StoredRecord<'_>, republish: Micros) -> Ins
     }
 }
 
-/// What a put came to.
+/// The result of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Some of the nodes asked hold the record.
+pub(crate) enum PutOutcome {
+    /// At least one node stored the record.
     Stored,
-    /// Another record stood in the way, and no majority of the nodes asked took this one.
+    /// A node holds another record that wins, and no majority of the nodes asked stored this one.
     Conflict,
-    /// No node took it.
+    /// No node stored it.
     Refused,
 }
 
-/// What a put came to, where `asked` nodes were asked to store the record and `stored` of them did; `conflict` tells whether another
-/// record stood in the way of any.
-pub(crate) const fn verdict(asked: usize, stored: usize, conflict: bool) -> Verdict {
+/// The result of a put after `asked` nodes were asked to store the record and `stored` of them did. `conflict` is
+/// whether any node holds another record that wins.
+pub(crate) const fn put_outcome(asked: usize, stored: usize, conflict: bool) -> PutOutcome {
     if conflict && 2 * stored <= asked {
-        Verdict::Conflict
+        PutOutcome::Conflict
     } else if stored == 0 {
-        Verdict::Refused
+        PutOutcome::Refused
     } else {
-        Verdict::Stored
+        PutOutcome::Stored
     }
 }
 
@@ -259,22 +264,26 @@ mod tests {
                 .concat()
         };
         assert!(found(&mut replication, at(3_000)).is_empty());
-        assert_eq!(found(&mut replication, at(50 + 3_600)).len(), 2, "both turns offer it until it is replicated");
+        assert_eq!(
+            found(&mut replication, at(50 + 3_600)).len(),
+            2,
+            "it is returned in both turns, until it is replicated"
+        );
     }
 
     #[test]
-    fn the_work_of_one_call_is_bounded() {
+    fn one_call_looks_at_a_bounded_number_of_records() {
         let store = store(&[(b"one", false, at(50)), (b"two", false, at(50)), (b"three", false, at(50))]);
         let mut replication = Replication::EMPTY;
         replication.clear();
         replication.begin_pass(at(9_000));
         let (mut steps, table) = (2, table(at(1)));
         while replication.next_replicated(at(9_003), &store, &table, &PLACEMENT, &mut steps).is_some() {}
-        assert_eq!((steps, replication.due()), (0, at(9_000)), "the pass goes on with the next call");
+        assert_eq!((steps, replication.due()), (0, at(9_000)), "the pass continues with the next call");
     }
 
     #[test]
-    fn an_own_record_is_published_after_an_hour_or_a_third_of_its_lifetime() {
+    fn an_own_record_is_published_again_after_an_hour_or_a_third_of_its_lifetime() {
         let store = store(&[(b"own", true, at(1)), (b"other", false, at(1))]);
         let mut replication = Replication::EMPTY;
         replication.clear();
@@ -287,11 +296,11 @@ mod tests {
     }
 
     #[test]
-    fn a_put_conflicts_unless_a_majority_took_it() {
-        assert_eq!(verdict(8, 4, true), Verdict::Conflict);
-        assert_eq!(verdict(8, 5, true), Verdict::Stored);
-        assert_eq!(verdict(8, 1, false), Verdict::Stored);
-        assert_eq!(verdict(8, 0, false), Verdict::Refused);
-        assert_eq!(verdict(0, 0, true), Verdict::Conflict);
+    fn a_put_conflicts_unless_a_majority_stored_the_record() {
+        assert_eq!(put_outcome(8, 4, true), PutOutcome::Conflict);
+        assert_eq!(put_outcome(8, 5, true), PutOutcome::Stored);
+        assert_eq!(put_outcome(8, 1, false), PutOutcome::Stored);
+        assert_eq!(put_outcome(8, 0, false), PutOutcome::Refused);
+        assert_eq!(put_outcome(0, 0, true), PutOutcome::Conflict);
     }
 }

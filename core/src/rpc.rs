@@ -1,9 +1,10 @@
-//! Requests in flight: which of them wait to be sent, which for an answer, and until when.
+//! Requests in flight: which of them wait to be sent, which wait for a response, and until when.
 //!
-//! An answer counts only with the transaction of a request, from the address that was asked and by the node expected there.
-//! A request is repeated with the same transaction after its timeout, waiting twice as long each time (RFC 6298, §5.5), and
-//! no round trip is taken from a repeated one, for which of them was answered can't be told (Karn and Partridge 1987). A node
-//! of which nothing is known is given the timeout that the answers of all nodes together suggest.
+//! A response counts only with the transaction of a request, from the address that the request went to, and from the
+//! node expected there. After its timeout a request is retransmitted with the same transaction. The second wait is
+//! twice as long as the first, all further ones four times (RFC 6298, §5.5, doubles without end). No round trip is
+//! taken from a request that was retransmitted: which attempt the response belongs to can't be told (Karn and Partridge
+//! 1987). For a node whose round trip was never measured, the timeout follows from the responses of all nodes together.
 //!
 //! ```
 //! use core::time::Duration;
@@ -12,7 +13,7 @@
 //!
 //! let mut requests = Requests::<u16, &str, u64, 4>::EMPTY;
 //! let (min, initial, max) = (Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(3));
-//! requests.start(RequestLimits { min, initial, max, attempts: 3 });
+//! requests.start(RequestLimits { min, initial, max, attempts: 3 })?;
 //!
 //! let (peer, transaction) = (Id::from_bytes([7; 20]), 0x8_BAD_CAFE);
 //! requests.begin("my lookup", 4000, Some(peer), transaction, None, None)?;
@@ -20,7 +21,7 @@
 //! assert_eq!((ready.to, ready.retransmit), (4000, false));
 //! requests.sent(Instant::ZERO, ready.index);
 //!
-//! // Nobody answers within a second: the lookup may ask another, and the request is repeated.
+//! // No response comes within a second: the lookup can ask another node, and the request is retransmitted.
 //! let later = requests.deadline();
 //! assert_eq!(later, Instant::from_secs(1));
 //! assert_eq!(requests.due(later), Some(Due::Slow { owner: "my lookup", expect: Some(peer) }));
@@ -28,12 +29,13 @@
 //! assert!(ready.retransmit);
 //! requests.sent(later, ready.index);
 //!
-//! // An answer from elsewhere is none; the right one counts.
+//! // A response from another address doesn't count; the right one does.
 //! let soon = Instant::from_millis(1_020);
 //! assert_eq!(requests.accept(soon, 4001, &peer, transaction), Accepted::WrongAddress);
-//! assert_eq!(requests.accept(soon, 4000, &peer, transaction), Accepted::Response { owner: Some("my lookup"), rtt: None });
+//! let response = requests.accept(soon, 4000, &peer, transaction);
+//! assert_eq!(response, Accepted::Response { owner: Some("my lookup"), rtt: None });
 //! assert_eq!(requests.deadline(), Instant::NEVER);
-//! # Ok::<(), kadlet::rpc::Full>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #[cfg(test)]
@@ -42,122 +44,134 @@ mod tests;
 use core::fmt;
 use core::mem::size_of;
 use core::net::SocketAddrV4;
+use core::num::NonZeroU8;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use heapless::{Vec, VecView};
 
 use crate::address::Address;
+use crate::config_error::{ConfigError, Unit};
 use crate::id::Id;
 use crate::time::{self, Instant, RoundTrip};
 
-/// How often the wait doubles: attempts after that are no answer to congestion, but to loss.
+/// How often the wait doubles. It doubles because of congestion. Further attempts are made because of loss, which longer
+/// waits don't help against.
 const DOUBLINGS: u8 = 2;
+
+/// How many times as many attempts are made when much is lost.
+const MOST_TIMES: u8 = 3;
 
 const _: () = assert!(size_of::<Pending<SocketAddrV4, u64, [u8; 8]>>() <= 72);
 
-/// How long to wait and how often to ask.
+/// How long to wait for a response, and how often to send a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// The shortest time to wait for an answer.
+    /// The shortest time to wait for a response.
     pub min: Duration,
-    /// How long to wait while nobody has answered yet. Clamped to the other two.
+    /// How long to wait while no round trip was measured: `min` to `max`.
     pub initial: Duration,
-    /// The longest time to wait for an answer to one attempt. At most 71 minutes.
+    /// The longest time to wait for a response to one attempt: `min` to 71 minutes.
     pub max: Duration,
-    /// How often a request is sent at most where nothing is lost: at least once. Up to three times as often where much is.
+    /// How often a request is sent at most while nothing is lost: 1 to 85. Up to three times as often while much is
+    /// lost.
     pub attempts: u8,
 }
 
 /// All slots are taken by requests whose owners still wait. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Full;
 
-/// A request that is to be sent, for the first time or again.
+/// A request that must be sent, for the first time or again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ready<A, O, T> {
-    /// Its slot, until the next call that changes the table.
+    /// The index of the slot, valid until the next call that changes the table.
     pub index: usize,
-    /// Whereto.
+    /// The address to send it to.
     pub to: A,
-    /// Who is expected there.
+    /// The node that is expected there, if it is known.
     pub expect: Option<Id>,
-    /// Its transaction, the same for each repeat.
+    /// The transaction, which is the same for every attempt.
     pub transaction: T,
-    /// Whose it is.
+    /// The owner of the request.
     pub owner: O,
-    /// Whether it was sent before.
+    /// Whether the request was sent before.
     pub retransmit: bool,
 }
 
-/// What an answer is to the requests in flight.
+/// How a response matches the requests in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Accepted<O> {
-    /// The answer to a request, which is over.
+    /// It is the response to a request, which is over.
     Response {
-        /// Whose the request was; `None` if it was released.
+        /// The owner of the request. `None` if the request was released.
         owner: Option<O>,
-        /// The round trip; `None` if the request was repeated.
+        /// The round trip. `None` if the request was retransmitted.
         rtt: Option<Duration>,
     },
-    /// Another node than expected answers at that address: the one expected isn't there. The request is over.
+    /// It has the right transaction and address, but is from another node: the expected one isn't there. The request is
+    /// over.
     WrongId {
-        /// Whose the request was; `None` if it was released.
+        /// The owner of the request. `None` if the request was released.
         owner: Option<O>,
-        /// Who was expected.
+        /// The node that was expected.
         expected: Id,
     },
-    /// The transaction of a request that was sent elsewhere; the request waits on.
+    /// It has the transaction of a request that was sent to another address. That request still waits.
     WrongAddress,
     /// No request in flight has this transaction.
     Unknown,
 }
 
-/// What came of waiting.
+/// A request whose wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Due<A, O> {
-    /// The first attempt was not answered in time; there will be another. Told once for each request.
+    /// The first attempt got no response in time. There will be another attempt. Returned once for each request.
     Slow {
-        /// Whose the request is.
+        /// The owner of the request.
         owner: O,
-        /// Who was expected to answer.
+        /// The node that was expected to respond, if it is known.
         expect: Option<Id>,
     },
-    /// No attempt was answered in time. The request is over.
+    /// No attempt got a response in time. The request is over.
     Failed {
-        /// Whose the request was; `None` if it was released.
+        /// The owner of the request. `None` if the request was released.
         owner: Option<O>,
-        /// Who was expected to answer.
+        /// The node that was expected to respond, if it is known.
         expect: Option<Id>,
-        /// Where.
+        /// The address that the request was sent to.
         to: A,
-        /// Whether it was [acknowledged](Requests::acknowledge), and only the rest of its answer never came.
+        /// Whether the request was [acknowledged](Requests::acknowledge), and only the second response never came.
         acknowledged: bool,
     },
 }
 
-/// At most `N` requests on behalf of owners `O`, with transactions of type `T`.
+/// At most `N` requests of owners `O`, with transactions of type `T`.
 pub type Requests<A, O, T, const N: usize> = RequestsInner<Vec<Pending<A, O, T>, N>>;
 
-/// [`Requests`] whatever their bound, as `VecView` is any `Vec`: the methods are compiled once for all bounds.
+/// [`Requests`] with any bound, as a `VecView` is any `Vec`. The methods are compiled once for all bounds.
 pub type RequestsView<A, O, T> = RequestsInner<VecView<Pending<A, O, T>>>;
 
-/// What [`Requests`] and [`RequestsView`] are: a table that ends in its slots.
+/// The type behind [`Requests`] and [`RequestsView`]. The slots are its last field, so that they can be unsized.
 #[derive(Clone, Debug)]
 pub struct RequestsInner<S: ?Sized> {
-    /// How many of them are to be sent.
+    /// How many requests must be sent.
     ready: usize,
-    /// The least due time of those in flight.
+    /// When the first of those in flight is due.
     deadline: Option<Instant>,
-    /// The limits, in microseconds.
+    /// The limits; times are in microseconds.
     min: u32,
     initial: u32,
     max: u32,
     attempts: u8,
-    /// Of all nodes together.
+    /// The round trip of all nodes together.
     trip: RoundTrip,
     loss: Loss,
-    /// In the order in which they were begun.
+    /// In the order in which the requests were begun.
     slots: S,
 }
 
@@ -176,12 +190,12 @@ pub struct Pending<A, O, T> {
     wait: u32,
     /// How many attempts have timed out.
     timeouts: u8,
-    /// How many may; zero: as many as the loss asks for, at that time.
-    attempts: u8,
+    /// After how many timeouts it has failed. `None`: after as many as the loss asks for at that time.
+    attempts: Option<NonZeroU8>,
     state: RequestState,
     /// Whether it was sent more than once.
     retransmitted: bool,
-    /// Whether it was acknowledged, and waits for the rest of its answer.
+    /// Whether it was acknowledged, and waits for the second response.
     acknowledged: bool,
     /// Whether its owner is gone.
     released: bool,
@@ -194,7 +208,7 @@ enum RequestState {
 }
 
 impl<A: Address, O: Copy, T: Copy + Eq, const N: usize> Requests<A, O, T, N> {
-    /// A table of zeros that lies in `.bss`, to be started before it is used.
+    /// A table of zeros, which lies in `.bss`. Start it before use.
     pub const EMPTY: Self = Self {
         ready: 0,
         deadline: None,
@@ -224,7 +238,21 @@ impl<A, O, T, const N: usize> DerefMut for Requests<A, O, T, N> {
 
 impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// Forgets everything and begins with these limits.
-    pub fn start(&mut self, limits: RequestLimits) {
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: a limit is out of its range. The table is as it was.
+    pub fn start(&mut self, limits: RequestLimits) -> Result<(), ConfigError> {
+        let [min, initial, max] = [limits.min, limits.initial, limits.max].map(micros);
+        ConfigError::check("max", max, min, u32::MAX - 1, Unit::Microseconds)?;
+        ConfigError::check("initial", initial, min, max, Unit::Microseconds)?;
+        ConfigError::check("attempts", limits.attempts.into(), 1, (u8::MAX / MOST_TIMES).into(), Unit::One)?;
+        self.restart(limits);
+        Ok(())
+    }
+
+    /// The same, with limits that the caller has checked.
+    pub(crate) fn restart(&mut self, limits: RequestLimits) {
         self.slots.clear();
         self.ready = 0;
         self.deadline = None;
@@ -236,13 +264,17 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         self.loss = Loss::NONE;
     }
 
-    /// A request to `to`, where `expect` is expected if anybody is, waits to be sent. Without a `timeout` for its first
-    /// attempt, the time that all nodes' round trips suggest is taken; without `attempts`, as many as the loss seen asks for. In a full table, the
-    /// oldest released request gives way.
+    /// Begins a request to the node `expect` at `to`; it is sent by [`ready`](Requests::ready) and
+    /// [`sent`](Requests::sent). Without `expect`, any node can respond.
+    ///
+    /// `timeout` is the first wait, for a node whose round trip is known. It is held within the limits' `min` and
+    /// `max`. Without it, the wait follows from the round trips of all nodes. `attempts` is how often the request is
+    /// sent at most. Without it, the request is sent as often as the loss asks for. If the table is full, the oldest
+    /// released request is dropped.
     ///
     /// # Errors
     ///
-    /// [`Full`]: all requests in the table have owners that wait.
+    /// [`Full`]: all slots are taken by requests whose owners still wait.
     pub fn begin(
         &mut self,
         owner: O,
@@ -250,7 +282,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         expect: Option<Id>,
         transaction: T,
         timeout: Option<Duration>,
-        attempts: Option<u8>,
+        attempts: Option<NonZeroU8>,
     ) -> Result<(), Full> {
         if self.slots.is_full() {
             let index = self.slots.iter().position(|request| request.released).ok_or(Full)?;
@@ -265,7 +297,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
             timeout: self.first_timeout(timeout),
             wait: 0,
             timeouts: 0,
-            attempts: attempts.map_or(0, |attempts| attempts.max(1)),
+            attempts,
             state: RequestState::Ready,
             retransmitted: false,
             acknowledged: false,
@@ -276,19 +308,19 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         Ok(())
     }
 
-    /// How long a node of which nothing is known is waited for at first.
+    /// How long to wait at first for a node whose round trip was never measured.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         time::Micros(self.first_timeout(None).into()).duration()
     }
 
-    /// Whether any request is to be sent.
+    /// Whether any request must be sent.
     #[must_use]
     pub const fn has_ready(&self) -> bool {
         self.ready != 0
     }
 
-    /// The oldest request that is to be sent.
+    /// The oldest request that must be sent.
     #[must_use]
     pub fn ready(&self) -> Option<Ready<A, O, T>> {
         if self.ready == 0 {
@@ -300,7 +332,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         Some(Ready { index, to, expect, transaction, owner, retransmit: request.timeouts != 0 })
     }
 
-    /// The request that was [`ready`](Requests::ready) goes out: its clock starts. An index that isn't ready is ignored.
+    /// The request that was [`ready`](Requests::ready) is sent: its wait begins. An index that isn't ready is ignored.
     pub fn sent(&mut self, now: Instant, index: usize) {
         let Some(request) = self.slots.get_mut(index).filter(|request| request.state == RequestState::Ready) else {
             return;
@@ -309,33 +341,43 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         request.sent = now;
         request.wait = request.wait_of_attempt(self.max);
         request.retransmitted = request.timeouts != 0;
-        self.settle();
+        self.recount();
     }
 
-    /// The request that was [`ready`](Requests::ready) can't be sent, and is forgotten without a word to its owner.
+    /// Forgets the request that was [`ready`](Requests::ready) and can't be sent. [`due`](Requests::due) doesn't report
+    /// it.
     pub fn drop(&mut self, index: usize) {
         self.remove(index);
     }
 
-    /// Takes an answer in.
+    /// Takes a response in.
     pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: T) -> Accepted<O> {
-        self.take(now, from, sender, transaction, None)
+        self.match_response(now, from, sender, transaction, None)
     }
 
-    /// Takes an answer in that is followed by another: the request isn't over, isn't repeated, and waits until then.
+    /// Takes the first of two responses in: the request isn't over, is not retransmitted, and waits until `until` for
+    /// the second one.
     pub fn acknowledge(&mut self, now: Instant, from: A, sender: &Id, transaction: T, until: Instant) -> Accepted<O> {
-        self.take(now, from, sender, transaction, Some(until))
+        self.match_response(now, from, sender, transaction, Some(until))
     }
 
-    /// Whose a request in flight is; `None` if none has this transaction, or its owner is gone.
+    /// The owner of the request in flight with this transaction. `None` if there is no such request, or its owner is
+    /// gone.
     #[must_use]
     pub fn owner(&self, transaction: T) -> Option<O> {
-        self.slots.get(self.place(transaction)?)?.owner()
+        self.slots.get(self.index(transaction)?)?.owner()
     }
 
-    fn take(&mut self, now: Instant, from: A, sender: &Id, transaction: T, until: Option<Instant>) -> Accepted<O> {
-        let place = self.place(transaction);
-        let Some((index, request)) = place.and_then(|index| Some((index, self.slots.get_mut(index)?))) else {
+    fn match_response(
+        &mut self,
+        now: Instant,
+        from: A,
+        sender: &Id,
+        transaction: T,
+        until: Option<Instant>,
+    ) -> Accepted<O> {
+        let index = self.index(transaction);
+        let Some((index, request)) = index.and_then(|index| Some((index, self.slots.get_mut(index)?))) else {
             return Accepted::Unknown;
         };
         if request.to.canonical() != from.canonical() {
@@ -356,33 +398,34 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         if let Some(until) = until {
             request.state = RequestState::InFlight;
             request.acknowledged = true;
-            request.attempts = 1;
+            request.attempts = Some(NonZeroU8::MIN);
             request.wait = micros_since(until, request.sent);
-            self.settle();
+            self.recount();
         } else {
             self.remove(index);
         }
         Accepted::Response { owner, rtt }
     }
 
-    /// A datagram to `to` was not delivered: what is in flight there counts as timed out now.
+    /// A datagram to `to` was not delivered: all attempts in flight to this address time out now.
     pub fn unreachable(&mut self, now: Instant, to: A) {
         for request in &mut self.slots {
             if request.state == RequestState::InFlight && request.to.canonical() == to.canonical() {
                 request.wait = request.wait.min(micros_since(now, request.sent));
             }
         }
-        self.settle();
+        self.recount();
     }
 
-    /// What is due by now: to be called until `None`. Repeats become [`ready`](Requests::ready) by themselves.
+    /// The next request whose wait is over. Call it until it returns `None`. Requests to be retransmitted become
+    /// [`ready`](Requests::ready) meanwhile.
     pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
         while self.deadline.is_some_and(|deadline| deadline <= now) {
             let late = |request: &Pending<A, O, T>| request.state == RequestState::InFlight && request.due() <= now;
             let (index, request) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request))?;
             request.timeouts = request.timeouts.saturating_add(1);
-            let most = if request.attempts == 0 { self.loss.attempts(self.attempts) } else { request.attempts };
-            if request.timeouts >= most {
+            let attempts = request.attempts.map_or_else(|| self.loss.attempts(self.attempts), NonZeroU8::get);
+            if request.timeouts >= attempts {
                 let (owner, expect, to, acknowledged) =
                     (request.owner(), request.expect, request.to, request.acknowledged);
                 self.remove(index);
@@ -394,17 +437,18 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
                 request.state = RequestState::Ready;
             }
             let slow = Due::Slow { owner: request.owner, expect: request.expect };
-            let told = request.released || request.timeouts > 1;
-            self.settle();
-            if !told {
+            let is_news = !request.released && request.timeouts == 1;
+            self.recount();
+            if is_news {
                 return Some(slow);
             }
         }
         None
     }
 
-    /// The owners that match are gone. What they never sent is forgotten; what they sent waits for its answer, so that it is known
-    /// who answers, but is not repeated, and gives way when the table is full.
+    /// Releases the requests of all owners that match. Requests that were not sent are forgotten. Those in flight still
+    /// wait for their responses, which show that a node is there; but they are not retransmitted, and are dropped when
+    /// the table is full.
     pub fn release(&mut self, matches: impl Fn(&O) -> bool) {
         self.slots.retain_mut(|request| {
             if request.released || !matches(&request.owner) {
@@ -416,53 +460,54 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
             }
             request.was_sent()
         });
-        self.settle();
+        self.recount();
     }
 
-    /// When [`due`](Requests::due) has something to tell next; [`Instant::NEVER`] while nothing is in flight. Costs constant time.
+    /// When [`due`](Requests::due) may return something next. [`Instant::NEVER`] while nothing is in flight. Costs
+    /// constant time.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline.unwrap_or(Instant::NEVER)
     }
 
-    /// How many requests may begin: slots that are free or whose request was released.
+    /// How many requests can begin: the number of slots that are free or whose request was released.
     #[must_use]
     pub fn free(&self) -> usize {
         self.slots.capacity().saturating_sub(self.slots.iter().filter(|request| !request.released).count())
     }
 
-    /// How many requests there is room for.
+    /// The number of slots.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.slots.capacity()
     }
 
-    /// How many requests there are, those that wait to be sent and those that were released included.
+    /// The number of requests, including those that wait to be sent and those that were released.
     #[must_use]
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no request.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// The request that was sent with this transaction.
-    fn place(&self, transaction: T) -> Option<usize> {
+    /// The index of the request that was sent with this transaction.
+    fn index(&self, transaction: T) -> Option<usize> {
         self.slots.iter().position(|request| request.transaction == transaction && request.was_sent())
     }
 
     fn remove(&mut self, index: usize) {
         if index < self.slots.len() {
             self.slots.remove(index);
-            self.settle();
+            self.recount();
         }
     }
 
-    /// What is to be sent, and what is due first, once any of them changed.
-    fn settle(&mut self) {
+    /// Counts what must be sent, and finds what is due first, after any request changed.
+    fn recount(&mut self) {
         (self.ready, self.deadline) = (0, None);
         for request in &self.slots {
             match request.state {
@@ -472,7 +517,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         }
     }
 
-    /// The first timeout of a node whose own is `known` or not, in microseconds.
+    /// The first timeout for a node, in microseconds. `known` is what follows from the node's own round trip.
     fn first_timeout(&self, known: Option<Duration>) -> u32 {
         known.or_else(|| self.trip.timeout()).map_or(self.initial, micros).max(self.min).min(self.max)
     }
@@ -491,20 +536,20 @@ impl<A, O: Copy, T> Pending<A, O, T> {
         self.sent + time::Micros(self.wait.into())
     }
 
-    /// Nobody asks again, but an answer may come as long as it might have if somebody had.
+    /// Waits on for as long as if the next attempt had been sent, although it is not.
     fn linger(&mut self, max: u32) {
         self.state = RequestState::InFlight;
         self.wait = self.wait.saturating_add(self.wait_of_attempt(max));
     }
 
-    /// How long the attempt after so many timeouts is waited for, in microseconds.
+    /// How long to wait for a response to the next attempt, in microseconds.
     fn wait_of_attempt(&self, max: u32) -> u32 {
         self.timeout.saturating_mul(1 << self.timeouts.min(DOUBLINGS)).min(max)
     }
 }
 
-/// How much is lost: of the nodes that answered in the end, how many attempts were answered and how many were not. Nodes that never
-/// answered don't count, for they may be dead.
+/// How much is lost: the attempts that got a response and those that didn't, of requests that got one in the end.
+/// Requests without a response don't count, because the node may be dead.
 #[derive(Clone, Copy, Debug)]
 struct Loss {
     responded: u16,
@@ -513,9 +558,9 @@ struct Loss {
 
 impl Loss {
     const NONE: Self = Self { responded: 0, lost: 0 };
-    /// So many attempts are remembered; older ones count for less and less.
+    /// How many attempts count. Beyond this number both counts are halved, so that older attempts count less and less.
     const MEMORY: u16 = 128;
-    /// How often a living node may fail: less than once in 2^17, some 100,000, questions.
+    /// A live node may count as failed less than once in 2^17 requests, which is some 100,000.
     const RARE: u32 = 17;
 
     const fn responded(&mut self, timeouts: u8) {
@@ -526,14 +571,14 @@ impl Loss {
         }
     }
 
-    /// How many attempts it takes until the loss of all of them is rare: at least so many, at most three times as many.
+    /// How many attempts it takes until the loss of all of them is rare: `least` to three times as many.
     fn attempts(self, least: u8) -> u8 {
-        let least = least.max(1);
-        // As a part of 2^16.
+        // The part that is lost, in units of 2^-16.
         let lost =
             (u32::from(self.lost) << 16).checked_div(self.responded.saturating_add(self.lost).into()).unwrap_or(0);
+        // How likely the loss of all attempts is, in units of 2^-32.
         let (mut attempts, mut all) = (0_u8, 1_u64 << 32);
-        while attempts < least || (all > 1 << (32 - Self::RARE) && attempts < least.saturating_mul(3)) {
+        while attempts < least || (all > 1 << (32 - Self::RARE) && attempts < least.saturating_mul(MOST_TIMES)) {
             all = (all * u64::from(lost)) >> 16;
             attempts += 1;
         }

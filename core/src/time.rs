@@ -5,8 +5,8 @@ use core::time::Duration;
 
 /// A point in time: microseconds since an origin that the caller chooses.
 ///
-/// kadlet reads no clock. The origin can be the boot of a board or the start of a process, but must stay the same while a node
-/// runs. All arithmetic saturates, so a clock that stands still, jumps or reaches its end is harmless.
+/// kadlet reads no clock. The origin can be the boot of a board or the start of a process, but must stay the same while
+/// a node runs. All arithmetic saturates, so a clock that stands still, jumps or reaches its end is harmless.
 ///
 /// ```
 /// use core::time::Duration;
@@ -99,8 +99,8 @@ impl Add<Micros> for Instant {
     }
 }
 
-/// A number of whole microseconds: the core's own unit of time. A `Duration` has seconds and nanoseconds in separate fields, which costs
-/// a microcontroller long multiplications and divisions. Saturates after 585,000 years.
+/// A number of whole microseconds: the core's own unit of time. A `Duration` has seconds and nanoseconds in separate
+/// fields, which costs a microcontroller long multiplications and divisions. Saturates after 585,000 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Micros(pub(crate) u64);
 
@@ -143,7 +143,8 @@ impl Micros {
     }
 }
 
-/// A smoothed round-trip time and its variation (RFC 6298), in four bytes: each in tenths of a millisecond, up to 6.5 s.
+/// A smoothed round-trip time and its variation (RFC 6298), in four bytes: each in tenths of a millisecond, up to 6.5
+/// s.
 ///
 /// ```
 /// use core::time::Duration;
@@ -165,7 +166,8 @@ impl RoundTrip {
     /// No round trip was measured yet.
     pub const UNKNOWN: Self = Self { smoothed: 0, variation: 0 };
 
-    /// Takes a measured round trip in. The round trip of a request that was retransmitted must be left out (Karn's algorithm).
+    /// Takes a measured round trip in. The round trip of a request that was retransmitted must be left out (Karn's
+    /// algorithm).
     pub fn sample(&mut self, rtt: Duration) {
         let rtt = u32::try_from(Micros::of(rtt).0).unwrap_or(u32::MAX) / 100;
         let rtt = u16::try_from(rtt).unwrap_or(u16::MAX).max(1);
@@ -187,7 +189,8 @@ impl RoundTrip {
         (self.smoothed != 0).then(|| Duration::from_micros(u64::from(self.smoothed) * 100))
     }
 
-    /// How long to wait for a response: the smoothed round-trip time plus four times its variation, if one was measured.
+    /// How long to wait for a response: the smoothed round-trip time plus four times its variation, if one was
+    /// measured.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         let tenths = u64::from(self.smoothed) + 4 * u64::from(self.variation);

@@ -1,13 +1,15 @@
-//! Whether the nodes that a lookup found stand closer together than chance puts them: a sign that somebody chose their identifiers.
+//! Whether the nodes that a lookup found are too close together to be there by chance. This is a sign that an attacker
+//! chose their identifiers.
 
 use crate::id::Distance;
 
-/// The nodes found are suspicious if the k-th is nearer by this many bits than the density of the own neighbourhood lets expect. By
-/// chance this happens once in some hundred thousand lookups at k = 8.
+/// How many bits nearer than expected the k-th node must be. With k = 8, this happens by chance once in some hundred
+/// thousand lookups.
 const CROWDED_BITS: u32 = 4;
 
-/// Whether the k-th node found is suspiciously near: `farthest` is its distance to the target, `expected` the distance that the own
-/// neighbourhood's density suggests. Without either, there is no suspicion.
+/// Whether the k-th node that a lookup found is suspiciously near: 16 times nearer than expected. `farthest` is its
+/// distance to the target. `expected` is the distance that follows from the density of the own neighbourhood. False if
+/// either is missing.
 #[must_use]
 pub fn is_crowded(farthest: Option<Distance>, expected: Option<Distance>) -> bool {
     match (farthest, expected) {

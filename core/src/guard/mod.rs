@@ -1,12 +1,13 @@
-//! Who gets in: proof of addresses, rate limits, and which contacts and records are admitted.
+//! Admission: proof of addresses, rate limits, and which contacts and records a node accepts.
 //!
 //! Each rule works without a node:
 //!
 //! - [`Tokens`]: proof that a requester receives what is sent to its address
-//! - [`RateLimiter`]: what one address prefix may ask per second
-//! - [`admission`]: which contacts that others name are taken up, and how many bytes go to an address that is not proved
-//! - [`quota`]: how much of the store the records of one address prefix may take
-//! - [`density`]: whether the nodes that a lookup found stand closer together than chance puts them
+//! - [`RateLimiter`]: how many requests per second one address prefix can send
+//! - [`admission`]: which contacts a node accepts from others, and how many bytes it sends to an address that is not
+//!   proved
+//! - [`quota`]: how much of the store the records of one address prefix can take
+//! - [`density`]: whether the nodes that a lookup found are too close together to be there by chance
 
 pub mod admission;
 pub mod density;

@@ -1,17 +1,18 @@
-//! How much of a store the records of one address prefix may take.
+//! How much of a store the records of one address prefix can take.
 
 use crate::address::Prefix;
 use crate::record::Record;
 use crate::store::{Store, StoredRecord};
 
-/// What a record costs its prefix beside its value, in bytes, so that many small records are not free.
+/// The bytes that each record counts beside its value, so that many small records are not free.
 pub const RECORD_COST: usize = 100;
 
-/// Whether a record from `source` would exceed the quota of its prefix, in bytes; 0 is a quarter of the store's capacity. `held` is the
-/// record that it would replace.
+/// Whether a record from `source` would exceed the quota of its prefix. `quota` is in bytes; 0 stands for a quarter of
+/// the store's capacity. `held` is the record that it would replace.
 ///
-/// A quota limits nobody before the whole store holds as much. A record that takes no more than the one of the same prefix that it
-/// replaces is always within it; so nobody gets round the quota by letting small records grow, or by replacing another prefix's.
+/// The quota applies once all records in the store together count as much. A record that replaces one of the same
+/// prefix and counts no more is always within the quota. So a prefix can't exceed its quota by letting small records
+/// grow, or by replacing those of another prefix.
 pub fn exceeds<S: Store>(
     store: &S,
     quota: usize,
@@ -30,7 +31,7 @@ pub fn exceeds<S: Store>(
         })
 }
 
-/// What the records of one prefix cost.
+/// The bytes that the records of one prefix count.
 fn cost_of<S: Store>(store: &S, source: Prefix) -> usize {
     let held = (0..store.len()).filter_map(|slot| store.get(slot));
     held.filter(|held| held.metadata.source == Some(source)).map(|held| cost(&held)).sum()
@@ -49,20 +50,20 @@ mod tests {
     use core::time::Duration;
 
     #[test]
-    fn a_prefix_is_limited_once_it_and_the_store_hold_as_much_as_the_quota() {
+    fn a_prefix_is_limited_once_its_records_and_the_whole_store_reach_the_quota() {
         let (now, one, other) = (Instant::ZERO, Prefix::new(1), Prefix::new(2));
         let mut store = FixedStore::<8, 4_096>::EMPTY;
         store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
         let (first, second) = (Record::plain(b"first", &[1; 400]), Record::plain(b"second", &[2; 10]));
-        assert!(!exceeds(&store, 500, &first, one, None), "an empty store limits nobody");
+        assert!(!exceeds(&store, 500, &first, one, None), "no prefix is limited while the store is empty");
         let metadata =
             Metadata { expires: now + Duration::from_secs(9), source: one, pinned: false, last_replicated: now };
         store.put(now, &first, metadata).unwrap();
         assert!(exceeds(&store, 500, &second, one, None));
         assert!(!exceeds(&store, 500, &second, other, None), "another prefix has a quota of its own");
-        assert!(!exceeds(&store, 500, &second, None, None), "exempt sources have none");
+        assert!(!exceeds(&store, 500, &second, None, None), "a source without a prefix has no quota");
         assert!(!exceeds(&store, 0, &second, one, None), "0 stands for a quarter of 4,096 bytes");
         let held = store.find(&first.key()).and_then(|slot| store.get(slot));
-        assert!(!exceeds(&store, 500, &first, one, held.as_ref()), "the same record again takes no more");
+        assert!(!exceeds(&store, 500, &first, one, held.as_ref()), "the same record again counts no more");
     }
 }

@@ -1,9 +1,10 @@
 //! Tokens: proof that a requester receives what is sent to its address.
 //!
-//! A response carries a token for its requester. A request that shows it can't have a forged source address, and a store must show one.
-//! A token is a keyed MAC (SipHash-2-4) over an epoch of five minutes, the requester's address and identifier, so the node that
-//! made it remembers nothing. It holds in its own epoch and the next one: for five to ten minutes. How the 64 bits of a MAC travel is
-//! the [`Wire`](crate::wire::Wire)'s.
+//! A response carries a token for its requester. A request with this token can't have a forged source address, and a
+//! store request must have one. A token is a keyed MAC (SipHash-2-4) over the number of an epoch of five minutes and
+//! the requester's address and identifier. So the node that made it keeps no state. It is valid in its own epoch and
+//! the next one: for five to ten minutes. The [`Wire`](crate::wire::Wire) defines how the 64 bits of the MAC are
+//! encoded.
 
 use core::fmt;
 
@@ -15,9 +16,10 @@ use crate::time::Instant;
 
 /// How long one epoch lasts, in microseconds.
 const EPOCH: u64 = 5 * 60 * 1_000_000;
-/// Separates tokens from all else that may be hashed with the same secret.
+/// The first byte of what is hashed. Anything else that is ever hashed with the same secret needs another number.
 const DOMAIN: u8 = 1;
-/// Where the address begins: after the domain, epoch, identifier and family. Only it varies in length, so no two claims are the same bytes.
+/// The offset of the address: after domain, epoch, identifier and family. Only the address varies in length, so two
+/// different claims are never the same bytes.
 const ADDRESS: usize = 1 + 8 + Id::LEN + 1;
 const LONGEST: usize = ADDRESS + MAX_ADDRESS;
 
@@ -45,7 +47,8 @@ impl Tokens {
     /// No secret: makes tokens of zeros, and accepts none.
     pub const EMPTY: Self = Self { secret: None };
 
-    /// Begins with a secret that nobody else can guess: 16 random bytes. Tokens made before no longer hold.
+    /// Begins with a secret of 16 random bytes, which others must not be able to guess. Tokens made before become
+    /// invalid.
     pub fn start(&mut self, secret: [u8; 16]) {
         self.secret = Some(secret);
     }
@@ -56,15 +59,15 @@ impl Tokens {
         self.renew(now, address, requester, None).1
     }
 
-    /// Whether the token was made for that node at that address in this epoch or the last one. How long the check takes tells at most
-    /// which of the two it was, never how near a guess came.
+    /// Whether the token was made for the node `requester` at `address` in this epoch or the last one. The time that
+    /// the check takes can reveal in which of the two it was made, but not how close a guess is.
     #[must_use]
     pub fn check<A: Address>(&self, now: Instant, address: &A, requester: &Id, token: u64) -> bool {
         self.renew(now, address, requester, Some(token)).0
     }
 
-    /// What [`check`](Self::check) says of the token shown, if one was shown, and the token that [`make`](Self::make) makes, at little
-    /// more than the cost of one of the two.
+    /// [`check`](Self::check) and [`make`](Self::make) in one, at little more than the cost of one of them: whether the
+    /// token shown is valid (false if none was shown), and a fresh token.
     #[must_use]
     pub fn renew<A: Address>(&self, now: Instant, address: &A, requester: &Id, shown: Option<u64>) -> (bool, u64) {
         let Some(secret) = self.secret else {
@@ -72,13 +75,13 @@ impl Tokens {
         };
         let (epoch, mut claim) = (epoch(now), Claim::new(address, requester));
         let fresh = claim.mac(&secret, epoch);
-        let holds =
+        let is_valid =
             shown.is_some_and(|shown| shown ^ fresh == 0 || shown ^ claim.mac(&secret, epoch.wrapping_sub(1)) == 0);
-        (holds, fresh)
+        (is_valid, fresh)
     }
 }
 
-/// The secret is not shown.
+/// Doesn't print the secret.
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens").finish_non_exhaustive()
@@ -89,7 +92,7 @@ fn epoch(now: Instant) -> u64 {
     now.as_micros() / EPOCH
 }
 
-/// What a token is the MAC of: domain, epoch, identifier, family and address.
+/// The bytes that a token is the MAC of: domain, epoch, identifier, family and address.
 struct Claim {
     bytes: [u8; LONGEST],
     len: usize,
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_for_its_address_and_its_requester_only() {
+    fn a_token_is_valid_only_for_its_requester_at_its_address() {
         let (tokens, home) = (tokens(), at("192.0.2.7:4000"));
         let token = tokens.make(NOW, &home, &REQUESTER);
         assert!(tokens.check(NOW, &home, &REQUESTER, token));
@@ -147,17 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_in_its_own_epoch_and_the_next() {
+    fn a_token_is_valid_in_its_own_epoch_and_the_next() {
         let tokens = tokens();
         let begin = Instant::from_secs(300 * 40);
         let last = Instant::from_micros(300_000_000 * 41 - 1);
         for made in [begin, last] {
             let token = tokens.make(made, &1_u32, &REQUESTER);
-            let holds = |secs| tokens.check(Instant::from_secs(secs), &1_u32, &REQUESTER, token);
-            assert!(holds(300 * 40) && holds(300 * 41) && holds(300 * 42 - 1));
-            assert!(!holds(300 * 42), "two epochs back");
-            assert!(!holds(300 * 50), "too old");
-            assert!(!holds(300 * 40 - 1), "from the future");
+            let valid = |secs| tokens.check(Instant::from_secs(secs), &1_u32, &REQUESTER, token);
+            assert!(valid(300 * 40) && valid(300 * 41) && valid(300 * 42 - 1));
+            assert!(!valid(300 * 42), "two epochs back");
+            assert!(!valid(300 * 50), "too old");
+            assert!(!valid(300 * 40 - 1), "from the future");
         }
         let first = tokens.make(Instant::ZERO, &1_u32, &REQUESTER);
         assert!(tokens.check(Instant::ZERO, &1_u32, &REQUESTER, first));
@@ -165,18 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_renewed_whether_or_not_the_one_shown_holds() {
+    fn a_token_is_renewed_whether_or_not_the_one_shown_is_valid() {
         let (tokens, next) = (tokens(), NOW + core::time::Duration::from_secs(300));
         let (first, second) = (tokens.make(NOW, &1_u32, &REQUESTER), tokens.make(next, &1_u32, &REQUESTER));
         assert_ne!(first, second);
         assert_eq!(tokens.renew(next, &1_u32, &REQUESTER, None), (false, second));
-        for (shown, holds) in [(first, true), (second, true), (0, false)] {
-            assert_eq!(tokens.renew(next, &1_u32, &REQUESTER, Some(shown)), (holds, second));
+        for (shown, valid) in [(first, true), (second, true), (0, false)] {
+            assert_eq!(tokens.renew(next, &1_u32, &REQUESTER, Some(shown)), (valid, second));
         }
     }
 
     #[test]
-    fn a_tampered_token_does_not_hold() {
+    fn a_tampered_token_is_not_valid() {
         let tokens = tokens();
         let token = tokens.make(NOW, &1_u32, &REQUESTER);
         for bit in 0..64 {
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn another_secret_or_none_takes_no_token() {
+    fn a_token_is_not_valid_with_another_secret_or_without_one() {
         let token = tokens().make(NOW, &1_u32, &REQUESTER);
         let mut other = Tokens::EMPTY;
         assert!(!other.check(NOW, &1_u32, &REQUESTER, other.make(NOW, &1_u32, &REQUESTER)));
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_not_shown() {
+    fn the_secret_is_not_printed() {
         assert_eq!(std::format!("{:?}", tokens()), "Tokens { .. }");
     }
 }

@@ -1,4 +1,4 @@
-//! What a lookup knows of each contact, and views on them.
+//! The contacts in a shortlist: what a lookup knows of each, and how its user reads them.
 
 use core::fmt;
 use core::mem::size_of;
@@ -20,7 +20,7 @@ pub struct Candidate<A, T> {
     pub(super) newest: bool,
 }
 
-/// How far a lookup has come with a contact. The order matters: from `Responded` on it has responded.
+/// How far a lookup has come with a contact. The order matters: `Responded` and all that follow have responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CandidateState {
     Unasked,
@@ -47,41 +47,42 @@ impl<A: Address, T: Copy> Candidate<A, T> {
         self.contact
     }
 
-    /// How many steps from the own table it is, whose contacts are at 1.
+    /// The number of steps from the own table, whose own contacts are at 1.
     #[must_use]
     pub const fn depth(&self) -> u8 {
         self.depth
     }
 
-    /// Whether it responded.
+    /// Whether the node has responded.
     #[must_use]
     pub fn has_responded(&self) -> bool {
         self.state >= CandidateState::Responded
     }
 
-    /// Whether it has not failed. It may not have been asked yet.
+    /// Whether the node has not failed. Maybe it was not asked yet.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.state != CandidateState::Failed
     }
 }
 
-/// Which contacts of a shortlist are meant.
+/// Selects contacts of a shortlist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Which {
     /// Those that responded: k of them, or as many as the lookup was widened to.
     Closest,
-    /// Those that hold the newest record seen.
+    /// Those that hold the newest record found.
     Holders,
-    /// Those that stored the record.
+    /// Those that have stored the record.
     Stored,
     /// All that have not failed, whether they responded or not.
     Candidates,
 }
 
-/// A shortlist to be read, whatever its geometry, its bound and its tokens.
+/// A shortlist that can be read, with any geometry, bound and token type.
 pub trait Shortlist<A>: Sync {
-    /// The contact of this kind that comes after `nth` others, best first.
+    /// The contact after `nth` others, best first, of those that `which` selects.
     fn nth(&self, which: Which, nth: usize) -> Option<Contact<A>>;
 }
 
@@ -93,7 +94,7 @@ pub struct Found<'a, A> {
 }
 
 impl<'a, A> Found<'a, A> {
-    /// The contacts of one kind in a shortlist.
+    /// The contacts of a shortlist that `which` selects.
     pub const fn new(shortlist: &'a dyn Shortlist<A>, which: Which) -> Self {
         Self { shortlist, which }
     }
@@ -124,7 +125,8 @@ impl<A: fmt::Debug> fmt::Debug for Found<'_, A> {
 }
 
 impl Which {
-    pub(super) fn shows<A: Address, T: Copy>(self, candidate: &Candidate<A, T>) -> bool {
+    /// Whether this selects a contact.
+    pub(super) fn selects<A: Address, T: Copy>(self, candidate: &Candidate<A, T>) -> bool {
         match self {
             Self::Closest => candidate.has_responded(),
             Self::Holders => candidate.newest,

@@ -1,17 +1,18 @@
-//! One search for the nodes responsible for an identifier: contacts in, questions out.
+//! One search for the nodes responsible for an identifier: contacts go in, and the next node to ask comes out.
 //!
-//! The iterative lookup of the Kademlia paper (Maymounkov and Mazières 2002, §2.3): a bounded shortlist, at most alpha
-//! contacts waited for at once, until the k closest that live have answered. It departs from the paper in that nobody waits
-//! for a round of alpha to end, and in that a slow contact opens another branch long before it has failed (as libtorrent
-//! does). Where a geometry has two orders, as Chord has (Stoica et al. 2001, §4), it first converges on whom precedes the
-//! target most closely, and then asks those who are responsible.
+//! It is the iterative lookup of the Kademlia paper (Maymounkov and Mazières 2002, §2.3): it has a bounded shortlist,
+//! waits for at most alpha responses at once, and ends when the k closest live nodes have responded. It departs from
+//! the paper in two ways. It asks the next node after each response, not after a round of alpha responses. And it asks
+//! another node as soon as one is slow, long before that one has failed (as libtorrent does). If a geometry has two
+//! orders, as Chord has (Stoica et al. 2001, §4), the lookup first converges on the node that precedes the target most
+//! closely, and then asks the nodes that are responsible.
 //!
-//! A lookup has no clock, no bytes, no table and no socket: its owner puts in whom the table knows, asks whom
-//! [`next`](Lookup::next) names, and tells what came of it. Here is one by hand, in a network of 16 nodes of which each knows
-//! the three nearest to itself:
+//! A lookup has no clock, no bytes, no table and no socket. Its owner inserts contacts of the table, asks the node that
+//! [`next`](Lookup::next) returns, and reports what happened. This is one by hand, in a network of 16 nodes in which
+//! each node knows the three nearest to itself:
 //!
 //! ```
-//! use kadlet::lookup::{LookupLimits, Lookup};
+//! use kadlet::lookup::{Lookup, LookupLimits};
 //! use kadlet::{Contact, Distance, Geometry, Id};
 //!
 //! struct Xor;
@@ -26,7 +27,7 @@
 //! let knows = |n: u16| [1, 2, 4].map(|bit| node(n ^ bit));
 //!
 //! let mut lookup = Lookup::<Xor, u16, u64, 12>::EMPTY;
-//! lookup.start(node(15).id, LookupLimits { k: 3, alpha: 2, prefix: 10 });
+//! lookup.start(node(15).id, LookupLimits { k: 3, alpha: 2, prefix: 10 })?;
 //! lookup.insert(node(8));
 //! while let Some(asked) = lookup.next() {
 //!     for contact in knows(asked.address) {
@@ -37,6 +38,7 @@
 //! assert!(lookup.is_done());
 //! let closest: Vec<u16> = lookup.closest().iter().map(|contact| contact.address).collect();
 //! assert_eq!(closest, [15, 14, 13]);
+//! # Ok::<(), kadlet::ConfigError>(())
 //! ```
 
 mod found;
@@ -50,6 +52,7 @@ use heapless::{Vec, VecView};
 
 use crate::address::{Address, Prefix};
 use crate::array;
+use crate::config_error::{ConfigError, Unit};
 use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::{Distance, Id};
@@ -57,49 +60,50 @@ use crate::id::{Distance, Id};
 use found::CandidateState;
 pub use found::{Candidate, Found, Shortlist, Which};
 
-/// How a lookup behaves.
+/// The limits of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupLimits {
-    /// How many of the closest are to be found: 1 to the shortlist's bound, best at most a third of it.
+    /// How many of the closest nodes to find: 1 to the shortlist's bound; at most a third of it is best.
     pub k: u8,
-    /// How many questions are waited for at once, slow ones not counted: at least 1.
+    /// How many responses to wait for at once, those of slow nodes not counted: at least 1.
     pub alpha: u8,
-    /// How many contacts of one [`Prefix`] the shortlist holds. The k closest are never refused for it.
+    /// How many contacts of one [`Prefix`] the shortlist can hold. It never refuses one of the k closest for this.
     pub prefix: u8,
 }
 
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
-/// No contact is asked twice. Where the shortlist is full, the farthest contact is evicted, but never one whose response is awaited nor
-/// one of the k closest that have not failed.
+/// It asks no contact twice. If the shortlist is full, it evicts the farthest contact, but never one that was asked and
+/// is not slow yet, and never one of the k closest that have not failed.
 pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
 
-/// A [`Lookup`] whatever its bound, as `VecView` is any `Vec`: its methods are compiled once for all bounds.
+/// A [`Lookup`] with any bound, as a `VecView` is any `Vec`. Its methods are compiled once for all bounds.
 pub type LookupView<G, A, T> = LookupInner<G, VecView<Candidate<A, T>>>;
 
-/// What [`Lookup`] and [`LookupView`] are: a lookup that ends in its shortlist.
+/// The type behind [`Lookup`] and [`LookupView`]. The shortlist is its last field, so that it can be unsized.
 #[derive(Clone, Debug)]
-pub struct LookupInner<G, E: ?Sized> {
+pub struct LookupInner<G, S: ?Sized> {
     target: Id,
     limits: LookupLimits,
-    /// How many of the closest must answer: k, or what it was widened to. Zero until started.
+    /// How many of the closest must respond: k, or what it was widened to. 0 until started.
     width: usize,
-    /// Whoever is neither of less progress nor of less rank than these may have been asked and given way: it stays out.
+    /// The least progress and the least rank of the contacts that were asked and evicted. A contact that is less in
+    /// neither may be one of these, and is not taken again.
     horizon: Option<(Distance, Distance)>,
     geometry: PhantomData<fn() -> G>,
-    /// By rank.
-    entries: E,
+    /// Sorted by rank.
+    shortlist: S,
 }
 
 impl<G: Geometry, A: Address, T: Copy, const N: usize> Lookup<G, A, T, N> {
-    /// A lookup of zeros that lies in `.bss`. It takes nobody and asks nobody until it is started.
+    /// A lookup of zeros, which lies in `.bss`. It takes no contact and asks no node until it is started.
     pub const EMPTY: Self = Self {
         target: Id::ZERO,
         limits: LookupLimits { k: 0, alpha: 0, prefix: 0 },
         width: 0,
         horizon: None,
         geometry: PhantomData,
-        entries: Vec::new(),
+        shortlist: Vec::new(),
     };
 }
 
@@ -110,13 +114,13 @@ impl<G: Geometry, A: Address, T: Copy + Sync + 'static, const N: usize> Lookup<G
         Found::new(self, Which::Closest)
     }
 
-    /// The nodes that hold the newest record seen, best first.
+    /// The nodes that hold the newest record found, best first.
     #[must_use]
     pub fn holders(&self) -> Found<'_, A> {
         Found::new(self, Which::Holders)
     }
 
-    /// The nodes that stored the record, best first.
+    /// The nodes that have stored the record, best first.
     #[must_use]
     pub fn stored_at(&self) -> Found<'_, A> {
         Found::new(self, Which::Stored)
@@ -150,342 +154,372 @@ impl<G, A, T, const N: usize> DerefMut for Lookup<G, A, T, N> {
 }
 
 impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
-    /// Forgets everything and begins to search for `target`. LookupLimits out of range are clamped to it.
-    pub fn start(&mut self, target: Id, limits: LookupLimits) {
-        self.target = target;
-        self.limits = LookupLimits { alpha: limits.alpha.max(1), ..limits };
-        self.width = usize::from(limits.k).clamp(1, self.entries.capacity().max(1));
-        self.horizon = None;
-        self.entries.clear();
+    /// Forgets everything and begins to search for `target`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: `k` is 0 or larger than the shortlist's bound, or `alpha` is 0. The lookup is as it was.
+    pub fn start(&mut self, target: Id, limits: LookupLimits) -> Result<(), ConfigError> {
+        let bound = u32::try_from(self.shortlist.capacity()).unwrap_or(u32::MAX);
+        ConfigError::check("k", limits.k.into(), 1, bound, Unit::One)?;
+        ConfigError::check("alpha", limits.alpha.into(), 1, u8::MAX.into(), Unit::One)?;
+        self.restart(target, limits);
+        Ok(())
     }
 
-    /// How many contacts there is room for.
+    /// The same, with limits that the caller has checked.
+    pub(crate) fn restart(&mut self, target: Id, limits: LookupLimits) {
+        self.target = target;
+        self.limits = limits;
+        self.width = limits.k.into();
+        self.horizon = None;
+        self.shortlist.clear();
+    }
+
+    /// How many contacts the shortlist can hold.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.entries.capacity()
+        self.shortlist.capacity()
     }
 
-    /// What is searched for.
+    /// The identifier that is searched for.
     #[must_use]
     pub const fn target(&self) -> Id {
         self.target
     }
 
-    /// A contact of the own table, at depth 1. Says whether the shortlist took it. The caller leaves its own id out.
+    /// Inserts a contact of the own table, at depth 1. Returns whether the shortlist took it. The caller must not
+    /// insert its own id.
     pub fn insert(&mut self, contact: Contact<A>) -> bool {
         self.add(contact, 1)
     }
 
-    /// The contact `by` named another in its answer, which is one step deeper. Says whether the shortlist took it. The caller
-    /// leaves its own id out.
+    /// Inserts a contact that the node `by` named in its response, one step deeper than `by`. Returns whether the
+    /// shortlist took it. The caller must not insert its own id.
     pub fn named(&mut self, by: &Id, contact: Contact<A>) -> bool {
         self.add(contact, self.depth_of(by).saturating_add(1))
     }
 
-    /// The answer to a question that was passed on so many times named a contact. Says whether the shortlist took it. The caller
-    /// leaves its own id out.
+    /// Inserts a contact that the response to a relayed request named, at the depth `hops`: how often the request was
+    /// forwarded. Returns whether the shortlist took it. The caller must not insert its own id.
     pub fn relayed(&mut self, contact: Contact<A>, hops: u8) -> bool {
         self.add(contact, hops)
     }
 
-    /// Whom to ask next, who then counts as being asked. `None` while as many as alpha are waited for, or nobody is worth asking.
+    /// The next node to ask, which then counts as asked. `None` while alpha responses are awaited, or if there is no
+    /// node worth asking.
     ///
-    /// That is the best unasked among the k closest that have neither failed nor are slow. With two orders, it is first whoever
-    /// comes before all that answered by progress, and the k closest by rank only once all such have answered, failed or are slow.
-    #[allow(clippy::should_implement_trait, reason = "it marks, and may name somebody again after `None`")]
+    /// It is the best node not asked yet, of the k closest that have not failed and are not slow. With two orders, it
+    /// is first a node that is nearer by progress than all that have responded. The k closest by rank follow once all
+    /// of these have responded, failed or are slow.
+    #[allow(clippy::should_implement_trait, reason = "it marks the node, and can return one again after `None`")]
     pub fn next(&mut self) -> Option<Contact<A>> {
-        let waited_for = self.entries.iter().filter(|entry| entry.state == CandidateState::Asked).count();
-        if waited_for >= usize::from(self.limits.alpha) {
+        let awaited = self.shortlist.iter().filter(|candidate| candidate.state == CandidateState::Asked).count();
+        if awaited >= usize::from(self.limits.alpha) {
             return None;
         }
-        let entry = self.worth_asking()?;
-        entry.state = CandidateState::Asked;
-        Some(entry.contact)
+        let candidate = self.next_to_ask()?;
+        candidate.state = CandidateState::Asked;
+        Some(candidate.contact)
     }
 
-    /// The question could not be sent: [`next`](Lookup::next) may name the contact again.
+    /// The request could not be sent: [`next`](Lookup::next) can return the node again.
     pub fn unasked(&mut self, id: &Id) {
-        self.turn(id, CandidateState::Asked..=CandidateState::Slow, CandidateState::Unasked);
+        self.change(id, CandidateState::Asked..=CandidateState::Slow, CandidateState::Unasked);
     }
 
-    /// The contact has not answered within a short time: another may be asked in its stead, though it may answer yet.
+    /// The node has not responded within a short time: another can be asked in its place, though its response can still
+    /// come.
     pub fn slow(&mut self, id: &Id) {
-        self.turn(id, CandidateState::Asked..=CandidateState::Asked, CandidateState::Slow);
+        self.change(id, CandidateState::Asked..=CandidateState::Asked, CandidateState::Slow);
     }
 
-    /// The contact answered, with a token if the answer had one. Whom it named goes in by [`named`](Lookup::named), before or after.
+    /// The node responded, with a token if the response had one. The contacts that it named are inserted by
+    /// [`named`](Lookup::named), before or after this call.
     pub fn responded(&mut self, id: &Id, token: Option<T>) {
-        self.turn(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Responded);
+        self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Responded);
         if let Some(token) = token {
             self.set_token(id, token);
         }
     }
 
-    /// The contact did not answer within a long time, or answered what is of no use.
+    /// The node did not respond within a long time, or its response is of no use.
     pub fn failed(&mut self, id: &Id) {
-        self.turn(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Failed);
+        self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Failed);
     }
 
-    /// Whether the search is over: the k closest that have not failed have answered (and with two orders, whoever may precede
-    /// the target more closely than all that answered has failed). A lookup that knows nobody alive is over too.
+    /// Whether the search is over: the k closest that have not failed have responded. With two orders, also all
+    /// contacts have failed that are nearer by progress than all nodes that responded. A lookup without live contacts
+    /// is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let converged = G::ONE_ORDER || self.ahead().all(|(_, entry)| entry.state == CandidateState::Failed);
-        converged && self.entries.iter().filter(|entry| entry.is_live()).take(self.width).all(Candidate::has_responded)
+        let converged = G::ONE_ORDER || self.ahead().all(|(_, candidate)| candidate.state == CandidateState::Failed);
+        let mut live = self.shortlist.iter().filter(|candidate| candidate.is_live()).take(self.width);
+        converged && live.all(Candidate::has_responded)
     }
 
-    /// Goes on until so many of the closest have answered: at least k, at most the shortlist's bound.
+    /// Makes the search go on until `width` of the closest have responded, or as many as the shortlist can hold. It
+    /// never narrows.
     pub fn widen(&mut self, width: usize) {
-        self.width = width.max(self.width).min(self.entries.capacity().max(1));
+        self.width = width.max(self.width).min(self.shortlist.capacity());
     }
 
-    /// The contact holds a record newer than all that were seen before, whose holders lag. An id that is not in the shortlist
-    /// (the caller's own) makes all of them lag.
+    /// The node holds a newer record than all found before. The holders of older ones lag from now on. If the id is not
+    /// in the shortlist (the caller's own id), all nodes lag.
     pub fn newest(&mut self, id: &Id) {
-        for entry in &mut self.entries {
-            entry.newest = entry.contact.id == *id;
+        for candidate in &mut self.shortlist {
+            candidate.newest = candidate.contact.id == *id;
         }
     }
 
-    /// The contact holds the same record as the one that [`newest`](Lookup::newest) told of.
+    /// The node holds the same record as the one last reported by [`newest`](Lookup::newest).
     pub fn holds_newest(&mut self, id: &Id) {
-        if let Some(entry) = self.entry_mut(id) {
-            entry.newest = true;
+        if let Some(candidate) = self.candidate_mut(id) {
+            candidate.newest = true;
         }
     }
 
-    /// Begins to store at the closest that answered; with `lagging_only`, at those of them that don't hold the newest record.
+    /// Begins to store a record at the closest nodes that responded. With `lagging_only`, leaves those out that hold
+    /// the newest record.
     pub fn begin_stores(&mut self, lagging_only: bool) {
-        for entry in &mut self.entries {
-            entry.state = entry.state.min(CandidateState::Responded);
+        for candidate in &mut self.shortlist {
+            candidate.state = candidate.state.min(CandidateState::Responded);
         }
-        for entry in self.entries.iter_mut().filter(|entry| entry.has_responded()).take(self.width) {
-            if !(lagging_only && entry.newest) {
-                entry.state = CandidateState::Wanted;
+        for candidate in self.shortlist.iter_mut().filter(|candidate| candidate.has_responded()).take(self.width) {
+            if !(lagging_only && candidate.newest) {
+                candidate.state = CandidateState::Wanted;
             }
         }
     }
 
-    /// Whom to store at next, and its token; it then counts as being asked to. Alpha is no limit here.
+    /// The next node to send the record to, and its token. The node then counts as asked. Alpha doesn't limit stores.
     pub fn next_store(&mut self) -> Option<(Contact<A>, Option<T>)> {
-        let entry = self.entries.iter_mut().find(|entry| entry.state == CandidateState::Wanted)?;
-        entry.state = CandidateState::Sent;
-        Some((entry.contact, entry.token))
+        let candidate = self.shortlist.iter_mut().find(|candidate| candidate.state == CandidateState::Wanted)?;
+        candidate.state = CandidateState::Sent;
+        Some((candidate.contact, candidate.token))
     }
 
-    /// The record could not be sent, or is to be sent again with a fresh token: [`next_store`](Lookup::next_store) names the contact again.
+    /// The record could not be sent, or must be sent again with a fresh token: [`next_store`](Lookup::next_store)
+    /// returns the node again.
     pub fn unstored(&mut self, id: &Id) {
-        self.turn(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Wanted);
+        self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Wanted);
     }
 
-    /// The contact holds the record now.
+    /// The node has stored the record.
     pub fn stored(&mut self, id: &Id) {
-        self.turn(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Stored);
+        self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Stored);
     }
 
-    /// The contact does not take the record, or did not answer.
+    /// The node refused the record, or did not respond.
     pub fn refused(&mut self, id: &Id) {
-        self.turn(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Refused);
+        self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Refused);
     }
 
-    /// Whether all stores have been answered or given up.
+    /// Whether no store is left to be sent, and no response to one is awaited.
     #[must_use]
     pub fn stores_done(&self) -> bool {
-        !self.entries.iter().any(|entry| matches!(entry.state, CandidateState::Wanted | CandidateState::Sent))
+        !self.shortlist.iter().any(|candidate| matches!(candidate.state, CandidateState::Wanted | CandidateState::Sent))
     }
 
-    /// The token that the contact gave last.
+    /// The token that the node gave last.
     #[must_use]
     pub fn token(&self, id: &Id) -> Option<T> {
-        self.entry(id)?.token
+        self.candidate(id)?.token
     }
 
-    /// The contact gave a fresh token.
+    /// The node gave a fresh token.
     pub fn set_token(&mut self, id: &Id, token: T) {
-        if let Some(entry) = self.entry_mut(id) {
-            entry.token = Some(token);
+        if let Some(candidate) = self.candidate_mut(id) {
+            candidate.token = Some(token);
         }
     }
 
-    /// The contacts of one kind, best first.
+    /// The contacts that `which` selects, best first.
     pub fn contacts(&self, which: Which) -> impl Iterator<Item = Contact<A>> {
         let limit = if which == Which::Closest { self.width } else { usize::MAX };
-        self.entries.iter().filter(move |entry| which.shows(entry)).take(limit).map(|entry| entry.contact)
+        let selected = self.shortlist.iter().filter(move |candidate| which.selects(candidate));
+        selected.take(limit).map(|candidate| candidate.contact)
     }
 
-    /// How many contacts of one kind there are.
+    /// How many contacts `which` selects.
     #[must_use]
     pub fn count(&self, which: Which) -> usize {
         self.contacts(which).count()
     }
 
-    /// The closest that answered.
+    /// The closest node that responded.
     #[must_use]
     pub fn best(&self) -> Option<&Candidate<A, T>> {
-        self.entries.iter().find(|entry| entry.has_responded())
+        self.shortlist.iter().find(|candidate| candidate.has_responded())
     }
 
-    /// How many steps from the own table a contact is: 0 if it is not in the shortlist.
+    /// The number of steps from the own table to a contact. 0 if it is not in the shortlist.
     #[must_use]
     pub fn depth_of(&self, id: &Id) -> u8 {
-        self.entry(id).map_or(0, |entry| entry.depth)
+        self.candidate(id).map_or(0, |candidate| candidate.depth)
     }
 
-    fn worth_asking(&mut self) -> Option<&mut Candidate<A, T>> {
+    fn next_to_ask(&mut self) -> Option<&mut Candidate<A, T>> {
         if !G::ONE_ORDER {
-            let unasked = self.ahead().filter(|(_, entry)| entry.state == CandidateState::Unasked);
-            if let Some((place, _)) = unasked.min_by_key(|(_, entry)| self.progress(entry)) {
-                return self.entries.get_mut(place);
+            let unasked = self.ahead().filter(|(_, candidate)| candidate.state == CandidateState::Unasked);
+            if let Some((index, _)) = unasked.min_by_key(|(_, candidate)| self.progress(candidate)) {
+                return self.shortlist.get_mut(index);
             }
-            if self.ahead().any(|(_, entry)| entry.state == CandidateState::Asked) {
+            if self.ahead().any(|(_, candidate)| candidate.state == CandidateState::Asked) {
                 return None;
             }
         }
-        let awake = self.entries.iter_mut().filter(|entry| entry.is_live() && entry.state != CandidateState::Slow);
-        awake.take(self.width).find(|entry| entry.state == CandidateState::Unasked)
+        let awake = |candidate: &&mut Candidate<A, T>| candidate.is_live() && candidate.state != CandidateState::Slow;
+        let mut closest = self.shortlist.iter_mut().filter(awake).take(self.width);
+        closest.find(|candidate| candidate.state == CandidateState::Unasked)
     }
 
-    /// Those who come before all that answered by progress, each with its place.
+    /// The contacts that are nearer by progress than all nodes that responded, with their indices.
     fn ahead(&self) -> impl Iterator<Item = (usize, &Candidate<A, T>)> {
-        let responded =
-            self.entries.iter().filter(|entry| entry.has_responded()).map(|entry| self.progress(entry)).min();
+        let responded = self.shortlist.iter().filter(|candidate| candidate.has_responded());
+        let responded = responded.map(|candidate| self.progress(candidate)).min();
         let is_ahead =
-            move |entry: &Candidate<A, T>| responded.is_none_or(|responded| self.progress(entry) < responded);
-        self.entries.iter().enumerate().filter(move |(_, entry)| is_ahead(entry))
+            move |candidate: &Candidate<A, T>| responded.is_none_or(|responded| self.progress(candidate) < responded);
+        self.shortlist.iter().enumerate().filter(move |(_, candidate)| is_ahead(candidate))
     }
 
     fn add(&mut self, contact: Contact<A>, depth: u8) -> bool {
-        if self.width == 0 || self.place(&contact.id).is_some() {
+        if self.width == 0 || self.index(&contact.id).is_some() {
             return false;
         }
         let (progress, rank) = (G::progress(&self.target, &contact.id), G::rank(&self.target, &contact.id));
         if self.horizon.is_some_and(|(asked, ranked)| progress >= asked && rank >= ranked) {
             return false;
         }
-        let before = self.entries.iter().take(self.place_of_rank(&rank)).filter(|entry| entry.is_live()).count();
-        let near = before < self.width;
+        let nearer = self.shortlist.iter().take(self.index_of_rank(&rank));
+        let near = nearer.filter(|candidate| candidate.is_live()).count() < self.width;
         let newcomer =
             Newcomer { progress, prefix: contact.address.prefix(), near, beside: self.width - usize::from(near) };
-        if !self.make_room_in_prefix(&newcomer) || !self.make_room(&newcomer) {
+        if !self.keep_prefix_limit(&newcomer) || !self.keep_bound(&newcomer) {
             return false;
         }
-        let place = self.place_of_rank(&rank);
-        array::insert(&mut self.entries, place, Candidate::new(contact, depth))
+        let index = self.index_of_rank(&rank);
+        array::insert(&mut self.shortlist, index, Candidate::new(contact, depth))
     }
 
-    /// Keeps to the limit on a group: unasked members beyond the k closest give way, the farthest first. `false` if that is the newcomer.
-    fn make_room_in_prefix(&mut self, newcomer: &Newcomer) -> bool {
-        if newcomer.prefix.is_some_and(|prefix| self.members(prefix) >= usize::from(self.limits.prefix))
-            && !self.give_way(newcomer, newcomer.prefix)
+    /// Keeps the limit on a prefix: evicts contacts of it that were not asked and are not among the k closest, the
+    /// farthest first. False if the newcomer is the farthest.
+    fn keep_prefix_limit(&mut self, newcomer: &Newcomer) -> bool {
+        if newcomer.prefix.is_some_and(|prefix| self.count_of(prefix) >= usize::from(self.limits.prefix))
+            && !self.evict(newcomer, newcomer.prefix)
             && !newcomer.near
         {
             return false;
         }
-        // Whom a newcomer pushes out of the k closest loses the exemption.
+        // A contact that the newcomer pushes out of the k closest is not exempt from the limit any more.
         if !newcomer.near {
             return true;
         }
-        let Some((place, pushed)) = self.live(newcomer.beside) else {
+        let Some((index, pushed)) = self.nth_live(newcomer.beside) else {
             return true;
         };
         if let Some(prefix) = pushed.contact.address.prefix()
             && pushed.state == CandidateState::Unasked
-            && self.members(prefix) + usize::from(newcomer.prefix == Some(prefix)) > usize::from(self.limits.prefix)
+            && self.count_of(prefix) + usize::from(newcomer.prefix == Some(prefix)) > usize::from(self.limits.prefix)
         {
-            array::remove(&mut self.entries, place);
+            array::remove(&mut self.shortlist, index);
         }
         true
     }
 
-    /// Makes room where the shortlist is full: the farthest gives way. `false` if that is the newcomer.
-    fn make_room(&mut self, newcomer: &Newcomer) -> bool {
-        !self.entries.is_full() || self.give_way(newcomer, None)
+    /// Evicts the farthest contact if the shortlist is full. False if the newcomer is the farthest.
+    fn keep_bound(&mut self, newcomer: &Newcomer) -> bool {
+        !self.shortlist.is_full() || self.evict(newcomer, None)
     }
 
-    /// Takes out who is to give way to a newcomer, unless it is nearer. With a group, that is one of its members that were not asked.
-    fn give_way(&mut self, newcomer: &Newcomer, prefix: Option<Prefix>) -> bool {
-        let Some((place, entry)) = self.farthest(newcomer, prefix) else {
+    /// Evicts the farthest contact; if a `prefix` is given, the farthest in it that was not asked. False if the
+    /// newcomer is farther.
+    fn evict(&mut self, newcomer: &Newcomer, prefix: Option<Prefix>) -> bool {
+        let Some((index, candidate)) = self.farthest(newcomer, prefix) else {
             return false;
         };
-        let (progress, rank) = (self.progress(entry), G::rank(&self.target, &entry.contact.id));
+        let (progress, rank) = (self.progress(candidate), G::rank(&self.target, &candidate.contact.id));
         if !newcomer.near && newcomer.progress >= progress {
             return false;
         }
-        if entry.state != CandidateState::Unasked {
+        if candidate.state != CandidateState::Unasked {
             let (asked, ranked) = self.horizon.get_or_insert((progress, rank));
             (*asked, *ranked) = (progress.min(*asked), rank.min(*ranked));
         }
-        array::remove(&mut self.entries, place);
+        array::remove(&mut self.shortlist, index);
         true
     }
 
-    /// Who would give way to a newcomer: the farthest by progress of those that match, are not waited for, and are not among
-    /// the k closest that live. Those nearer than the k-th that have failed stay too while others can go: with two orders, the
-    /// next ones, which are farther by progress, would be kept out with them.
+    /// The contact to evict for a newcomer: the farthest by progress that is not among the k closest live ones and
+    /// whose response is not awaited; if a `prefix` is given, the farthest in it that was not asked. Failed contacts
+    /// nearer than the k-th live one stay while others can be evicted: with two orders, the horizon would otherwise
+    /// keep out the next successors, which are farther by progress.
     fn farthest(&self, newcomer: &Newcomer, prefix: Option<Prefix>) -> Option<(usize, &Candidate<A, T>)> {
-        let edge =
-            newcomer.beside.checked_sub(1).map_or(0, |last| self.live(last).map_or(usize::MAX, |(place, _)| place + 1));
-        let matches = |entry: &Candidate<A, T>| match prefix {
-            Some(_) => entry.state == CandidateState::Unasked && entry.contact.address.prefix() == prefix,
-            None => entry.state != CandidateState::Asked,
+        let edge = match newcomer.beside.checked_sub(1) {
+            Some(last) => self.nth_live(last).map_or(usize::MAX, |(index, _)| index + 1),
+            None => 0,
         };
-        let mut may_go = self
-            .entries
+        let matches = |candidate: &Candidate<A, T>| match prefix {
+            Some(_) => candidate.state == CandidateState::Unasked && candidate.contact.address.prefix() == prefix,
+            None => candidate.state != CandidateState::Asked,
+        };
+        let mut evictable = self
+            .shortlist
             .iter()
             .enumerate()
-            .filter(|(place, entry)| matches(entry) && (*place >= edge || !entry.is_live()));
+            .filter(|(index, candidate)| matches(candidate) && (*index >= edge || !candidate.is_live()));
         if G::ONE_ORDER {
-            // The shortlist's own.
-            return may_go.next_back();
+            // The order of the shortlist is that of progress.
+            return evictable.next_back();
         }
-        may_go.max_by_key(|(place, entry)| (*place >= edge, self.progress(entry)))
+        evictable.max_by_key(|(index, candidate)| (*index >= edge, self.progress(candidate)))
     }
 
-    fn members(&self, prefix: Prefix) -> usize {
-        self.entries.iter().filter(|entry| entry.contact.address.prefix() == Some(prefix)).count()
+    fn count_of(&self, prefix: Prefix) -> usize {
+        self.shortlist.iter().filter(|candidate| candidate.contact.address.prefix() == Some(prefix)).count()
     }
 
-    /// Of those that have not failed the one after `nth` others, with its place.
-    fn live(&self, nth: usize) -> Option<(usize, &Candidate<A, T>)> {
-        self.entries.iter().enumerate().filter(|(_, entry)| entry.is_live()).nth(nth)
+    /// The contact after `nth` others that have not failed, with its index.
+    fn nth_live(&self, nth: usize) -> Option<(usize, &Candidate<A, T>)> {
+        self.shortlist.iter().enumerate().filter(|(_, candidate)| candidate.is_live()).nth(nth)
     }
 
-    fn progress(&self, entry: &Candidate<A, T>) -> Distance {
-        G::progress(&self.target, &entry.contact.id)
+    fn progress(&self, candidate: &Candidate<A, T>) -> Distance {
+        G::progress(&self.target, &candidate.contact.id)
     }
 
-    /// Where a newcomer of this rank stands.
-    fn place_of_rank(&self, rank: &Distance) -> usize {
-        self.entries.partition_point(|entry| G::rank(&self.target, &entry.contact.id) <= *rank)
+    /// The index at which a newcomer of this rank is inserted.
+    fn index_of_rank(&self, rank: &Distance) -> usize {
+        self.shortlist.partition_point(|candidate| G::rank(&self.target, &candidate.contact.id) <= *rank)
     }
 
-    fn place(&self, id: &Id) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.contact.id == *id)
+    fn index(&self, id: &Id) -> Option<usize> {
+        self.shortlist.iter().position(|candidate| candidate.contact.id == *id)
     }
 
-    fn entry(&self, id: &Id) -> Option<&Candidate<A, T>> {
-        self.entries.get(self.place(id)?)
+    fn candidate(&self, id: &Id) -> Option<&Candidate<A, T>> {
+        self.shortlist.get(self.index(id)?)
     }
 
-    fn entry_mut(&mut self, id: &Id) -> Option<&mut Candidate<A, T>> {
-        let place = self.place(id)?;
-        self.entries.get_mut(place)
+    fn candidate_mut(&mut self, id: &Id) -> Option<&mut Candidate<A, T>> {
+        let index = self.index(id)?;
+        self.shortlist.get_mut(index)
     }
 
-    /// A contact comes to another state, if it is in one of those.
-    fn turn(&mut self, id: &Id, from: RangeInclusive<CandidateState>, to: CandidateState) {
-        if let Some(entry) = self.entry_mut(id).filter(|entry| from.contains(&entry.state)) {
-            entry.state = to;
+    /// Changes the state of a contact to `to`, if it is in `from`.
+    fn change(&mut self, id: &Id, from: RangeInclusive<CandidateState>, to: CandidateState) {
+        if let Some(candidate) = self.candidate_mut(id).filter(|candidate| from.contains(&candidate.state)) {
+            candidate.state = to;
         }
     }
 }
 
-/// What a contact that would join the shortlist meets there.
+/// A contact that is to be inserted into the shortlist.
 struct Newcomer {
     progress: Distance,
     prefix: Option<Prefix>,
-    /// It would be among the k closest that live.
+    /// Whether it would be among the k closest live contacts.
     near: bool,
-    /// How many stay among these beside it.
+    /// How many other contacts would be among these.
     beside: usize,
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::string::ToString;
 use std::vec::Vec;
 
 use proptest::prelude::*;
@@ -41,7 +42,7 @@ impl Geometry for Ring {
     }
 }
 
-/// A node's number and its group; group 0 is exempt.
+/// An address: the number of a node and the number of its prefix. Prefix 0 stands for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Place(usize, u8);
 
@@ -83,7 +84,7 @@ fn prefixed(first: u8, prefix: u8) -> Contact<Place> {
 
 fn xor(k: u8, alpha: u8, contacts: impl IntoIterator<Item = Contact<Place>>) -> Lookup<Xor, Place, Token, BOUND> {
     let mut lookup = Lookup::EMPTY;
-    lookup.start(Id::ZERO, limits(k, alpha));
+    lookup.start(Id::ZERO, limits(k, alpha)).unwrap();
     for contact in contacts {
         lookup.insert(contact);
     }
@@ -100,7 +101,7 @@ fn asked<G: Geometry, const N: usize>(lookup: &mut Lookup<G, Place, Token, N>) -
 }
 
 #[test]
-fn a_lookup_that_was_not_started_takes_nobody() {
+fn a_lookup_that_was_not_started_takes_no_contact() {
     let mut lookup = Lookup::<Xor, Place, Token, BOUND>::EMPTY;
     assert!(!lookup.insert(contact(1)));
     assert_eq!(lookup.next(), None);
@@ -108,7 +109,18 @@ fn a_lookup_that_was_not_started_takes_nobody() {
 }
 
 #[test]
-fn at_most_alpha_are_waited_for_and_the_nearest_come_first() {
+fn limits_out_of_range_are_refused_and_leave_the_lookup_as_it_was() {
+    let mut lookup = xor(4, 2, [9].map(contact));
+    let refused = |k, alpha| lookup.clone().start(id(1), limits(k, alpha)).unwrap_err().to_string();
+    assert_eq!(refused(0, 3), "k is 0; it must be 1 to 24");
+    assert_eq!(refused(25, 3), "k is 25; it must be 1 to 24");
+    assert_eq!(refused(24, 0), "alpha is 0; it must be 1 to 255");
+    lookup.start(id(1), limits(0, 0)).unwrap_err();
+    assert_eq!((lookup.target(), asked(&mut lookup)), (Id::ZERO, [9].into()));
+}
+
+#[test]
+fn at_most_alpha_responses_are_awaited_and_the_nearest_contacts_are_asked_first() {
     let mut lookup = xor(4, 2, [9, 3, 7, 1].map(contact));
     assert_eq!(asked(&mut lookup), [1, 3]);
     lookup.responded(&id(3), None);
@@ -122,17 +134,17 @@ fn a_slow_contact_opens_another_branch_and_is_still_awaited() {
     lookup.slow(&id(1));
     assert_eq!(asked(&mut lookup), [2]);
     lookup.responded(&id(2), None);
-    assert_eq!(asked(&mut lookup), [3], "somebody is asked in the stead of the slow one");
+    assert_eq!(asked(&mut lookup), [3], "another node is asked in place of the slow one");
     lookup.responded(&id(3), None);
     assert_eq!(asked(&mut lookup), []);
-    assert!(!lookup.is_done(), "the slow one may answer yet");
+    assert!(!lookup.is_done(), "the response of the slow one can still come");
     lookup.responded(&id(1), None);
     assert!(lookup.is_done());
     assert_eq!(numbers(lookup.closest()), [1, 2]);
 }
 
 #[test]
-fn a_failed_contact_makes_way_for_the_next_and_is_not_asked_again() {
+fn the_next_contact_is_asked_after_one_failed_which_is_not_asked_again() {
     let mut lookup = xor(2, 3, [1, 2, 3].map(contact));
     assert_eq!(asked(&mut lookup), [1, 2]);
     lookup.failed(&id(1));
@@ -147,7 +159,7 @@ fn a_failed_contact_makes_way_for_the_next_and_is_not_asked_again() {
 }
 
 #[test]
-fn a_request_that_could_not_be_sent_is_asked_again() {
+fn a_node_is_asked_again_if_the_request_could_not_be_sent() {
     let mut lookup = xor(2, 3, [1].map(contact));
     assert_eq!(asked(&mut lookup), [1]);
     lookup.unasked(&id(1));
@@ -167,9 +179,9 @@ fn depth_counts_the_steps_from_the_own_table() {
 }
 
 #[test]
-fn a_full_shortlist_gives_the_farthest_up_but_none_of_the_closest_that_live() {
+fn a_full_shortlist_evicts_the_farthest_but_none_of_the_k_closest_live_contacts() {
     let mut lookup = Lookup::<Xor, Place, Token, 6>::EMPTY;
-    lookup.start(Id::ZERO, limits(2, 6));
+    lookup.start(Id::ZERO, limits(2, 6)).unwrap();
     for first in [10, 11, 12, 13, 14, 15] {
         assert!(lookup.insert(contact(first)));
     }
@@ -180,23 +192,23 @@ fn a_full_shortlist_gives_the_farthest_up_but_none_of_the_closest_that_live() {
         assert_eq!(lookup.next().map(|contact| contact.id), Some(id(first)));
         lookup.failed(&id(first));
     }
-    assert!(lookup.insert(contact(15)), "among the 2 closest that live");
+    assert!(lookup.insert(contact(15)), "it is among the 2 closest live contacts");
     assert_eq!(numbers(lookup.candidates()), [14, 15]);
-    assert!(!lookup.insert(contact(13)), "who failed and gave way stays out");
+    assert!(!lookup.insert(contact(13)), "a contact that failed and was evicted stays out");
     assert!(lookup.insert(contact(1)));
     assert_eq!(numbers(lookup.candidates()), [1, 14]);
 }
 
 #[test]
-fn a_prefix_is_limited_beyond_the_closest() {
+fn contacts_of_one_prefix_are_limited_except_among_the_k_closest() {
     let mut lookup = Lookup::<Xor, Place, Token, BOUND>::EMPTY;
-    lookup.start(Id::ZERO, LookupLimits { k: 2, alpha: 3, prefix: 2 });
+    lookup.start(Id::ZERO, LookupLimits { k: 2, alpha: 3, prefix: 2 }).unwrap();
     for first in 10..20 {
         lookup.insert(prefixed(first, 1));
     }
     assert_eq!(numbers(lookup.candidates()), [10, 11]);
     lookup.insert(prefixed(9, 1));
-    assert_eq!(numbers(lookup.candidates()), [9, 10], "the farthest of the group gives way");
+    assert_eq!(numbers(lookup.candidates()), [9, 10], "the farthest of the prefix is evicted");
     lookup.insert(prefixed(30, 2));
     lookup.insert(prefixed(31, 2));
     assert!(!lookup.insert(prefixed(32, 2)));
@@ -208,9 +220,9 @@ fn a_prefix_is_limited_beyond_the_closest() {
 }
 
 #[test]
-fn whom_a_newcomer_pushes_out_of_the_closest_goes_where_its_prefix_is_then_too_large() {
+fn a_contact_pushed_out_of_the_k_closest_is_evicted_if_its_prefix_then_exceeds_the_limit() {
     let mut lookup = Lookup::<Xor, Place, Token, BOUND>::EMPTY;
-    lookup.start(Id::ZERO, LookupLimits { k: 3, alpha: 3, prefix: 2 });
+    lookup.start(Id::ZERO, LookupLimits { k: 3, alpha: 3, prefix: 2 }).unwrap();
     for first in [40, 41, 42] {
         lookup.insert(prefixed(first, 1));
     }
@@ -218,16 +230,20 @@ fn whom_a_newcomer_pushes_out_of_the_closest_goes_where_its_prefix_is_then_too_l
     assert_eq!(
         numbers(lookup.candidates()),
         [10, 40, 41],
-        "three of a group among the three closest, two with one beyond"
+        "three of a prefix are allowed among the three closest, but only two if one is beyond them"
     );
     lookup.insert(prefixed(11, 2));
     assert_eq!(numbers(lookup.candidates()), [10, 11, 40, 41], "two are within the limit");
     lookup.insert(prefixed(12, 1));
-    assert_eq!(numbers(lookup.candidates()), [10, 11, 12, 40], "a third makes room for itself once");
+    assert_eq!(
+        numbers(lookup.candidates()),
+        [10, 11, 12, 40],
+        "one of the prefix is evicted for a third one that is nearer"
+    );
 }
 
 #[test]
-fn widening_asks_on_and_finds_more() {
+fn a_widened_lookup_asks_more_nodes_and_finds_more() {
     let mut lookup = xor(1, 3, [1, 2, 3].map(contact));
     assert_eq!(asked(&mut lookup), [1]);
     lookup.responded(&id(1), None);
@@ -243,7 +259,7 @@ fn widening_asks_on_and_finds_more() {
 }
 
 #[test]
-fn records_are_stored_at_the_closest_that_responded_with_their_tokens() {
+fn a_record_is_stored_at_the_closest_nodes_that_responded_with_their_tokens() {
     let mut lookup = xor(2, 3, [1, 2, 3].map(contact));
     asked(&mut lookup);
     assert!(lookup.stores_done());
@@ -266,11 +282,11 @@ fn records_are_stored_at_the_closest_that_responded_with_their_tokens() {
     assert_eq!(numbers(lookup.closest()), [2, 3]);
     assert_eq!(lookup.token(&id(3)), Some(Token([3; 8])));
     lookup.stored(&id(1));
-    assert_eq!(numbers(lookup.stored_at()), [2], "who never answered stores nothing");
+    assert_eq!(numbers(lookup.stored_at()), [2], "a node that never responded stores nothing");
 }
 
 #[test]
-fn a_newer_record_is_written_back_to_those_that_lag() {
+fn a_newer_record_is_written_back_to_the_nodes_that_lag() {
     let mut lookup = xor(4, 4, [1, 2, 3, 4, 5].map(contact));
     asked(&mut lookup);
     lookup.newest(&id(1));
@@ -292,19 +308,19 @@ fn a_newer_record_is_written_back_to_those_that_lag() {
 }
 
 #[test]
-fn with_two_orders_a_lookup_converges_before_it_asks_who_is_responsible() {
+fn with_two_orders_a_lookup_converges_before_it_asks_the_responsible_nodes() {
     let mut lookup = Lookup::<Ring, Place, Token, BOUND>::EMPTY;
-    lookup.start(id(100), limits(2, 3));
+    lookup.start(id(100), limits(2, 3)).unwrap();
     for first in [110, 120, 130, 40, 60] {
         lookup.insert(contact(first));
     }
-    assert_eq!(asked(&mut lookup), [60, 40, 130], "in the order of progress while nobody has answered");
+    assert_eq!(asked(&mut lookup), [60, 40, 130], "in the order of progress while no node has responded");
     lookup.responded(&id(60), None);
     lookup.named(&id(60), contact(90));
     lookup.named(&id(60), contact(105));
-    assert_eq!(asked(&mut lookup), [90], "whoever precedes the target more closely comes first");
+    assert_eq!(asked(&mut lookup), [90], "a node that precedes the target more closely comes first");
     assert!(!lookup.is_done());
-    assert_eq!(asked(&mut lookup), [], "the predecessor's answer is waited for");
+    assert_eq!(asked(&mut lookup), [], "the response of the predecessor is awaited");
     lookup.responded(&id(90), None);
     lookup.failed(&id(40));
     assert_eq!(asked(&mut lookup), [105, 110], "then the successors");
@@ -321,8 +337,8 @@ fn with_two_orders_the_true_successors_are_found() {
     for (target, own) in (0..=u8::MAX).zip((0..NODES).cycle().step_by(7)) {
         let target = id(target);
         let mut lookup = Lookup::<Ring, Place, Token, BOUND>::EMPTY;
-        lookup.start(target, limits(8, 3));
-        // Four predecessors, eight successors and the fingers; the best of them by either order are named.
+        lookup.start(target, limits(8, 3)).unwrap();
+        // A node knows four predecessors, eight successors and six fingers, and names the best of them by either order.
         let knows = |place: usize| {
             let near = (1..=8).map(|step| place + step).chain((1..=4).map(|step| place + NODES - step));
             let mut known: Vec<_> = near.chain((0..6).map(|bit| place + (1 << bit))).map(numbered).collect();
@@ -348,7 +364,7 @@ fn with_two_orders_the_true_successors_are_found() {
         truth.sort_by_key(|contact| Ring::rank(&target, &contact.id));
         let truth: Vec<usize> = truth[..8].iter().map(|contact| contact.address.0).collect();
         assert_eq!(numbers(lookup.closest()), truth);
-        assert!(requests <= 16, "{requests} questions");
+        assert!(requests <= 16, "{requests} requests");
     }
 }
 
@@ -356,10 +372,10 @@ fn with_two_orders_the_true_successors_are_found() {
 fn with_two_orders_failed_successors_do_not_keep_the_next_ones_out() {
     let contact = |byte: u8| Contact::new(id(byte), Place(usize::from(byte), 0));
     let mut lookup = Lookup::<Ring, Place, Token, 8>::EMPTY;
-    lookup.start(id(100), limits(2, 1));
+    lookup.start(id(100), limits(2, 1)).unwrap();
     lookup.insert(contact(90));
     assert_eq!(lookup.next(), Some(contact(90)));
-    // Two that follow the target are dead, and more that precede it fill the shortlist.
+    // Two nodes that follow the target are dead, and nodes that precede it fill the shortlist.
     for byte in [101, 102, 103, 80, 70, 60, 50] {
         lookup.named(&id(90), contact(byte));
     }
@@ -370,19 +386,19 @@ fn with_two_orders_failed_successors_do_not_keep_the_next_ones_out() {
     }
     assert!(lookup.named(&id(90), contact(104)));
     let kept = |byte: u8| lookup.depth_of(&id(byte)) > 0;
-    assert!(kept(101) && kept(102) && !kept(50), "the farthest before the target gives way");
+    assert!(kept(101) && kept(102) && !kept(50), "the farthest contact before the target is evicted");
 }
 
-/// A network of nodes that hold still: whom each would name, and who never answers.
+/// A network that doesn't change: what each node knows, and which nodes never respond.
 #[derive(Debug)]
 struct Network {
     nodes: Vec<Contact<Place>>,
     dead: Vec<bool>,
-    /// Whom each node knows.
+    /// The nodes that each node knows.
     tables: Vec<Vec<usize>>,
 }
 
-/// Numbers that depend on nothing but a seed (splitmix64).
+/// Random numbers that depend only on a seed (splitmix64).
 struct Dice(u64);
 
 impl Dice {
@@ -417,14 +433,14 @@ impl Network {
         network
     }
 
-    /// Each knows some others, whoever they are.
+    /// Each node knows 20 random nodes.
     fn with_partial_tables(mut self, dice: &mut Dice) -> Self {
         let all: Vec<usize> = (0..self.nodes.len()).collect();
         self.tables = all.iter().map(|_| dice.pick(&all, 20)).collect();
         self
     }
 
-    /// Each knows k living nodes in each of its k-buckets, or all if they are fewer.
+    /// Each node knows k live nodes in each of its k-buckets, or all if there are fewer.
     fn with_full_buckets(mut self, dice: &mut Dice, k: usize) -> Self {
         let table = |own: &Contact<Place>, dice: &mut Dice| {
             let others = self.nodes.iter().filter(|node| node.id != own.id && !self.dead[node.address.0]);
@@ -456,7 +472,7 @@ impl Network {
     }
 }
 
-/// Runs a lookup to its end, things happening in a random order, and checks at each step what must always hold.
+/// Runs a lookup to its end, with responses and failures in a random order, and checks the invariants after each step.
 fn run<G: Geometry>(
     network: &Network,
     dice: &mut Dice,
@@ -467,7 +483,7 @@ fn run<G: Geometry>(
     let all: Vec<usize> = (0..network.nodes.len()).collect();
     let dead: Vec<usize> = all.iter().copied().filter(|place| network.dead[*place]).collect();
     let mut lookup = Lookup::EMPTY;
-    lookup.start(target, limits);
+    lookup.start(target, limits).unwrap();
     let living = all.iter().find(|place| !network.dead[**place]).copied();
     for place in dice.pick(&all, 3).into_iter().chain(living) {
         lookup.insert(network.nodes[place]);
@@ -487,7 +503,7 @@ fn run<G: Geometry>(
         if lookup.is_done() {
             return lookup;
         }
-        assert!(!fast.is_empty() || !slow.is_empty(), "nobody is waited for, and it isn't over");
+        assert!(!fast.is_empty() || !slow.is_empty(), "no response is awaited, and the lookup isn't over");
         let pick = dice.roll(fast.len() + slow.len());
         let asked = if pick < fast.len() {
             let asked = fast.swap_remove(pick);
@@ -513,16 +529,16 @@ fn run<G: Geometry>(
 }
 
 fn check_bounds<G: Geometry>(lookup: &Lookup<G, Place, Token, BOUND>, limits: LookupLimits, network: &Network) {
-    assert!(lookup.entries.iter().map(|entry| G::rank(&lookup.target, &entry.contact.id)).is_sorted());
+    assert!(lookup.shortlist.iter().map(|candidate| G::rank(&lookup.target, &candidate.contact.id)).is_sorted());
     let found = numbers(lookup.closest());
     assert!(found.len() <= usize::from(limits.k));
     assert!(found.iter().all(|place| !network.dead[*place]));
     assert!(found.iter().map(|place| G::rank(&lookup.target, &network.nodes[*place].id)).is_sorted());
     assert_eq!(lookup.best().map(|best| best.contact().address.0), found.first().copied());
-    let beyond = lookup.entries.iter().filter(|entry| entry.is_live()).skip(lookup.width);
-    for entry in beyond.filter(|entry| entry.state == CandidateState::Unasked) {
-        let members = entry.contact.address.prefix().map_or(0, |prefix| lookup.members(prefix));
-        assert!(members <= usize::from(limits.prefix), "{members} of a group");
+    let beyond = lookup.shortlist.iter().filter(|candidate| candidate.is_live()).skip(lookup.width);
+    for candidate in beyond.filter(|candidate| candidate.state == CandidateState::Unasked) {
+        let members = candidate.contact.address.prefix().map_or(0, |prefix| lookup.count_of(prefix));
+        assert!(members <= usize::from(limits.prefix), "{members} contacts of one prefix");
     }
 }
 
@@ -531,8 +547,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn whatever_happens_a_lookup_ends_asks_nobody_twice_and_keeps_its_bounds(
-        seed: u64, size in 10_usize..200, dead in 0_usize..100, k in 1_u8..=8, alpha in 1_u8..=5, prefix in 1_u8..5, prefixes in 1_usize..9,
+    fn a_lookup_always_ends_asks_no_node_twice_and_keeps_its_bounds(
+        seed: u64, size in 10_usize..200, dead in 0_usize..100,
+        k in 1_u8..=8, alpha in 1_u8..=5, prefix in 1_u8..5, prefixes in 1_usize..9,
     ) {
         let dice = &mut Dice(seed);
         let network = Network::new(dice, size, size * dead / 100, prefixes).with_partial_tables(dice);
@@ -541,11 +558,11 @@ proptest! {
     }
 
     #[test]
-    fn where_buckets_are_full_a_lookup_finds_the_true_closest_that_live(
+    fn if_buckets_are_full_a_lookup_finds_the_closest_live_nodes(
         seed: u64, size in 10_usize..200, dead in 0_usize..16, k in 1_u8..=8, alpha in 1_u8..=5,
     ) {
         let dice = &mut Dice(seed);
-        // No more dead than the shortlist can hold beside the k closest, lest it forget someone who lives.
+        // With more dead nodes than the shortlist can hold beside the k closest, it could evict a live one.
         let dead = dead.min(BOUND - usize::from(k)).min(size - 1);
         let network = Network::new(dice, size, dead, 1).with_full_buckets(dice, usize::from(k));
         let lookup = run::<Xor>(&network, dice, limits(k, alpha), 4);
@@ -560,7 +577,7 @@ proptest! {
         for (call, first) in calls {
             let id = id(first);
             match call {
-                0 => lookup.start(id, LookupLimits { k: first % 9, alpha: first % 4, prefix: first % 3 }),
+                0 => _ = lookup.start(id, LookupLimits { k: first % 9, alpha: first % 4, prefix: first % 3 }),
                 1 => _ = lookup.insert(prefixed(first, first % 4)),
                 2 => _ = lookup.named(&id, prefixed(first.wrapping_mul(7), first % 4)),
                 3 => _ = lookup.next(),
@@ -575,9 +592,9 @@ proptest! {
                 12 => lookup.newest(&id),
                 _ => lookup.unstored(&id),
             }
-            prop_assert!(lookup.entries.len() <= 6 && lookup.closest().len() <= 6);
-            let waited_for = lookup.entries.iter().filter(|entry| entry.state == CandidateState::Asked).count();
-            prop_assert!(waited_for <= usize::from(lookup.limits.alpha));
+            prop_assert!(lookup.shortlist.len() <= 6 && lookup.closest().len() <= 6);
+            let awaited = lookup.shortlist.iter().filter(|candidate| candidate.state == CandidateState::Asked).count();
+            prop_assert!(awaited <= usize::from(lookup.limits.alpha));
         }
     }
 }

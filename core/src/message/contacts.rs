@@ -1,4 +1,5 @@
-//! Contacts and addresses inside messages. Those that arrived keep their bytes: a node that knows only IPv4 carries and skips the others.
+//! Contacts and addresses inside messages. Those that arrived keep their bytes: a node that knows only IPv4 carries and
+//! skips the others.
 
 use core::marker::PhantomData;
 use core::{fmt, iter};
@@ -7,7 +8,8 @@ use crate::address::{Address, EncodedAddress};
 use crate::contact::Contact;
 use crate::id::Id;
 
-/// Contacts in a message, best first: a slice of the sender's, or contacts that arrived. Two are equal if they travel as the same bytes.
+/// Contacts in a message, best first: a slice of the sender's, or contacts that arrived. Two are equal if they travel
+/// as the same bytes.
 #[derive(Clone, Copy)]
 pub struct Contacts<'a, A: Address>(Source<'a, A>);
 
@@ -17,7 +19,8 @@ enum Source<'a, A> {
     Received { bytes: &'a [u8], read: ReadContact },
 }
 
-/// Splits the first contact off the bytes of contacts that arrived: the wire's part of [`Contacts::received`]. `None` at their end.
+/// Splits the first contact off the bytes of contacts that arrived: the wire's part of [`Contacts::received`]. `None`
+/// at their end.
 pub type ReadContact = for<'a> fn(&mut &'a [u8]) -> Option<ReceivedContact<'a>>;
 
 /// A contact as it arrived. Its address may be of a family that the node's own address type lacks.
@@ -47,7 +50,8 @@ impl<'a, A: Address> Contacts<'a, A> {
         Self(Source::Received { bytes, read })
     }
 
-    /// As many of these contacts, from the first on, as fit into `room` bytes, where a contact takes as many as `len` says: at most 255.
+    /// As many of these contacts, from the first on, as fit into `room` bytes, where a contact takes as many as `len`
+    /// says: at most 255.
     #[must_use]
     pub fn fitting(contacts: &'a [Contact<A>], mut room: usize, len: impl Fn(&A) -> usize) -> Self {
         let fits = |contact: &&Contact<A>| {
@@ -68,7 +72,8 @@ impl<'a, A: Address> Contacts<'a, A> {
         }
     }
 
-    /// The contacts, without those that arrived with an address of a family that `A` lacks or to which no datagram may be sent.
+    /// The contacts, without those that arrived with an address of a family that `A` lacks or to which no datagram may
+    /// be sent.
     pub fn iter(&self) -> impl Iterator<Item = Contact<A>> + use<'a, A> {
         let (own, mut received) = self.parts();
         let mut own = own.iter();

@@ -1,7 +1,7 @@
 //! What nodes say to each other, without bytes: requests, responses, and the contacts they carry.
 //!
-//! A [`wire`](crate::wire) turns these meanings into datagrams. Whatever names one exchange (its transaction, its token, its sender) is
-//! the wire's: see [`wire::Message`](crate::wire::Message).
+//! A [`wire`](crate::wire) turns these meanings into datagrams. Whatever names one exchange (its transaction, its
+//! token, its sender) is the wire's: see [`wire::Message`](crate::wire::Message).
 
 mod contacts;
 
@@ -41,8 +41,8 @@ pub enum Request<'a> {
         /// A holder hands the record to a co-holder, which must not extend its lifetime.
         handover: bool,
     },
-    /// Recursive lookup: asks the node to forward this to the contact nearest to the target. Acknowledged by [`Response::Accepted`],
-    /// then completed by [`Response::Relayed`], both with this request's transaction.
+    /// Recursive lookup: asks the node to forward this to the contact nearest to the target. Acknowledged by
+    /// [`Response::Accepted`], then completed by [`Response::Relayed`], both with this request's transaction.
     Relay {
         /// Identifies the relayed request; the same from hop to hop.
         relay_id: RelayId,
@@ -85,8 +85,8 @@ pub enum Response<'a, A: Address> {
         /// The nearest nodes, as many as there was room for.
         contacts: Contacts<'a, A>,
     },
-    /// The responder holds a record, but doesn't send it: the requester has this version already, or the response would be too
-    /// large for a requester that has not proved its address. With a token, the requester can ask again.
+    /// The responder holds a record, but doesn't send it: the requester has this version already, or the response would
+    /// be too large for a requester that has not proved its address. With a token, the requester can ask again.
     Held {
         /// The version held.
         version: Version,

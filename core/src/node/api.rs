@@ -57,7 +57,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         let (shared, operation) = self.free_slot(now).ok_or(FindError::Busy(P::Operations::LEN))?;
         let own = shared.table.own();
         operation.begin(now, Task::Ping, TIMEOUT);
-        operation.lookup.start(own, shared.lookup_limits());
+        operation.lookup.restart(own, shared.lookup_limits());
         // Which identifier the node has is what its response will tell.
         operation.lookup.insert(Contact::new(own, address.canonical()));
         let query = operation.query();
@@ -199,7 +199,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         if let Some(key) = shared.superseded.pop() {
             return Some(Event::Superseded { key });
         }
-        if let Some((target, to)) = shared.forwarding.news() {
+        if let Some((target, to)) = shared.forwarding.take_unreported() {
             return Some(Event::Forwarded { target, to });
         }
         let slot = self.find(Operation::has_result)?;

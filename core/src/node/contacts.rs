@@ -1,5 +1,7 @@
 //! Which contacts the node takes up, and what it learns of their addresses.
 
+use core::num::NonZeroU8;
+
 use super::parts::Parts;
 use super::purpose::Purpose;
 use super::shared::Shared;
@@ -51,7 +53,7 @@ impl<P: Parts> Shared<P> {
         }
         if self.table.discovered(now, contact, Origin::Requester) {
             // Never retransmitted: that would exceed the limit.
-            self.begin_request(Purpose::Introduction, contact.address, Some(contact.id), Some(1));
+            self.begin_request(Purpose::Introduction, contact.address, Some(contact.id), Some(NonZeroU8::MIN));
         }
     }
 

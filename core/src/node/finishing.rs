@@ -17,7 +17,7 @@ use super::records::has_lost;
 use super::shared::{Op, Shared};
 use super::task::{Retry, Stores, Then};
 use crate::lookup::Which;
-use crate::replication::{Verdict, verdict};
+use crate::replication::{PutOutcome, put_outcome};
 use crate::routing::Routing;
 use crate::time::Instant;
 
@@ -76,10 +76,10 @@ impl<P: Parts> Shared<P> {
     pub(super) fn ending_of_store(&self, operation: &mut Op<P>) -> Ending {
         let (asked, stored) = (operation.lookup.count(Which::Closest), operation.lookup.count(Which::Stored));
         operation.wanted = u8::try_from(asked.min(self.k())).unwrap_or(u8::MAX);
-        match verdict(asked, stored, operation.tally.in_the_way.is_some()) {
-            Verdict::Stored => Ending::Stored,
-            Verdict::Conflict => Ending::Conflict,
-            Verdict::Refused => Ending::Refused,
+        match put_outcome(asked, stored, operation.tally.in_the_way.is_some()) {
+            PutOutcome::Stored => Ending::Stored,
+            PutOutcome::Conflict => Ending::Conflict,
+            PutOutcome::Refused => Ending::Refused,
         }
     }
 

@@ -5,12 +5,12 @@ use super::operation::Recursion;
 use super::parts::{Parts, Slots, TokenOf};
 use super::purpose::Purpose;
 use super::query::Transmit;
-use super::responses::{Arrived, Relayed};
+use super::responses::{Arrived, RelayEffect};
 use super::server::Incoming;
 use super::shared::Shared;
 use super::stats::count_up;
 use crate::contact::Contact;
-use crate::forwarding::Said;
+use crate::forwarding::HopState;
 use crate::geometry::Geometry;
 use crate::id::Id;
 use crate::message::Response;
@@ -90,10 +90,10 @@ impl<P: Parts> NodeInner<P> {
             Purpose::Table => self.shared.table_responded(now, &arrived),
             Purpose::Introduction => {}
             Purpose::Relay { relay } => match self.shared.relay_responded(now, relay, arrived.from, response, buf) {
-                Relayed::Nothing => {}
-                Relayed::SentOn(transmit) => return Some(transmit),
-                Relayed::FellBack(slot) => self.fell_back(slot),
-                Relayed::Arrived(slot, result) => {
+                RelayEffect::Nothing => {}
+                RelayEffect::SentOn(transmit) => return Some(transmit),
+                RelayEffect::FellBack(slot) => self.fell_back(slot),
+                RelayEffect::Arrived(slot, result) => {
                     if let Some(operation) = self.operations.get_mut(slot) {
                         self.shared.recursed(now, operation, &result);
                     }
@@ -142,7 +142,7 @@ impl<P: Parts> NodeInner<P> {
     /// A request gets no response any more.
     pub(super) fn request_failed(&mut self, now: Instant, purpose: Purpose, id: Option<&Id>) {
         if let Purpose::Relay { relay } = purpose {
-            let ended = id.and_then(|id| self.shared.relay_failed(now, relay, id, Said::Silent));
+            let ended = id.and_then(|id| self.shared.relay_failed(now, relay, id, HopState::Silent));
             if let Some(slot) = ended {
                 self.fell_back(slot);
             }

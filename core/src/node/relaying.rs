@@ -12,7 +12,9 @@ use super::shared::{Op, Shared};
 use super::stats::count_up;
 use crate::address::Address;
 use crate::contact::Contact;
-use crate::forwarding::{ATTEMPTS, MOST_HOPS, MOST_TIME, Previous, PreviousHop, RelayRequest, Relayed, Said, next_hop};
+use crate::forwarding::{
+    ATTEMPTS, HopState, MOST_HOPS, MOST_TIME, Previous, PreviousHop, RelayRequest, Relayed, next_hop,
+};
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
 use crate::naming::{MAX_NAMED, insert_next_hop, nearest_by_rank};
@@ -106,9 +108,9 @@ impl<P: Parts> Shared<P> {
 
     /// A next hop does not respond, or refuses: asks another. Where none is left, and the request is an operation's, returns its slot.
     #[must_use]
-    pub(super) fn relay_failed(&mut self, now: Instant, index: u8, id: &Id, said: Said) -> Option<u8> {
+    pub(super) fn relay_failed(&mut self, now: Instant, index: u8, id: &Id, state: HopState) -> Option<u8> {
         if let Some(relay) = self.forwarding.get_mut(index) {
-            relay.note(id, said);
+            relay.set_state(id, state);
         }
         self.relay_slow(now, index)
     }
@@ -120,7 +122,7 @@ impl<P: Parts> Shared<P> {
         if self.forward(now, index) {
             return None;
         }
-        let relay = self.forwarding.get_mut(index).filter(|relay| !relay.any(Said::Waiting))?;
+        let relay = self.forwarding.get_mut(index).filter(|relay| !relay.any(HopState::Waiting))?;
         match relay.previous {
             Previous::Hop(_) => {
                 relay.end();
@@ -148,7 +150,7 @@ impl<P: Parts> Shared<P> {
             }
             let relay = self.forwarding.get(index)?;
             let (previous, target, silent) = (relay.previous, *relay.target().id(), relay.silent());
-            let busy = relay.any(Said::Busy) || relay.may_go_on(&self.table, self.config.serve);
+            let busy = relay.any(HopState::Busy) || relay.has_untried_hops(&self.table, self.config.serve);
             self.forwarding.free(index);
             let Previous::Hop(hop) = previous else {
                 continue;

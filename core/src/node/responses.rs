@@ -12,7 +12,7 @@ use super::stats::count_up;
 use super::task::Task;
 use crate::address::Address;
 use crate::contact::Contact;
-use crate::forwarding::{MOST_HOPS, Previous, Said};
+use crate::forwarding::{HopState, MOST_HOPS, Previous};
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Response};
 use crate::record::Record;
@@ -29,7 +29,7 @@ pub(super) struct Arrived<'a, P: Parts> {
 }
 
 /// What a response to a relayed request leads to.
-pub(super) enum Relayed<'a, A: Address> {
+pub(super) enum RelayEffect<'a, A: Address> {
     /// Nothing now.
     Nothing,
     /// The result goes on to the previous hop.
@@ -210,9 +210,9 @@ impl<P: Parts> Shared<P> {
         from: Contact<P::Address>,
         response: &Response<'a, P::Address>,
         buf: &mut [u8],
-    ) -> Relayed<'a, P::Address> {
+    ) -> RelayEffect<'a, P::Address> {
         let Some(relay) = self.forwarding.get_mut(index) else {
-            return Relayed::Nothing;
+            return RelayEffect::Nothing;
         };
         let failed = match *response {
             Response::Accepted => None,
@@ -222,21 +222,21 @@ impl<P: Parts> Shared<P> {
                 self.requests.release(|purpose| *purpose == Purpose::Relay { relay: index });
                 let result = RelayResult { from, hops: hops.saturating_add(1), found, contacts };
                 return match previous {
-                    Previous::Operation { slot } => Relayed::Arrived(slot, result),
+                    Previous::Operation { slot } => RelayEffect::Arrived(slot, result),
                     Previous::Hop(hop) => self
                         .send_result_on(now, &hop, target.id(), &result, buf)
-                        .map_or(Relayed::Nothing, Relayed::SentOn),
+                        .map_or(RelayEffect::Nothing, RelayEffect::SentOn),
                 };
             }
-            Response::Error { code: ErrorCode::Token, .. } if relay.renews(&from.id) => {
+            Response::Error { code: ErrorCode::Token, .. } if relay.may_renew_token(&from.id) => {
                 let asked = self.forward_again(index, &from);
-                (!asked).then_some(Said::Refused)
+                (!asked).then_some(HopState::Refused)
             }
-            Response::Error { code: ErrorCode::Busy, .. } => Some(Said::Busy),
-            _ => Some(Said::Refused),
+            Response::Error { code: ErrorCode::Busy, .. } => Some(HopState::Busy),
+            _ => Some(HopState::Refused),
         };
-        let ended = failed.and_then(|said| self.relay_failed(now, index, &from.id, said));
-        ended.map_or(Relayed::Nothing, Relayed::FellBack)
+        let ended = failed.and_then(|state| self.relay_failed(now, index, &from.id, state));
+        ended.map_or(RelayEffect::Nothing, RelayEffect::FellBack)
     }
 
     /// The result of an operation's relay request: a record that is valid ends the lookup, and so do nodes where nodes were looked for.

@@ -45,7 +45,7 @@ impl<P: Parts> Shared<P> {
             return false;
         }
         operation.begin(now, task, timeout);
-        operation.lookup.start(target, self.lookup_limits());
+        operation.lookup.restart(target, self.lookup_limits());
         for contact in first {
             operation.lookup.insert(*contact);
         }

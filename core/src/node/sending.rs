@@ -1,5 +1,7 @@
 //! The outlet: all datagrams of a node leave through [`Outlet::send`], and all its requests begin in [`Shared::begin_request`].
 
+use core::num::NonZeroU8;
+
 use super::config::Config;
 use super::parts::{Parts, TokenOf, TransactionOf};
 use super::purpose::Purpose;
@@ -107,7 +109,7 @@ impl<P: Parts> Shared<P> {
         purpose: Purpose,
         to: P::Address,
         expect: Option<Id>,
-        attempts: Option<u8>,
+        attempts: Option<NonZeroU8>,
     ) -> bool {
         let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
         let transaction = P::Wire::transaction(self.random.next());

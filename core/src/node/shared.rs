@@ -79,8 +79,8 @@ impl<P: Parts> Shared<P> {
         self.config = config;
         self.random = seeds.random;
         self.tokens.start(seeds.tokens);
-        self.limiter.start(config.rate_limit);
-        self.requests.start(RequestLimits {
+        self.limiter.restart(config.rate_limit);
+        self.requests.restart(RequestLimits {
             min: config.timeout_min,
             initial: config.timeout_initial,
             max: config.timeout_max,

@@ -1,3 +1,4 @@
+use std::string::ToString;
 use std::vec::Vec;
 
 use proptest::prelude::*;
@@ -14,7 +15,7 @@ const LIMITS: RequestLimits = RequestLimits {
 
 fn requests() -> Requests<u16, u8, Transaction, 4> {
     let mut requests = Requests::EMPTY;
-    requests.start(LIMITS);
+    requests.start(LIMITS).unwrap();
     requests
 }
 
@@ -22,7 +23,7 @@ fn id(first: u8) -> Id {
     Id::from_bytes([first; Id::LEN])
 }
 
-const fn name(first: u8) -> Transaction {
+const fn transaction(first: u8) -> Transaction {
     Transaction([first; 8])
 }
 
@@ -30,9 +31,9 @@ const fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// Begins a request of `owner`, who serves as transaction and address too, and expects the node of that number.
-fn ask(requests: &mut Requests<u16, u8, Transaction, 4>, owner: u8) -> Result<(), Full> {
-    requests.begin(owner, u16::from(owner), Some(id(owner)), name(owner), None, None)
+/// Begins a request whose owner, transaction, address and expected node have the same number.
+fn begin(requests: &mut Requests<u16, u8, Transaction, 4>, owner: u8) -> Result<(), Full> {
+    requests.begin(owner, u16::from(owner), Some(id(owner)), transaction(owner), None, None)
 }
 
 fn send(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant) -> Option<u8> {
@@ -42,7 +43,7 @@ fn send(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant) -> Optio
 }
 
 fn response(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant, owner: u8) -> Accepted<u8> {
-    requests.accept(now, u16::from(owner), &id(owner), name(owner))
+    requests.accept(now, u16::from(owner), &id(owner), transaction(owner))
 }
 
 const fn slow(owner: u8) -> Option<Due<u16, u8>> {
@@ -57,65 +58,72 @@ const fn failed(owner: Option<u8>, to: u8) -> Option<Due<u16, u8>> {
 fn requests_are_sent_in_the_order_in_which_they_were_begun() {
     let requests = &mut requests();
     for owner in [3, 1, 2] {
-        ask(requests, owner).unwrap();
+        begin(requests, owner).unwrap();
     }
     assert_eq!([(); 3].map(|()| send(requests, at(0))), [Some(3), Some(1), Some(2)]);
     assert!(!requests.has_ready() && requests.ready().is_none());
 }
 
 #[test]
-fn only_the_asked_address_and_the_expected_node_response() {
+fn a_response_counts_only_from_the_asked_address_and_the_expected_node() {
     let requests = &mut requests();
-    ask(requests, 1).unwrap();
+    begin(requests, 1).unwrap();
     assert_eq!(response(requests, at(0), 1), Accepted::Unknown, "it was not sent yet");
     send(requests, at(0));
-    assert_eq!(requests.accept(at(1), 1, &id(1), name(2)), Accepted::Unknown);
-    assert_eq!(requests.accept(at(1), 2, &id(1), name(1)), Accepted::WrongAddress);
+    assert_eq!(requests.accept(at(1), 1, &id(1), transaction(2)), Accepted::Unknown);
+    assert_eq!(requests.accept(at(1), 2, &id(1), transaction(1)), Accepted::WrongAddress);
     assert_eq!(requests.len(), 1);
-    assert_eq!(requests.accept(at(1), 1, &id(2), name(1)), Accepted::WrongId { owner: Some(1), expected: id(1) });
+    assert_eq!(
+        requests.accept(at(1), 1, &id(2), transaction(1)),
+        Accepted::WrongId { owner: Some(1), expected: id(1) }
+    );
     assert!(requests.is_empty());
     assert_eq!(response(requests, at(2), 1), Accepted::Unknown);
 }
 
 #[test]
-fn where_nobody_is_expected_anybody_responses() {
+fn any_node_can_respond_if_none_is_expected() {
     let requests = &mut requests();
-    requests.begin(1, 1, None, name(1), None, None).unwrap();
+    requests.begin(1, 1, None, transaction(1), None, None).unwrap();
     send(requests, at(0));
     assert_eq!(
-        requests.accept(at(7), 1, &id(9), name(1)),
+        requests.accept(at(7), 1, &id(9), transaction(1)),
         Accepted::Response { owner: Some(1), rtt: Some(Duration::from_millis(7)) }
     );
 }
 
 #[test]
-fn a_round_trip_is_taken_from_a_request_sent_once_alone() {
+fn a_round_trip_is_taken_only_from_a_request_that_was_sent_once() {
     let requests = &mut requests();
-    ask(requests, 1).unwrap();
+    begin(requests, 1).unwrap();
     send(requests, at(0));
     assert_eq!(requests.due(at(1_000)), slow(1));
     send(requests, at(1_000));
     assert_eq!(response(requests, at(1_005), 1), Accepted::Response { owner: Some(1), rtt: None });
-    assert_eq!(requests.timeout(), LIMITS.initial, "nothing was learnt");
+    assert_eq!(requests.timeout(), LIMITS.initial, "no round trip was measured");
 
-    ask(requests, 2).unwrap();
+    begin(requests, 2).unwrap();
     send(requests, at(2_000));
     assert_eq!(requests.due(at(3_000)), slow(2));
     let rtt = Some(Duration::from_millis(1_010));
-    assert_eq!(response(requests, at(3_010), 2), Accepted::Response { owner: Some(2), rtt }, "the repeat had not left");
+    assert_eq!(
+        response(requests, at(3_010), 2),
+        Accepted::Response { owner: Some(2), rtt },
+        "the retransmission was not sent yet"
+    );
     assert_eq!((requests.has_ready(), requests.timeout()), (false, LIMITS.max));
 }
 
 #[test]
-fn strangers_are_given_the_time_that_all_round_trips_suggest() {
+fn the_first_timeout_of_an_unknown_node_follows_from_all_round_trips() {
     let requests = &mut requests();
     for owner in 0..20 {
-        ask(requests, owner).unwrap();
+        begin(requests, owner).unwrap();
         send(requests, at(0));
         response(requests, at(60), owner);
     }
     assert_eq!(requests.timeout(), LIMITS.min.max(requests.trip.timeout().unwrap()));
-    ask(requests, 1).unwrap();
+    begin(requests, 1).unwrap();
     send(requests, at(0));
     assert_eq!(requests.deadline(), at(0) + requests.timeout());
 }
@@ -123,7 +131,7 @@ fn strangers_are_given_the_time_that_all_round_trips_suggest() {
 #[test]
 fn each_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
     let requests = &mut requests();
-    requests.begin(1, 1, Some(id(1)), name(1), Some(Duration::from_millis(900)), Some(4)).unwrap();
+    requests.begin(1, 1, Some(id(1)), transaction(1), Some(Duration::from_millis(900)), NonZeroU8::new(4)).unwrap();
     let mut now = at(0);
     for (wait, told) in [(900, slow(1)), (1_800, None), (3_000, None), (3_000, failed(Some(1), 1))] {
         assert_eq!(requests.ready().map(|ready| ready.retransmit), Some(wait != 900));
@@ -140,10 +148,12 @@ fn each_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
 }
 
 #[test]
-fn a_timeout_is_clamped_to_the_limits() {
+fn a_timeout_is_held_within_the_limits() {
     let requests = &mut requests();
     for (owner, timeout, wait) in [(1, 1, 100), (2, 60_000, 3_000)] {
-        requests.begin(owner, 0, None, name(owner), Some(Duration::from_millis(timeout)), Some(1)).unwrap();
+        requests
+            .begin(owner, 0, None, transaction(owner), Some(Duration::from_millis(timeout)), NonZeroU8::new(1))
+            .unwrap();
         send(requests, at(0));
         assert_eq!(requests.deadline(), at(wait));
         assert_eq!(
@@ -154,10 +164,10 @@ fn a_timeout_is_clamped_to_the_limits() {
 }
 
 #[test]
-fn what_can_not_be_delivered_times_out_at_once() {
+fn a_request_that_was_not_delivered_times_out_at_once() {
     let requests = &mut requests();
     for owner in [1, 2] {
-        ask(requests, owner).unwrap();
+        begin(requests, owner).unwrap();
         send(requests, at(0));
     }
     requests.unreachable(at(5), 3);
@@ -175,10 +185,10 @@ fn what_can_not_be_delivered_times_out_at_once() {
 }
 
 #[test]
-fn a_released_request_waits_for_its_response_and_is_not_repeated() {
+fn a_released_request_waits_for_its_response_and_is_not_retransmitted() {
     let requests = &mut requests();
     for owner in [1, 2, 3] {
-        ask(requests, owner).unwrap();
+        begin(requests, owner).unwrap();
     }
     send(requests, at(0));
     send(requests, at(0));
@@ -187,7 +197,7 @@ fn a_released_request_waits_for_its_response_and_is_not_repeated() {
     assert_eq!(
         (requests.len(), requests.free(), requests.has_ready()),
         (2, 3, false),
-        "what was never sent is forgotten"
+        "a request that was never sent is forgotten"
     );
     assert_eq!(
         response(requests, at(20), 2),
@@ -197,14 +207,14 @@ fn a_released_request_waits_for_its_response_and_is_not_repeated() {
     assert!(!requests.has_ready());
     let rtt = Some(Duration::from_millis(5_999));
     assert_eq!(response(&mut requests.clone(), at(5_999), 1), Accepted::Response { owner: None, rtt });
-    // As long as three attempts would have taken: 1, 2 and, capped, 3 seconds.
+    // It waits as long as three attempts would: 1, 2 and (the limit) 3 seconds.
     assert_eq!(requests.due(at(6_000)), failed(None, 1));
 }
 
 #[test]
-fn a_request_released_before_its_repeat_left_waits_on() {
+fn a_request_released_before_it_is_retransmitted_still_waits() {
     let requests = &mut requests();
-    ask(requests, 1).unwrap();
+    begin(requests, 1).unwrap();
     send(requests, at(0));
     assert_eq!(requests.due(at(1_000)), slow(1));
     requests.release(|_| true);
@@ -213,25 +223,25 @@ fn a_request_released_before_its_repeat_left_waits_on() {
 }
 
 #[test]
-fn a_full_table_refuses_unless_somebody_was_released() {
+fn a_full_table_refuses_a_request_unless_another_was_released() {
     let requests = &mut requests();
     for owner in 1..=4 {
-        ask(requests, owner).unwrap();
+        begin(requests, owner).unwrap();
         send(requests, at(0));
     }
-    assert_eq!(ask(requests, 5), Err(Full));
+    assert_eq!(begin(requests, 5), Err(Full));
     assert_eq!((requests.len(), requests.free()), (4, 0));
     requests.release(|owner| *owner == 3);
     assert_eq!(requests.free(), 1);
-    assert_eq!(ask(requests, 5), Ok(()));
-    assert_eq!(response(requests, at(1), 3), Accepted::Unknown, "it gave way");
-    assert_eq!(ask(requests, 6), Err(Full));
+    assert_eq!(begin(requests, 5), Ok(()));
+    assert_eq!(response(requests, at(1), 3), Accepted::Unknown, "it was dropped");
+    assert_eq!(begin(requests, 6), Err(Full));
 }
 
 #[test]
-fn what_can_not_be_sent_is_dropped() {
+fn a_request_that_can_not_be_sent_is_dropped() {
     let requests = &mut requests();
-    ask(requests, 1).unwrap();
+    begin(requests, 1).unwrap();
     let index = requests.ready().unwrap().index;
     requests.drop(index);
     requests.drop(7);
@@ -240,9 +250,30 @@ fn what_can_not_be_sent_is_dropped() {
 }
 
 #[test]
+fn limits_out_of_range_are_refused_and_leave_the_table_as_it_was() {
+    let requests = &mut requests();
+    begin(requests, 1).unwrap();
+    let mut refused = |limits| requests.start(limits).unwrap_err().to_string();
+    let hour = Duration::from_secs(3_600);
+    assert_eq!(
+        refused(RequestLimits { initial: Duration::from_millis(99), ..LIMITS }),
+        "initial is 99000 us; it must be 100000 us to 3000000 us"
+    );
+    assert_eq!(
+        refused(RequestLimits { max: Duration::ZERO, ..LIMITS }),
+        "max is 0 us; it must be 100000 us to 4294967294 us"
+    );
+    assert!(refused(RequestLimits { max: 2 * hour, ..LIMITS }).starts_with("max is 4294967295 us"));
+    assert_eq!(refused(RequestLimits { attempts: 0, ..LIMITS }), "attempts is 0; it must be 1 to 85");
+    assert_eq!(refused(RequestLimits { attempts: 86, ..LIMITS }), "attempts is 86; it must be 1 to 85");
+    assert_eq!((requests.len(), requests.timeout()), (1, LIMITS.initial));
+    assert_eq!(requests.start(RequestLimits { max: hour, attempts: 85, ..LIMITS }), Ok(()));
+}
+
+#[test]
 fn a_table_that_was_not_started_does_no_harm() {
     let mut requests = Requests::<u16, u8, Transaction, 1>::EMPTY;
-    requests.begin(1, 1, None, name(1), None, None).unwrap();
+    requests.begin(1, 1, None, transaction(1), None, None).unwrap();
     requests.sent(Instant::NEVER, 0);
     assert_eq!(
         requests.due(Instant::NEVER),
@@ -251,14 +282,14 @@ fn a_table_that_was_not_started_does_no_harm() {
     assert_eq!(requests.due(Instant::NEVER), None);
 }
 
-/// A request as a naive reader of the rules keeps it, in milliseconds. Its name is owner, transaction and expected id in one.
+/// A request in a naive model of the rules, in milliseconds. Owner, transaction and expected node have the same number.
 #[derive(Clone, Debug)]
 struct Naive {
-    name: u8,
+    number: u8,
     to: u16,
     timeout: u64,
     attempts: u8,
-    /// Attempts begun, those that were left out because the owner is gone included.
+    /// Attempts begun, including those that were not sent because the owner is gone.
     begun: u8,
     to_send: bool,
     first_sent: u64,
@@ -276,7 +307,7 @@ impl Naive {
     }
 
     fn owner(&self) -> Option<u8> {
-        (!self.released).then_some(self.name)
+        (!self.released).then_some(self.number)
     }
 }
 
@@ -284,7 +315,7 @@ fn naive_due(model: &mut Vec<Naive>, now: u64) -> Option<Due<u16, u8>> {
     loop {
         let index = model.iter().position(|request| !request.to_send && request.until <= now)?;
         let request = &mut model[index];
-        let (owner, expect, to) = (request.owner(), Some(id(request.name)), request.to);
+        let (owner, expect, to) = (request.owner(), Some(id(request.number)), request.to);
         if request.begun >= request.attempts {
             model.remove(index);
             return Some(Due::Failed { owner, expect, to, acknowledged: false });
@@ -302,20 +333,22 @@ fn naive_due(model: &mut Vec<Naive>, now: u64) -> Option<Due<u16, u8>> {
 
 proptest! {
     #[test]
-    fn requests_agree_with_a_naive_model(steps in proptest::collection::vec((0_u8..9, any::<u8>(), 0_u64..800), 0..150)) {
+    fn requests_agree_with_a_naive_model(
+        steps in proptest::collection::vec((0_u8..9, any::<u8>(), 0_u64..800), 0..150),
+    ) {
         let requests = &mut requests();
         let mut model: Vec<Naive> = Vec::new();
-        let (mut now, mut name_of_next) = (0, 0_u8);
+        let (mut now, mut last_number) = (0, 0_u8);
         for (step, dice, pause) in steps {
             now += pause;
             match step {
                 0 | 1 => {
-                    name_of_next = name_of_next.wrapping_add(1);
+                    last_number = last_number.wrapping_add(1);
                     let new = Naive {
-                        name: name_of_next,
+                        number: last_number,
                         to: u16::from(dice % 3),
                         timeout: 100 + u64::from(dice),
-                        attempts: (dice % 4).max(1),
+                        attempts: (dice % 3) + 1,
                         begun: 0,
                         to_send: true,
                         first_sent: 0,
@@ -324,7 +357,8 @@ proptest! {
                         released: false,
                     };
                     let timeout = Some(Duration::from_millis(new.timeout));
-                    let begun = requests.begin(new.name, new.to, Some(id(new.name)), name(new.name), timeout, Some(dice % 4));
+                    let (owner, expect, attempts) = (new.number, Some(id(new.number)), NonZeroU8::new(new.attempts));
+                    let begun = requests.begin(owner, new.to, expect, transaction(owner), timeout, attempts);
                     if model.len() == 4 && let Some(index) = model.iter().position(|request| request.released) {
                         model.remove(index);
                     }
@@ -337,7 +371,7 @@ proptest! {
                     let request = model.iter_mut().find(|request| request.to_send);
                     let retransmit = request.as_ref().map(|request| request.begun != 0);
                     prop_assert_eq!(requests.ready().map(|ready| ready.retransmit), retransmit);
-                    prop_assert_eq!(send(requests, at(now)), request.as_ref().map(|request| request.name));
+                    prop_assert_eq!(send(requests, at(now)), request.as_ref().map(|request| request.number));
                     if let Some(request) = request {
                         request.retransmitted = request.begun != 0;
                         request.first_sent = if request.retransmitted { request.first_sent } else { now };
@@ -347,29 +381,33 @@ proptest! {
                 4 if !model.is_empty() => {
                     let index = usize::from(dice) % model.len();
                     let request = model[index].clone();
-                    let (from, sender) = (request.to + u16::from(dice % 5 == 0), if dice % 7 == 0 { 0 } else { request.name });
+                    let from = request.to + u16::from(dice % 5 == 0);
+                    let sender = if dice % 7 == 0 { 0 } else { request.number };
                     let rtt = (!request.retransmitted).then(|| Duration::from_millis(now - request.first_sent));
                     let expected = match () {
                         () if request.begun == 0 => Accepted::Unknown,
                         () if from != request.to => Accepted::WrongAddress,
-                        () if sender != request.name => Accepted::WrongId { owner: request.owner(), expected: id(request.name) },
+                        () if sender != request.number => {
+                            Accepted::WrongId { owner: request.owner(), expected: id(request.number) }
+                        }
                         () => Accepted::Response { owner: request.owner(), rtt },
                     };
-                    prop_assert_eq!(requests.accept(at(now), from, &id(sender), name(request.name)), expected);
+                    prop_assert_eq!(requests.accept(at(now), from, &id(sender), transaction(request.number)), expected);
                     if !matches!(expected, Accepted::Unknown | Accepted::WrongAddress) {
                         model.remove(index);
                     }
                 }
                 5 => {
                     requests.unreachable(at(now), u16::from(dice % 3));
-                    for request in model.iter_mut().filter(|request| request.to == u16::from(dice % 3) && !request.to_send) {
+                    let to = u16::from(dice % 3);
+                    for request in model.iter_mut().filter(|request| request.to == to && !request.to_send) {
                         request.until = request.until.min(now);
                     }
                 }
                 6 if dice % 4 == 0 => {
                     requests.release(|owner| owner % 2 == 0);
-                    model.retain(|request| request.name % 2 != 0 || request.begun != 0);
-                    for request in model.iter_mut().filter(|request| request.name % 2 == 0) {
+                    model.retain(|request| request.number % 2 != 0 || request.begun != 0);
+                    for request in model.iter_mut().filter(|request| request.number % 2 == 0) {
                         request.released = true;
                         if request.to_send {
                             request.begin_attempt(request.until);
@@ -394,7 +432,7 @@ proptest! {
 }
 
 #[test]
-fn the_more_is_lost_the_more_often_a_request_is_sent_up_to_three_times_as_often() {
+fn a_request_is_sent_up_to_three_times_as_often_when_more_is_lost() {
     let attempts_at = |timeouts: &[u8]| {
         let mut loss = Loss::NONE;
         for index in 0..1_000 {
@@ -405,26 +443,26 @@ fn the_more_is_lost_the_more_often_a_request_is_sent_up_to_three_times_as_often(
     };
     assert_eq!(Loss::NONE.attempts(3), 3);
     assert_eq!(attempts_at(&[0]), 3);
-    // One of ten attempts, as with 5 % loss each way, and one of three, as with 20 %.
+    // One of ten attempts is lost, as with 5 % loss each way; and one of three, as with 20 %.
     assert_eq!(attempts_at(&[0, 0, 0, 0, 0, 0, 0, 0, 1]), 6);
     assert_eq!(attempts_at(&[0, 1]), 9);
     assert_eq!(attempts_at(&[9]), 9);
 }
 
 #[test]
-fn an_acknowledged_request_is_not_repeated_and_waits_for_the_rest_of_its_response() {
+fn an_acknowledged_request_is_not_retransmitted_and_waits_for_the_second_response() {
     let requests = &mut requests();
-    ask(requests, 1).unwrap();
-    ask(requests, 2).unwrap();
+    begin(requests, 1).unwrap();
+    begin(requests, 2).unwrap();
     send(requests, at(0));
     send(requests, at(0));
     let acknowledge = |requests: &mut Requests<u16, u8, Transaction, 4>, now, from| {
-        requests.acknowledge(now, from, &id(1), name(1), at(9_000))
+        requests.acknowledge(now, from, &id(1), transaction(1), at(9_000))
     };
     assert_eq!(acknowledge(requests, at(50), 7), Accepted::WrongAddress);
     let first = Accepted::Response { owner: Some(1), rtt: Some(Duration::from_millis(50)) };
-    assert_eq!((acknowledge(requests, at(50), 1), requests.owner(name(1)), requests.len()), (first, Some(1), 2));
-    // Another's silence goes on beside it.
+    assert_eq!((acknowledge(requests, at(50), 1), requests.owner(transaction(1)), requests.len()), (first, Some(1), 2));
+    // Another request times out meanwhile.
     assert_eq!(requests.due(at(1_000)), slow(2));
     assert_eq!(
         (send(requests, at(1_000)), response(requests, at(1_010), 2)),
@@ -432,13 +470,13 @@ fn an_acknowledged_request_is_not_repeated_and_waits_for_the_rest_of_its_respons
     );
     assert_eq!((requests.deadline(), requests.due(at(8_999))), (at(9_000), None));
     let again = Accepted::Response { owner: Some(1), rtt: None };
-    assert_eq!(acknowledge(requests, at(3_000), 1), again, "the second time nothing is measured");
+    assert_eq!(acknowledge(requests, at(3_000), 1), again, "no round trip is measured the second time");
     assert_eq!(response(requests, at(4_000), 1), again);
     assert!(requests.is_empty());
 
-    ask(requests, 3).unwrap();
+    begin(requests, 3).unwrap();
     send(requests, at(10_000));
-    requests.acknowledge(at(10_010), 3, &id(3), name(3), at(12_000));
+    requests.acknowledge(at(10_010), 3, &id(3), transaction(3), at(12_000));
     let late = Due::Failed { owner: Some(3), expect: Some(id(3)), to: 3, acknowledged: true };
     assert_eq!((requests.due(at(11_999)), requests.due(at(12_000))), (None, Some(late)));
 }

@@ -1,8 +1,9 @@
 //! The seam between meanings and bytes: what a wire format provides, and what the rest of kadlet knows of it.
 //!
-//! A format belongs to a network: see [`Network`](crate::Network). It says how a [`Message`] is encoded and decoded, what
-//! names an exchange (its transaction and token types), how long messages are, and, in [`Rules`], where a node behaves in another way
-//! because of it. Nothing else in the crate knows a format. `core/tests/text.rs` writes one outside of the crate.
+//! A format belongs to a network: see [`Network`](crate::Network). It says how a [`Message`] is encoded and decoded,
+//! what names an exchange (its transaction and token types), how long messages are, and, in [`Rules`], where a node
+//! behaves in another way because of it. Nothing else in the crate knows a format. `core/tests/text.rs` writes one
+//! outside of the crate.
 
 use core::error::Error;
 use core::fmt::Debug;
@@ -12,19 +13,22 @@ use crate::id::Id;
 use crate::message::{Features, Request, Response};
 use crate::record::Record;
 
-/// The largest datagram of any format, in bytes of UDP payload: what IPv6's minimum MTU of 1,280 leaves. A buffer of this size always
-/// suffices.
+/// The largest datagram of any format, in bytes of UDP payload: what IPv6's minimum MTU of 1,280 leaves. A buffer of
+/// this size always suffices.
 pub const MAX_DATAGRAM: usize = 1_232;
 /// The smallest bound on datagrams that still serves, in bytes: an IEEE 802.15.4 frame.
 pub const MIN_DATAGRAM: usize = 127;
-/// Bytes that every message leaves free in its datagram, whatever the bound on that, so that the datagram can be sealed.
+/// Bytes that every message leaves free in its datagram, whatever the bound on that, so that the datagram can be
+/// sealed.
 pub const SEAL: usize = 24;
 
 /// A wire format: messages as datagrams.
 ///
-/// It is a type without values, chosen by the node's [`Network`](crate::Network) type. [`Kadlet`](crate::wire::Kadlet) is kadlet's own.
+/// It is a type without values, chosen by the node's [`Network`](crate::Network) type. [`Kadlet`](crate::wire::Kadlet)
+/// is kadlet's own.
 pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
-    /// Identifies one request, so that its response can be told from a forged one. Chosen by the requester, repeated in the response.
+    /// Identifies one request, so that its response can be told from a forged one. Chosen by the requester, repeated in
+    /// the response.
     type Transaction: Copy + Eq + Debug + Send + Sync + 'static;
     /// Proves that its sender receives what is sent to its address. Chosen by the responder, shown in the next request.
     type Token: Copy + Eq + Debug + Send + Sync + 'static;
@@ -61,8 +65,9 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     /// Whether a datagram that can't be decoded is of another version of the format. All others count as malformed.
     fn is_of_another_version(error: &Self::DecodeError) -> bool;
 
-    /// Encodes a message to the beginning of `buf` and says how many bytes it takes: `None` if `buf` is too small, or no datagram may
-    /// hold the message. A request is padded to `least` bytes, if the format pads and `buf` holds as many.
+    /// Encodes a message to the beginning of `buf` and says how many bytes it takes: `None` if `buf` is too small, or
+    /// no datagram may hold the message. A request is padded to `least` bytes, if the format pads and `buf` holds as
+    /// many.
     fn encode<A: Address>(message: &Message<'_, A, Self>, least: usize, buf: &mut [u8]) -> Option<usize>;
 
     /// How many bytes a record takes in a message.
@@ -106,9 +111,11 @@ pub struct Rules {
     pub address_proof: AddressProof,
     /// Whether requests are padded, so that three times their length holds the response.
     pub padding: bool,
-    /// Whether there is a `held` response, in place of a record that is too large for a requester that has not proved its address.
+    /// Whether there is a `held` response, in place of a record that is too large for a requester that has not proved
+    /// its address.
     pub held: bool,
-    /// Whether records have lifetimes, so that holders hand them to each other. Without, only their publisher keeps them alive.
+    /// Whether records have lifetimes, so that holders hand them to each other. Without, only their publisher keeps
+    /// them alive.
     pub lifetimes: bool,
     /// Whether messages name the network and its geometry. Without, whatever can be decoded is of this network.
     pub names_network: bool,
@@ -158,9 +165,11 @@ pub struct Message<'a, A: Address, W: Wire> {
 /// What all messages have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<W: Wire> {
-    /// The geometry of the sender's network: [`Geometry::TAG`](crate::Geometry::TAG). 0 in a format that doesn't name it.
+    /// The geometry of the sender's network: [`Geometry::TAG`](crate::Geometry::TAG). 0 in a format that doesn't name
+    /// it.
     pub geometry: u8,
-    /// The number of the sender's network: nodes of different networks are strangers. 0 in a format that doesn't name it.
+    /// The number of the sender's network: nodes of different networks are strangers. 0 in a format that doesn't name
+    /// it.
     pub network: u16,
     /// Identifies the request; its response repeats it.
     pub transaction: W::Transaction,
@@ -175,7 +184,8 @@ pub struct Header<W: Wire> {
 pub enum Body<'a, A: Address, W: Wire> {
     /// A request, to be responded to in one datagram.
     Request {
-        /// The largest response that the requester takes, in bytes of the message: [`SEAL`] less than its datagrams hold.
+        /// The largest response that the requester takes, in bytes of the message: [`SEAL`] less than its datagrams
+        /// hold.
         largest: u16,
         /// The token that the responder gave last, if the requester has one.
         token: Option<W::Token>,

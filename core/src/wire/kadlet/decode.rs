@@ -28,7 +28,8 @@ pub enum DecodeError {
     Trailing,
     /// Bytes other than zero follow the end of a request.
     Padding,
-    /// It is an answer of a kind that this version doesn't know: this one. (Of requests these are [`Request::Unknown`].)
+    /// It is an answer of a kind that this version doesn't know: this one. (Of requests these are
+    /// [`Request::Unknown`].)
     UnknownResponse(u8),
     /// The record answered with is of a kind that this version doesn't know: this one.
     UnknownRecord(u8),
@@ -216,8 +217,9 @@ fn read_kind(from: &mut Reader<'_>) -> Kind {
     })
 }
 
-/// What is left of a datagram, up to the first error: after that nothing is left, and whatever is read is zeros. So messages are
-/// put together without a look at each part, and at the end the error tells. What is called from everywhere isn't inlined: flash.
+/// What is left of a datagram, up to the first error: after that nothing is left, and whatever is read is zeros. So
+/// messages are put together without a look at each part, and at the end the error tells. What is called from
+/// everywhere isn't inlined: flash.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     rest: &'a [u8],

@@ -68,7 +68,8 @@ pub(super) fn encode_padded<A: Address>(
     }
 }
 
-/// How many bytes a message takes, even if that is too many for any datagram; [`usize::MAX`] if a length in it exceeds its field.
+/// How many bytes a message takes, even if that is too many for any datagram; [`usize::MAX`] if a length in it exceeds
+/// its field.
 #[must_use]
 pub fn encoded_len<A: Address>(message: &Message<'_, A, Kadlet>) -> usize {
     let mut to = Writer { buf: &mut [], len: 0, error: None };

@@ -1,12 +1,13 @@
 //! kadlet's own format. `core/SPEC.md` has it byte by byte.
 //!
-//! [`decode`] borrows from the datagram, checks every length first and names what is wrong; [`encode`] writes into the caller's buffer.
-//! Two different datagrams never decode to the same message, and what decodes encodes to the same bytes.
+//! [`decode`] borrows from the datagram, checks every length first and names what is wrong; [`encode`] writes into the
+//! caller's buffer. Two different datagrams never decode to the same message, and what decodes encodes to the same
+//! bytes.
 //!
-//! All numbers have a fixed width. postcard reads and writes how every message begins (`head`, with serde's derive) and all
-//! flags. Identifiers, keys, values, a body's numbers and all that is only bytes are borrowed and copied as they are: serde
-//! would take them one by one. Of postcard's variable parts (varints, its own strings and enums) the format uses none, so that
-//! there is one way to write each message.
+//! All numbers have a fixed width. postcard reads and writes how every message begins (`head`, with serde's derive) and
+//! all flags. Identifiers, keys, values, a body's numbers and all that is only bytes are borrowed and copied as they
+//! are: serde would take them one by one. Of postcard's variable parts (varints, its own strings and enums) the format
+//! uses none, so that there is one way to write each message.
 //!
 //! ```
 //! use core::net::SocketAddrV4;

@@ -25,8 +25,9 @@ pub(super) mod kind {
 /// Stands for nodes where a relay request names a kind of record.
 pub(super) const NODES: u8 = 0xFF;
 
-/// Whether a request of this kind, with these bytes after the token, is a [`Request::Unknown`](crate::message::Request::Unknown). So a
-/// node that knows more can tell one that doesn't understand from one that isn't there.
+/// Whether a request of this kind, with these bytes after the token, is a
+/// [`Request::Unknown`](crate::message::Request::Unknown). So a node that knows more can tell one that doesn't
+/// understand from one that isn't there.
 pub(super) fn is_unknown(kind: u8, payload: &[u8]) -> bool {
     match kind {
         kind::PING | kind::FIND_NODE => false,
