@@ -52,10 +52,10 @@ const TOKENS: usize = 8;
 
 /// At most `N` relayed requests under way, and the tokens that other nodes gave last, which forwarded requests need.
 /// Zeros when idle.
-pub(crate) type Forwarding<A, W, const N: usize> = ForwardingInner<[Place<A, W>; N]>;
+pub(crate) type Forwarding<A, W, const N: usize> = ForwardingInner<[ForwardingSlot<A, W>; N]>;
 
 /// [`Forwarding`] with any bound. Its methods are compiled once for all bounds.
-pub(crate) type ForwardingView<A, W> = ForwardingInner<[Place<A, W>]>;
+pub(crate) type ForwardingView<A, W> = ForwardingInner<[ForwardingSlot<A, W>]>;
 
 /// The type behind [`Forwarding`] and [`ForwardingView`].
 #[derive(Debug)]
@@ -65,14 +65,14 @@ pub struct ForwardingInner<P: ?Sized> {
 
 /// A place for one request, and for the tokens of those nodes whose identifiers map to this place, the latest first.
 #[derive(Debug)]
-pub struct Place<A, W: Wire> {
-    request: Relayed<A, W>,
+pub struct ForwardingSlot<A, W: Wire> {
+    request: RelayedRequest<A, W>,
     tokens: [KnownToken<W>; TOKENS],
 }
 
 /// A relayed request under way.
 #[derive(Debug)]
-pub(crate) struct Relayed<A, W: Wire> {
+pub(crate) struct RelayedRequest<A, W: Wire> {
     stage: Stage,
     relay_id: RelayId,
     key: Key,
@@ -155,7 +155,7 @@ pub(crate) struct RelayRequest {
     pub(crate) deadline: Instant,
 }
 
-impl<A: Address, W: Wire> Relayed<A, W> {
+impl<A: Address, W: Wire> RelayedRequest<A, W> {
     const EMPTY: Self = Self {
         stage: Stage::Idle,
         relay_id: RelayId([0; 8]),
@@ -267,7 +267,10 @@ impl<A: Address, W: Wire, const N: usize> Forwarding<A, W, N> {
     /// No requests.
     pub const EMPTY: Self = Self {
         places: [const {
-            Place { request: Relayed::EMPTY, tokens: [const { KnownToken { id: 0, token: W::NO_TOKEN } }; TOKENS] }
+            ForwardingSlot {
+                request: RelayedRequest::EMPTY,
+                tokens: [const { KnownToken { id: 0, token: W::NO_TOKEN } }; TOKENS],
+            }
         }; N],
     };
 }
@@ -298,7 +301,7 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
     /// Remembers the token that a node gave last. If its place is full, the oldest token there is forgotten.
     pub(crate) fn note_token(&mut self, id: &Id, token: W::Token) {
         let (place, id) = self.place(id);
-        let Some(Place { tokens, .. }) = self.places.get_mut(place) else {
+        let Some(ForwardingSlot { tokens, .. }) = self.places.get_mut(place) else {
             return;
         };
         let at = tokens.iter().position(|known| known.id == id).unwrap_or(TOKENS - 1);
@@ -331,7 +334,7 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
 
     /// The place of the request that the operation in `slot` sent.
     pub(crate) fn of_operation(&self, slot: u8) -> Option<u8> {
-        let own = |request: &Relayed<A, W>| {
+        let own = |request: &RelayedRequest<A, W>| {
             request.stage != Stage::Idle && matches!(request.previous, Previous::Operation { slot: own } if own == slot)
         };
         Some(self.places.iter().position(|place| own(&place.request))? as u8)
@@ -350,19 +353,19 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
     }
 
     /// The request in this place, if there is one.
-    pub(crate) fn get(&self, index: u8) -> Option<&Relayed<A, W>> {
+    pub(crate) fn get(&self, index: u8) -> Option<&RelayedRequest<A, W>> {
         let request = &self.places.get(usize::from(index))?.request;
         Some(request).filter(|request| request.stage != Stage::Idle)
     }
 
     /// The request in this place, to be changed.
-    pub(crate) fn get_mut(&mut self, index: u8) -> Option<&mut Relayed<A, W>> {
+    pub(crate) fn get_mut(&mut self, index: u8) -> Option<&mut RelayedRequest<A, W>> {
         let request = &mut self.places.get_mut(usize::from(index))?.request;
         Some(request).filter(|request| request.stage != Stage::Idle)
     }
 
     /// The request with this identifier, if it is under way.
-    pub(crate) fn find(&mut self, relay_id: RelayId) -> Option<&mut Relayed<A, W>> {
+    pub(crate) fn find(&mut self, relay_id: RelayId) -> Option<&mut RelayedRequest<A, W>> {
         let mut requests = self.places.iter_mut().map(|place| &mut place.request);
         requests.find(|request| request.stage != Stage::Idle && request.relay_id == relay_id)
     }
@@ -372,7 +375,7 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
     pub(crate) fn keep(&mut self, relay: &RelayRequest, previous: Previous<A, W>) -> Option<u8> {
         let reserved = if matches!(previous, Previous::Operation { .. }) { 0 } else { self.places.len() / 4 };
         let mut idle = self.places.iter_mut().enumerate().filter(|(_, place)| place.request.stage == Stage::Idle);
-        let (index, Place { request, .. }) = idle.nth(reserved)?;
+        let (index, ForwardingSlot { request, .. }) = idle.nth(reserved)?;
         request.stage = Stage::Forwarded;
         request.relay_id = relay.relay_id;
         (request.key, request.nodes) = match relay.target {

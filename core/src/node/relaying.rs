@@ -13,7 +13,7 @@ use super::stats::count_up;
 use crate::address::Address;
 use crate::contact::Contact;
 use crate::forwarding::{
-    ATTEMPTS, HopState, MOST_HOPS, MOST_TIME, Previous, PreviousHop, RelayRequest, Relayed, next_hop,
+    ATTEMPTS, HopState, MOST_HOPS, MOST_TIME, Previous, PreviousHop, RelayRequest, RelayedRequest, next_hop,
 };
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
@@ -265,7 +265,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// How many milliseconds a next hop may take. `None` if there is no point in asking it.
-    fn time_left(&self, now: Instant, relay: &Relayed<P::Address, P::Wire>, next: &Id) -> Option<u16> {
+    fn time_left(&self, now: Instant, relay: &RelayedRequest<P::Address, P::Wire>, next: &Id) -> Option<u16> {
         let round_trip = self.table.get(next).and_then(|peer| peer.rtt).unwrap_or(self.config.timeout_min);
         relay.time_left(now, Micros::of(round_trip))
     }

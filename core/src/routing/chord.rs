@@ -54,7 +54,7 @@ use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::{Distance, Id};
 use crate::routing::entry::TableEntry;
-use crate::routing::ring::{Cell, Circle, Named, Plan, Ring};
+use crate::routing::ring::{Cell, Circle, NameList, Plan, Ring};
 
 /// Chord's table: `SUCCESSORS` successors, as many predecessors as a record has replicas, and in the rest of `CONTACTS`
 /// fingers and their replacements. A contact takes 36 bytes with an IPv4 address.
@@ -165,7 +165,7 @@ impl Plan for Clockwise {
         own.clockwise(&first.contact.id) < own.clockwise(&second.contact.id)
     }
 
-    fn closest<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut Named<'_, A>) {
+    fn closest<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut NameList<'_, A>) {
         if circle.covers(target) {
             // A contact between the own node and the target precedes it more closely than the own node does.
             let reach = circle.own.clockwise(target);
@@ -180,7 +180,7 @@ impl Plan for Clockwise {
         named.add_verified(circle.preceding(target));
     }
 
-    fn next_hops<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut Named<'_, A>) {
+    fn next_hops<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut NameList<'_, A>) {
         let distance = |id: &Id| circle.own.clockwise(id);
         let reach = distance(target);
         let followers = || circle.verified().filter(|(_, entry)| distance(&entry.contact.id) >= reach);

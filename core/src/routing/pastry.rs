@@ -37,7 +37,7 @@ use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::{Distance, Id};
 use crate::routing::entry::TableEntry;
-use crate::routing::ring::{Cell, Circle, Named, Plan, Ring};
+use crate::routing::ring::{Cell, Circle, NameList, Plan, Ring};
 
 /// Pastry's table: `LEAVES` leaves, half on either side, and in the rest of `CONTACTS` the routing table by digits of
 /// `BITS` bits, 1 to 4, and its replacements. A contact takes 36 bytes with an IPv4 address.
@@ -176,14 +176,14 @@ impl<const BITS: usize> Plan for Digits<BITS> {
         }
     }
 
-    fn closest<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut Named<'_, A>) {
+    fn closest<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut NameList<'_, A>) {
         if !circle.covers(target) {
             named.add_verified(circle.holder(Self::cell(&circle.own, target)).into_iter());
         }
         named.add_verified(circle.around(target));
     }
 
-    fn next_hops<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut Named<'_, A>) {
+    fn next_hops<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut NameList<'_, A>) {
         let own = circle.own.ring(target);
         let nearer = circle.around(target).filter(|(_, entry)| entry.contact.id.ring(target) < own);
         if circle.covers(target) {

@@ -44,24 +44,24 @@ use crate::time::Instant;
 pub struct FixedStore<const RECORDS: usize, const BYTES: usize> {
     /// The bytes of all records, without gaps: each begins at its slot's `place`.
     arena: Vec<u8, BYTES>,
-    slots: Slots<Vec<Slot<u32>, RECORDS>>,
+    slots: RecordSlots<Vec<Slot<u32>, RECORDS>>,
 }
 
-/// The slots of a store. They end in their array, so that slots of any number are used in place as `Slots`, as a `Vec`
+/// The slots of a store. They end in their array, so that slots of any number are used in place as `RecordSlots`, as a `Vec`
 /// is as a `VecView`: the code is compiled once for all sizes.
 #[derive(Debug)]
-struct Slots<V: ?Sized = VecView<Slot<u32>>> {
+struct RecordSlots<V: ?Sized = VecView<Slot<u32>>> {
     owner: Owner,
     slots: V,
 }
 
 impl<const RECORDS: usize, const BYTES: usize> FixedStore<RECORDS, BYTES> {
-    fn slots(&self) -> &Slots {
+    fn slots(&self) -> &RecordSlots {
         &self.slots
     }
 
     /// Both parts, whatever their sizes.
-    fn both(&mut self) -> (&mut Slots, &mut VecView<u8>) {
+    fn both(&mut self) -> (&mut RecordSlots, &mut VecView<u8>) {
         (&mut self.slots, &mut self.arena)
     }
 }
@@ -69,7 +69,7 @@ impl<const RECORDS: usize, const BYTES: usize> FixedStore<RECORDS, BYTES> {
 impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYTES> {
     const EMPTY: Self = {
         assert!(BYTES as u64 <= u32::MAX as u64, "a FixedStore holds less than 2^32 bytes");
-        Self { arena: Vec::new(), slots: Slots { owner: Owner { id: Id::ZERO, rank: None }, slots: Vec::new() } }
+        Self { arena: Vec::new(), slots: RecordSlots { owner: Owner { id: Id::ZERO, rank: None }, slots: Vec::new() } }
     };
 
     fn start(&mut self, own: Id, rank: Rank, _random: [u8; 16]) {
@@ -116,7 +116,7 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
     }
 }
 
-impl Slots {
+impl RecordSlots {
     fn put(
         &mut self,
         arena: &mut VecView<u8>,

@@ -184,12 +184,12 @@ impl<P, A: Address> Circle<P, A> {
 
 /// A list of contacts to name, each once, in the space that the caller gave.
 #[derive(Debug)]
-pub struct Named<'a, A> {
+pub struct NameList<'a, A> {
     out: &'a mut [Contact<A>],
     len: usize,
 }
 
-impl<'a, A: Address> Named<'a, A> {
+impl<'a, A: Address> NameList<'a, A> {
     pub(super) const fn new(out: &'a mut [Contact<A>]) -> Self {
         Self { out, len: 0 }
     }

@@ -46,7 +46,7 @@ use crate::routing::limits::Limits;
 use crate::routing::peer::{ContactState, Origin, Peer};
 use crate::time::Instant;
 
-pub(super) use circle::{Circle, Named};
+pub(super) use circle::{Circle, NameList};
 pub(super) use plan::{Cell, Plan};
 
 /// A table of at most `CONTACTS` contacts around a ring (36 bytes each with IPv4 addresses), `NEAR` of them the own
@@ -116,13 +116,13 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
     }
 
     fn closest(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
-        let mut named = Named::new(out);
+        let mut named = NameList::new(out);
         P::closest(self.circle(), target, &mut named);
         named.len()
     }
 
     fn next_hops(&self, target: &Id, out: &mut [Contact<A>]) -> usize {
-        let mut named = Named::new(out);
+        let mut named = NameList::new(out);
         P::next_hops(self.circle(), target, &mut named);
         named.len()
     }
@@ -133,7 +133,7 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         let Some(rest) = out.get_mut(verified..few) else {
             return verified;
         };
-        let mut named = Named::new(rest);
+        let mut named = NameList::new(rest);
         for state in [ContactState::Failing, ContactState::Unverified] {
             self.circle().around(target).filter(|(_, entry)| entry.state() == state).all(|(_, entry)| named.add(entry));
         }

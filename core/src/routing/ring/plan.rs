@@ -1,6 +1,6 @@
 //! What the two geometries on a ring differ in.
 
-use super::circle::{Circle, Named};
+use super::circle::{Circle, NameList};
 use crate::address::Address;
 use crate::geometry::Geometry;
 use crate::id::{Distance, Id};
@@ -32,10 +32,10 @@ pub trait Plan: Geometry + Sized {
     fn prefers<A: Address>(own: &Id, first: &TableEntry<A>, second: &TableEntry<A>) -> bool;
 
     /// Names the contacts that a lookup of `target` should ask.
-    fn closest<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut Named<'_, A>);
+    fn closest<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut NameList<'_, A>);
 
     /// Names the contacts to which a request about `target` should be forwarded.
-    fn next_hops<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut Named<'_, A>);
+    fn next_hops<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut NameList<'_, A>);
 
     /// How far the `k`-th node responsible for the own identifier is.
     fn reach<A: Address>(circle: &Circle<Self, A>, k: usize) -> Option<Distance>;
