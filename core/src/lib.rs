@@ -123,3 +123,8 @@ pub use routing::{Chord, Clockwise, Digits, Kademlia, Pastry, Routing, Xor};
 pub use store::HashStore;
 pub use store::{FixedStore, Store};
 pub use time::{Instant, RoundTrip};
+
+/// Compiles the README's code.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
