@@ -90,6 +90,12 @@ mod runner;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+/// Compiles and runs the code of the project's README. `tests/project.md` is a link to it, which `cargo package` replaces
+/// with the file.
+#[cfg(doctest)]
+#[doc = include_str!("../tests/project.md")]
+mod project_readme {}
+
 pub use handle::Handle;
 pub use outcome::{Error, Got, Joined, Losses, News, Stored};
 pub use resources::Resources;
