@@ -22,6 +22,8 @@ mod quiet;
 mod records;
 #[path = "node/recursive.rs"]
 mod recursive;
+#[path = "node/settings.rs"]
+mod settings;
 #[cfg(feature = "ed25519")]
 #[path = "node/signed.rs"]
 mod signed;

@@ -29,7 +29,7 @@ pub struct Config {
     pub plain: bool,
     /// Checks signatures. Without it, signed records can neither be put nor got. `None` by default.
     pub verify: Option<Verifier>,
-    /// The table's limits. Its `k` is also how many replicas a record has: 1 to a third of the `SHORTLIST` bound.
+    /// The table's limits. Its `k` is also how many replicas a record has: 1 to a third of the `SHORTLIST` bound, and not more than 32 or the places of the table.
     pub table: Limits,
     /// How many requests of one lookup are in flight at once: 1 to 16; 3 by default (the Kademlia paper's alpha).
     pub alpha: u8,
@@ -127,7 +127,7 @@ impl Config {
         let number = |field, value, least, most| ConfigError::check(field, value, least, most, Unit::One);
         let timeout = |field, value, least, most| ConfigError::check(field, value, least, most, Unit::Milliseconds);
         let time = |field, value: Duration| ConfigError::check(field, secs(value), 1, u32::MAX, Unit::Seconds);
-        number("k", self.table.k.into(), 1, shortlist as u32 / 3)?;
+        number("k", self.table.k.into(), 1, (shortlist / 3).min(Limits::MAX_K) as u32)?;
         number("alpha", self.alpha.into(), 1, 16)?;
         number("max_datagram", datagram, W::MIN_DATAGRAM as u32, W::MAX_DATAGRAM as u32)?;
         number("attempts", self.attempts.into(), 1, 5)?;

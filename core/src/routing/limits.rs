@@ -52,7 +52,7 @@ impl Limits {
     };
 
     /// The largest k, which bounds a bucket.
-    pub(super) const MAX_K: usize = 32;
+    pub const MAX_K: usize = 32;
 
     /// Checks that every limit is in its range, for a table of `contacts` places.
     ///

@@ -52,7 +52,7 @@ pub(crate) fn config(input: &mut Input<'_>) -> Config {
 /// The same with every value in its range, for shortlists of `shortlist` contacts.
 pub(crate) fn in_range(mut config: Config, shortlist: usize) -> Config {
     let seconds = Duration::from_secs;
-    config.table.k = config.table.k.clamp(1, (shortlist / 3) as u8);
+    config.table.k = config.table.k.clamp(1, (shortlist / 3).min(Limits::MAX_K) as u8);
     config.alpha = config.alpha.clamp(1, 16);
     config.timeout_min = config.timeout_min.clamp(Duration::from_millis(1), seconds(60));
     config.timeout_max = config.timeout_max.clamp(config.timeout_min, seconds(60));
