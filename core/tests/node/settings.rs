@@ -16,6 +16,8 @@ type Wide = Node<Kademlia<SocketAddrV4, 64>, FixedStore<4, 512>, 1, 120>;
 /// Its table has fewer places than a third of its shortlist.
 type Narrow = Node<Kademlia<SocketAddrV4, 4>, FixedStore<4, 512>, 1, 24>;
 
+type Change = fn(&mut Config);
+
 fn error(change: impl FnOnce(&mut Config)) -> Option<ConfigError> {
     let mut config = config();
     change(&mut config);
@@ -32,8 +34,8 @@ fn error(change: impl FnOnce(&mut Config)) -> Option<ConfigError> {
 fn each_setting_is_refused_beyond_its_range_and_obeyed_at_its_ends() {
     let ms = Duration::from_millis;
     let seconds = Duration::from_secs;
-    let text = |change: fn(&mut Config)| error(change).map(|error| error.to_string());
-    let refused: [(fn(&mut Config), &str); 24] = [
+    let text = |change: Change| error(change).map(|error| error.to_string());
+    let refused: [(Change, &str); 24] = [
         (|config| config.table.k = 0, "k is 0; it must be 1 to 8"),
         (|config| config.table.k = 9, "k is 9; it must be 1 to 8"),
         (|config| config.alpha = 0, "alpha is 0; it must be 1 to 16"),
