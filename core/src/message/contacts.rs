@@ -1,5 +1,5 @@
-//! Contacts and addresses inside messages. Those that arrived keep their bytes: a node that knows only IPv4 carries and
-//! skips the others.
+//! Contacts and addresses in messages. Those that arrived stay encoded, so that a node with IPv4 alone can forward
+//! contacts of other address families, and skip them.
 
 use core::marker::PhantomData;
 use core::{fmt, iter};
@@ -8,8 +8,8 @@ use crate::address::{Address, EncodedAddress};
 use crate::contact::Contact;
 use crate::id::Id;
 
-/// Contacts in a message, best first: a slice of the sender's, or contacts that arrived. Two are equal if they travel
-/// as the same bytes.
+/// Contacts in a message, best first: the sender's own, or contacts that arrived. Two lists are equal if they are
+/// encoded as the same bytes.
 #[derive(Clone, Copy)]
 pub struct Contacts<'a, A: Address>(Source<'a, A>);
 
@@ -19,18 +19,18 @@ enum Source<'a, A> {
     Received { bytes: &'a [u8], read: ReadContact },
 }
 
-/// Splits the first contact off the bytes of contacts that arrived: the wire's part of [`Contacts::received`]. `None`
-/// at their end.
+/// A function that splits the first contact off encoded contacts, and returns `None` at their end. A wire format passes
+/// it to [`Contacts::received`].
 pub type ReadContact = for<'a> fn(&mut &'a [u8]) -> Option<ReceivedContact<'a>>;
 
-/// A contact as it arrived. Its address may be of a family that the node's own address type lacks.
+/// A contact as it arrived. The own address type may lack the family of its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceivedContact<'a> {
-    /// Its identifier.
+    /// The identifier of the node.
     pub id: Id,
-    /// The family of its address: see [`EncodedAddress::family`].
+    /// The family of the address: see [`EncodedAddress::family`].
     pub family: u8,
-    /// The bytes of its address, at most [`MAX_ADDRESS`](crate::address::MAX_ADDRESS).
+    /// The bytes of the address: at most [`MAX_ADDRESS`](crate::address::MAX_ADDRESS).
     pub address: &'a [u8],
 }
 
@@ -38,20 +38,20 @@ impl<'a, A: Address> Contacts<'a, A> {
     /// No contacts.
     pub const EMPTY: Self = Self(Source::Own(&[]));
 
-    /// These contacts.
+    /// The sender's own contacts.
     #[must_use]
     pub const fn new(contacts: &'a [Contact<A>]) -> Self {
         Self(Source::Own(contacts))
     }
 
-    /// Contacts that arrived in `bytes`, which the wire has checked, and which it splits by `read`.
+    /// Contacts that arrived in `bytes`. The wire format has checked these, and splits them with `read`.
     #[must_use]
     pub const fn received(bytes: &'a [u8], read: ReadContact) -> Self {
         Self(Source::Received { bytes, read })
     }
 
-    /// As many of these contacts, from the first on, as fit into `room` bytes, where a contact takes as many as `len`
-    /// says: at most 255.
+    /// The first of these contacts, as many as fit into `room` bytes, and at most 255. `len` is how many bytes a
+    /// contact with this address takes.
     #[must_use]
     pub fn fitting(contacts: &'a [Contact<A>], mut room: usize, len: impl Fn(&A) -> usize) -> Self {
         let fits = |contact: &&Contact<A>| {
@@ -63,7 +63,7 @@ impl<'a, A: Address> Contacts<'a, A> {
         Self::new(contacts.get(..count).unwrap_or(contacts))
     }
 
-    /// How many contacts there are, those of unknown address families included.
+    /// The number of contacts, including those with an address family that `A` lacks.
     #[must_use]
     pub fn count(&self) -> usize {
         match self.0 {
@@ -72,8 +72,8 @@ impl<'a, A: Address> Contacts<'a, A> {
         }
     }
 
-    /// The contacts, without those that arrived with an address of a family that `A` lacks or to which no datagram may
-    /// be sent.
+    /// The contacts, without those whose address can't be decoded: `A` lacks its family, or no datagram can be sent to
+    /// it.
     pub fn iter(&self) -> impl Iterator<Item = Contact<A>> + use<'a, A> {
         let (own, mut received) = self.parts();
         let mut own = own.iter();
@@ -85,14 +85,14 @@ impl<'a, A: Address> Contacts<'a, A> {
         })
     }
 
-    /// Each contact as it travels.
+    /// The identifier and the encoded address of each contact.
     pub fn encoded(&self) -> impl Iterator<Item = (Id, EncodedAddress)> + use<'a, A> {
         let (own, received) = self.parts();
         let own = own.iter().map(|contact| (contact.id, contact.address.encode()));
         own.chain(received.map(|contact| (contact.id, EncodedAddress::new(contact.family, contact.address))))
     }
 
-    /// The sender's own contacts, and those that arrived: one of the two is empty.
+    /// The sender's own contacts, and the contacts that arrived. One of the two is empty.
     pub fn parts(&self) -> (&'a [Contact<A>], impl Iterator<Item = ReceivedContact<'a>> + use<'a, A>) {
         let (own, mut bytes, read): (&[_], &[u8], Option<ReadContact>) = match self.0 {
             Source::Own(contacts) => (contacts, &[], None),
@@ -116,7 +116,7 @@ impl<A: Address> fmt::Debug for Contacts<'_, A> {
     }
 }
 
-/// The address that a request came from, as its responder saw it. It may be of a family that `A` lacks.
+/// The address that a request came from, as the responder saw it. `A` may lack its family.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Observed<A> {
     encoded: EncodedAddress,
@@ -124,25 +124,25 @@ pub struct Observed<A> {
 }
 
 impl<A: Address> Observed<A> {
-    /// This address.
+    /// An address of the own type.
     #[must_use]
     pub fn new(address: A) -> Self {
         Self::received(address.encode())
     }
 
-    /// An address that arrived.
+    /// An address that arrived in a message.
     #[must_use]
     pub const fn received(encoded: EncodedAddress) -> Self {
         Self { encoded, of: PhantomData }
     }
 
-    /// The address, unless it is of a family that `A` lacks or nothing a datagram may be sent to.
+    /// The address. `None` if it can't be decoded: `A` lacks its family, or no datagram can be sent to it.
     #[must_use]
     pub fn address(&self) -> Option<A> {
         A::decode(self.encoded.family, self.encoded.as_bytes())
     }
 
-    /// The address as it travels.
+    /// The encoded address.
     #[must_use]
     pub const fn encoded(&self) -> EncodedAddress {
         self.encoded

@@ -1,7 +1,7 @@
-//! What nodes say to each other, without bytes: requests, responses, and the contacts they carry.
+//! Messages without their bytes: requests, responses, and the contacts in them.
 //!
-//! A [`wire`](crate::wire) turns these meanings into datagrams. Whatever names one exchange (its transaction, its
-//! token, its sender) is the wire's: see [`wire::Message`](crate::wire::Message).
+//! A [wire format](crate::wire) encodes them as datagrams. What identifies one exchange (transaction, token and sender)
+//! belongs to the wire format: see [`wire::Message`](crate::wire::Message).
 
 mod contacts;
 
@@ -13,7 +13,7 @@ use crate::record::{Key, Record, Version};
 
 pub use contacts::{Contacts, Observed, ReadContact, ReceivedContact};
 
-/// A request, to be responded to in one datagram.
+/// A request. Its response is one datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Checks that the node is there. Its response is [`Response::Pong`].
@@ -27,36 +27,39 @@ pub enum Request<'a> {
     FindValue {
         /// The key.
         key: Key,
-        /// The version that the requester has, which needn't travel. `None` or a `number` of 0 for an immutable key.
+        /// The version that the requester has, which the responder needn't send. For an immutable key, `None` or a
+        /// version whose `number` is 0.
         have: Option<Version>,
     },
-    /// Asks the node to hold a record. Its response is [`Response::Stored`].
+    /// Asks the node to store a record. Its response is [`Response::Stored`].
     Store {
         /// The record.
         record: Record<'a>,
         /// Its lifetime from now on, in seconds.
         lifetime: u32,
-        /// Compare-and-swap: store only where the sequence number held is this one. 0 stands for no record.
+        /// Compare-and-swap: store the record only if the held record has this sequence number, or, for 0, if no record
+        /// is held.
         compare: Option<u64>,
-        /// A holder hands the record to a co-holder, which must not extend its lifetime.
+        /// Whether this is a handover: a holder sends the record to a co-holder, which must not extend its lifetime.
         handover: bool,
     },
-    /// Recursive lookup: asks the node to forward this to the contact nearest to the target. Acknowledged by
-    /// [`Response::Accepted`], then completed by [`Response::Relayed`], both with this request's transaction.
+    /// Recursive lookup: asks the node to forward this request to the contact nearest to the target. The node
+    /// acknowledges it by [`Response::Accepted`] and completes it by [`Response::Relayed`], both with the transaction
+    /// of this request.
     Relay {
-        /// Identifies the relayed request; the same from hop to hop.
+        /// Identifies the relayed request. It is the same on all hops.
         relay_id: RelayId,
         /// What is looked for.
         target: Target,
-        /// How often it may still be forwarded.
+        /// How often the request can still be forwarded.
         hops: u8,
-        /// The time left until the response must have come, in milliseconds.
+        /// The time left until the response must arrive, in milliseconds.
         time: u16,
     },
-    /// A kind of request that the wire doesn't know, or a known one about an unknown kind of record. Its response is
-    /// [`ErrorCode::Unsupported`].
+    /// A request of a kind that the wire format doesn't know, or of a known kind about an unknown kind of record. Its
+    /// response is [`ErrorCode::Unsupported`].
     Unknown {
-        /// The kind's number on the wire, below 128.
+        /// The number of the kind in the wire format, below 128.
         kind: u8,
         /// The rest of the request, as it arrived.
         payload: &'a [u8],
@@ -76,39 +79,39 @@ pub enum Response<'a, A: Address> {
         /// The contacts, nearest first.
         contacts: Contacts<'a, A>,
     },
-    /// The record asked for.
+    /// The record under the key.
     Value {
         /// The record.
         record: Record<'a>,
         /// What is left of its lifetime, in seconds.
         lifetime: u32,
-        /// The nearest nodes, as many as there was room for.
+        /// The nodes nearest to the key, as many as fit.
         contacts: Contacts<'a, A>,
     },
-    /// The responder holds a record, but doesn't send it: the requester has this version already, or the response would
-    /// be too large for a requester that has not proved its address. With a token, the requester can ask again.
+    /// The responder holds a record but doesn't send it: the requester has this version already, or the response would
+    /// be too large for a requester that has not proved its address. Such a requester can ask again with a token.
     Held {
-        /// The version held.
+        /// The version that is held.
         version: Version,
-        /// The length of the response that carries the record, in bytes.
+        /// The length of the response with the record, in bytes, without contacts.
         size: u16,
-        /// The nearest nodes, as many as there was room for.
+        /// The nodes nearest to the key, as many as fit.
         contacts: Contacts<'a, A>,
     },
-    /// The responder holds the record now.
+    /// The responder has stored the record.
     Stored {
-        /// For how many seconds.
+        /// For how many seconds it holds the record.
         lifetime: u32,
     },
-    /// The relayed request is forwarded: its result follows, and the request must not be retransmitted.
+    /// The relayed request was forwarded. Its result follows, and the request must not be retransmitted.
     Accepted,
     /// The result of a relayed request.
     Relayed {
-        /// How often the request was forwarded after it left the node that sends this.
+        /// How often the request was forwarded after it left the sender of this response.
         hops: u8,
-        /// The record, if it was asked for and a node on the way held it, and what is left of its lifetime, in seconds.
+        /// The record, if it was asked for and a node on the way holds it, and what is left of its lifetime in seconds.
         found: Option<(Record<'a>, u32)>,
-        /// The nodes nearest to the target that the last hop knew, and that hop itself, as many as there was room for.
+        /// The nodes nearest to the target that the last hop knows, and the last hop itself, as many as fit.
         contacts: Contacts<'a, A>,
     },
     /// The request was refused.
@@ -120,7 +123,7 @@ pub enum Response<'a, A: Address> {
     },
 }
 
-/// Identifies a relayed request on all its hops: 8 random bytes, chosen by the first requester.
+/// Identifies a relayed request on all its hops: 8 random bytes that the first requester chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RelayId(pub [u8; 8]);
 
@@ -134,7 +137,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The identifier that each hop must be nearer to than the one before.
+    /// The identifier: each hop is nearer to it than the hop before.
     #[must_use]
     pub const fn id(&self) -> &Id {
         match self {
@@ -143,7 +146,7 @@ impl Target {
     }
 }
 
-/// What a sender can do, a bit each. Unknown bits are carried and ignored.
+/// What the sender of a message can do, one bit each. Unknown bits are kept and ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Features(pub u16);
 
@@ -162,23 +165,24 @@ impl Features {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The token is missing or too old: ask again with the token that came with this error.
+    /// The token is missing or too old. Ask again with the token that came with this error.
     Token,
-    /// A kind of request or of record that the responder doesn't take.
+    /// The responder doesn't support this kind of request or record.
     Unsupported,
     /// The responder has no room for the request now.
     Busy,
-    /// The record is too large; `detail` is the limit in bytes.
+    /// The record is too large. `detail` is the limit in bytes.
     TooLarge,
     /// The store has no room for the record.
     Full,
-    /// A newer record is held; `detail` is its sequence number (signed) or its age in milliseconds (plain).
+    /// A newer record is held. `detail` is its sequence number (signed) or its age in milliseconds (plain).
     Outdated,
-    /// Compare-and-swap: another record is held than the one named; `detail` is its sequence number.
+    /// Compare-and-swap: the record that is held has another sequence number. `detail` is that number, or 0 if no
+    /// record is held.
     Conflict,
-    /// The record's proof is wrong.
+    /// The proof of the record is wrong, or its lifetime is 0.
     Invalid,
-    /// A code that the wire doesn't know; on kadlet's wire 0, or above 8.
+    /// A code that the wire format doesn't know. In kadlet's own format it is 0, or above 8.
     Other(u8),
 }
 
@@ -191,8 +195,8 @@ impl fmt::Display for ErrorCode {
             Self::TooLarge => f.write_str("the record is too large"),
             Self::Full => f.write_str("the store is full"),
             Self::Outdated => f.write_str("a newer record is held"),
-            Self::Conflict => f.write_str("another record is held than the one to be replaced"),
-            Self::Invalid => f.write_str("the record's proof is wrong"),
+            Self::Conflict => f.write_str("the record that is held is not the one to be replaced"),
+            Self::Invalid => f.write_str("the record is not valid"),
             Self::Other(code) => write!(f, "error code {code}"),
         }
     }

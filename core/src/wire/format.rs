@@ -1,9 +1,9 @@
-//! The seam between meanings and bytes: what a wire format provides, and what the rest of kadlet knows of it.
+//! The trait of a wire format: what a format provides, and all that the rest of kadlet knows of it.
 //!
-//! A format belongs to a network: see [`Network`](crate::Network). It says how a [`Message`] is encoded and decoded,
-//! what names an exchange (its transaction and token types), how long messages are, and, in [`Rules`], where a node
-//! behaves in another way because of it. Nothing else in the crate knows a format. `core/tests/text.rs` writes one
-//! outside of the crate.
+//! A format belongs to a network: see [`Network`](crate::Network). It encodes and decodes a [`Message`]. It has its own
+//! transaction and token types, which identify an exchange. It tells how long messages are. And where the behaviour of
+//! a node depends on the format, it has a named rule in [`Rules`]. Nothing else in the crate knows a format.
+//! `core/tests/text.rs` implements one outside of the crate.
 
 use core::error::Error;
 use core::fmt::Debug;
@@ -13,46 +13,47 @@ use crate::id::Id;
 use crate::message::{Features, Request, Response};
 use crate::record::Record;
 
-/// The largest datagram of any format, in bytes of UDP payload: what IPv6's minimum MTU of 1,280 leaves. A buffer of
-/// this size always suffices.
+/// The largest datagram of any format, in bytes of UDP payload: the minimum MTU of IPv6 (1,280) less the headers of
+/// IPv6 and UDP. A buffer of this size is always large enough.
 pub const MAX_DATAGRAM: usize = 1_232;
-/// The smallest bound on datagrams that still serves, in bytes: an IEEE 802.15.4 frame.
+/// The smallest value that the largest datagram can be set to, in bytes: an IEEE 802.15.4 frame.
 pub const MIN_DATAGRAM: usize = 127;
-/// Bytes that every message leaves free in its datagram, whatever the bound on that, so that the datagram can be
-/// sealed.
+/// The bytes that every message leaves free in its datagram, so that the datagram can be sealed.
 pub const SEAL: usize = 24;
 
 /// A wire format: messages as datagrams.
 ///
-/// It is a type without values, chosen by the node's [`Network`](crate::Network) type. [`Kadlet`](crate::wire::Kadlet)
-/// is kadlet's own.
+/// The type that implements it is only a name. The node's [`Network`](crate::Network) type chooses it.
+/// [`Kadlet`](crate::wire::Kadlet) is kadlet's own format.
 pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
-    /// Identifies one request, so that its response can be told from a forged one. Chosen by the requester, repeated in
-    /// the response.
+    /// Identifies one request. The requester chooses it, and the response repeats it. A forged response can't, because
+    /// its sender doesn't know it.
     type Transaction: Copy + Eq + Debug + Send + Sync + 'static;
-    /// Proves that its sender receives what is sent to its address. Chosen by the responder, shown in the next request.
+    /// Proves that a requester receives what is sent to its address. The responder chooses it, and the requester shows
+    /// it in its next request.
     type Token: Copy + Eq + Debug + Send + Sync + 'static;
     /// Why a datagram is not a message of this format.
     type DecodeError: Error;
 
-    /// Stands for no token in memory: best all zeros, so that an empty node lies in `.bss`.
+    /// Stands for no token. It should be all zeros, so that an empty node lies in `.bss`.
     const NO_TOKEN: Self::Token;
-    /// What a node does in another way because of this format.
+    /// How the behaviour of a node depends on this format.
     const RULES: Rules;
     /// How many bytes messages take.
     const LENGTHS: Lengths;
     /// The largest datagram, in bytes: at most [`MAX_DATAGRAM`](const@MAX_DATAGRAM).
     const MAX_DATAGRAM: usize;
-    /// The smallest bound on datagrams with which all but large records still fits, in bytes.
+    /// The smallest value that the largest datagram can be set to, in bytes. All messages but those with large records
+    /// fit.
     const MIN_DATAGRAM: usize;
 
-    /// The transaction made of these random bits.
+    /// Makes a transaction of random bits.
     fn transaction(random: u64) -> Self::Transaction;
 
-    /// The token made of the MAC that [`Tokens`](crate::guard::Tokens) computes.
+    /// Makes a token of a MAC from [`Tokens`](crate::guard::Tokens).
     fn token(mac: u64) -> Self::Token;
 
-    /// The MAC that a token was made of; `None` if this node can't have made it.
+    /// The MAC that a token was made of. `None` if no MAC of this node gives such a token.
     fn mac(token: &Self::Token) -> Option<u64>;
 
     /// Decodes a datagram. The message borrows from it.
@@ -62,29 +63,30 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     /// [`DecodeError`](Wire::DecodeError), for any bytes that are not a message of this format.
     fn decode<A: Address>(datagram: &[u8]) -> Result<Message<'_, A, Self>, Self::DecodeError>;
 
-    /// Whether a datagram that can't be decoded is of another version of the format. All others count as malformed.
+    /// Whether the error means that the datagram is of another version of the format. With any other error, the
+    /// datagram counts as malformed.
     fn is_of_another_version(error: &Self::DecodeError) -> bool;
 
-    /// Encodes a message to the beginning of `buf` and says how many bytes it takes: `None` if `buf` is too small, or
-    /// no datagram may hold the message. A request is padded to `least` bytes, if the format pads and `buf` holds as
-    /// many.
+    /// Encodes a message to the beginning of `buf`, and returns its length in bytes. `None` if `buf` is too small, or
+    /// if the message can't be encoded. A request is padded to `least` bytes if the format pads requests and `buf` is
+    /// large enough.
     fn encode<A: Address>(message: &Message<'_, A, Self>, least: usize, buf: &mut [u8]) -> Option<usize>;
 
     /// How many bytes a record takes in a message.
     fn record_len(record: &Record<'_>) -> usize;
 
-    /// How many bytes a contact with an address of `address` bytes takes in a response.
+    /// How many bytes a contact takes in a response, if its address has `address` bytes.
     fn contact_len(address: usize) -> usize;
 }
 
-/// How many bytes messages take, so that they can be planned before they are encoded.
+/// The lengths of messages in bytes, so that a node can plan a message before it encodes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lengths {
     /// A ping without a token.
     pub ping: usize,
     /// A store with a token, without its record and without compare-and-swap.
     pub store: usize,
-    /// What compare-and-swap adds to a store.
+    /// The bytes that compare-and-swap adds to a store.
     pub compare: usize,
     /// An error.
     pub error: usize,
@@ -96,11 +98,11 @@ pub struct Lengths {
     pub held: usize,
     /// A `relayed` response without a record and without contacts.
     pub relayed: usize,
-    /// What a record adds to a `relayed` response, beside its own length.
+    /// The bytes that a record adds to a `relayed` response, beside its own length.
     pub found: usize,
 }
 
-/// Where the behaviour of a node depends on the format.
+/// The rules by which the behaviour of a node depends on the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Which responses carry a token.
@@ -109,17 +111,17 @@ pub struct Rules {
     pub token_binding: TokenBinding,
     /// What proves that a requester receives what is sent to its address.
     pub address_proof: AddressProof,
-    /// Whether requests are padded, so that three times their length holds the response.
+    /// Whether requests are padded, so that a response of three times their length is long enough.
     pub padding: bool,
-    /// Whether there is a `held` response, in place of a record that is too large for a requester that has not proved
-    /// its address.
+    /// Whether the format has the `held` response. It replaces a record that is too large for a requester that has not
+    /// proved its address.
     pub held: bool,
-    /// Whether records have lifetimes, so that holders hand them to each other. Without, only their publisher keeps
-    /// them alive.
+    /// Whether records have lifetimes. If so, holders replicate them. If not, only their publisher keeps them alive.
     pub lifetimes: bool,
-    /// Whether messages name the network and its geometry. Without, whatever can be decoded is of this network.
+    /// Whether messages name their network and its geometry. If not, every message that can be decoded counts as one of
+    /// this network.
     pub names_network: bool,
-    /// Whether a response tells its kind. Without, a [`Response::Pong`] also acknowledges a store.
+    /// Whether a response names its kind. If not, a [`Response::Pong`] also acknowledges a store.
     pub response_kinds: bool,
 }
 
@@ -129,7 +131,7 @@ pub struct Rules {
 pub enum TokenSource {
     /// Every response.
     EveryResponse,
-    /// Only responses to requests for records, so that a put looks its key up by such requests.
+    /// Only responses to requests for records. So the lookup of a put must send such requests.
     FindValue,
 }
 
@@ -137,9 +139,9 @@ pub enum TokenSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenBinding {
-    /// The requester's identifier and its address with the port.
+    /// The identifier of the requester, and its address with the port.
     Sender,
-    /// The requester's address without the port.
+    /// The address of the requester without the port.
     Host,
 }
 
@@ -149,29 +151,27 @@ pub enum TokenBinding {
 pub enum AddressProof {
     /// A valid token in the request.
     Token,
-    /// A valid token, or that the table has a verified contact at this address.
+    /// A valid token; or that the requester is a verified contact in the table, at this address.
     TokenOrContact,
 }
 
 /// One datagram, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a, A: Address, W: Wire> {
-    /// What all messages have.
+    /// The header.
     pub header: Header<W>,
     /// The request or the response.
     pub body: Body<'a, A, W>,
 }
 
-/// What all messages have.
+/// The fields that all messages have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<W: Wire> {
-    /// The geometry of the sender's network: [`Geometry::TAG`](crate::Geometry::TAG). 0 in a format that doesn't name
-    /// it.
+    /// The geometry of the sender's network: [`Geometry::TAG`](crate::Geometry::TAG). 0 if the format doesn't name it.
     pub geometry: u8,
-    /// The number of the sender's network: nodes of different networks are strangers. 0 in a format that doesn't name
-    /// it.
+    /// The number of the sender's network. A node ignores messages of other networks. 0 if the format doesn't name it.
     pub network: u16,
-    /// Identifies the request; its response repeats it.
+    /// Identifies the request. Its response repeats it.
     pub transaction: W::Transaction,
     /// The sender's identifier.
     pub sender: Id,
@@ -179,24 +179,23 @@ pub struct Header<W: Wire> {
     pub features: Features,
 }
 
-/// A request or a response, with what only its kind has.
+/// A request or a response, with the fields that only requests or only responses have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body<'a, A: Address, W: Wire> {
     /// A request, to be responded to in one datagram.
     Request {
-        /// The largest response that the requester takes, in bytes of the message: [`SEAL`] less than its datagrams
-        /// hold.
+        /// The largest response that the requester takes, in bytes: [`SEAL`] less than its largest datagram.
         largest: u16,
         /// The token that the responder gave last, if the requester has one.
         token: Option<W::Token>,
         /// The request.
         request: Request<'a>,
-        /// How many bytes of padding follow, so that the response may be larger. Always 0 after [`Request::Unknown`].
+        /// The bytes of padding that follow, so that the response can be longer. Always 0 after [`Request::Unknown`].
         padding: u16,
     },
     /// A response.
     Response {
-        /// A token to show with the next request. [`Wire::NO_TOKEN`] in a response of a format that gives none with it.
+        /// A token for the next request. [`Wire::NO_TOKEN`] if this response carries none in the format.
         token: W::Token,
         /// The response.
         response: Response<'a, A>,

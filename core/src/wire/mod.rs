@@ -1,7 +1,8 @@
-//! Messages as bytes: the trait [`Wire`], and kadlet's own format.
+//! Wire formats: messages as bytes.
 //!
-//! - [`format`](Wire): what a format provides: sizes, decode, encode, and named rules
-//! - [`Kadlet`]: kadlet's own format, byte by byte in `core/SPEC.md`, with [`decode`] and [`encode`] as plain functions
+//! - [`Wire`] is the trait of a format: its lengths, `decode`, `encode`, and [`Rules`] for the node.
+//! - [`Kadlet`] is kadlet's own format, with [`decode`] and [`encode`] as plain functions. `core/SPEC.md` describes it
+//!   byte by byte.
 
 mod format;
 mod kadlet;

@@ -1,5 +1,6 @@
 //! Every message has exactly one encoding. Anything else is refused, with an error that names the reason.
 
+use core::error::Error;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 use kadlet::message::*;
@@ -392,7 +393,12 @@ fn a_node_with_ipv4_only_skips_other_address_families_and_loses_no_bytes() {
 #[test]
 fn error_texts_name_the_version_or_the_limit() {
     assert!(DecodeError::Version(7).to_string().contains("version 7"));
-    assert!(DecodeError::Record(RecordError::TooLong(1_001)).to_string().contains("1000"));
     assert!(DecodeError::AddressTooLong.to_string().contains("18"));
     assert!(EncodeError::TooLarge.to_string().contains("1232"));
+    let too_long = RecordError::TooLong(1_001);
+    for error in [&DecodeError::Record(too_long) as &dyn Error, &EncodeError::Record(too_long)] {
+        assert!(!error.to_string().contains("1000"), "the text of a chain of errors has each only once");
+        assert_eq!(error.source().map(ToString::to_string), Some(too_long.to_string()));
+        assert!(too_long.to_string().contains("1000"));
+    }
 }

@@ -1,5 +1,6 @@
-//! Bytes to messages.
+//! Decodes datagrams as messages.
 
+use core::error::Error;
 use core::fmt;
 
 use postcard::Deserializer;
@@ -15,25 +16,26 @@ use crate::message::{Contacts, Features, Observed, ReceivedContact, RelayId, Req
 use crate::record::{Key, Kind, Proof, Record, RecordError, Version};
 use crate::wire::format::{Body, Header, MAX_DATAGRAM, Message};
 
-/// Why a datagram is no message.
+/// Why a datagram is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecodeError {
-    /// It is of another version of the format: this one. Nothing else of it was looked at.
+    /// The datagram is of another version of the format. It holds that version. The rest was not read.
     Version(u8),
-    /// It is longer than [`MAX_DATAGRAM`].
+    /// The datagram is longer than [`MAX_DATAGRAM`].
     TooLong,
-    /// It ends before what it must contain.
+    /// The datagram ends too early.
     Truncated,
-    /// Bytes follow the end of an answer.
+    /// Bytes follow the end of a response.
     Trailing,
-    /// Bytes other than zero follow the end of a request.
+    /// Bytes other than zeros follow the end of a request.
     Padding,
-    /// It is an answer of a kind that this version doesn't know: this one. (Of requests these are
-    /// [`Request::Unknown`].)
+    /// The response is of a kind that this version doesn't know. It holds the number of the kind. (An unknown kind of
+    /// request is [`Request::Unknown`].)
     UnknownResponse(u8),
-    /// The record answered with is of a kind that this version doesn't know: this one.
+    /// The record in a response is of a kind that this version doesn't know. It holds the number of the kind.
     UnknownRecord(u8),
-    /// A byte that says whether something is so, or is there, is neither 0 nor 1.
+    /// A flag is neither 0 nor 1.
     Flag,
     /// A record exceeds a bound of all records.
     Record(RecordError),
@@ -43,7 +45,7 @@ pub enum DecodeError {
     AddressTooLong,
 }
 
-/// The message that a datagram is. It borrows from the datagram; nothing is copied but what has a fixed size.
+/// Decodes a datagram. The message borrows from it. Only parts of a fixed size are copied.
 ///
 /// # Errors
 ///
@@ -82,7 +84,7 @@ fn read_request<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A, 
         read_known_request(kind, from)
     };
     let padding = from.take_rest();
-    // No early exit: the compiler makes wide words of it.
+    // Without an early exit, so that the compiler can read whole words.
     if padding.iter().fold(0, |any, byte| any | byte) != 0 {
         from.fail(DecodeError::Padding);
     }
@@ -108,7 +110,7 @@ fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Request<'a> {
             Request::Store { record, lifetime, compare, handover: from.flag() }
         }
         kind::RELAY => {
-            // `None` stands for nodes: any other tag would have been an unknown request's.
+            // `None` stands for nodes: a request with any other tag is an unknown request.
             let kind = record_kind(from.byte());
             let id = from.id();
             let relay_id = RelayId(*from.array());
@@ -168,7 +170,7 @@ fn read_record<'a>(from: &mut Reader<'a>) -> Record<'a> {
     record
 }
 
-/// A count and as many contacts.
+/// Reads a count and this many contacts.
 fn read_contacts<'a, A: Address>(from: &mut Reader<'a>) -> Contacts<'a, A> {
     let count = from.byte();
     let before = from.rest;
@@ -183,7 +185,7 @@ fn read_contacts<'a, A: Address>(from: &mut Reader<'a>) -> Contacts<'a, A> {
     Contacts::received(bytes, next_contact)
 }
 
-/// Splits the first contact off bytes that [`read_contacts`] has read.
+/// Splits the first contact off bytes that [`read_contacts`] has checked.
 fn next_contact<'a>(bytes: &mut &'a [u8]) -> Option<ReceivedContact<'a>> {
     let (id, rest) = bytes.split_first_chunk()?;
     let ([family, len], rest) = rest.split_first_chunk()?;
@@ -217,9 +219,9 @@ fn read_kind(from: &mut Reader<'_>) -> Kind {
     })
 }
 
-/// What is left of a datagram, up to the first error: after that nothing is left, and whatever is read is zeros. So
-/// messages are put together without a look at each part, and at the end the error tells. What is called from
-/// everywhere isn't inlined: flash.
+/// The rest of a datagram that is to be read. After the first error nothing is left, and all further reads return
+/// zeros. So a message is read without a check of each part, and the error is checked once, at the end. Functions that
+/// are called in many places are not inlined, which saves flash.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     rest: &'a [u8],
@@ -317,20 +319,27 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(version) => {
-                write!(f, "the datagram is of version {version} of the format; this is version {VERSION}")
+                write!(f, "the datagram has version {version} of the wire format; this node has version {VERSION}")
             }
             Self::TooLong => write!(f, "the datagram is longer than {MAX_DATAGRAM} bytes"),
             Self::Truncated => f.write_str("the datagram ends too early"),
-            Self::Trailing => f.write_str("bytes follow the end of the answer"),
-            Self::Padding => f.write_str("the request is padded with other bytes than zeros"),
-            Self::UnknownResponse(kind) => write!(f, "{kind} is no kind of answer"),
-            Self::UnknownRecord(kind) => write!(f, "{kind} is no kind of record"),
+            Self::Trailing => f.write_str("bytes follow the end of the response"),
+            Self::Padding => f.write_str("the request is padded with bytes other than zeros"),
+            Self::UnknownResponse(kind) => write!(f, "unknown kind of response: {kind}"),
+            Self::UnknownRecord(kind) => write!(f, "unknown kind of record: {kind}"),
             Self::Flag => f.write_str("a flag is neither 0 nor 1"),
-            Self::Record(error) => error.fmt(f),
-            Self::ImmutableNumber => f.write_str("an immutable record has a version number other than 0"),
-            Self::AddressTooLong => write!(f, "an address is longer than {} bytes", MAX_ADDRESS),
+            Self::Record(_) => f.write_str("the datagram contains a record that is too long"),
+            Self::ImmutableNumber => f.write_str("the version number of an immutable record is not 0"),
+            Self::AddressTooLong => write!(f, "an address is longer than {MAX_ADDRESS} bytes"),
         }
     }
 }
 
-impl core::error::Error for DecodeError {}
+impl Error for DecodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Record(error) => Some(error),
+            _ => None,
+        }
+    }
+}

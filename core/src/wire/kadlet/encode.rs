@@ -1,5 +1,6 @@
-//! Messages to bytes.
+//! Encodes messages as datagrams.
 
+use core::error::Error;
 use core::fmt;
 
 use postcard::Serializer;
@@ -15,31 +16,32 @@ use crate::message::{Contacts, ErrorCode, Features, Request, Response, Target};
 use crate::record::{Proof, Record, RecordError, Version};
 use crate::wire::format::{Body, Header, MAX_DATAGRAM, Message};
 
-/// Why a message can't be encoded. What the buffer holds then is unspecified.
+/// Why a message can't be encoded. The content of the buffer is then unspecified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EncodeError {
-    /// The buffer is too small; [`encoded_len`] tells how large it must be.
+    /// The buffer is too small. [`encoded_len`] returns how large it must be.
     Buffer,
     /// The message is larger than [`MAX_DATAGRAM`].
     TooLarge,
     /// The record exceeds a bound of all records.
     Record(RecordError),
-    /// A version of an immutable record has a number other than 0.
+    /// The version number of an immutable record is not 0.
     ImmutableNumber,
-    /// [`Request::Unknown`] of a kind that is known, or is an answer's: this one.
+    /// [`Request::Unknown`] has a kind that is known, or that is a response. It holds the number of the kind.
     KnownKind(u8),
-    /// [`Request::Unknown`] is padded: it couldn't be told from its payload.
+    /// [`Request::Unknown`] is padded. Its padding couldn't be distinguished from its payload.
     Padding,
-    /// [`ErrorCode::Other`] with a code that has a name: this one.
+    /// [`ErrorCode::Other`] has a code that has a name. It holds the code.
     KnownCode(u8),
 }
 
-/// Writes a message to the beginning of `buf`, and says how many bytes it takes.
+/// Encodes a message to the beginning of `buf`, and returns its length in bytes.
 ///
 /// # Errors
 ///
-/// [`EncodeError`]: the buffer is too small, or no datagram may hold the message. A buffer of [`MAX_DATAGRAM`] always
-/// suffices for messages that may be.
+/// [`EncodeError`]: the buffer is too small, or the message can't be encoded. A buffer of [`MAX_DATAGRAM`] bytes is
+/// large enough for every message that can be encoded.
 pub fn encode<A: Address>(message: &Message<'_, A, Kadlet>, buf: &mut [u8]) -> Result<usize, EncodeError> {
     let room = buf.len();
     let mut to = Writer { buf, len: 0, error: None };
@@ -52,24 +54,24 @@ pub fn encode<A: Address>(message: &Message<'_, A, Kadlet>, buf: &mut [u8]) -> R
     }
 }
 
-/// [`encode`], and then zeros until the request is `wanted` bytes long, if it is shorter and the buffer isn't.
+/// Encodes a message, and pads it with zeros to `least` bytes if it is shorter and the buffer is large enough.
 pub(super) fn encode_padded<A: Address>(
-    request: &Message<'_, A, Kadlet>,
-    wanted: usize,
+    message: &Message<'_, A, Kadlet>,
+    least: usize,
     buf: &mut [u8],
 ) -> Result<usize, EncodeError> {
-    let len = encode(request, buf)?;
-    match buf.get_mut(len..wanted) {
+    let len = encode(message, buf)?;
+    match buf.get_mut(len..least) {
         Some(padding) => {
             padding.fill(0);
-            Ok(wanted)
+            Ok(least)
         }
         None => Ok(len),
     }
 }
 
-/// How many bytes a message takes, even if that is too many for any datagram; [`usize::MAX`] if a length in it exceeds
-/// its field.
+/// The length of an encoded message in bytes, even if it is too long for a datagram. [`usize::MAX`] if a length in it
+/// doesn't fit its field.
 #[must_use]
 pub fn encoded_len<A: Address>(message: &Message<'_, A, Kadlet>) -> usize {
     let mut to = Writer { buf: &mut [], len: 0, error: None };
@@ -261,7 +263,7 @@ fn write_record(record: &Record<'_>, to: &mut Writer<'_>) {
     to.bytes(record.value);
 }
 
-/// How long a message is so far, as much of it as fits into a buffer, and the first reason why it can't be.
+/// Writes as much of a message as fits into a buffer. Counts its length, and keeps the first error.
 struct Writer<'b> {
     buf: &'b mut [u8],
     len: usize,
@@ -281,7 +283,7 @@ impl Writer<'_> {
         self.len = self.len.saturating_add(1);
     }
 
-    /// A count in its one byte. More would fit no datagram.
+    /// A count in one byte. A larger count wouldn't fit into a datagram.
     fn count(&mut self, count: usize) {
         match u8::try_from(count) {
             Ok(count) => self.byte(count),
@@ -292,7 +294,7 @@ impl Writer<'_> {
     fn bytes(&mut self, bytes: &[u8]) {
         let end = self.len.checked_add(bytes.len());
         if let Some(to) = end.and_then(|end| self.buf.get_mut(self.len..end)) {
-            // They are as long as what comes in, but a compiler that doesn't see it would have `copy_from_slice` panic.
+            // Both have the same length. But if the compiler doesn't see this, `copy_from_slice` contains a panic.
             to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         }
         self.len = end.unwrap_or(usize::MAX);
@@ -328,7 +330,7 @@ impl Writer<'_> {
     }
 
     fn fixed(&mut self, part: &impl Serialize) {
-        // It can't fail: the writer takes everything, and what is written has a length.
+        // It can't fail: the writer takes everything, and all that is written has a known length.
         let _ = part.serialize(&mut Serializer { output: self });
     }
 }
@@ -358,13 +360,20 @@ impl fmt::Display for EncodeError {
         match self {
             Self::Buffer => f.write_str("the buffer is too small for the message"),
             Self::TooLarge => write!(f, "the message is larger than {MAX_DATAGRAM} bytes"),
-            Self::Record(error) => error.fmt(f),
-            Self::ImmutableNumber => f.write_str("an immutable record has a version number other than 0"),
-            Self::KnownKind(kind) => write!(f, "{kind} is no unknown kind of request"),
-            Self::Padding => f.write_str("a request of unknown kind can't be padded"),
-            Self::KnownCode(code) => write!(f, "{code} is no unknown error code"),
+            Self::Record(_) => f.write_str("the message contains a record that is too long"),
+            Self::ImmutableNumber => f.write_str("the version number of an immutable record is not 0"),
+            Self::KnownKind(kind) => write!(f, "kind {kind} can't be encoded as an unknown kind of request"),
+            Self::Padding => f.write_str("an unknown kind of request can't be padded"),
+            Self::KnownCode(code) => write!(f, "error code {code} can't be encoded as an unknown code"),
         }
     }
 }
 
-impl core::error::Error for EncodeError {}
+impl Error for EncodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Record(error) => Some(error),
+            _ => None,
+        }
+    }
+}

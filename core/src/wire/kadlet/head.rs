@@ -1,8 +1,9 @@
-//! How every message begins, as postcard reads and writes it.
+//! The beginning of every message, as postcard reads and writes it.
 
 use serde::{Deserialize, Serialize};
 
-/// Before the transaction, in all versions of the format. The number is in network byte order.
+/// The fields before the transaction. They are the same in all versions of the format. The network is in network byte
+/// order.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Head {
     pub(super) version: u8,

@@ -1,6 +1,6 @@
-//! How many bytes messages take, so that they can be planned before they are encoded.
+//! The lengths of messages, so that a node can plan a message before it encodes it.
 //!
-//! `SPEC.md` has the same numbers, and tests compare them with what is encoded.
+//! `SPEC.md` has the same numbers, and tests compare them with encoded messages.
 
 use crate::address::MAX_ADDRESS;
 use crate::id::Id;
@@ -9,11 +9,11 @@ use crate::wire::format::{Lengths, MAX_DATAGRAM, MIN_DATAGRAM, SEAL};
 
 /// The header.
 const HEADER: usize = 35;
-/// A request without what only its kind has, and without a token; a token takes 8 bytes more.
+/// A request without the fields of its kind, and without a token, which takes 8 bytes more.
 const REQUEST: usize = HEADER + 2 + 1;
-/// A response without what only its kind has.
+/// A response without the fields of its kind.
 const RESPONSE: usize = HEADER + 8;
-/// A contact without its address's own bytes: the identifier, the family, the length.
+/// A contact without the bytes of its address: the identifier, the family, the length.
 const BESIDE_ADDRESS: usize = Id::LEN + 2;
 
 pub(super) const LENGTHS: Lengths = Lengths {
@@ -56,9 +56,9 @@ pub(super) fn record_len(record: &Record<'_>) -> usize {
 mod tests {
     use super::*;
 
-    /// The numbers are those of the table in `SPEC.md`.
+    /// The numbers are from the table in `SPEC.md`.
     #[test]
-    fn messages_are_planned_with_the_sizes_of_the_specification() {
+    fn the_lengths_are_those_of_the_specification() {
         assert_eq!((LENGTHS.ping, LENGTHS.error, LENGTHS.held), (46 - 8, 52, 62));
         assert_eq!((LARGEST_STORE, LARGEST_VALUE), (168 + 1_000, 156 + 1_000));
         assert_eq!((LARGEST_FIND_VALUE, HELD_AND_CONTACT), (84, 62 + 40));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_planned_with_the_size_of_its_message() {
+    fn the_length_of_a_record_depends_on_its_kind_and_its_value() {
         let [plain, immutable] = [Record::plain(b"name", b"hello"), Record::immutable(b"hello")];
         let value = |record| LENGTHS.value + record_len(record);
         let store = |record| LENGTHS.store + record_len(record);

@@ -1,13 +1,13 @@
-//! kadlet's own format. `core/SPEC.md` has it byte by byte.
+//! kadlet's own format. `core/SPEC.md` describes it byte by byte.
 //!
-//! [`decode`] borrows from the datagram, checks every length first and names what is wrong; [`encode`] writes into the
-//! caller's buffer. Two different datagrams never decode to the same message, and what decodes encodes to the same
-//! bytes.
+//! [`decode`] borrows from the datagram, checks every length first, and returns what is wrong. [`encode`] writes into
+//! the caller's buffer. Two different datagrams never decode to the same message, and a decoded message encodes to the
+//! same bytes again.
 //!
-//! All numbers have a fixed width. postcard reads and writes how every message begins (`head`, with serde's derive) and
-//! all flags. Identifiers, keys, values, a body's numbers and all that is only bytes are borrowed and copied as they
-//! are: serde would take them one by one. Of postcard's variable parts (varints, its own strings and enums) the format
-//! uses none, so that there is one way to write each message.
+//! All numbers have a fixed width. postcard reads and writes the beginning of every message (`head`, with serde's
+//! derive) and all flags. Identifiers, keys, values and the numbers in a body are borrowed and copied as bytes, because
+//! serde would take them one by one. The format has none of postcard's variable parts (varints, strings and enums), so
+//! there is only one way to encode each message.
 //!
 //! ```
 //! use core::net::SocketAddrV4;
@@ -15,8 +15,8 @@
 //! use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
 //! use kadlet::{Contact, Id};
 //!
-//! let header =
-//!     Header { geometry: 1, network: 0, transaction: Transaction([7; 8]), sender: Id::ZERO, features: Features::SERVES };
+//! let (transaction, features) = (Transaction([7; 8]), Features::SERVES);
+//! let header = Header { geometry: 1, network: 0, transaction, sender: Id::ZERO, features };
 //! let known = [Contact::new(Id::from_bytes([1; 20]), SocketAddrV4::new([192, 0, 2, 1].into(), 4000))];
 //! let response = Response::Nodes { contacts: Contacts::new(&known) };
 //! let message: Message<'_, _, Kadlet> = Message { header, body: Body::Response { token: Token([9; 8]), response } };

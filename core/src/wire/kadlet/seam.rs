@@ -1,4 +1,4 @@
-//! The format as a [`Wire`].
+//! kadlet's own format as a [`Wire`].
 
 use super::decode::{DecodeError, decode};
 use super::encode::encode_padded;

@@ -1,4 +1,4 @@
-//! The numbers that stand for kinds of message, kinds of record and error codes.
+//! The numbers of message kinds, record kinds and error codes.
 
 use crate::message::ErrorCode;
 use crate::record::{Kind, Version};
@@ -10,7 +10,7 @@ pub(super) mod kind {
     pub(in super::super) const FIND_VALUE: u8 = 3;
     pub(in super::super) const STORE: u8 = 4;
     pub(in super::super) const RELAY: u8 = 5;
-    // 6 is reserved for asking a node to have a third one probe an address.
+    // 6 is reserved for a request that a third node probe an address.
     pub(in super::super) const RESPONSES: u8 = 0x80;
     pub(in super::super) const PONG: u8 = 0x81;
     pub(in super::super) const NODES: u8 = 0x82;
@@ -22,12 +22,12 @@ pub(super) mod kind {
     pub(in super::super) const ERROR: u8 = 0xFF;
 }
 
-/// Stands for nodes where a relay request names a kind of record.
+/// In place of a record kind in a relay request: it looks for nodes.
 pub(super) const NODES: u8 = 0xFF;
 
 /// Whether a request of this kind, with these bytes after the token, is a
-/// [`Request::Unknown`](crate::message::Request::Unknown). So a node that knows more can tell one that doesn't
-/// understand from one that isn't there.
+/// [`Request::Unknown`](crate::message::Request::Unknown). A node responds to these with an error, so that a newer node
+/// can distinguish a node that doesn't support a request from one that isn't there.
 pub(super) fn is_unknown(kind: u8, payload: &[u8]) -> bool {
     match kind {
         kind::PING | kind::FIND_NODE => false,
@@ -46,7 +46,7 @@ pub(super) fn record_kind(tag: u8) -> Option<Kind> {
     }
 }
 
-/// Whether a requester can have this version of a record of this kind: the number of an immutable one is always 0.
+/// Whether a record of this kind can have this version: the number of an immutable record is always 0.
 pub(super) fn is_version_of(kind: Kind, version: Version) -> bool {
     kind != Kind::Immutable || version.number == 0
 }
