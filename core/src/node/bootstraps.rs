@@ -1,4 +1,4 @@
-//! The bootstrap addresses, and when to try them again.
+//! The bootstrap addresses, and when to ask them again.
 
 use core::ops::{Deref, DerefMut};
 
@@ -7,21 +7,21 @@ use heapless::{Vec, VecView};
 use crate::address::Address;
 use crate::time::{Instant, Micros};
 
-/// The first pause before bootstrap addresses are tried again, and the longest of those that each take twice as long.
+/// The first and the longest pause before bootstrap addresses are tried again. Each pause is twice as long as the last.
 const PAUSE: (Micros, Micros) = (Micros::from_secs(5), Micros::from_secs(15 * 60));
 
-/// An address whose node responded is asked again after this time: so are all nodes that joined through it.
+/// A bootstrap address is asked again this long after its node responded. All nodes that joined through it do the same.
 const VISIT: Micros = Micros::from_secs(30 * 60);
 
 /// At most `N` bootstrap addresses.
 pub(crate) type Bootstraps<A, const N: usize> = BootstrapsInner<Vec<A, N>>;
 
-/// [`Bootstraps`] whatever their bound.
+/// [`Bootstraps`] with any bound.
 pub(crate) type BootstrapsView<A> = BootstrapsInner<VecView<A>>;
 
 #[derive(Debug)]
 pub struct BootstrapsInner<V: ?Sized> {
-    /// Never, while there are none.
+    /// When the next address must be tried. Never, if there is none.
     due: Instant,
     pause: Micros,
     next: u8,
@@ -29,7 +29,7 @@ pub struct BootstrapsInner<V: ?Sized> {
 }
 
 impl<A: Address, const N: usize> Bootstraps<A, N> {
-    /// Zeros, to be cleared before they are used.
+    /// All zeros, to be cleared before use.
     pub(super) const EMPTY: Self = Self { due: Instant::ZERO, pause: Micros::ZERO, next: 0, addresses: Vec::new() };
 }
 
@@ -53,7 +53,7 @@ impl<A: Address> BootstrapsView<A> {
         (self.due, self.next) = (Instant::NEVER, 0);
     }
 
-    /// Takes these addresses in place of the earlier ones: the first that fit, and says how many.
+    /// Replaces the addresses by the first of these that fit. Returns how many fit.
     pub(super) fn remember(&mut self, now: Instant, addresses: &[A]) -> usize {
         self.addresses.clear();
         addresses.iter().map_while(|address| self.addresses.push(address.canonical()).ok()).for_each(drop);
@@ -61,13 +61,14 @@ impl<A: Address> BootstrapsView<A> {
         self.addresses.len()
     }
 
-    /// The addresses are tried soon, then ever later, until one has responded.
+    /// Tries the addresses soon, then after longer and longer pauses, until one responds.
     pub(super) fn try_soon(&mut self, now: Instant) {
         self.pause = PAUSE.0;
         self.due = now + self.pause;
     }
 
-    /// The node at this address responded: from now on they are only asked now and then, so that halves of a split network meet again.
+    /// The node at this address responded. If it is a bootstrap address, one of these is asked only every 30 minutes
+    /// from now on, so that the halves of a split network find each other again.
     pub(super) fn responded(&mut self, now: Instant, address: A) {
         if self.addresses.contains(&address) {
             self.pause = PAUSE.1;
@@ -79,7 +80,7 @@ impl<A: Address> BootstrapsView<A> {
         self.due
     }
 
-    /// The next address to try. The pause until the one after it is longer.
+    /// The next address to try. The pause before the one after it is twice as long.
     pub(super) fn next(&mut self, now: Instant) -> Option<A> {
         self.pause = Micros(2 * self.pause.0).max(PAUSE.0).min(PAUSE.1);
         self.due = now + self.pause;

@@ -1,4 +1,4 @@
-//! The buffers in which records found by a get wait for the user.
+//! The buffers in which records that a get found wait for the user.
 
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -9,14 +9,14 @@ use crate::id::Id;
 use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
 use crate::time::{Instant, Micros};
 
-/// The most bytes of a record's parts: public key, signature, and what is bounded together.
+/// The most bytes of a record's parts: public key, signature, and salt and value, which are bounded together.
 const MAX_PARTS: usize = 32 + 64 + MAX_VALUE;
 
 /// The buffers of a node.
 #[derive(Debug)]
 pub struct Buffers<const N: usize>([Buffer; N]);
 
-/// One record on its way to the user. Zeros when empty.
+/// A buffer for one record. Zeros when empty.
 #[derive(Debug)]
 pub struct Buffer {
     pub(super) taken: bool,
@@ -59,17 +59,19 @@ impl Buffer {
         parts: Vec::new(),
     };
 
+    /// Takes the buffer for a get. It has no record yet.
     pub(super) const fn take(&mut self) {
         self.taken = true;
         self.filled = false;
     }
 
+    /// Frees the buffer, and forgets its record.
     pub(super) const fn free(&mut self) {
         self.taken = false;
         self.filled = false;
     }
 
-    /// Keeps a record whose parts are within bounds, in place of the one that was kept before.
+    /// Keeps a record, whose parts must be within bounds, in place of the last one.
     pub(super) fn fill(&mut self, now: Instant, key: Key, record: &Record<'_>, version: Version, lifetime: u32) {
         (self.key, self.version, self.lifetime, self.at) = (key, version, lifetime, now);
         self.salt_len = u8::try_from(record.salt_len()).unwrap_or(u8::MAX);
@@ -77,7 +79,7 @@ impl Buffer {
         self.filled = record.keep(&mut self.parts).is_some();
     }
 
-    /// The record kept, with its age as of `now`, and what is left of its lifetime.
+    /// The record, with its age as of `now`, and what is left of its lifetime.
     pub(super) fn record(&self, now: Instant) -> Option<(Record<'_>, Duration)> {
         if !self.filled {
             return None;

@@ -1,4 +1,4 @@
-//! Why a command was refused. The node is as it was before the call.
+//! The errors of a user's calls. After an error, the node is as it was before the call.
 
 use core::error::Error;
 use core::fmt;
@@ -6,18 +6,19 @@ use core::fmt;
 use crate::record::{Kind, RecordError};
 use crate::store::StoreError;
 
-/// Why [`find_node`](crate::Dht::find_node), [`ping`](crate::Dht::ping) or [`bootstrap`](crate::Dht::bootstrap) did not begin.
-/// The node is as it was.
+/// Why [`find_node`](crate::Dht::find_node), [`ping`](crate::Dht::ping) or [`bootstrap`](crate::Dht::bootstrap) did not
+/// begin. The node is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FindError {
-    /// The user's queries take all lookup slots: this many. Wait for one to end, cancel one, or raise `LOOKUPS`.
+    /// The user's queries take all lookup slots. It holds their number. Wait for a query to end, cancel one, or raise
+    /// `LOOKUPS`.
     Busy(usize),
     /// The table is empty: bootstrap first.
     NoContacts,
     /// No bootstrap address was given.
     NoAddresses,
-    /// `Mode::Recursive` in a node whose `RELAYS` bound is 0: it takes no part in recursive lookups. Raise `RELAYS`.
+    /// `Mode::Recursive` in a node whose `RELAYS` bound is 0, which takes no part in recursive lookups. Raise `RELAYS`.
     NoRelays,
     /// The node is [empty](crate::Node::empty): start it first.
     NotStarted,
@@ -27,13 +28,14 @@ pub enum FindError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GetError {
-    /// The user's queries take all lookup slots: this many. Wait for one to end, cancel one, or raise `LOOKUPS`.
+    /// The user's queries take all lookup slots. It holds their number. Wait for a query to end, cancel one, or raise
+    /// `LOOKUPS`.
     Busy(usize),
-    /// All record buffers are taken: this many. Wait for a get to end, take its result, or raise `VALUES`.
+    /// All record buffers are taken. It holds their number. Wait for a get to end, take its result, or raise `VALUES`.
     NoBuffer(usize),
     /// The table is empty: bootstrap first.
     NoContacts,
-    /// `Mode::Recursive` in a node whose `RELAYS` bound is 0: it takes no part in recursive lookups. Raise `RELAYS`.
+    /// `Mode::Recursive` in a node whose `RELAYS` bound is 0, which takes no part in recursive lookups. Raise `RELAYS`.
     NoRelays,
     /// Records of this kind are off: set `Config::plain` or `Config::verify`.
     Unsupported(Kind),
@@ -43,23 +45,24 @@ pub enum GetError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutError {
-    /// The user's queries take all lookup slots: this many. Wait for one to end, cancel one, or raise `LOOKUPS`.
+    /// The user's queries take all lookup slots. It holds their number. Wait for a query to end, cancel one, or raise
+    /// `LOOKUPS`.
     Busy(usize),
     /// The table is empty: bootstrap first.
     NoContacts,
-    /// `Mode::Recursive` in a node whose `RELAYS` bound is 0: it takes no part in recursive lookups. Raise `RELAYS`.
+    /// `Mode::Recursive` in a node whose `RELAYS` bound is 0, which takes no part in recursive lookups. Raise `RELAYS`.
     NoRelays,
     /// Records of this kind are off: set `Config::plain` or `Config::verify`.
     Unsupported(Kind),
     /// The record exceeds a bound of all records.
     Record(RecordError),
-    /// The record doesn't fit into a datagram of `Config::max_datagram`. There is room for a value of this many bytes.
+    /// The record doesn't fit into a datagram of `Config::max_datagram`. It holds how many bytes the value can have.
     TooLarge(usize),
     /// [`Options::lifetime`](crate::Options::lifetime) is less than a second, the unit in which lifetimes travel.
     Lifetime,
     /// The signature is wrong.
     Signature,
-    /// The own store doesn't take the record, which must be held here to be published.
+    /// The own store doesn't take the record. A node must hold a record to publish it.
     Store(StoreError),
 }
 
@@ -114,10 +117,7 @@ impl fmt::Display for PutError {
             Self::Unsupported(kind) => unsupported(*kind, f),
             Self::Record(error) => error.fmt(f),
             Self::TooLarge(limit) => {
-                write!(
-                    f,
-                    "the value is larger than the {limit} bytes that a datagram of Config::max_datagram has room for"
-                )
+                write!(f, "the value doesn't fit into Config::max_datagram, which leaves {limit} bytes for it")
             }
             Self::Lifetime => f.write_str(LIFETIME),
             Self::Signature => f.write_str(SIGNATURE),
@@ -138,7 +138,7 @@ impl fmt::Display for RestoreError {
     }
 }
 
-const NOT_STARTED: &str = "the node is empty: start it first";
+const NOT_STARTED: &str = "the node is not started";
 const LIFETIME: &str = "the record's lifetime is less than a second";
 const SIGNATURE: &str = "the signature does not match the record";
 const NO_CONTACTS: &str = "no contacts are known: bootstrap first";
@@ -154,7 +154,7 @@ fn unsupported(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("plain records are off: set Config::plain if all members of the network trust each other")
         }
         Kind::Signed => f.write_str("signed records need a verifier: set Config::verify (feature `ed25519` has one)"),
-        Kind::Immutable => f.write_str("immutable records are not taken"),
+        Kind::Immutable => f.write_str("immutable records are off"),
     }
 }
 

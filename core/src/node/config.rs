@@ -1,5 +1,6 @@
-//! What a user may set, and the defaults.
+//! The configuration of a node, the options of a query, and their defaults.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::config_error::{ConfigError, Unit, millis, secs};
@@ -7,73 +8,83 @@ use crate::record::Verifier;
 use crate::routing::Limits;
 use crate::wire::{MAX_DATAGRAM, SEAL, Wire};
 
-/// How a node behaves. The defaults serve a network of five on a LAN and one of millions alike.
+/// The configuration of a node. The defaults suit a network of five nodes on a LAN and one of millions alike.
 ///
-/// A value out of its range is refused by a [`ConfigError`] when the node starts.
+/// If a value is out of its range, the node doesn't start, and returns a [`ConfigError`].
 ///
 /// ```
 /// use core::time::Duration;
 /// use kadlet::Config;
 ///
-/// // A node among trusted peers on a link with large round trips.
+/// // For a network whose members trust each other, on links with long round trips:
 /// let config = Config { plain: true, timeout_initial: Duration::from_secs(2), ..Config::default() };
 /// assert_eq!(config.table.k, 8);
 /// ```
-#[derive(Clone, Copy, Debug)]
+///
+/// Two configurations are equal if all values are, and their `verify` functions have the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(unpredictable_function_pointer_comparisons, reason = "the docs state how `verify` is compared")]
 pub struct Config {
-    /// The number of the network. Nodes of different networks are strangers, even at the same addresses. 0 by default.
+    /// The number of the network. Nodes of different networks ignore each other, even at the same addresses. 0 by
+    /// default.
     pub network: u16,
-    /// Whether to respond to requests and be put into tables. A client (`false`) sends requests, and leaves no trace. `true` by default.
+    /// Whether to respond to requests and to be in the tables of other nodes. A client (`false`) only sends requests,
+    /// and no table keeps it. `true` by default.
     pub serve: bool,
-    /// Whether to take plain records, which anyone may replace: for networks whose members trust each other. `false` by default.
+    /// Whether to accept plain records, which any node can replace: for networks whose members trust each other.
+    /// `false` by default.
     pub plain: bool,
-    /// Checks signatures. Without it, signed records can neither be put nor got. `None` by default.
+    /// The function that checks signatures. Without it, signed records can't be put, got or stored. `None` by default.
     pub verify: Option<Verifier>,
     /// The table's limits. Its `k` is also how many replicas a record has: 1 to a third of the `SHORTLIST` bound, and not more than 32 or the places of the table.
     pub table: Limits,
-    /// How many requests of one lookup are in flight at once: 1 to 16; 3 by default (the Kademlia paper's alpha).
+    /// How many requests of one lookup are in flight at once: 1 to 16. 3 by default (the Kademlia paper's alpha).
     pub alpha: u8,
-    /// The largest datagram sent or asked for, in bytes: 127 to 1,232; 1,232 by default. [`SEAL`] bytes of it stay free.
+    /// The largest datagram that the node sends and accepts as a response, in bytes: 127 to 1,232. 1,232 by default.
+    /// [`SEAL`] bytes of it stay free.
     pub max_datagram: usize,
-    /// The shortest time to wait for a response before the request is retransmitted or another node is asked: 1 ms to 60 s; 100 ms by
-    /// default.
+    /// The shortest time to wait for a response before the request is retransmitted or another node is asked: 1 ms to
+    /// 60 s. 100 ms by default.
     pub timeout_min: Duration,
-    /// The first wait of all, while no round trip was measured: `timeout_min` to `timeout_max`; 1 s by default (RFC 6298).
+    /// How long to wait while no round trip was measured: `timeout_min` to `timeout_max`. 1 s by default (RFC 6298).
     pub timeout_initial: Duration,
-    /// The longest time to wait for a response to one attempt: `timeout_min` to 60 s; 3 s by default.
+    /// The longest time to wait for a response to one attempt: `timeout_min` to 60 s. 3 s by default.
     pub timeout_max: Duration,
-    /// How often a request is sent before its node has failed, where the second wait is twice as long and all further ones four times:
-    /// 1 to 5; 3 by default. Up to three times as often where the loss that was measured asks for it.
+    /// How often a request is sent before its node counts as failed: 1 to 5. The second wait is twice as long as the
+    /// first, all further ones four times. Up to three times as often if the measured loss asks for it. 3 by default.
     pub attempts: u8,
-    /// The longest lifetime of a record of another node: 1 s to 2^32 - 1 s; 24 hours by default.
+    /// The longest lifetime of a record of another node: 1 s to 2^32 - 1 s. 24 hours by default.
     pub max_lifetime: Duration,
-    /// Own records are published again after this time, or after a third of their lifetime if that is sooner: at least 1 s; 1 hour by
-    /// default.
+    /// The time after which an own record is published again, or after a third of its lifetime if that is sooner: at
+    /// least 1 s. 1 hour by default.
     pub republish: Duration,
-    /// Requests per second taken from one address prefix, with bursts of twice as many: at least 1; 64 by default.
+    /// How many requests per second one address prefix can send, with bursts of twice as many: at least 1. 64 by
+    /// default.
     pub rate_limit: u16,
-    /// Bytes of records held for one address prefix, where each record counts as its value and 100 bytes. 0, the default, stands for a
-    /// quarter of the store's capacity.
+    /// How many bytes of records are held for one address prefix. A record counts its value and 100 bytes. 0, the
+    /// default, stands for a quarter of the store's capacity.
     pub quota: usize,
-    /// Whether identifiers must fit their addresses (BEP 42's rule). `false` by default.
+    /// Whether identifiers must fit their addresses (the rule of BEP 42). `false` by default.
     pub bind_ids: bool,
 }
 
-/// How a lookup finds its nodes.
+/// How a lookup finds the nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
-    /// The requester asks a few nodes at a time, and gets nearer by the contacts that they name.
+    /// The requester asks a few nodes at a time, and gets nearer to the target by the contacts that they name.
     #[default]
     Iterative,
-    /// Each node forwards the request to the best contact it knows, and the result returns the same way. It costs the requester one
-    /// request and one response. Where it fails, or is slow, the lookup goes on iteratively. A record or, for `find_node`, the nodes that
-    /// came this way were seen by other nodes only: see [`QueryStats::relayed`](crate::QueryStats::relayed). It needs a `RELAYS` bound of
-    /// at least 1, and is refused without.
+    /// Each node forwards the request to the best contact it knows, and the result returns the same way. It costs the
+    /// requester one request and one response. If it fails or is slow, the lookup continues iteratively. This node
+    /// didn't check the result with the nodes that it comes from: see
+    /// [`QueryStats::relayed`](crate::QueryStats::relayed). The mode needs a `RELAYS` bound of at least 1, and is
+    /// refused without it.
     Recursive,
 }
 
 impl Config {
-    /// The defaults above.
+    /// The defaults, as the fields document them.
     pub const DEFAULT: Self = Self {
         network: 0,
         serve: true,
@@ -93,7 +104,7 @@ impl Config {
         bind_ids: false,
     };
 
-    /// All zeros, for a node that isn't started.
+    /// All zeros, for a node that is not started.
     pub(super) const ZERO: Self = Self {
         network: 0,
         serve: false,
@@ -146,35 +157,44 @@ impl Default for Config {
     }
 }
 
-/// How one operation behaves.
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Iterative => "iterative",
+            Self::Recursive => "recursive",
+        })
+    }
+}
+
+/// The options of one query.
 ///
 /// ```
 /// use core::time::Duration;
 /// use kadlet::{Mode, Options};
 ///
-/// // Give up after 5 s, find the nodes recursively, and put the record once, for an hour.
-/// let lifetime = Duration::from_secs(3_600);
-/// let options = Options { timeout: Duration::from_secs(5), mode: Mode::Recursive, publish: false, lifetime, ..Options::default() };
+/// // Find the nodes recursively, give up after 5 s, and put the record once, for an hour.
+/// let (timeout, lifetime) = (Duration::from_secs(5), Duration::from_secs(3_600));
+/// let options = Options { timeout, lifetime, mode: Mode::Recursive, publish: false, ..Options::default() };
 /// assert_eq!(options.compare, None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// When to give up and report what was reached so far: after 30 s by default.
+    /// The time limit, at which the query ends with what it has reached. 30 s by default.
     pub timeout: Duration,
-    /// Put: how long the record shall be held, at least 1 s. 24 hours by default; holders may grant less.
+    /// Put: how long the nodes should hold the record, at least 1 s. They can hold it for less. 24 hours by default.
     pub lifetime: Duration,
-    /// Put: whether to publish the record again until its lifetime ends or [`unpublish`](crate::Dht::unpublish) is called.
-    /// Without, it is put once. `true` by default.
+    /// Put: whether to publish the record again until its lifetime ends or [`unpublish`](crate::Dht::unpublish) is
+    /// called. If not, it is put once. `true` by default.
     pub publish: bool,
-    /// Put of a signed record, compare-and-swap: only where the sequence number held is this one (0: where none is held). `None` by
-    /// default.
+    /// Put of a signed record, compare-and-swap: a node stores the record only if the record it holds has this sequence
+    /// number, or, for 0, if it holds none. `None` by default.
     pub compare: Option<u64>,
-    /// How the nodes are found: iteratively by default.
+    /// How the nodes are found. Iteratively by default.
     pub mode: Mode,
 }
 
 impl Options {
-    /// The defaults above.
+    /// The defaults, as the fields document them.
     pub const DEFAULT: Self = Self {
         timeout: Duration::from_secs(30),
         lifetime: Duration::from_secs(24 * 60 * 60),
@@ -187,5 +207,18 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_are_equal_if_all_their_values_are() {
+        let same = Config::DEFAULT;
+        assert_eq!(same, Config::default());
+        assert_ne!(same, Config { alpha: 4, ..same });
+        assert_ne!(same, Config { verify: Some(|_, _, _| true), ..same });
     }
 }

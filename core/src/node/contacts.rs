@@ -36,13 +36,14 @@ impl<P: Parts> Shared<P> {
         admission::fits(self.config.bind_ids, contact)
     }
 
-    /// Whether the table knows a contact at this address. What happens at another address, by which others named it, tells nothing of it.
+    /// Whether the table knows a contact at this address. What happens at another address, by which others named it,
+    /// tells nothing of it.
     pub(super) fn knows_at(&self, id: &Id, address: P::Address) -> bool {
         self.table.get(id).is_some_and(|peer| peer.contact.address.canonical() == address.canonical())
     }
 
-    /// Pings a requester that serves, if the table would take it: only once it has proved its address, or within the `left` bytes that
-    /// the response to it left of the amplification limit.
+    /// Pings a requester that serves, if the table would take it: only once it has proved its address, or within the
+    /// `left` bytes that the response to it left of the amplification limit.
     pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, left: usize) {
         if left < P::Wire::LENGTHS.ping || !self.fits(&contact) {
             return;

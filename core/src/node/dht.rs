@@ -1,4 +1,4 @@
-//! The calls of a node as one trait, so that adapters needn't name its bounds.
+//! The calls of a node as a trait, so that an adapter needn't name the bounds.
 
 use core::time::Duration;
 
@@ -14,18 +14,19 @@ use crate::routing::Routing;
 use crate::store::Store;
 use crate::time::Instant;
 
-/// A node to drive from any event loop. Every [`Node`](crate::Node) implements it, whatever its bounds.
+/// A node, to be driven by any event loop. Every [`Node`](crate::Node) implements this trait.
 ///
-/// Input goes in through `handle_*`, output comes out through `poll_*`, in any order; a call too many or too few is harmless.
-/// Time is the first argument of all that schedules. Nothing blocks, and nothing is done between calls.
+/// Input goes in by the `handle_*` calls, and output comes out by the `poll_*` calls. They can be called in any order;
+/// a call too many or too few is harmless. Every call that schedules something takes the time. No call blocks, and the
+/// node does nothing between calls.
 ///
-/// After any call that takes `now`, these may have changed: [`poll_transmit`](Dht::poll_transmit),
-/// [`poll_event`](Dht::poll_event) and [`poll_timeout`](Dht::poll_timeout).
+/// After any call that takes `now`, the results of [`poll_transmit`](Dht::poll_transmit),
+/// [`poll_event`](Dht::poll_event) and [`poll_timeout`](Dht::poll_timeout) may have changed.
 ///
 /// ```
 /// use kadlet::{Dht, Instant, wire::MAX_DATAGRAM};
 ///
-/// /// One turn of an event loop: takes in what arrived, sends what waits, and says when to come back at the latest.
+/// /// One turn of an event loop: handles what arrived, sends what waits, and returns when the next turn is due.
 /// fn turn<D: Dht>(
 ///     node: &mut D,
 ///     now: Instant,
@@ -43,13 +44,13 @@ use crate::time::Instant;
 ///         send(out.to, &buf[..out.len]);
 ///     }
 ///     while let Some(event) = node.poll_event() {
-///         println!("{event:?}");
+///         println!("{event}");
 ///     }
 ///     node.poll_timeout().map(|(at, _)| at)
 /// }
 /// ```
 pub trait Dht {
-    /// What nodes are reached by.
+    /// The address type.
     type Address: Address;
     /// The table.
     type Routing: Routing<Address = Self::Address>;
@@ -59,20 +60,22 @@ pub trait Dht {
     /// The node's identifier.
     fn id(&self) -> Id;
 
-    /// Begins to join the network through these addresses, and remembers them: until the node at one has responded, and whenever nobody
-    /// is known, they are tried again after growing pauses. If there are more than the `BOOTSTRAPS` bound, the first that fit are taken,
-    /// and [`Joining::taken`] says how many. Ends with [`Outcome::Joined`](crate::Outcome::Joined) or a failure.
+    /// Begins to join the network through these addresses, and remembers them in place of earlier ones. Until the node
+    /// at one of them has responded, and whenever no contact responds any more, they are tried again after longer and
+    /// longer pauses. If there are more addresses than the `BOOTSTRAPS` bound, the first that fit are taken, and
+    /// [`Joining::taken`] is their number. The query ends with [`Outcome::Joined`](crate::Outcome::Joined) or a
+    /// failure.
     ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots are busy, no address was given, or the node isn't started.
+    /// [`FindError`]: all slots are busy, no address was given, or the node is not started.
     fn bootstrap(&mut self, now: Instant, addresses: &[Self::Address]) -> Result<Joining, FindError>;
 
     /// Checks that a node responds at an address.
     ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots are busy, or the node isn't started.
+    /// [`FindError`]: all slots are busy, or the node is not started.
     fn ping(&mut self, now: Instant, address: Self::Address) -> Result<QueryId, FindError>;
 
     /// Looks up the nodes responsible for `target`.
@@ -82,32 +85,35 @@ pub trait Dht {
     /// [`FindError`]: all slots are busy, no contact is known, or the node takes no part in recursive lookups.
     fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, FindError>;
 
-    /// Gets the record under `key`. An immutable record ends the lookup. Of plain and signed ones the result is the newest that the
-    /// responsible nodes hold. Those of them that hold an older one or none are sent it later, without delaying the result. What of that
-    /// is left when the result was taken is maintenance: it yields its slot and its buffer to the next command that needs them.
+    /// Gets the record under `key`. If the key is immutable, the first record ends the lookup. Otherwise the result is
+    /// the newest record that the responsible nodes hold. After that, the record is written back to those of them that
+    /// hold an older one or none, without delaying the result. Once the result was taken, the rest of this is
+    /// maintenance: it yields its slot and its buffer to the next call that needs them.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: all slots or buffers are busy, no contact is known, records of this kind are off, or the node takes no part in
-    /// recursive lookups.
+    /// [`GetError`]: all slots or buffers are busy, no contact is known, records of this kind are off, or the node
+    /// takes no part in recursive lookups.
     fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<QueryId, GetError>;
 
-    /// Puts a record: stores it here, pinned, and at the nodes responsible for its key.
+    /// Puts a record: stores it in the own store, where it is never evicted while it is published, and at the nodes
+    /// responsible for its key.
     ///
     /// # Errors
     ///
-    /// [`PutError`]: all slots are busy, no contact is known, the record is not valid, the own store has no room for it, or the node
-    /// takes no part in recursive lookups.
+    /// [`PutError`]: all slots are busy, no contact is known, the record is not valid, the own store has no room for
+    /// it, or the node takes no part in recursive lookups.
     fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<QueryId, PutError>;
 
-    /// Stops publishing the record under `key`. Its holders keep it until its lifetime ends. Says whether it was published.
+    /// Stops publishing the record under `key`. Its holders keep it until its lifetime ends. Returns whether it was
+    /// published.
     fn unpublish(&mut self, now: Instant, key: &Key) -> bool;
 
-    /// Ends a query without an event, and frees its slot now.
+    /// Ends a query without an event, and frees its slot at once.
     fn cancel(&mut self, query: QueryId);
 
-    /// Takes a datagram in. The response, if there is one, is written to `buf` at once, which is best
-    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM) bytes long.
+    /// Handles a datagram that arrived from `from`. If it needs a response, this is written to `buf` and returned at
+    /// once. A buffer of [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM) bytes is always large enough.
     #[must_use]
     fn handle_datagram(
         &mut self,
@@ -117,37 +123,40 @@ pub trait Dht {
         buf: &mut [u8],
     ) -> Option<Transmit<Self::Address>>;
 
-    /// A datagram to `to` was not delivered, or its sending failed: a hint that the requests on their way there time out.
+    /// A datagram to `to` was not delivered, or could not be sent. All requests in flight to this address time out now.
     fn handle_unreachable(&mut self, now: Instant, to: Self::Address);
 
-    /// Does what is due. Called early, late, twice or never, it is harmless.
+    /// Does what is due. It is harmless to call this early, late, twice or never.
     fn handle_timeout(&mut self, now: Instant);
 
-    /// The next datagram to send, written to `buf`. The time in which a response must come begins here.
+    /// The next datagram to send, which is written to `buf`. The wait for its response begins now.
     #[must_use]
     fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<Self::Address>>;
 
-    /// The next event. A query's slot is freed at the next call that changes the node.
+    /// The next event. If it is the result of a query, the next call that changes the node frees the slot of the query.
     fn poll_event(&mut self) -> Option<Event<'_, Self::Address>>;
 
-    /// The result of one query, if it has ended and its result was neither polled nor taken before. Frees its slot as `poll_event` does.
+    /// The result of one query, if it has ended and its result was not polled or taken before. The next call that
+    /// changes the node frees its slot.
     fn take_result(&mut self, query: QueryId) -> Option<QueryResult<'_, Self::Address>>;
 
     /// How far a query has come. `None` if it has ended.
     fn progress(&self, query: QueryId) -> Option<Progress<'_, Self::Address>>;
 
-    /// When to call [`handle_timeout`](Dht::handle_timeout) (or, for [`WakeReason::Transmit`], `poll_transmit`), and why. `None`:
-    /// never, unless something comes in. Costs constant time.
+    /// When to call [`handle_timeout`](Dht::handle_timeout) (or, for [`WakeReason::Transmit`], `poll_transmit`), and
+    /// why. `None` if nothing will be due until a datagram arrives or the user calls. Costs constant time.
     fn poll_timeout(&self) -> Option<(Instant, WakeReason)>;
 
-    /// Reminds the node of a contact from an earlier run. It is unverified until it responds.
+    /// Tells the node a contact from an earlier run. It is unverified until it responds.
     fn restore_contact(&mut self, now: Instant, contact: Contact<Self::Address>);
 
-    /// Puts a record from an earlier run back into the store, with what is left of its lifetime, and publishes it on if it was published.
+    /// Restores a record from an earlier run to the store. `lifetime` is what is left of its lifetime. With `publish`,
+    /// the node publishes it again.
     ///
     /// # Errors
     ///
-    /// [`RestoreError`]: the node isn't started, records of this kind are off, the lifetime is over, or the store is full.
+    /// [`RestoreError`]: the node is not started, records of this kind are off, the lifetime is less than a second, the
+    /// signature is wrong, or the store doesn't take the record.
     fn restore_record(
         &mut self,
         now: Instant,
@@ -156,7 +165,7 @@ pub trait Dht {
         publish: bool,
     ) -> Result<(), RestoreError>;
 
-    /// What was counted since the start.
+    /// The counters since the start.
     fn stats(&self) -> &Stats;
 
     /// The table.

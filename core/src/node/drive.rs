@@ -96,7 +96,7 @@ impl<P: Parts> NodeInner<P> {
             return (Instant::ZERO, WakeReason::Transmit);
         }
         if shared.requests_freed {
-            return (Instant::ZERO, WakeReason::Query);
+            return (Instant::ZERO, WakeReason::Operation);
         }
         let running = self.operations.iter().filter(|operation| operation.is_running());
         let query = running.map(|operation| operation.deadline).min().unwrap_or(Instant::NEVER);
@@ -106,7 +106,7 @@ impl<P: Parts> NodeInner<P> {
                 next = (at, reason);
             }
         };
-        or(query, WakeReason::Query);
+        or(query, WakeReason::Operation);
         or(shared.replication.expiry(), WakeReason::Record);
         if self.can_begin_maintenance() {
             or(self.next_table_maintenance(), WakeReason::Maintenance);
@@ -143,8 +143,8 @@ impl<P: Parts> NodeInner<P> {
         }
     }
 
-    /// Whether there is room for a further operation of maintenance: they take at most half of the slots (one where there is only one), and
-    /// leave request slots to the user.
+    /// Whether there is room for a further operation of maintenance: they take at most half of the slots (one where
+    /// there is only one), and leave request slots to the user.
     fn can_begin_maintenance(&self) -> bool {
         let running = self.operations.iter().filter(|operation| operation.is_running());
         let busy = running.filter(|operation| operation.task.is_maintenance()).count();
@@ -154,8 +154,8 @@ impl<P: Parts> NodeInner<P> {
         idle && busy < P::Operations::LEN.div_ceil(2) && requests
     }
 
-    /// When the table's maintenance is due. A client keeps no table for others: its own lookups keep it fresh enough. And while a node
-    /// joins, that is maintenance enough.
+    /// When the table's maintenance is due. A client keeps no table for others: its own lookups keep it fresh enough.
+    /// And while a node joins, that is maintenance enough.
     fn next_table_maintenance(&self) -> Instant {
         let joins = self.any(|operation| operation.is_running() && operation.task.traits().joins);
         if !self.shared.config.serve || joins {

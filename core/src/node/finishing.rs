@@ -1,4 +1,5 @@
-//! The end of an operation: with a result for its user, without one, or because it must yield; and what becomes of its record.
+//! The end of an operation: with a result for its user, without one, or because it must yield; and what becomes of its
+//! record.
 //!
 //! | task | ends well | ends badly |
 //! |---|---|---|
@@ -8,7 +9,8 @@
 //! | get | `Value`; then the record is written back to nodes that lag | `NotFound`, `TooLarge`, `NoResponse`, `TimedOut` |
 //! | put | `Stored` | `Conflict` and `Refused` once it stores, `NoResponse` and `TimedOut` before, `Replaced` by another put of its key |
 //!
-//! Maintenance ends the same ways and has no result, but `Conflict` of a republication tells the publisher that its record lost.
+//! Maintenance ends the same ways and has no result, but `Conflict` of a republication tells the publisher that its
+//! record lost.
 
 use super::operation::{Ending, Phase};
 use super::parts::Parts;
@@ -121,7 +123,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A record is put under the key of this operation: if it still stores another one, it ends, for the rest is on the new one's terms.
+    /// A record is put under the key of this operation: if it still stores another one, it ends, for the rest is on the
+    /// new one's terms.
     pub(super) fn replace_store(&mut self, now: Instant, operation: &mut Op<P>) {
         match operation.task.traits().stores {
             Stores::Nowhere | Stores::WhereMissingLater => {}

@@ -60,8 +60,8 @@ impl<P: Parts> NodeInner<P> {
 
     /// Begins as the node `id`. Whatever this node was before is forgotten.
     ///
-    /// `seed` is the source of all randomness: transactions, tokens, the keys of hash tables. Use each seed once: after a
-    /// reboot mix in a counter. The same seed and the same calls give the same bytes.
+    /// `seed` is the source of all randomness: transactions, tokens, the keys of hash tables. Use each seed once: after
+    /// a reboot mix in a counter. The same seed and the same calls give the same bytes.
     ///
     /// # Errors
     ///

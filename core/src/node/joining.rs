@@ -8,7 +8,8 @@ use crate::routing::Routing;
 use crate::time::Instant;
 
 impl<P: Parts> Shared<P> {
-    /// Begins to join: asks the bootstrap addresses, and the contacts of the table, for what is near the own identifier.
+    /// Begins to join: asks the bootstrap addresses, and the contacts of the table, for what is near the own
+    /// identifier.
     pub(super) fn begin_join(&mut self, now: Instant, operation: &mut Op<P>, task: Task) {
         let own = self.table.own();
         self.begin_lookup(now, operation, task, own, TIMEOUT);
@@ -24,8 +25,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// While no contact responds, joins through the bootstrap addresses again; otherwise asks one of them what it knows near here. Says
-    /// whether the operation began.
+    /// While no contact responds, joins through the bootstrap addresses again; otherwise asks one of them what it knows
+    /// near here. Says whether the operation began.
     pub(super) fn visit_bootstraps(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let address = self.bootstraps.next(now);
         if !self.knows_verified() {

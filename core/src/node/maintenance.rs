@@ -34,7 +34,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Begins to publish the own record that has waited longest, if one's time has come. Says whether the operation began.
+    /// Begins to publish the own record that has waited longest, if one's time has come. Says whether the operation
+    /// began.
     pub(super) fn publish_next(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let republish = self.placement().republish;
         let Some(slot) = self.replication.next_published(now, &self.store, republish) else {
@@ -51,7 +52,8 @@ impl<P: Parts> Shared<P> {
         true
     }
 
-    /// Begins to replicate the next record whose turn it is, if it is this node's to do. Says whether the operation began.
+    /// Begins to replicate the next record whose turn it is, if it is this node's to do. Says whether the operation
+    /// began.
     pub(super) fn replicate_next(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         if !P::Wire::RULES.lifetimes {
             return false;

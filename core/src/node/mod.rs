@@ -1,25 +1,29 @@
-//! The state machine that a user drives. It wires the rooms together: how to search, which contacts to keep and which record wins are
-//! theirs. Its own are the rules between them, such as what a stranger may cause and when an operation stores, ends or yields.
+//! The node: the state machine that a user drives. It connects the other rooms. These decide how to search, which
+//! contacts to keep and which record wins. The node has only the rules between them: what a request of another node can
+//! cause, and when an operation stores, ends or yields.
 //!
-//! From top to bottom; each file calls only those below it:
+//! The files from top to bottom; each calls only those below it:
 //!
-//! | file | what is in it |
+//! | file | what it does |
 //! |---|---|
-//! | `api` | the calls of the trait [`Dht`] |
-//! | `drive` | operations go on, what is due is done, what waits is sent |
-//! | `receiving` | the inlet: a datagram is decoded, counted, and goes to the server or to the operation that waits for it |
-//! | `server` | another node's request, and the response to it |
-//! | `responses` | what responses to own requests do, and requests without a response |
-//! | `requests` | what own requests say |
-//! | `maintenance`, `joining` | what is done without being told: joining again, refreshing, publishing, replicating |
-//! | `search` | an operation asks the nodes that its lookup names, then stores |
-//! | `values` | a record comes in while an operation looks for the newest |
-//! | `relaying` | recursive lookups: requests are forwarded, and results carried back |
-//! | `finishing` | an operation ends, with or without a result, and what becomes of its record |
-//! | `records`, `contacts` | what is held, and which contacts are taken up |
-//! | `sending` | the outlet: every datagram is encoded and counted here |
-//! | `inner`, `shared`, `parts` | what a node is made of, and how large each part is |
-//! | `operation`, `task` | one slot of work, and all that depends on its kind |
+//! | `api` | implements the calls of the trait [`Dht`] |
+//! | `drive` | lets operations proceed, does what is due, and sends what waits |
+//! | `receiving` | the inlet: decodes and counts a datagram, and passes it to the server or to the operation that waits for it |
+//! | `server` | handles a request of another node, and responds |
+//! | `responses` | handles responses to own requests, and requests that got none |
+//! | `requests` | makes own requests, when they are sent |
+//! | `maintenance`, `joining` | begin work that no user asked for: joining again, refreshing, publishing, replicating |
+//! | `search` | asks the nodes that a lookup returns, then stores |
+//! | `values` | handles records that arrive while an operation looks for the newest |
+//! | `relaying` | recursive lookups: forwards requests, and sends results back |
+//! | `finishing` | ends an operation, with or without a result, and decides what becomes of its record |
+//! | `records`, `contacts` | decide which records and contacts the node accepts |
+//! | `sending` | the outlet: encodes and counts every datagram that is sent |
+//! | `inner`, `shared`, `parts` | the fields of a node, and the size of each |
+//! | `operation`, `task` | one operation, and all that depends on its kind |
+//!
+//! Below these are the plain types: `dht` (the trait), `config`, `network`, `query`, `command_error`, `bootstraps`,
+//! `buffer`, `purpose` and `stats`.
 
 mod api;
 mod bootstraps;
@@ -60,19 +64,20 @@ pub use parts::{Parts, Sizes};
 pub use query::{Event, Failure, Joining, Outcome, Progress, QueryId, QueryResult, QueryStats, Transmit, WakeReason};
 pub use stats::Stats;
 
-/// A node of a DHT: a [`Network`] (a table for a geometry, and a wire format), a store, and bounds for everything else.
+/// A node of a DHT: a [`Network`] (a table and a wire format), a store, and a bound for everything else.
 ///
-/// | bound | of what | default |
+/// | bound | how many | default |
 /// |---|---|---|
-/// | `LOOKUPS` | operations at once, the user's and maintenance | 4 |
-/// | `SHORTLIST` | contacts that one lookup keeps: 3k | 24 |
-/// | `VALUES` | records found, waiting for the user: gets at once | 1 |
-/// | `REQUESTS` | requests in flight: some 4 for each lookup | 16 |
-/// | `SOURCES` | address prefixes whose requests are rate-limited at once | 16 |
-/// | `BOOTSTRAPS` | bootstrap addresses remembered | 4 |
-/// | `RELAYS` | relayed requests under way, those of own recursive lookups among them, and an eighth of the tokens kept for it | 0: it takes no part in recursive lookups, and their code isn't linked |
+/// | `LOOKUPS` | operations at once, of the user and of maintenance | 4 |
+/// | `SHORTLIST` | contacts that one lookup keeps: at least 3k | 24 |
+/// | `VALUES` | records that were found and wait for the user: gets at once | 1 |
+/// | `REQUESTS` | requests in flight: some 4 for each operation | 16 |
+/// | `SOURCES` | address prefixes whose requests are limited in rate at once | 16 |
+/// | `BOOTSTRAPS` | bootstrap addresses | 4 |
+/// | `RELAYS` | relayed requests under way, including those of own recursive lookups, each with 8 tokens | 0: no recursive lookups, and their code isn't linked |
 ///
-/// Its size is a constant. [`Dht`] has its calls; [`NodeInner`] is what it is made of.
+/// The size of a node is a constant. The trait [`Dht`] has its calls. [`NodeInner`] is the type behind it, and has the
+/// functions that start a node.
 ///
 /// ```
 /// use core::net::SocketAddrV4;
@@ -81,8 +86,8 @@ pub use stats::Stats;
 /// type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
 /// const _: () = assert!(size_of::<Mote>() <= 24 * 1024);
 ///
-/// static SPACE: std::sync::Mutex<Mote> = std::sync::Mutex::new(Mote::empty()); // in .bss
-/// let mut node = SPACE.lock().unwrap();
+/// static NODE: std::sync::Mutex<Mote> = std::sync::Mutex::new(Mote::empty()); // It lies in .bss.
+/// let mut node = NODE.lock().unwrap();
 /// node.start(Instant::ZERO, Config::default(), Id::from_bytes([7; 20]), [42; 32])?;
 /// assert!(node.poll_event().is_none());
 /// # Ok::<(), kadlet::ConfigError>(())

@@ -1,4 +1,4 @@
-//! What the nodes of one network have in common: their table, which sets the geometry, and their wire format.
+//! Networks: the table (and with it the geometry) and the wire format that all nodes of a network have in common.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -6,9 +6,10 @@ use core::marker::PhantomData;
 use crate::routing::Routing;
 use crate::wire::{Kadlet, Wire};
 
-/// What the nodes of one network have in common.
+/// The types that all nodes of one network have in common.
 ///
-/// Every table alone is a network, with kadlet's wire format; [`On`] names another format. So a node's first parameter is either:
+/// Every table is also a network, with kadlet's own wire format. [`On`] names another format. So the first parameter of
+/// a node can be either:
 ///
 /// ```
 /// use core::net::SocketAddrV4;
@@ -32,7 +33,7 @@ impl<R: Routing> Network for R {
     type Wire = Kadlet;
 }
 
-/// The network of the table `R` whose nodes speak the wire format `W`. A type without values.
+/// The network with the table `R` and the wire format `W`. The type is only a name: it has no values.
 pub struct On<R, W>(PhantomData<fn() -> (R, W)>);
 
 impl<R: Routing, W: Wire> Network for On<R, W> {

@@ -51,7 +51,8 @@ pub struct OperationInner<L: ?Sized> {
     best: Option<(Version, Instant)>,
     /// The key of the record that is got, put or replicated.
     pub(super) key: Key,
-    /// The node that the newest version is being fetched from. No other node is asked meanwhile, so that one value travels once.
+    /// The node that the newest version is being fetched from. No other node is asked meanwhile, so that one value
+    /// travels once.
     pub(super) fetching: Option<Id>,
     pub(super) lookup: L,
 }

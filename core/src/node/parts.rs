@@ -1,7 +1,8 @@
-//! What a node is made of, and how large each part is.
+//! The parts of a node, and the size of each.
 //!
-//! A bound is named where [`Node`](super::Node) is defined and where [`Sizes`] maps it to its part, nowhere else. Everything above
-//! works on [`Parts`]: most of them end in their array and are used as one type for all bounds, as heapless's `VecView` is for `Vec`.
+//! A bound is named where [`Node`](super::Node) is defined and where [`Sizes`] maps it to its part, nowhere else. All
+//! files above use [`Parts`]. The array of a part is its last field. So each part can be used as one unsized type for
+//! all bounds, as a `Vec` of heapless can as a `VecView`.
 
 use core::marker::PhantomData;
 use core::ops::DerefMut;
@@ -21,11 +22,11 @@ use crate::rpc::{Requests, RequestsView};
 use crate::store::Store;
 use crate::wire::Wire;
 
-/// What a node is made of.
+/// The parts of a node, as types.
 pub trait Parts {
-    /// What nodes are reached by.
+    /// The address type.
     type Address: Address;
-    /// The table's two orders.
+    /// The geometry.
     type Geometry: Geometry;
     /// The table.
     type Routing: Routing<Address = Self::Address, Geometry = Self::Geometry>;
@@ -33,55 +34,56 @@ pub trait Parts {
     type Wire: Wire;
     /// The store.
     type Store: Store;
-    /// Operations under way.
+    /// The slots for operations.
     type Operations: Slots<Operation<Self::Geometry, Self::Address, TokenOf<Self>>, Address = Self::Address>;
-    /// Requests in flight.
+    /// The requests in flight.
     type Requests: Part<Target = RequestsView<Self::Address, Purpose, TransactionOf<Self>>>;
-    /// Buffers for records found.
+    /// The buffers for records that were found.
     type Buffers: Part<Target = [Buffer]>;
     /// The rate limiter.
     type RateLimiter: Part<Target = RateLimiterView>;
-    /// Bootstrap addresses.
+    /// The bootstrap addresses.
     type Bootstraps: Part<Target = BootstrapsView<Self::Address>>;
-    /// Relayed requests under way.
+    /// The relayed requests under way.
     type Forwarding: Part<Target = ForwardingView<Self::Address, Self::Wire>>;
-    /// Whether there are any of those: a constant, so that a node without doesn't link their code.
+    /// Whether the node takes part in recursive lookups. A constant, so that a node that doesn't doesn't link their
+    /// code.
     const FORWARDS: bool;
-    /// Evaluates to an error of the compiler where a bound is out of its range.
+    /// A compile-time error if a bound is out of its range.
     const BOUNDS_ARE_IN_RANGE: ();
 }
 
-/// A token of a node's wire format.
+/// The token type of a node.
 pub(super) type TokenOf<P> = <<P as Parts>::Wire as Wire>::Token;
 
-/// A transaction of a node's wire format.
+/// The transaction type of a node.
 pub(super) type TransactionOf<P> = <<P as Parts>::Wire as Wire>::Transaction;
 
-/// A part with its bound. It derefs to the same part whatever its bound.
+/// A part with its bound. It dereferences to the same type for all bounds.
 pub trait Part: DerefMut {
     /// All zeros.
     const EMPTY: Self;
 }
 
-/// Slots of `T`, which is unsized: each ends in an array.
+/// Slots for values that can be used as the unsized type `T`.
 pub trait Slots<T: ?Sized> {
-    /// What nodes are reached by.
+    /// The address type.
     type Address;
     /// All zeros.
     const EMPTY: Self;
     /// How many slots there are: at most 255.
     const LEN: usize;
 
-    /// One slot.
+    /// The value in one slot.
     fn get(&self, slot: u8) -> Option<&T>;
 
-    /// The shortlist of one slot, to be shown to the user.
+    /// The shortlist of the value in one slot, for the user.
     fn shortlist(&self, slot: u8) -> Option<&dyn Shortlist<Self::Address>>;
 
-    /// One slot, to be changed.
+    /// The value in one slot, to be changed.
     fn get_mut(&mut self, slot: u8) -> Option<&mut T>;
 
-    /// All slots.
+    /// The values in all slots.
     fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
     where
         T: 'a,
@@ -90,7 +92,7 @@ pub trait Slots<T: ?Sized> {
     }
 }
 
-/// The bounds of a node, by number. [`Node`](super::Node) names it, and nobody else needs to.
+/// Maps the bounds of a node to its parts. Only [`Node`](super::Node) needs to name this type.
 #[derive(Debug)]
 pub struct Sizes<
     N,
@@ -129,12 +131,12 @@ impl<
     type Forwarding = Forwarding<Self::Address, Self::Wire, RELAYS>;
     const FORWARDS: bool = RELAYS != 0;
     const BOUNDS_ARE_IN_RANGE: () = {
-        assert!(LOOKUPS >= 1 && LOOKUPS <= 255, "LOOKUPS is 1 to 255");
-        assert!(SHORTLIST >= 3 && SHORTLIST <= 255, "SHORTLIST is 3 to 255: three times k");
-        assert!(VALUES <= 255, "VALUES is 0 to 255");
-        assert!(REQUESTS >= 2 && REQUESTS <= 4_096, "REQUESTS is 2 to 4,096");
-        assert!(BOOTSTRAPS >= 1 && BOOTSTRAPS <= 255, "BOOTSTRAPS is 1 to 255");
-        assert!(RELAYS <= 255, "RELAYS is 0 to 255");
+        assert!(LOOKUPS >= 1 && LOOKUPS <= 255, "LOOKUPS must be 1 to 255");
+        assert!(SHORTLIST >= 3 && SHORTLIST <= 255, "SHORTLIST must be 3 to 255, and at least three times k");
+        assert!(VALUES <= 255, "VALUES must be 0 to 255");
+        assert!(REQUESTS >= 2 && REQUESTS <= 4_096, "REQUESTS must be 2 to 4,096");
+        assert!(BOOTSTRAPS >= 1 && BOOTSTRAPS <= 255, "BOOTSTRAPS must be 1 to 255");
+        assert!(RELAYS <= 255, "RELAYS must be 0 to 255");
     };
 }
 

@@ -1,6 +1,6 @@
-//! Why the node sends a request.
+//! The purposes of a node's own requests.
 
-/// Why a request is sent, and which part of the node its response is for.
+/// The purpose of a request: why it is sent, and where its response goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// An operation's lookup asks one of its contacts.
@@ -18,25 +18,25 @@ pub enum Purpose {
         /// The operation's slot.
         slot: u8,
     },
-    /// The user's ping.
+    /// A user's ping.
     Ping {
         /// The operation's slot.
         slot: u8,
     },
     /// The table's maintenance asks one contact what is near the own identifier.
     Table,
-    /// Checks that a node is there: one that sent a request, and would be put into the table; or one to which a request could not be
-    /// forwarded.
+    /// Checks that a node is there: one that sent a request and that the table would take, or one that a request could
+    /// not be forwarded to.
     Introduction,
     /// A relayed request is forwarded.
     Relay {
-        /// Its place among the requests under way.
+        /// The place of the request in the table of those under way.
         relay: u8,
     },
 }
 
 impl Purpose {
-    /// The slot of the operation that asks, if one does.
+    /// The slot of the operation that sends the request. `None` if it is not from an operation.
     pub(super) const fn slot(self) -> Option<u8> {
         match self {
             Self::Search { slot } | Self::Store { slot } | Self::Bootstrap { slot } | Self::Ping { slot } => Some(slot),

@@ -1,4 +1,4 @@
-//! What comes out of a node: identifiers of queries, datagrams, events, and how a query ended.
+//! The output of a node: identifiers of queries, datagrams to send, events, and the results of queries.
 
 use core::fmt;
 use core::time::Duration;
@@ -10,20 +10,21 @@ use crate::message::ErrorCode;
 use crate::record::{Key, Record};
 use crate::time::Instant;
 
-/// Identifies one query: a bootstrap, ping, find_node, get or put that was begun by a command. Harmless once the query has ended.
+/// Identifies one query: a bootstrap, ping, find_node, get or put that a user's call began. It can be used safely after
+/// the query has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct QueryId {
     pub(super) slot: u8,
     pub(super) generation: u32,
 }
 
-/// What [`bootstrap`](crate::Dht::bootstrap) began.
+/// The query that [`bootstrap`](crate::Dht::bootstrap) began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Joining {
     /// The query, which ends with [`Outcome::Joined`] or a failure.
     pub query: QueryId,
-    /// How many of the addresses were taken: the first ones, up to the `BOOTSTRAPS` bound.
+    /// How many of the addresses were taken: the first ones, `BOOTSTRAPS` at most.
     pub taken: usize,
 }
 
@@ -32,11 +33,11 @@ pub struct Joining {
 pub struct Transmit<A> {
     /// The address to send it to.
     pub to: A,
-    /// Its length in bytes.
+    /// The length of the datagram in bytes.
     pub len: usize,
 }
 
-/// Why a node wants to be called at a certain time.
+/// Why a node must be called at a certain time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WakeReason {
@@ -44,13 +45,13 @@ pub enum WakeReason {
     Transmit,
     /// A request may have timed out.
     Request,
-    /// A query reaches its time limit, or can go on now that another is over.
-    Query,
+    /// An operation reaches its time limit, or can proceed now that another one is over.
+    Operation,
     /// Maintenance of the table is due.
     Maintenance,
-    /// A record expires, or is to be published or replicated.
+    /// A record expires, or must be published again or replicated.
     Record,
-    /// A bootstrap address is to be tried again.
+    /// A bootstrap address must be tried again.
     Bootstrap,
 }
 
@@ -58,16 +59,16 @@ impl fmt::Display for WakeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transmit => "a datagram to send",
-            Self::Request => "a request may time out",
-            Self::Query => "a query's time limit",
+            Self::Request => "a request that may have timed out",
+            Self::Operation => "the time limit of an operation",
             Self::Maintenance => "maintenance of the table",
-            Self::Record => "a record expires, is published or is replicated",
+            Self::Record => "a record to expire, to publish or to replicate",
             Self::Bootstrap => "a bootstrap address to try again",
         })
     }
 }
 
-/// Something that the application may want to know.
+/// An event that a node reports to its user.
 ///
 /// ```
 /// use kadlet::{Address, Event, Outcome};
@@ -75,56 +76,57 @@ impl fmt::Display for WakeReason {
 /// fn print<A: Address>(event: Event<'_, A>) {
 ///     match event {
 ///         Event::Finished(result) => match result.outcome {
-///             Outcome::Value { record, .. } => println!("{} bytes from {} nodes", record.value.len(), result.stats.responded),
-///             other => println!("{other:?}"),
+///             Outcome::Value { record, .. } => println!("found {} bytes: {:?}", record.value.len(), record.value),
+///             outcome => println!("{outcome}"),
 ///         },
-///         Event::OwnIdSeen { address } => println!("{address:?} uses the same identifier"),
-///         other => println!("{other:?}"),
+///         event => println!("{event}"),
 ///     }
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a, A> {
-    /// A query ended. Its slot is free from the next call that changes the node.
+    /// A query ended. The next call that changes the node frees its slot.
     Finished(QueryResult<'a, A>),
-    /// Another node uses this node's identifier: a copied state, or an attack. Reported once for each such address in a row.
+    /// Another node uses this node's identifier: its state was copied, or this is an attack. It is reported again only
+    /// after another address was reported.
     OwnIdSeen {
         /// The other node's address.
         address: A,
     },
-    /// Another node holds a newer record than the one published here, and publishing stopped.
+    /// Another node holds a newer record under the key of one published here. This node has stopped publishing its own.
     Superseded {
-        /// The record's key.
+        /// The key of the record.
         key: Key,
     },
-    /// A recursive request, of this node or another, is forwarded. Not reported if it is over before the event is polled.
+    /// A relayed request, of this node or another one, was forwarded. It is not reported if the request is over before
+    /// the event is polled.
     Forwarded {
-        /// What it looks for.
+        /// The identifier that the request looks for.
         target: Id,
         /// The next hop.
         to: Id,
     },
 }
 
-/// How a query ended.
+/// The result of a query.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct QueryResult<'a, A> {
-    /// Which query.
+    /// The query.
     pub query: QueryId,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome<'a, A>,
-    /// How it went.
+    /// Counts of what happened.
     pub stats: QueryStats,
 }
 
-/// What came of a query.
+/// The outcome of a query.
 ///
 /// ```
 /// use kadlet::{Address, Outcome};
 ///
-/// /// Whether a put reached a majority of the nodes that could have taken it.
+/// /// Whether a put reached a majority of the nodes that should hold the record.
 /// fn is_safe<A: Address>(outcome: &Outcome<'_, A>) -> bool {
 ///     matches!(outcome, Outcome::Stored { holders, wanted } if 2 * holders.len() > *wanted)
 /// }
@@ -136,12 +138,12 @@ pub enum Outcome<'a, A> {
     Pong {
         /// The node.
         contact: Contact<A>,
-        /// The time until its response came, retransmissions included.
+        /// The time until its response came, including retransmissions.
         rtt: Duration,
     },
-    /// Bootstrap: a node responded, and the neighbourhood is known.
+    /// Bootstrap: a node responded, and the nodes nearest to this one were looked up.
     Joined {
-        /// The neighbours found.
+        /// The nodes nearest to this one.
         neighbours: Found<'a, A>,
     },
     /// Find_node: the nodes responsible for the target, best first.
@@ -152,26 +154,26 @@ pub enum Outcome<'a, A> {
         record: Record<'a>,
         /// What is left of its lifetime.
         lifetime: Duration,
-        /// Those of the nodes asked that hold this version.
+        /// The nodes that were asked and hold this version.
         holders: Found<'a, A>,
     },
-    /// Get: none of the nodes asked holds a record under the key.
+    /// Get: no node that was asked holds a record under the key.
     NotFound {
         /// The nodes responsible for the key, best first.
         closest: Found<'a, A>,
     },
-    /// Put: nodes hold the record.
+    /// Put: at least one node stored the record.
     Stored {
-        /// The nodes.
+        /// The nodes that stored it.
         holders: Found<'a, A>,
-        /// How many could have taken it: min(k, nodes that responded to the lookup).
+        /// How many nodes should hold it: min(k, nodes that responded to the lookup).
         wanted: usize,
     },
-    /// Put: a newer record stood in the way, or another than the compare-and-swap named, and less than a majority took this one.
+    /// Put: nodes hold a newer record, or one that the compare-and-swap doesn't name, and no majority stored this one.
     Conflict {
-        /// The nodes that took it all the same.
+        /// The nodes that stored it all the same.
         holders: Found<'a, A>,
-        /// The sequence number (signed) or age in milliseconds (plain) of a record that stood in the way.
+        /// The sequence number (signed) or age in milliseconds (plain) of a record that is held instead.
         held: u64,
     },
     /// The query failed.
@@ -184,59 +186,96 @@ pub enum Outcome<'a, A> {
 pub enum Failure {
     /// No node responded.
     NoResponse,
-    /// The query's time limit was reached.
+    /// The time limit of the query was reached.
     TimedOut,
-    /// A later put of the same key replaced this one, at the nodes that it had not reached.
+    /// A later put of the same key replaced this one before it was complete.
     Replaced,
-    /// Every node that could have stored the record refused: the last reason and its detail.
+    /// Every node that should have stored the record refused. It holds the last reason and its detail.
     Refused(ErrorCode, u64),
-    /// A node holds the record, but the response doesn't fit into `Config::max_datagram`: its length in bytes.
+    /// A node holds the record, but the response doesn't fit into `Config::max_datagram`. It holds the length of the
+    /// response in bytes.
     TooLarge(usize),
 }
 
-/// How a query went.
+/// Counts of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryStats {
-    /// Nodes asked.
+    /// The nodes that were asked.
     pub asked: u16,
-    /// Nodes that responded.
+    /// The nodes that responded.
     pub responded: u16,
-    /// Nodes that did not respond.
+    /// The nodes that did not respond.
     pub timed_out: u16,
-    /// Nodes that refused.
+    /// The nodes that refused.
     pub refused: u16,
-    /// Nodes that store the record.
+    /// The nodes that stored the record.
     pub stored: u16,
     /// The last reason that a node gave for its refusal.
     pub refusal: Option<ErrorCode>,
-    /// How many steps from the own table the closest node was. The table's own contacts are at 1.
+    /// The number of steps from the own table to the closest node. The table's own contacts are at 1.
     pub depth: u8,
     /// The distance from the target to the closest node that responded.
     pub closest: Option<Distance>,
-    /// How often a recursive request was forwarded until a node responded to it. 0 if no node did, or none was asked.
+    /// How often a relayed request was forwarded until a node responded with the result. 0 if no result came, or if the
+    /// lookup was iterative.
     pub hops: u8,
-    /// Whether the result came by way of other nodes, unchecked: nodes that were not asked themselves, or a record of which a newer
-    /// version may be held, and which, if it is a plain one, any node on the way may have changed.
+    /// Whether the result came through other nodes and was not checked. If these are nodes, they were not asked
+    /// themselves. If it is a record, other nodes may hold a newer version; and if it is a plain one, any node on the
+    /// way may have changed it.
     pub relayed: bool,
-    /// Whether a recursive lookup went on iteratively, because its request got no response, or not in time.
+    /// Whether a recursive lookup continued iteratively, because its request got no response, or not in time.
     pub fell_back: bool,
     /// When the query began.
     pub began: Instant,
-    /// How long it took. Zero while it is under way.
+    /// How long the query took. Zero while it is under way.
     pub took: Duration,
 }
 
-/// How far a query has come.
+/// The progress of a query that is under way.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Progress<'a, A> {
-    /// What has happened so far.
+    /// Counts of what has happened so far.
     pub stats: QueryStats,
     /// The nodes that responded, best first.
     pub responded: Found<'a, A>,
-    /// Whether the nodes are found and the record is being stored at them.
+    /// Whether the nodes were found, and are being asked to store the record.
     pub storing: bool,
+}
+
+impl<A: fmt::Debug> fmt::Display for Event<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished(result) => result.outcome.fmt(f),
+            Self::OwnIdSeen { address } => write!(f, "{address:?} uses the identifier of this node"),
+            Self::Superseded { key } => {
+                write!(f, "another node holds a newer record than the one published: {}", key.id)
+            }
+            Self::Forwarded { target, to } => write!(f, "a request for {target} was forwarded to {to}"),
+        }
+    }
+}
+
+impl<A: fmt::Debug> fmt::Display for Outcome<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pong { contact, rtt } => {
+                write!(f, "node {} responded at {:?} after {rtt:?}", contact.id, contact.address)
+            }
+            Self::Joined { neighbours } => write!(f, "joined; {} neighbours found", neighbours.len()),
+            Self::Nodes(nodes) => write!(f, "{} nodes found", nodes.len()),
+            Self::Value { record, holders, .. } => {
+                write!(f, "a record of {} bytes found at {} nodes", record.value.len(), holders.len())
+            }
+            Self::NotFound { closest } => write!(f, "no record found at the {} closest nodes", closest.len()),
+            Self::Stored { holders, wanted } => write!(f, "stored at {} of {wanted} nodes", holders.len()),
+            Self::Conflict { holders, held } => {
+                write!(f, "another record is held (number {held}); {} nodes stored this one", holders.len())
+            }
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -247,10 +286,27 @@ impl fmt::Display for Failure {
             Self::Replaced => f.write_str("a later put of the same key replaced this one"),
             Self::Refused(code, detail) => write!(f, "all nodes refused; the last reason: {code} ({detail})"),
             Self::TooLarge(size) => {
-                write!(f, "the record is held, but the response of {size} bytes is larger than Config::max_datagram")
+                write!(f, "a node holds the record, but its response of {size} bytes exceeds Config::max_datagram")
             }
         }
     }
 }
 
 impl core::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn events_and_outcomes_have_a_text() {
+        let seen = Event::OwnIdSeen { address: 7_u16 };
+        assert_eq!(seen.to_string(), "7 uses the identifier of this node");
+        let failed = Outcome::<'_, u16>::Failed(Failure::Refused(ErrorCode::Full, 0));
+        assert_eq!(failed.to_string(), "all nodes refused; the last reason: the store is full (0)");
+        let contact = Contact::new(Id::ZERO, 9_u16);
+        let pong = Outcome::Pong { contact, rtt: Duration::from_millis(20) };
+        assert_eq!(pong.to_string(), "node 0000000000000000000000000000000000000000 responded at 9 after 20ms");
+    }
+}

@@ -20,8 +20,8 @@ use crate::time::Instant;
 use crate::wire::{Body, Header, Wire};
 
 impl<P: Parts> NodeInner<P> {
-    /// Decodes a datagram, counts it, and drops it if it is not of this network. A request is responded to in `buf`, and a response goes
-    /// to the operation that waits for it. Returns what was sent, and whether operations may go on.
+    /// Decodes a datagram, counts it, and drops it if it is not of this network. A request is responded to in `buf`,
+    /// and a response goes to the operation that waits for it. Returns what was sent, and whether operations may go on.
     pub(super) fn receive(
         &mut self,
         now: Instant,

@@ -75,8 +75,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A record that was put once, not published, is here on the same terms as other nodes' records: only while this node is
-    /// responsible.
+    /// A record that was put once, not published, is here on the same terms as other nodes' records: only while this
+    /// node is responsible.
     fn unpin(&mut self, key: &Key) {
         let k = self.k();
         let Some(slot) = self.store.find(key) else {

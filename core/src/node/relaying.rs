@@ -1,5 +1,5 @@
-//! The node's part in recursive lookups: it takes relay requests in, forwards them, and carries results back. What is under way, and
-//! which node is next, is [`forwarding`](crate::forwarding)'s.
+//! The node's part in recursive lookups: it takes relay requests in, forwards them, and carries results back. What is
+//! under way, and which node is next, is [`forwarding`](crate::forwarding)'s.
 
 use heapless::Vec;
 
@@ -106,7 +106,8 @@ impl<P: Parts> Shared<P> {
         Some(Request::Relay { relay_id, target, hops: relay.hops.checked_sub(1)?, time })
     }
 
-    /// A next hop does not respond, or refuses: asks another. Where none is left, and the request is an operation's, returns its slot.
+    /// A next hop does not respond, or refuses: asks another. Where none is left, and the request is an operation's,
+    /// returns its slot.
     #[must_use]
     pub(super) fn relay_failed(&mut self, now: Instant, index: u8, id: &Id, state: HopState) -> Option<u8> {
         if let Some(relay) = self.forwarding.get_mut(index) {
@@ -115,8 +116,8 @@ impl<P: Parts> Shared<P> {
         self.relay_slow(now, index)
     }
 
-    /// A next hop has not responded yet: forwards the request to another. Where none is left and none is waited for, the request ends;
-    /// if it is an operation's, returns its slot.
+    /// A next hop has not responded yet: forwards the request to another. Where none is left and none is waited for,
+    /// the request ends; if it is an operation's, returns its slot.
     #[must_use]
     pub(super) fn relay_slow(&mut self, now: Instant, index: u8) -> Option<u8> {
         if self.forward(now, index) {
@@ -167,8 +168,8 @@ impl<P: Parts> Shared<P> {
         None
     }
 
-    /// Sends the result of a request that ends here: the record, if it is asked for and held, and the k closest nodes but the silent
-    /// ones.
+    /// Sends the result of a request that ends here: the record, if it is asked for and held, and the k closest nodes
+    /// but the silent ones.
     pub(super) fn respond_as_last_hop(
         &mut self,
         now: Instant,
@@ -271,7 +272,8 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// A `relayed` response that fits the recipient and the buffer: without the record if that doesn't fit, and with as many contacts as do.
+/// A `relayed` response that fits the recipient and the buffer: without the record if that doesn't fit, and with as
+/// many contacts as do.
 fn relayed<'a, P: Parts>(
     to: &Recipient<P>,
     hops: u8,

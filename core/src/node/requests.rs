@@ -83,7 +83,8 @@ fn record_of<'a, G: Geometry, A: Address, T: Copy + Sync, S: Store>(
     } else {
         let held = store.get(store.find(&operation.key)?)?;
         let left = held.metadata.expires.micros_since(now);
-        // Its publisher has it held no shorter than asked for, though the search took time; co-holders hold it no longer.
+        // Its publisher has it held no shorter than asked for, though the search took time; co-holders hold it no
+        // longer.
         let rounded = if source == RecordSource::Published { 999_999 } else { 0 };
         (held.record(now), Micros(left.0.saturating_add(rounded)))
     };

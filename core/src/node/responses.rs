@@ -41,7 +41,8 @@ pub(super) enum RelayEffect<'a, A: Address> {
 }
 
 impl<P: Parts> Shared<P> {
-    /// Matches a response with its request. It counts only with the right transaction, from the right address, by the expected node.
+    /// Matches a response with its request. It counts only with the right transaction, from the right address, by the
+    /// expected node.
     pub(super) fn accept(
         &mut self,
         now: Instant,
@@ -159,8 +160,8 @@ impl<P: Parts> Shared<P> {
         operation.lookup.responded(&from.id, Some(token));
     }
 
-    /// Asks a holder again, with its token, for a record too large to send to a stranger. One holder at a time: the others are asked again
-    /// once the record is here, and needn't send it.
+    /// Asks a holder again, with its token, for a record too large to send to a stranger. One holder at a time: the
+    /// others are asked again once the record is here, and needn't send it.
     fn fetch(&mut self, operation: &mut Op<P>, from: Contact<P::Address>, token: TokenOf<P>) {
         operation.lookup.set_token(&from.id, token);
         if operation.fetching.is_none() {
@@ -239,14 +240,15 @@ impl<P: Parts> Shared<P> {
         ended.map_or(RelayEffect::Nothing, RelayEffect::FellBack)
     }
 
-    /// The result of an operation's relay request: a record that is valid ends the lookup, and so do nodes where nodes were looked for.
-    /// Otherwise the nodes named are asked themselves.
+    /// The result of an operation's relay request: a record that is valid ends the lookup, and so do nodes where nodes
+    /// were looked for. Otherwise the nodes named are asked themselves.
     pub(super) fn recursed(&mut self, now: Instant, operation: &mut Op<P>, result: &RelayResult<'_, P::Address>) {
         let (from, hops) = (result.from, result.hops);
         operation.hops = hops;
         operation.tally.asked = operation.tally.asked.saturating_add(1);
         operation.tally.responded = operation.tally.responded.saturating_add(1);
-        // Where the request was forwarded as often as it may be, other nodes may be nearer: the lookup goes on from there.
+        // Where the request was forwarded as often as it may be, other nodes may be nearer: the lookup goes on from
+        // there.
         let ended = hops < MOST_HOPS;
         let finds_nodes = operation.task == Task::FindNode && ended;
         operation.recursion = match (ended, finds_nodes) {

@@ -27,7 +27,8 @@ enum Next {
 }
 
 impl<P: Parts> Shared<P> {
-    /// Begins a lookup of `target`, from the table's contacts. False if there are none; maintenance that needs some then doesn't begin.
+    /// Begins a lookup of `target`, from the table's contacts. False if there are none; maintenance that needs some
+    /// then doesn't begin.
     pub(super) fn begin_lookup(
         &mut self,
         now: Instant,
@@ -110,7 +111,8 @@ impl<P: Parts> Shared<P> {
         if done { Next::GoOn } else { Next::Wait }
     }
 
-    /// Whether a get has a value that no other can replace: that of an immutable key, or one that came by way of other nodes.
+    /// Whether a get has a value that no other can replace: that of an immutable key, or one that came by way of other
+    /// nodes.
     fn has_value(&self, now: Instant, operation: &Op<P>) -> bool {
         let is_final = operation.key.kind == Kind::Immutable || operation.recursion == Recursion::Relayed;
         operation.task == Task::Get && is_final && operation.best(now).is_some()
@@ -178,8 +180,8 @@ impl<P: Parts> Shared<P> {
         Next::Wait
     }
 
-    /// A join isn't over before the nodes that must know this one do: asks the one that the table awaits again. False if there is no
-    /// need, or no use.
+    /// A join isn't over before the nodes that must know this one do: asks the one that the table awaits again. False
+    /// if there is no need, or no use.
     fn present(&mut self, operation: &mut Op<P>) -> bool {
         let Some(contact) = self.table.contact_to_notify().filter(|_| self.config.serve) else {
             return false;
@@ -197,8 +199,8 @@ impl<P: Parts> Shared<P> {
         true
     }
 
-    /// Whether an operation asks nodes for a record, where it could ask for nodes alone: it looks for one, or it stores one and the
-    /// wire gives tokens only so.
+    /// Whether an operation asks nodes for a record, where it could ask for nodes alone: it looks for one, or it stores
+    /// one and the wire gives tokens only so.
     pub(super) fn asks_for_record(&self, operation: &Op<P>) -> bool {
         let stores = operation.task.traits().stores != Stores::Nowhere;
         operation.finds_record() || (stores && P::Wire::RULES.tokens == TokenSource::FindValue)

@@ -1,4 +1,5 @@
-//! The outlet: all datagrams of a node leave through [`Outlet::send`], and all its requests begin in [`Shared::begin_request`].
+//! The outlet: all datagrams of a node leave through [`Outlet::send`], and all its requests begin in
+//! [`Shared::begin_request`].
 
 use core::num::NonZeroU8;
 
@@ -43,7 +44,8 @@ pub(super) struct Outgoing<'a, P: Parts> {
 }
 
 impl<P: Parts> Outlet<'_, P> {
-    /// Encodes a message of at most `most` bytes into `buf` and counts it. A request is padded to `least` bytes, if that fits.
+    /// Encodes a message of at most `most` bytes into `buf` and counts it. A request is padded to `least` bytes, if
+    /// that fits.
     fn send(
         self,
         to: P::Address,
@@ -103,7 +105,8 @@ impl<P: Parts> Shared<P> {
         Outlet { stats: &mut self.stats, config: &self.config, table: &self.table }
     }
 
-    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends; false if all request slots are taken.
+    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends; false if all request slots are
+    /// taken.
     pub(super) fn begin_request(
         &mut self,
         purpose: Purpose,
@@ -116,8 +119,8 @@ impl<P: Parts> Shared<P> {
         self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok()
     }
 
-    /// How long a request must be so that three times its length hold the `nodes` response asked for and, where this node wants to be
-    /// known, the ping by which the responder checks that it is there. 0 if the wire doesn't pad.
+    /// How long a request must be so that three times its length hold the `nodes` response asked for and, where this
+    /// node wants to be known, the ping by which the responder checks that it is there. 0 if the wire doesn't pad.
     pub(super) fn padded_len(&self, to: P::Address, introduces: bool) -> usize {
         if !P::Wire::RULES.padding {
             return 0;

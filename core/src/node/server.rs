@@ -1,5 +1,5 @@
-//! What the node does with another node's request. The response goes out at once, and nothing is left behind but the record that the
-//! request stores or the relayed request that it forwards.
+//! What the node does with another node's request. The response goes out at once, and nothing is left behind but the
+//! record that the request stores or the relayed request that it forwards.
 
 use core::cmp::Ordering;
 
@@ -187,8 +187,8 @@ impl<P: Parts> Shared<P> {
             && self.has_responded(&served.to.contact)
             && self.table.rank_of_own(&key.id, 1) > 0
         {
-            // A node that has the same version sees that its holders have it. Which node that is may be forged, so the most responsible
-            // holder doesn't rely on it.
+            // A node that has the same version sees that its holders have it. Which node that is may be forged, so the
+            // most responsible holder doesn't rely on it.
             if let Some(metadata) = self.store.metadata_mut(slot).filter(|metadata| !metadata.pinned) {
                 metadata.last_replicated = now;
             }
@@ -229,8 +229,8 @@ impl<P: Parts> Shared<P> {
         known.is_some_and(|peer| peer.state == ContactState::Verified && peer.contact.address == contact.address)
     }
 
-    /// Takes a record in. Checks the token first, then bounds, then which record wins, and the signature last, since it costs most.
-    /// Returns for how many seconds the record is held.
+    /// Takes a record in. Checks the token first, then bounds, then which record wins, and the signature last, since it
+    /// costs most. Returns for how many seconds the record is held.
     fn take_record(&mut self, served: &Served<P>, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
         let (now, record) = (served.now, offer.record);
         if !served.proved {
@@ -295,7 +295,8 @@ fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Re
     }
 }
 
-/// As many of the contacts as fit beside the `beside` bytes of a response. Where not all do, those of the requester's own address family come first.
+/// As many of the contacts as fit beside the `beside` bytes of a response. Where not all do, those of the requester's
+/// own address family come first.
 fn fitting<'a, P: Parts>(
     served: &Served<P>,
     named: &'a mut [Contact<P::Address>],

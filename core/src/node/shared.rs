@@ -29,7 +29,8 @@ pub(crate) struct Shared<P: Parts> {
     pub(super) started: bool,
     /// Whether the result of an operation is lent to the caller, to be freed at the next call.
     pub(super) lent: bool,
-    /// Whether an operation that is over, or a request that can't be sent, left request slots that others may have waited for.
+    /// Whether an operation that is over, or a request that can't be sent, left request slots that others may have
+    /// waited for.
     pub(super) requests_freed: bool,
     /// Whether the user must still be told of `own_id_seen`.
     pub(super) own_id_news: bool,

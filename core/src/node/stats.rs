@@ -1,4 +1,4 @@
-//! What a node counts. The core logs nothing.
+//! The counters of a node. The core logs nothing.
 
 /// Counters since the start of a node. They wrap at 2^64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -6,57 +6,58 @@
 pub struct Stats {
     /// Datagrams given to `handle_datagram`.
     pub received: u64,
-    /// Bytes in them.
+    /// Bytes in the datagrams received.
     pub received_bytes: u64,
     /// Datagrams written to be sent.
     pub sent: u64,
-    /// Bytes in them.
+    /// Bytes in the datagrams sent.
     pub sent_bytes: u64,
-    /// Requests of other nodes responded to, errors included.
+    /// Responses to requests of other nodes, including errors.
     pub responded: u64,
     /// Responses to own requests.
     pub responses: u64,
-    /// Own requests sent again.
+    /// Retransmissions of own requests.
     pub retransmits: u64,
-    /// Own requests without a response after their last attempt.
+    /// Own requests that got no response after their last attempt.
     pub timeouts: u64,
-    /// Datagrams dropped: not a message of the wire format, or not in its one canonical form.
+    /// Datagrams dropped because they are not a message of the wire format, or not in its one canonical form.
     pub malformed: u64,
-    /// Datagrams dropped: another version of the wire format.
+    /// Datagrams dropped because they are of another version of the wire format.
     pub wrong_version: u64,
-    /// Datagrams dropped: another geometry.
+    /// Datagrams dropped because they are of another geometry.
     pub wrong_geometry: u64,
-    /// Datagrams dropped: another network.
+    /// Datagrams dropped because they are of another network.
     pub wrong_network: u64,
-    /// Responses dropped: to no request in flight, or too late.
+    /// Responses dropped because they belong to no request in flight, or are too late.
     pub unsolicited: u64,
-    /// Responses dropped: from another address than was asked, or from another node than was expected there.
+    /// Responses dropped because they are from another address than was asked, or from another node than was expected.
     pub spoofed: u64,
-    /// Requests over the rate limit of their address prefix. One without a valid token gets a fresh token, nothing else; one with a
-    /// valid token is dropped.
+    /// Requests over the rate limit of their address prefix. Without a valid token, a requester gets only a fresh
+    /// token. With one, the request is dropped.
     pub rate_limited: u64,
-    /// Requests that showed a token that is not valid, or not any more.
+    /// Requests with an invalid or expired token.
     pub bad_tokens: u64,
     /// Stores refused, for any reason.
     pub refused_stores: u64,
-    /// Records taken from other nodes.
+    /// Records of other nodes stored.
     pub stored: u64,
-    /// Recursive requests of other nodes forwarded.
+    /// Relay requests of other nodes forwarded.
     pub forwarded: u64,
-    /// Recursive requests of other nodes refused: no place for them, a circle, or too few free request slots.
+    /// Relay requests of other nodes refused: no place is free, the request went in a circle, or too few request slots
+    /// are free.
     pub busy: u64,
     /// Requests dropped because the node is a client.
     pub not_serving: u64,
-    /// Datagrams not written, because the caller's buffer was smaller than `MIN_DATAGRAM` or than the datagram, or because the requester
-    /// takes no response as small as an error.
+    /// Datagrams not written because the caller's buffer is smaller than `MIN_DATAGRAM` or than the datagram, or
+    /// because the requester takes no response that is as large as an error.
     pub small_buffers: u64,
-    /// Contacts named by other nodes that were not taken up: an address that means less than the namer's own, or an identifier that
-    /// doesn't fit its address.
+    /// Contacts that other nodes named and this node did not accept: their address has a narrower scope than the one of
+    /// the node that named them, or their identifier doesn't fit their address.
     pub bad_contacts: u64,
 }
 
 impl Stats {
-    /// Nothing counted yet.
+    /// All counters at 0.
     pub const ZERO: Self = Self {
         received: 0,
         received_bytes: 0,
@@ -84,7 +85,7 @@ impl Stats {
     };
 }
 
-/// Adds one. Out of line: on a microcontroller a sum of 64 bits takes twice the room of this call.
+/// Adds one. It is not inlined: on a microcontroller, a 64-bit sum takes twice as much flash as this call.
 #[inline(never)]
 pub(super) const fn count_up(counter: &mut u64) {
     *counter = counter.wrapping_add(1);

@@ -33,7 +33,8 @@ pub(super) enum Task {
 /// What a node does for a task in another way than for others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traits {
-    /// Nobody waits for it: it yields its slot to a user's command, comes after the user's operations, and has no result.
+    /// Nobody waits for it: it yields its slot to a user's command, comes after the user's operations, and has no
+    /// result.
     pub(super) maintenance: bool,
     /// It asks the bootstrap addresses, and ends only when the nodes that must know this one do.
     pub(super) joins: bool,

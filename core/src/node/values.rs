@@ -1,4 +1,4 @@
-//! Records that come in while an operation looks for the newest version.
+//! Records that arrive while an operation looks for the newest version.
 
 use core::cmp::Ordering;
 
@@ -13,7 +13,8 @@ use crate::store::Metadata;
 use crate::time::{Instant, Micros};
 
 impl<P: Parts> Shared<P> {
-    /// A record came in from the node `from`. It counts if it is the one asked for, is valid, and is newer than what is known.
+    /// A record arrived from the node `from`. It counts if it is the one that was asked for, is valid, and is newer
+    /// than the newest so far.
     pub(super) fn value_found(
         &mut self,
         now: Instant,
@@ -48,8 +49,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Maintenance met a newer record than the one held here. A publisher stops publishing its own, unless this is the same plain value:
-    /// then only the clocks of its holders were slower.
+    /// Maintenance found a newer record than the one held here. If this node publishes its own, it stops, unless this
+    /// is the same plain value: then only the clocks of its holders are slower.
     fn keep_newer(
         &mut self,
         now: Instant,
@@ -64,7 +65,7 @@ impl<P: Parts> Shared<P> {
         let same = same.map(|own| *own.metadata);
         let expires = now + Micros::from_secs(u64::from(lifetime));
         let others = Metadata { expires, source: None, pinned: false, last_replicated: Instant::ZERO };
-        // Where the own store is too full for it, co-holders that lag get the record held here, and others hold the newer one.
+        // If the own store has no room for it, nodes that lag get the record held here, and others hold the newer one.
         let _ = self.keep(now, record, same.unwrap_or(others));
         if same.is_none() && operation.task.traits().then == Then::SettlePublication {
             self.finish(now, operation, Ending::Conflict);

@@ -49,7 +49,7 @@ fn each_deadline_names_its_wake_reason() {
     let options = Options { timeout: Duration::from_millis(10), ..Options::default() };
     node.find_node(NOW, Id::ZERO, &options).unwrap();
     sent(&mut *node, NOW);
-    assert_eq!(node.poll_timeout(), Some((NOW + Duration::from_millis(10), WakeReason::Query)));
+    assert_eq!(node.poll_timeout(), Some((NOW + Duration::from_millis(10), WakeReason::Operation)));
     let mut node = node4(config());
     node.bootstrap(NOW, &[at("192.0.2.1:4000")]).unwrap();
     let mut reasons = Vec::new();
