@@ -21,7 +21,7 @@ use crate::store::{Metadata, Store, StoreError};
 use crate::time::Instant;
 use crate::wire::Wire;
 
-/// The shortest lifetime of a record: lifetimes travel in seconds.
+/// The shortest lifetime of a record: messages have lifetimes in seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 impl<P: Parts> Dht for NodeInner<P> {
@@ -58,7 +58,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         let own = shared.table.own();
         operation.begin(now, Task::Ping, TIMEOUT);
         operation.lookup.restart(own, shared.lookup_limits());
-        // Which identifier the node has is what its response will tell.
+        // The identifier of the node is not known yet; its response tells it.
         operation.lookup.insert(Contact::new(own, address.canonical()));
         let query = operation.query();
         self.drive(now);
@@ -70,7 +70,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         if !forwards::<P>(options) {
             return Err(FindError::NoRelays);
         }
-        if self.shared.knows_nobody() {
+        if self.shared.is_table_empty() {
             return Err(FindError::NoContacts);
         }
         let (shared, operation) = self.free_slot(now).ok_or(FindError::Busy(P::Operations::LEN))?;
@@ -89,7 +89,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         if !forwards::<P>(options) {
             return Err(GetError::NoRelays);
         }
-        if self.shared.knows_nobody() && self.shared.held(now, &key).is_none() {
+        if self.shared.is_table_empty() && self.shared.held(now, &key).is_none() {
             return Err(GetError::NoContacts);
         }
         let index = self.free_buffer(now).ok_or(GetError::NoBuffer(self.shared.buffers.len()))?;
@@ -191,7 +191,7 @@ impl<P: Parts> Dht for NodeInner<P> {
     fn poll_event(&mut self) -> Option<Event<'_, P::Address>> {
         self.reclaim();
         let shared = &mut self.shared;
-        if core::mem::take(&mut shared.own_id_news)
+        if core::mem::take(&mut shared.own_id_unreported)
             && let Some(address) = shared.own_id_seen.first().copied()
         {
             return Some(Event::OwnIdSeen { address });
@@ -279,7 +279,7 @@ impl<P: Parts> Dht for NodeInner<P> {
 }
 
 impl<P: Parts> NodeInner<P> {
-    /// A slot for a user's command: an idle one, or one whose maintenance yields. With it, what all operations share.
+    /// A slot for a user's command, and what all operations share. The slot is idle, or its maintenance has yielded.
     fn free_slot(&mut self, now: Instant) -> Option<(&mut Shared<P>, &mut Op<P>)> {
         let idle = self.find(|operation| operation.is_idle());
         let slot = idle.or_else(|| self.find(Operation::is_free))?;
@@ -288,7 +288,7 @@ impl<P: Parts> NodeInner<P> {
         Some((&mut self.shared, operation))
     }
 
-    /// A buffer for a user's get: a free one, or one whose maintenance yields.
+    /// A buffer for a user's get. It is free, or its maintenance has yielded.
     fn free_buffer(&mut self, now: Instant) -> Option<u8> {
         if self.shared.buffers.iter().all(|buffer| buffer.taken) {
             let slot = self.find(|operation| operation.is_free() && operation.buffer.is_some())?;
@@ -297,7 +297,7 @@ impl<P: Parts> NodeInner<P> {
         u8::try_from(self.shared.buffers.iter().position(|buffer| !buffer.taken)?).ok()
     }
 
-    /// A record is put: operations that still store another one under its key end.
+    /// A record is put: ends the operations that still store another one under its key.
     fn replace_stores(&mut self, now: Instant, key: &Key) {
         for slot in 0..P::Operations::LEN as u8 {
             if let Some(operation) = self.operations.get_mut(slot)
@@ -309,6 +309,7 @@ impl<P: Parts> NodeInner<P> {
         }
     }
 
+    /// Lends the result in a slot to the caller.
     fn lend(&mut self, slot: u8) -> Option<QueryResult<'_, P::Address>> {
         self.shared.lent = true;
         self.operations.get_mut(slot)?.lend();
@@ -320,7 +321,7 @@ impl<P: Parts> NodeInner<P> {
 }
 
 impl<P: Parts> Shared<P> {
-    /// Checks a put before anything of it is done.
+    /// Checks a put before it begins.
     fn check_put(&self, record: &Record<'_>, options: &Options) -> Result<(), PutError> {
         if !self.supports(record.kind()) {
             return Err(PutError::Unsupported(record.kind()));
@@ -341,14 +342,14 @@ impl<P: Parts> Shared<P> {
         if !self.is_valid(record) {
             return Err(PutError::Signature);
         }
-        if self.knows_nobody() {
+        if self.is_table_empty() {
             return Err(PutError::NoContacts);
         }
         Ok(())
     }
 }
 
-/// Whether a node can look up as the options say.
+/// Whether a node supports the lookup mode of the options.
 fn forwards<P: Parts>(options: &Options) -> bool {
     P::FORWARDS || options.mode == Mode::Iterative
 }

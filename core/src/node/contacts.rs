@@ -1,4 +1,4 @@
-//! Which contacts the node takes up, and what it learns of their addresses.
+//! Contacts: which the node accepts, and how it checks that nodes are there.
 
 use core::num::NonZeroU8;
 
@@ -14,11 +14,11 @@ use crate::routing::{Origin, Routing};
 use crate::time::Instant;
 use crate::wire::Wire;
 
-/// Of the request slots, at most one in this many may be checking that requesters are there.
+/// At most one in this many request slots checks that requesters are there.
 const INTRODUCTIONS: usize = 4;
 
 impl<P: Parts> Shared<P> {
-    /// Whether a contact that the node at `namer` names is taken up. Counts those that are not.
+    /// Whether the node accepts a contact that the node at `namer` names. Counts those that it doesn't.
     pub(super) fn accepts(&mut self, namer: P::Address, named: &Contact<P::Address>) -> bool {
         let own = self.table.own();
         if named.id == own {
@@ -31,19 +31,19 @@ impl<P: Parts> Shared<P> {
         accepted
     }
 
-    /// Whether an identifier may stand at an address.
+    /// Whether the identifier of a contact fits its address.
     pub(super) fn fits(&self, contact: &Contact<P::Address>) -> bool {
         admission::fits(self.config.bind_ids, contact)
     }
 
-    /// Whether the table knows a contact at this address. What happens at another address, by which others named it,
-    /// tells nothing of it.
+    /// Whether the table knows a contact at this address. Other nodes may name it with another address, and what
+    /// happens there doesn't count.
     pub(super) fn knows_at(&self, id: &Id, address: P::Address) -> bool {
         self.table.get(id).is_some_and(|peer| peer.contact.address.canonical() == address.canonical())
     }
 
-    /// Pings a requester that serves, if the table would take it: only once it has proved its address, or within the
-    /// `left` bytes that the response to it left of the amplification limit.
+    /// Pings a requester that serves, if the table would take it. `left` is how many bytes can still be sent to it by
+    /// the amplification limit.
     pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, left: usize) {
         if left < P::Wire::LENGTHS.ping || !self.fits(&contact) {
             return;
@@ -53,23 +53,23 @@ impl<P: Parts> Shared<P> {
             return;
         }
         if self.table.discovered(now, contact, Origin::Requester) {
-            // Never retransmitted: that would exceed the limit.
+            // Sent only once: a retransmission would exceed the limit.
             self.begin_request(Purpose::Introduction, contact.address, Some(contact.id), Some(NonZeroU8::MIN));
         }
     }
 
-    /// Checks that a node is there to which a request could not be forwarded: one datagram may have been lost.
+    /// Checks that a node is there after it did not respond to a relay request: a datagram may have been lost.
     pub(super) fn check_silent(&mut self, address: P::Address, id: Id) {
         if self.requests.free() > self.requests.capacity() / 2 {
             self.begin_request(Purpose::Introduction, address, Some(id), None);
         }
     }
 
-    /// Another node uses this node's identifier: the user is told once.
+    /// Another node uses this node's identifier: reports this to the user, once for each address in a row.
     pub(super) fn note_own_id(&mut self, address: P::Address) {
         if self.own_id_seen.first() != Some(&address) {
             self.own_id_seen = [address].into();
-            self.own_id_news = true;
+            self.own_id_unreported = true;
         }
     }
 }

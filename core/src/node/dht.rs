@@ -123,7 +123,7 @@ pub trait Dht {
         buf: &mut [u8],
     ) -> Option<Transmit<Self::Address>>;
 
-    /// A datagram to `to` was not delivered, or could not be sent. All requests in flight to this address time out now.
+    /// A datagram to `to` was not delivered, or could not be sent. All attempts in flight to this address time out now.
     fn handle_unreachable(&mut self, now: Instant, to: Self::Address);
 
     /// Does what is due. It is harmless to call this early, late, twice or never.

@@ -1,4 +1,4 @@
-//! What keeps a node going: operations go as far as they can, what is due is done, and what waits is sent.
+//! Drives a node: lets its operations proceed, does what is due, and sends what waits.
 
 use super::inner::NodeInner;
 use super::maintenance::STRIDE;
@@ -13,7 +13,7 @@ use crate::time::Instant;
 use crate::wire::MIN_DATAGRAM;
 
 impl<P: Parts> NodeInner<P> {
-    /// Lets every operation go as far as it can, the user's first, then begins the maintenance that is due.
+    /// Lets every operation proceed as far as it can, the user's first. Then begins the maintenance that is due.
     pub(super) fn drive(&mut self, now: Instant) {
         for _ in 0..=P::Operations::LEN {
             self.shared.requests_freed = false;
@@ -34,7 +34,7 @@ impl<P: Parts> NodeInner<P> {
         self.begin_maintenance(now);
     }
 
-    /// Does what is due by now.
+    /// Does what is due at `now`.
     pub(super) fn do_due(&mut self, now: Instant) {
         while let Some(due) = self.shared.requests.due(now) {
             self.time_out(now, due);
@@ -89,7 +89,7 @@ impl<P: Parts> NodeInner<P> {
         None
     }
 
-    /// When something is due next, and what.
+    /// When something is due next, and what it is.
     pub(super) fn next_due(&self) -> (Instant, WakeReason) {
         let shared = &self.shared;
         if shared.requests.has_ready() || shared.forwarding.ending().is_some() {
@@ -99,14 +99,14 @@ impl<P: Parts> NodeInner<P> {
             return (Instant::ZERO, WakeReason::Operation);
         }
         let running = self.operations.iter().filter(|operation| operation.is_running());
-        let query = running.map(|operation| operation.deadline).min().unwrap_or(Instant::NEVER);
+        let operation = running.map(|operation| operation.deadline).min().unwrap_or(Instant::NEVER);
         let mut next = (shared.requests.deadline(), WakeReason::Request);
         let mut or = |at, reason| {
             if at < next.0 {
                 next = (at, reason);
             }
         };
-        or(query, WakeReason::Operation);
+        or(operation, WakeReason::Operation);
         or(shared.replication.expiry(), WakeReason::Record);
         if self.can_begin_maintenance() {
             or(self.next_table_maintenance(), WakeReason::Maintenance);
@@ -116,7 +116,7 @@ impl<P: Parts> NodeInner<P> {
         next
     }
 
-    /// Begins the maintenance that is due, as far as there is room.
+    /// Begins the maintenance that is due, if it has room.
     fn begin_maintenance(&mut self, now: Instant) {
         for _ in 0..STRIDE {
             if !self.can_begin_maintenance() {
@@ -143,19 +143,19 @@ impl<P: Parts> NodeInner<P> {
         }
     }
 
-    /// Whether there is room for a further operation of maintenance: they take at most half of the slots (one where
-    /// there is only one), and leave request slots to the user.
+    /// Whether there is room for one more operation of maintenance. Maintenance takes at most half of the slots (one,
+    /// if there is only one), and leaves request slots to the user.
     fn can_begin_maintenance(&self) -> bool {
         let running = self.operations.iter().filter(|operation| operation.is_running());
         let busy = running.filter(|operation| operation.task.is_maintenance()).count();
-        // What is lent is free from the next call on.
+        // A slot whose result is lent is idle from the next call on.
         let idle = self.any(|operation| matches!(operation.phase, Phase::Idle | Phase::Lent));
         let requests = self.shared.requests.free() > usize::from(self.shared.config.alpha);
         idle && busy < P::Operations::LEN.div_ceil(2) && requests
     }
 
-    /// When the table's maintenance is due. A client keeps no table for others: its own lookups keep it fresh enough.
-    /// And while a node joins, that is maintenance enough.
+    /// When the table's maintenance is due. Never for a client, whose own lookups keep the table fresh enough, and
+    /// never while a node joins, which is maintenance enough.
     fn next_table_maintenance(&self) -> Instant {
         let joins = self.any(|operation| operation.is_running() && operation.task.traits().joins);
         if !self.shared.config.serve || joins {

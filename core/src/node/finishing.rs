@@ -1,5 +1,4 @@
-//! The end of an operation: with a result for its user, without one, or because it must yield; and what becomes of its
-//! record.
+//! The end of operations: with a result for the user, without one, or because an operation must yield.
 //!
 //! | task | ends well | ends badly |
 //! |---|---|---|
@@ -9,8 +8,8 @@
 //! | get | `Value`; then the record is written back to nodes that lag | `NotFound`, `TooLarge`, `NoResponse`, `TimedOut` |
 //! | put | `Stored` | `Conflict` and `Refused` once it stores, `NoResponse` and `TimedOut` before, `Replaced` by another put of its key |
 //!
-//! Maintenance ends the same ways and has no result, but `Conflict` of a republication tells the publisher that its
-//! record lost.
+//! Maintenance ends in the same ways, but has no result. A republication that ends with `Conflict` shows the publisher
+//! that another record won.
 
 use super::operation::{Ending, Phase};
 use super::parts::Parts;
@@ -24,12 +23,12 @@ use crate::routing::Routing;
 use crate::time::Instant;
 
 impl<P: Parts> Shared<P> {
-    /// Ends an operation with a result, or as maintenance without one.
+    /// Ends an operation with a result, or without one if it is maintenance.
     pub(super) fn finish(&mut self, now: Instant, operation: &mut Op<P>, ending: Ending) {
         self.end(now, operation, ending, false);
     }
 
-    /// Ends a get with its result. It goes on to store the record where it is missing.
+    /// Ends a get with its result. It continues to store the record where it is missing.
     pub(super) fn finish_and_write_back(&mut self, now: Instant, operation: &mut Op<P>, ending: Ending) {
         self.end(now, operation, ending, true);
     }
@@ -52,7 +51,7 @@ impl<P: Parts> Shared<P> {
         self.table.looked_up(now, &operation.lookup.target());
     }
 
-    /// All stores of an operation have ended: ends it.
+    /// Ends an operation after all its stores have ended.
     pub(super) fn finish_store(&mut self, now: Instant, operation: &mut Op<P>) {
         if operation.phase == Phase::WritingBack {
             operation.phase = Phase::Ended;
@@ -61,7 +60,7 @@ impl<P: Parts> Shared<P> {
         let ending = self.ending_of_store(operation);
         let replicated = match operation.task.traits().then {
             Then::SettlePublication => true,
-            // Otherwise the next check tries again.
+            // If not all have it, the next check of the neighbourhood tries again.
             Then::SettleReplication => {
                 let lookup = &operation.lookup;
                 lookup.count(Which::Stored) + lookup.count(Which::Holders) >= lookup.count(Which::Closest)
@@ -74,18 +73,18 @@ impl<P: Parts> Shared<P> {
         self.finish(now, operation, ending);
     }
 
-    /// How an operation ends that has asked nodes to store its record.
+    /// How an operation ends after it has asked nodes to store its record.
     pub(super) fn ending_of_store(&self, operation: &mut Op<P>) -> Ending {
         let (asked, stored) = (operation.lookup.count(Which::Closest), operation.lookup.count(Which::Stored));
         operation.wanted = u8::try_from(asked.min(self.k())).unwrap_or(u8::MAX);
-        match put_outcome(asked, stored, operation.tally.in_the_way.is_some()) {
+        match put_outcome(asked, stored, operation.tally.held_instead.is_some()) {
             PutOutcome::Stored => Ending::Stored,
             PutOutcome::Conflict => Ending::Conflict,
             PutOutcome::Refused => Ending::Refused,
         }
     }
 
-    /// Ends an operation whose time is over with what it has.
+    /// Ends an operation at its time limit, with what it has reached.
     pub(super) fn finish_overdue(&mut self, now: Instant, operation: &mut Op<P>) {
         let traits = operation.task.traits();
         let ending = match traits.stores {
@@ -98,7 +97,7 @@ impl<P: Parts> Shared<P> {
         self.finish(now, operation, ending);
     }
 
-    /// Frees a running operation's slot without a result.
+    /// Frees the slot of an operation without a result.
     pub(super) fn abandon(&mut self, operation: &mut Op<P>) {
         self.release(operation);
         let put = operation.is_running() && operation.task.traits().then == Then::SettlePut;
@@ -109,7 +108,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Maintenance in a slot that a user's command takes is done another time.
+    /// Ends the maintenance in a slot that a user's command takes, and sees to it that it is done later.
     pub(super) fn yield_slot(&mut self, now: Instant, operation: &mut Op<P>) {
         if !operation.is_running() {
             return;
@@ -123,13 +122,12 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A record is put under the key of this operation: if it still stores another one, it ends, for the rest is on the
-    /// new one's terms.
+    /// A record is put under the key of this operation: ends it if it still stores another one.
     pub(super) fn replace_store(&mut self, now: Instant, operation: &mut Op<P>) {
         match operation.task.traits().stores {
             Stores::Nowhere | Stores::WhereMissingLater => {}
             Stores::Everywhere if !operation.task.is_maintenance() => {
-                // What is here belongs to the new put, which keeps or withdraws it.
+                // The record in the own store is now that of the new put, which keeps or withdraws it.
                 (operation.publish, operation.compare) = (true, None);
                 self.finish(now, operation, Ending::Replaced);
             }
@@ -137,7 +135,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Gives up the requests of an operation that is over, to make room for others.
+    /// Releases the requests of an operation that is over, to make room for others.
     fn release(&mut self, operation: &Op<P>) {
         let free = self.requests.free();
         let slot = operation.slot;

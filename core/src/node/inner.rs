@@ -1,4 +1,4 @@
-//! The node itself: its operations, and what they share.
+//! The type of a node: its operations and what they share, and the functions that start it.
 
 use core::fmt;
 
@@ -14,8 +14,8 @@ use crate::routing::Routing;
 use crate::store::Store;
 use crate::time::Instant;
 
-/// What [`Node`](super::Node) is: a node made of `P`.
-// The small fields come first: a Cortex-M reaches what is near with shorter instructions.
+/// The type behind [`Node`](super::Node): a node with the parts `P`.
+// The small fields come first: a Cortex-M needs shorter instructions to access fields at small offsets.
 #[repr(C)]
 pub struct NodeInner<P: Parts> {
     pub(super) shared: Shared<P>,
@@ -23,7 +23,7 @@ pub struct NodeInner<P: Parts> {
 }
 
 impl<P: Parts> NodeInner<P> {
-    /// A node of zeros, which lies in `.bss` as a static. It does nothing until it is [started](Self::start).
+    /// A node of zeros. As a static, it lies in `.bss`. It does nothing until it is [started](Self::start).
     #[must_use]
     pub const fn empty() -> Self {
         Self::of(P::Routing::EMPTY, P::Store::EMPTY)
@@ -34,7 +34,8 @@ impl<P: Parts> NodeInner<P> {
         Self { shared: Shared::new(table, store), operations: P::Operations::EMPTY }
     }
 
-    /// A started node, for hosts. A microcontroller starts an [`empty`](Self::empty) one in place.
+    /// A started node, for hosts. A microcontroller should [`start`](Self::start) an [`empty`](Self::empty) node in
+    /// place, which needs less stack.
     ///
     /// # Errors
     ///
@@ -45,7 +46,7 @@ impl<P: Parts> NodeInner<P> {
         Ok(node)
     }
 
-    /// A node around a table and a store that are started and filled already, as a simulator makes them.
+    /// A node with a table and a store that are already started and filled, as a simulator makes them.
     ///
     /// # Errors
     ///
@@ -58,10 +59,11 @@ impl<P: Parts> NodeInner<P> {
         Ok(node)
     }
 
-    /// Begins as the node `id`. Whatever this node was before is forgotten.
+    /// Starts as the node `id`, and forgets everything from before.
     ///
-    /// `seed` is the source of all randomness: transactions, tokens, the keys of hash tables. Use each seed once: after
-    /// a reboot mix in a counter. The same seed and the same calls give the same bytes.
+    /// `seed` is the source of all random numbers: those of transactions, of tokens and of the keys of hash tables. It
+    /// must be secret, and be used only once: after a reboot, mix in a counter. The same seed and the same calls give
+    /// the same bytes.
     ///
     /// # Errors
     ///
@@ -76,7 +78,7 @@ impl<P: Parts> NodeInner<P> {
         Ok(())
     }
 
-    /// How many contacts the shortlist of a lookup holds.
+    /// The bound of every shortlist.
     fn shortlist(&self) -> usize {
         self.operations.get(0).map_or(0, |operation| operation.lookup.capacity())
     }
@@ -91,7 +93,7 @@ impl<P: Parts> NodeInner<P> {
         }
     }
 
-    /// Frees what was lent to the caller by the last call.
+    /// Frees what the last call lent to the caller.
     pub(super) fn reclaim(&mut self) {
         if !self.shared.lent {
             return;

@@ -1,4 +1,4 @@
-//! How a node joins its network, and finds it again.
+//! Joining: how a node joins its network, and how it joins again after it lost all contacts.
 
 use super::parts::Parts;
 use super::purpose::Purpose;
@@ -8,7 +8,7 @@ use crate::routing::Routing;
 use crate::time::Instant;
 
 impl<P: Parts> Shared<P> {
-    /// Begins to join: asks the bootstrap addresses, and the contacts of the table, for what is near the own
+    /// Begins to join: asks the bootstrap addresses and the contacts of the table for the nodes nearest to the own
     /// identifier.
     pub(super) fn begin_join(&mut self, now: Instant, operation: &mut Op<P>, task: Task) {
         let own = self.table.own();
@@ -25,11 +25,11 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// While no contact responds, joins through the bootstrap addresses again; otherwise asks one of them what it knows
-    /// near here. Says whether the operation began.
+    /// Joins again through the bootstrap addresses, if no contact is verified. Otherwise asks one of them for the nodes
+    /// nearest to the own identifier. Returns whether the operation began.
     pub(super) fn visit_bootstraps(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let address = self.bootstraps.next(now);
-        if !self.knows_verified() {
+        if !self.has_verified_contact() {
             self.begin_join(now, operation, Task::Rejoin);
             return true;
         }

@@ -1,4 +1,4 @@
-//! What a node does without being told: it refreshes its table, publishes its records, and replicates those of others.
+//! Maintenance: refreshes the table, publishes own records again, and replicates those of others.
 
 use super::parts::Parts;
 use super::purpose::Purpose;
@@ -10,15 +10,16 @@ use crate::store::Store;
 use crate::time::{Instant, Micros};
 use crate::wire::Wire;
 
-/// How many records are looked at in one call, so that a call's work is bounded.
+/// How many records are looked at in one call, so that the work of one call is bounded.
 pub(super) const STRIDE: usize = 64;
 
 impl<P: Parts> Shared<P> {
+    /// Removes the records that have expired.
     pub(super) fn expire_records(&mut self, now: Instant) {
         self.replication.expire(now, &mut self.store);
     }
 
-    /// Begins what the table wants to be done. Says whether the operation began.
+    /// Begins the maintenance of the table that is due. Returns whether the operation began.
     pub(super) fn maintain_table(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         match self.table.maintenance(now) {
             Some(Maintenance::Ask(contact)) => {
@@ -34,26 +35,24 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Begins to publish the own record that has waited longest, if one's time has come. Says whether the operation
-    /// began.
+    /// Begins to publish the own record that is due first, if any is due. Returns whether the operation began.
     pub(super) fn publish_next(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let republish = self.placement().republish;
         let Some(slot) = self.replication.next_published(now, &self.store, republish) else {
             return false;
         };
         let Some(key) = self.begin_for_record(now, operation, Task::Republish, slot) else {
-            // Nobody is known to store anything at: all that waits, waits on.
+            // No node is known to store a record at: all records wait.
             self.replication.publish_not_before(now + Micros::from_secs(1));
             return false;
         };
-        // Noted at once, so that another record's turn comes even if this one can't be stored anywhere.
+        // Noted at once, so that another record is due next even if this one can't be stored anywhere.
         self.note_replicated(now, &key);
         self.replication.find_next_published(&self.store, republish);
         true
     }
 
-    /// Begins to replicate the next record whose turn it is, if it is this node's to do. Says whether the operation
-    /// began.
+    /// Begins to replicate the next record that this node must replicate. Returns whether the operation began.
     pub(super) fn replicate_next(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         if !P::Wire::RULES.lifetimes {
             return false;
@@ -71,7 +70,7 @@ impl<P: Parts> Shared<P> {
         false
     }
 
-    /// Begins a task for the record in a slot of the store, and returns its key. `None` if nobody is known to ask.
+    /// Begins a task for the record in a slot of the store, and returns its key. `None` if no node is known to ask.
     fn begin_for_record(&mut self, now: Instant, operation: &mut Op<P>, task: Task, slot: usize) -> Option<Key> {
         let held = self.store.get(slot)?;
         let (key, version) = (held.key, held.version(now));

@@ -1,4 +1,4 @@
-//! One slot of work: a lookup, what it is for, and how it stands. Zeros when idle.
+//! Operations: one slot of work each, with a lookup, its task, and its state. Zeros when idle.
 
 use core::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::time::Instant;
 /// An operation whose shortlist holds at most `N` contacts.
 pub(super) type SizedOperation<G, A, T, const N: usize> = OperationInner<Lookup<G, A, T, N>>;
 
-/// An operation whatever the bound of its shortlist.
+/// An operation with any bound of its shortlist.
 pub(super) type Operation<G, A, T> = OperationInner<LookupView<G, A, T>>;
 
 #[derive(Debug)]
-// The lookup, which is large, comes last: a Cortex-M reaches what is near with shorter instructions.
+// The lookup, which is large, comes last: a Cortex-M needs shorter instructions to access fields at small offsets.
 #[repr(C)]
 pub struct OperationInner<L: ?Sized> {
     pub(super) phase: Phase,
@@ -32,11 +32,11 @@ pub struct OperationInner<L: ?Sized> {
     pub(super) publish: bool,
     /// The number of this operation's slot.
     pub(super) slot: u8,
-    /// The buffer that is filled.
+    /// The index of the buffer that a get fills.
     pub(super) buffer: Option<u8>,
-    /// Bootstrap addresses asked that have not responded yet.
+    /// How many bootstrap addresses were asked and have not responded yet.
     pub(super) bootstraps_asked: u8,
-    /// How many nodes could have stored the record.
+    /// How many nodes should hold the record of a put.
     pub(super) wanted: u8,
     pub(super) recursion: Recursion,
     /// How often the relay request was forwarded.
@@ -47,17 +47,17 @@ pub struct OperationInner<L: ?Sized> {
     ended: Instant,
     pub(super) tally: Tally,
     pub(super) compare: Option<u64>,
-    /// The newest version seen of the record that is looked for, and when.
+    /// The newest version found of the record, and when it was found.
     best: Option<(Version, Instant)>,
-    /// The key of the record that is got, put or replicated.
+    /// The key of the record.
     pub(super) key: Key,
-    /// The node that the newest version is being fetched from. No other node is asked meanwhile, so that one value
-    /// travels once.
+    /// The node that the newest version is being fetched from. No other node is asked meanwhile, so that the value is
+    /// sent only once.
     pub(super) fetching: Option<Id>,
     pub(super) lookup: L,
 }
 
-/// How an operation stands. It goes down this list, and may leave states out.
+/// The state of an operation. An operation goes down this list, and can skip states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {
@@ -66,17 +66,17 @@ pub(super) enum Phase {
     Searching,
     /// It stores its record at the nodes found.
     Storing,
-    /// Its result waits for the user, and it stores the record where it was missing.
+    /// Its result waits for the user, while it stores the record where it is missing.
     WritingBack,
     /// Its result waits for the user.
     Ended,
-    /// As `WritingBack`, and the result is lent to the caller until the next call. Then the rest is maintenance.
+    /// As `WritingBack`, but the result is lent to the caller. From the next call on, the rest is maintenance.
     LentWritingBack,
-    /// Its result is lent to the caller until the next call. Then the slot is idle.
+    /// Its result is lent to the caller. From the next call on, the slot is idle.
     Lent,
 }
 
-/// How a recursive lookup stands.
+/// The state of a recursive lookup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Recursion {
@@ -87,11 +87,11 @@ pub(super) enum Recursion {
     Wanted,
     /// The relay request is on its way.
     Forwarded,
-    /// The response named nodes to be asked, or the request ends at the own node.
+    /// The nodes that the result named must be asked; or no node is nearer than the own one.
     Over,
-    /// What was looked for came back.
+    /// The result is the result of the lookup.
     Relayed,
-    /// No response came, or not in time: the lookup goes on iteratively.
+    /// No result came, or not in time: the lookup continues iteratively.
     FellBack,
 }
 
@@ -104,6 +104,7 @@ impl From<Mode> for Recursion {
     }
 }
 
+/// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Ending {
@@ -121,7 +122,7 @@ pub(super) enum Ending {
     TooLarge,
 }
 
-/// What has happened so far.
+/// Counts of what has happened so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     pub(super) asked: u16,
@@ -129,22 +130,23 @@ pub(super) struct Tally {
     pub(super) timed_out: u16,
     pub(super) refused: u16,
     pub(super) stored: u16,
-    /// The last reason given, if there were refusals. No `Option`, which is not all zeros while it is `None`.
+    /// The last reason for a refusal, if there was any. An `Option` would not be all zeros while it is `None`.
     refusal: ErrorCode,
     refusal_detail: u64,
-    /// Records in the way of a put: the highest number held.
-    pub(super) in_the_way: Option<u64>,
-    /// The length of a response that was too large for this node.
+    /// The highest number of a record that nodes hold instead of the one that is put.
+    pub(super) held_instead: Option<u64>,
+    /// The length of a response with a record that is too large for this node.
     pub(super) too_large: u16,
-    /// How often a store was sent again with a fresh token, or a join has asked the node again that must know this one.
+    /// How often a store was sent again with a fresh token, or how often a join has notified the node that must know
+    /// this one.
     asked_again: u8,
 }
 
-/// The most stores of one operation that are sent again with a fresh token.
+/// How many stores of one operation can be sent again with a fresh token.
 const RENEWALS: u8 = 64;
 
-/// How often a join asks the node again that must know this one, before it ends without.
-const PRESENTATIONS: u8 = 8;
+/// How often a join notifies the node that must know this one, before it ends without that.
+const NOTIFICATIONS: u8 = 8;
 
 impl Tally {
     const EMPTY: Self = Self {
@@ -155,17 +157,18 @@ impl Tally {
         stored: 0,
         refusal: ErrorCode::Token,
         refusal_detail: 0,
-        in_the_way: None,
+        held_instead: None,
         too_large: 0,
         asked_again: 0,
     };
 
+    /// A node refused.
     pub(super) fn note_refusal(&mut self, code: ErrorCode, detail: u64) {
         self.refused = self.refused.saturating_add(1);
         self.refusal = code;
         self.refusal_detail = detail;
         if matches!(code, ErrorCode::Outdated | ErrorCode::Conflict) {
-            self.in_the_way = self.in_the_way.max(Some(detail));
+            self.held_instead = self.held_instead.max(Some(detail));
         }
     }
 
@@ -173,14 +176,16 @@ impl Tally {
         (self.refused != 0).then_some(self.refusal)
     }
 
+    /// Whether a store can be sent again with a fresh token. Counts it.
     pub(super) const fn may_renew_token(&mut self) -> bool {
         self.asked_again = self.asked_again.saturating_add(1);
         self.asked_again <= RENEWALS
     }
 
-    pub(super) const fn may_present(&mut self) -> bool {
+    /// Whether a join can notify a node once more. Counts it.
+    pub(super) const fn may_notify(&mut self) -> bool {
         self.asked_again = self.asked_again.saturating_add(1);
-        self.asked_again <= PRESENTATIONS
+        self.asked_again <= NOTIFICATIONS
     }
 }
 
@@ -231,7 +236,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.ended = now;
     }
 
-    /// Ends. A get that has found its record goes on to write it back.
+    /// Ends the operation with a result, or without one if it is maintenance. With `writes_back`, it continues to store
+    /// its record.
     pub(super) fn end(&mut self, now: Instant, ending: Ending, writes_back: bool) {
         self.phase = match (self.task.is_maintenance(), writes_back) {
             (true, _) => Phase::Idle,
@@ -242,7 +248,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.ended = now;
     }
 
-    /// Lends its result to the caller.
+    /// Lends the result to the caller.
     pub(super) const fn lend(&mut self) {
         self.phase = match self.phase {
             Phase::WritingBack => Phase::LentWritingBack,
@@ -250,27 +256,27 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         };
     }
 
-    /// Whether it works at something whose result has not been reached.
+    /// Whether it has not reached its result yet.
     pub(super) const fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Searching | Phase::Storing)
     }
 
-    /// Whether it stores a record.
+    /// Whether it is storing a record.
     pub(super) const fn is_storing(&self) -> bool {
         matches!(self.phase, Phase::Storing | Phase::WritingBack)
     }
 
-    /// Whether there is something to do for it.
+    /// Whether there is work to do for it.
     pub(super) const fn works(&self) -> bool {
         matches!(self.phase, Phase::Searching | Phase::Storing | Phase::WritingBack)
     }
 
-    /// Whether its result waits for the user.
+    /// Whether it has a result that waits for the user.
     pub(super) const fn has_result(&self) -> bool {
         matches!(self.phase, Phase::WritingBack | Phase::Ended)
     }
 
-    /// Whether no user waits for what it does now, so that other operations come first.
+    /// Whether no user waits for what it does now. Then other operations come first.
     pub(super) fn comes_second(&self) -> bool {
         self.task.is_maintenance() || !self.is_running()
     }
@@ -279,15 +285,17 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.phase == Phase::Idle
     }
 
-    /// Whether a user's command may begin here: the slot is idle, or at maintenance, which yields.
+    /// Whether a user's command can begin in this slot: it is idle, or its operation is maintenance, which yields.
     pub(super) fn is_free(&self) -> bool {
         self.phase == Phase::Idle || (self.is_running() && self.task.is_maintenance())
     }
 
+    /// The query that this operation is.
     pub(super) const fn query(&self) -> QueryId {
         QueryId { slot: self.slot, generation: self.generation }
     }
 
+    /// Whether this operation is that query.
     pub(super) fn is(&self, query: QueryId) -> bool {
         self.generation == query.generation && self.phase != Phase::Idle && !self.task.is_maintenance()
     }
@@ -297,7 +305,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.task.finds_record(self.key.kind)
     }
 
-    /// The newest version seen, as of `now`.
+    /// The newest version found, as of `now`.
     pub(super) fn best(&self, now: Instant) -> Option<Version> {
         self.best.map(|(version, then)| self.key.kind.as_of(now, version, then))
     }
@@ -306,7 +314,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.best = Some((version, now));
     }
 
-    /// The newest version came from this node or won't: it is not waited for any more.
+    /// The newest version is not fetched from this node any more: it came, or won't come.
     pub(super) fn stop_fetching(&mut self, from: &Id) {
         if self.fetching.as_ref() == Some(from) {
             self.fetching = None;
@@ -323,7 +331,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
             stored: self.tally.stored,
             refusal: self.tally.refusal(),
             depth: best.map_or(0, Candidate::depth),
-            closest: best.map(|entry| G::rank(&self.lookup.target(), &entry.contact().id)),
+            closest: best.map(|best| G::rank(&self.lookup.target(), &best.contact().id)),
             hops: self.hops,
             relayed: self.recursion == Recursion::Relayed,
             fell_back: self.recursion == Recursion::FellBack,
@@ -341,7 +349,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         let found = |which| Found::new(shortlist, which);
         match self.ending {
             Ending::Pong => match self.lookup.best() {
-                Some(entry) => Outcome::Pong { contact: entry.contact(), rtt: self.ended.since(self.began) },
+                Some(best) => Outcome::Pong { contact: best.contact(), rtt: self.ended.since(self.began) },
                 None => Outcome::Failed(Failure::NoResponse),
             },
             Ending::Joined => Outcome::Joined { neighbours: found(Which::Closest) },
@@ -353,7 +361,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
             Ending::NotFound => Outcome::NotFound { closest: found(Which::Closest) },
             Ending::Stored => Outcome::Stored { holders: found(Which::Stored), wanted: usize::from(self.wanted) },
             Ending::Conflict => {
-                Outcome::Conflict { holders: found(Which::Stored), held: self.tally.in_the_way.unwrap_or(0) }
+                Outcome::Conflict { holders: found(Which::Stored), held: self.tally.held_instead.unwrap_or(0) }
             }
             Ending::NoResponse => Outcome::Failed(Failure::NoResponse),
             Ending::TimedOut => Outcome::Failed(Failure::TimedOut),

@@ -20,8 +20,9 @@ use crate::time::Instant;
 use crate::wire::{Body, Header, Wire};
 
 impl<P: Parts> NodeInner<P> {
-    /// Decodes a datagram, counts it, and drops it if it is not of this network. A request is responded to in `buf`,
-    /// and a response goes to the operation that waits for it. Returns what was sent, and whether operations may go on.
+    /// Decodes and counts a datagram, and drops it if it is not of this network. Writes the response to a request to
+    /// `buf`. Passes a response to the operation that waits for it. Returns what must be sent, and whether operations
+    /// may be able to proceed.
     pub(super) fn receive(
         &mut self,
         now: Instant,
@@ -34,7 +35,8 @@ impl<P: Parts> NodeInner<P> {
         if !self.shared.started {
             return (None, false);
         }
-        // Moves of a whole message from one result to another are a tenth of what a microcontroller's response costs.
+        // By reference: to move a whole message from one result to another takes a tenth of all instructions of a
+        // response on a microcontroller.
         let message = P::Wire::decode(datagram);
         let message = match &message {
             Ok(message) => message,
@@ -57,7 +59,8 @@ impl<P: Parts> NodeInner<P> {
         }
     }
 
-    /// A response came in. What was asked on behalf of another node is carried back in `buf`.
+    /// Handles a response. If it is the result of a request that was forwarded for another node, writes the response to
+    /// that node to `buf`.
     fn responded(
         &mut self,
         now: Instant,
@@ -95,7 +98,7 @@ impl<P: Parts> NodeInner<P> {
                 RelayEffect::FellBack(slot) => self.fell_back(slot),
                 RelayEffect::Arrived(slot, result) => {
                     if let Some(operation) = self.operations.get_mut(slot) {
-                        self.shared.recursed(now, operation, &result);
+                        self.shared.relay_result_arrived(now, operation, &result);
                     }
                 }
             },
@@ -108,7 +111,7 @@ impl<P: Parts> NodeInner<P> {
         None
     }
 
-    /// A request is slow to get a response, or never got one.
+    /// Handles a request that is slow to get a response, or got none.
     pub(super) fn time_out(&mut self, now: Instant, due: Due<P::Address, Purpose>) {
         match due {
             Due::Slow { owner: Purpose::Relay { relay }, .. } => {
@@ -127,7 +130,7 @@ impl<P: Parts> NodeInner<P> {
                 count_up(&mut self.shared.stats.timeouts);
                 if let Some(id) = expect.filter(|id| !acknowledged && self.shared.knows_at(id, to)) {
                     match owner {
-                        // It was asked but twice.
+                        // It was asked only twice, which is too little to count as failed.
                         Some(Purpose::Relay { .. }) => self.shared.check_silent(to, id),
                         _ => self.shared.table.failed(now, &id),
                     }
@@ -139,7 +142,7 @@ impl<P: Parts> NodeInner<P> {
         }
     }
 
-    /// A request gets no response any more.
+    /// Handles a request that gets no response any more.
     pub(super) fn request_failed(&mut self, now: Instant, purpose: Purpose, id: Option<&Id>) {
         if let Purpose::Relay { relay } = purpose {
             let ended = id.and_then(|id| self.shared.relay_failed(now, relay, id, HopState::Silent));
@@ -151,7 +154,7 @@ impl<P: Parts> NodeInner<P> {
         }
     }
 
-    /// The relay request of the operation in this slot came to nothing: its lookup goes on iteratively.
+    /// The relay request of the operation in this slot got no result: its lookup continues iteratively.
     fn fell_back(&mut self, slot: u8) {
         if let Some(operation) = self.operations.get_mut(slot) {
             operation.recursion = Recursion::FellBack;
@@ -160,12 +163,12 @@ impl<P: Parts> NodeInner<P> {
 }
 
 impl<P: Parts> Shared<P> {
-    /// What counts datagrams that can't be decoded for this reason.
+    /// The counter for datagrams that can't be decoded for this reason.
     fn undecodable(&mut self, error: &<P::Wire as Wire>::DecodeError) -> &mut u64 {
         if P::Wire::is_of_another_version(error) { &mut self.stats.wrong_version } else { &mut self.stats.malformed }
     }
 
-    /// Whether a message is of this network. Counts why not.
+    /// Whether a message is of this network. Counts it if not.
     fn is_of_this_network(&mut self, header: &Header<P::Wire>) -> bool {
         if !P::Wire::RULES.names_network {
             return true;

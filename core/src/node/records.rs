@@ -1,4 +1,4 @@
-//! The records that the node holds: what it takes, and what becomes of its own.
+//! Records in the own store: which the node accepts, and what becomes of those that it publishes.
 
 use super::operation::{Ending, Operation};
 use super::parts::Parts;
@@ -10,12 +10,12 @@ use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
 
 impl<P: Parts> Shared<P> {
-    /// The record held under a key, unless its lifetime is over.
+    /// The record under a key, unless its lifetime is over.
     pub(super) fn held(&self, now: Instant, key: &Key) -> Option<StoredRecord<'_>> {
         self.stored(key).filter(|held| held.metadata.expires > now)
     }
 
-    /// The record in the store, whether its lifetime is over or not.
+    /// The record under a key, even if its lifetime is over.
     pub(super) fn stored(&self, key: &Key) -> Option<StoredRecord<'_>> {
         self.store.get(self.store.find(key)?)
     }
@@ -24,7 +24,7 @@ impl<P: Parts> Shared<P> {
         self.store.metadata_mut(self.store.find(key)?)
     }
 
-    /// Whether records of a kind are taken.
+    /// Whether the node accepts records of a kind.
     pub(super) fn supports(&self, kind: Kind) -> bool {
         match kind {
             Kind::Plain => self.config.plain,
@@ -33,12 +33,12 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Whether a record's signature is right, or needs not to be.
+    /// Whether the signature of a record is valid. True if it needs none.
     pub(super) fn is_valid(&self, record: &Record<'_>) -> bool {
         self.config.verify.is_none_or(|verify| record.verify(verify))
     }
 
-    /// Puts another node's record into the store. Where it replaces one that is published here, publishing stops.
+    /// Puts a record of another node into the store. If it replaces one that is published here, publishing stops.
     pub(super) fn keep(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
         let published = self.stored(&record.key()).is_some_and(|held| held.metadata.pinned);
         let put = self.store.put(now, record, metadata)?;
@@ -49,7 +49,7 @@ impl<P: Parts> Shared<P> {
         Ok(put)
     }
 
-    /// What becomes of a record here that was put at other nodes.
+    /// Decides what becomes of a record in the own store after it was put at other nodes.
     pub(super) fn settle_put(&mut self, operation: &Op<P>, failed: bool) {
         if failed {
             self.withdraw(&operation.key);
@@ -60,7 +60,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A record that lost, or may have lost, to the one that it was put to replace must not spread from here.
+    /// Removes an own record that lost, or may have lost, to another one. It must not spread from here.
     fn withdraw(&mut self, key: &Key) {
         let pinned = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.metadata.pinned);
         if let Some(slot) = self.store.find(key).filter(pinned) {
@@ -68,15 +68,15 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A record was put to be published: it is published again when its time comes.
+    /// A record was put and must be published again: notes when.
     fn publish_later(&mut self, key: &Key) {
         if let Some(held) = self.stored(key).filter(|held| held.metadata.pinned) {
             self.replication.publish_by(published_again(&held, Micros::of(self.config.republish)));
         }
     }
 
-    /// A record that was put once, not published, is here on the same terms as other nodes' records: only while this
-    /// node is responsible.
+    /// A record was put once and is not published: treats it as a record of another node, and removes it if this node
+    /// is not responsible for it.
     fn unpin(&mut self, key: &Key) {
         let k = self.k();
         let Some(slot) = self.store.find(key) else {
@@ -90,7 +90,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Another node holds a newer record than the one published here: publishing stops.
+    /// Another node holds a newer record than the one published here: stops publishing.
     pub(super) fn supersede(&mut self, key: Key) {
         if let Some(metadata) = self.metadata_mut(&key).filter(|metadata| metadata.pinned) {
             metadata.pinned = false;
@@ -98,7 +98,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A publication yielded to a user's command: it is done soon.
+    /// A publication had to yield to a user's command: publishes the record soon.
     pub(super) fn publish_soon(&mut self, now: Instant, key: &Key) {
         if let Some(metadata) = self.metadata_mut(key) {
             metadata.last_replicated = Instant::ZERO;
@@ -106,7 +106,7 @@ impl<P: Parts> Shared<P> {
         self.replication.publish_by(now + Micros::from_secs(1));
     }
 
-    /// A record is published, or its co-holders have it.
+    /// A record was published, or replicated to all responsible nodes.
     pub(super) fn note_replicated(&mut self, now: Instant, key: &Key) {
         if let Some(metadata) = self.metadata_mut(key) {
             metadata.last_replicated = now.max(Instant::from_micros(1));
@@ -114,7 +114,8 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// Whether a put that ends so has lost to another record, or may have: one with compare-and-swap that was not stored.
+/// Whether a put with this ending has lost to another record, or may have lost: if it had a compare-and-swap and was
+/// not stored.
 pub(super) fn has_lost<G, A, T>(operation: &Operation<G, A, T>, ending: Ending) -> bool {
     ending == Ending::Conflict || (operation.compare.is_some() && ending != Ending::Stored)
 }

@@ -1,5 +1,5 @@
-//! The node's part in recursive lookups: it takes relay requests in, forwards them, and carries results back. What is
-//! under way, and which node is next, is [`forwarding`](crate::forwarding)'s.
+//! Recursive lookups: takes relay requests in, forwards them, and sends results back. The requests under way, and the
+//! choice of the next hop, are in [`forwarding`](crate::forwarding).
 
 use heapless::Vec;
 
@@ -33,7 +33,7 @@ pub(super) struct RelayResult<'a, A: Address> {
 }
 
 impl<P: Parts> Shared<P> {
-    /// Takes another node's relay request in and forwards it; false if it ends at this node.
+    /// Takes in a relay request of another node, and forwards it. False if it ends at this node.
     pub(super) fn take_relay(
         &mut self,
         now: Instant,
@@ -72,7 +72,7 @@ impl<P: Parts> Shared<P> {
         Err(ErrorCode::Busy)
     }
 
-    /// Begins an operation's relay request, if it wants one and has not begun it yet.
+    /// Begins the relay request of an operation, if it wants one and has not begun it yet.
     pub(super) fn begin_recursion(&mut self, now: Instant, operation: &mut Op<P>) {
         if operation.recursion != Recursion::Wanted {
             return;
@@ -82,7 +82,7 @@ impl<P: Parts> Shared<P> {
         } else {
             Target::Nodes(operation.lookup.target())
         };
-        // What is left of the time must do for an iterative lookup.
+        // The rest of the time is left for an iterative lookup.
         let deadline = now + MOST_TIME.min(Micros(operation.deadline.micros_since(now).0 / 3));
         let relay_id = RelayId(self.random.next().to_be_bytes());
         let relay = RelayRequest { relay_id, target, hops: MOST_HOPS, deadline };
@@ -98,7 +98,7 @@ impl<P: Parts> Shared<P> {
         };
     }
 
-    /// The request that forwards the one in this place. It leaves the next hop a round trip less than there is.
+    /// The request that forwards the one in this place. The next hop gets the time that is left, less a round trip.
     pub(super) fn relay_request(&self, now: Instant, index: u8) -> Option<Request<'static>> {
         let relay = self.forwarding.get(index)?;
         let time = self.time_left(now, relay, &relay.next_hops.last()?.id)?;
@@ -106,8 +106,8 @@ impl<P: Parts> Shared<P> {
         Some(Request::Relay { relay_id, target, hops: relay.hops.checked_sub(1)?, time })
     }
 
-    /// A next hop does not respond, or refuses: asks another. Where none is left, and the request is an operation's,
-    /// returns its slot.
+    /// A next hop did not respond, or refused: forwards the request to another. If none is left and the request is an
+    /// operation's, returns the operation's slot.
     #[must_use]
     pub(super) fn relay_failed(&mut self, now: Instant, index: u8, id: &Id, state: HopState) -> Option<u8> {
         if let Some(relay) = self.forwarding.get_mut(index) {
@@ -116,8 +116,8 @@ impl<P: Parts> Shared<P> {
         self.relay_slow(now, index)
     }
 
-    /// A next hop has not responded yet: forwards the request to another. Where none is left and none is waited for,
-    /// the request ends; if it is an operation's, returns its slot.
+    /// A next hop has not responded yet: forwards the request to another. If none is left and no response is awaited,
+    /// the request ends; if it is an operation's, returns the operation's slot.
     #[must_use]
     pub(super) fn relay_slow(&mut self, now: Instant, index: u8) -> Option<u8> {
         if self.forward(now, index) {
@@ -137,12 +137,12 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Asks a next hop again that wanted a token, which came with its response; false if all request slots are taken.
+    /// Asks a next hop again with the token that came with its response. False if all request slots are taken.
     pub(super) fn forward_again(&mut self, index: u8, to: &Contact<P::Address>) -> bool {
         self.begin_request(Purpose::Relay { relay: index }, to.address, Some(to.id), Some(ATTEMPTS))
     }
 
-    /// Responds to the next relay request that has no next hop left.
+    /// Responds to the next relay request for which no next hop is left.
     pub(super) fn respond_to_ending(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
         while let Some(index) = self.forwarding.ending() {
             if buf.len() < MIN_DATAGRAM {
@@ -168,8 +168,8 @@ impl<P: Parts> Shared<P> {
         None
     }
 
-    /// Sends the result of a request that ends here: the record, if it is asked for and held, and the k closest nodes
-    /// but the silent ones.
+    /// Sends the result of a request that ends at this node: the record, if it is asked for and held, and the k closest
+    /// nodes without those that were silent.
     pub(super) fn respond_as_last_hop(
         &mut self,
         now: Instant,
@@ -191,7 +191,7 @@ impl<P: Parts> Shared<P> {
         outlet.respond(&to, token, relayed(&to, 0, found, named, buf), buf)
     }
 
-    /// Sends a result on to the previous hop: what came back, and the next hop that it came from.
+    /// Sends a result on to the previous hop, with the next hop that it came from among its contacts.
     pub(super) fn send_result_on(
         &mut self,
         now: Instant,
@@ -204,7 +204,7 @@ impl<P: Parts> Shared<P> {
         let mut named = Vec::<_, MAX_NAMED>::new();
         for contact in result.contacts.iter().take(k) {
             if contact.id != hop.contact.id && self.accepts(from.address, &contact) {
-                // There is room for the k of them.
+                // There is room for k of them.
                 let _ = named.push(contact);
             }
         }
@@ -234,7 +234,7 @@ impl<P: Parts> Shared<P> {
         P::Wire::token(self.tokens.make(now, &address, &id))
     }
 
-    /// Keeps a relay request and forwards it; false if there is no place for it, or no next hop can be asked.
+    /// Keeps a relay request and forwards it. False if no place is free for it, or no next hop can be asked.
     fn keep_and_forward(
         &mut self,
         now: Instant,
@@ -251,7 +251,7 @@ impl<P: Parts> Shared<P> {
         forwarded
     }
 
-    /// Forwards a request to the best next hop that is left; false if there is none, or its time is over.
+    /// Forwards a request to the best next hop that is left. False if there is none, or no time is left.
     fn forward(&mut self, now: Instant, index: u8) -> bool {
         let Some(relay) = self.forwarding.get(index) else {
             return false;
@@ -265,15 +265,15 @@ impl<P: Parts> Shared<P> {
             && self.forwarding.get_mut(index).is_some_and(|relay| relay.forwarded_to(next.id))
     }
 
-    /// How many milliseconds a next hop may take. `None` if there is no point in asking it.
+    /// How many milliseconds a next hop can take. `None` if there is no point in asking it.
     fn time_left(&self, now: Instant, relay: &RelayedRequest<P::Address, P::Wire>, next: &Id) -> Option<u16> {
         let round_trip = self.table.get(next).and_then(|peer| peer.rtt).unwrap_or(self.config.timeout_min);
         relay.time_left(now, Micros::of(round_trip))
     }
 }
 
-/// A `relayed` response that fits the recipient and the buffer: without the record if that doesn't fit, and with as
-/// many contacts as do.
+/// A `relayed` response that fits the recipient and the buffer: without the record if this doesn't fit, and with as
+/// many contacts as fit.
 fn relayed<'a, P: Parts>(
     to: &Recipient<P>,
     hops: u8,

@@ -1,4 +1,4 @@
-//! What the node's own requests say, when they are sent.
+//! The node's own requests: what each asks for is decided when it is sent.
 
 use super::buffer::Buffer;
 use super::operation::Operation;
@@ -17,17 +17,17 @@ use crate::rpc::Ready;
 use crate::store::Store;
 use crate::time::{Instant, Micros};
 
-/// Why a request is not sent. It counts as one without a response.
+/// Why a request is not sent. It then counts as a request without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsent {
-    /// Its operation is past it.
+    /// Its operation doesn't need it any more.
     Past,
     /// The caller's buffer is too small for it.
     NoRoom,
 }
 
 impl<P: Parts> Shared<P> {
-    /// Sends a request that is ready. `operation` is the one that asks, if one does.
+    /// Sends a request that is ready. `operation` is the operation that it belongs to, if there is one.
     pub(super) fn send_request(
         &mut self,
         now: Instant,
@@ -54,7 +54,7 @@ impl<P: Parts> Shared<P> {
             Purpose::Store { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
                 let (record, lifetime) = record_of(now, operation, &self.store, &self.buffers).ok_or(Unsent::Past)?;
-                let handover = operation.task.traits().record == RecordSource::Held;
+                let handover = operation.task.traits().record == RecordSource::Replicated;
                 Request::Store { record, lifetime, compare: operation.compare, handover }
             }
             Purpose::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
@@ -83,8 +83,8 @@ fn record_of<'a, G: Geometry, A: Address, T: Copy + Sync, S: Store>(
     } else {
         let held = store.get(store.find(&operation.key)?)?;
         let left = held.metadata.expires.micros_since(now);
-        // Its publisher has it held no shorter than asked for, though the search took time; co-holders hold it no
-        // longer.
+        // An own record must not be held for less than the user asked for, although the search took time. A record of
+        // another publisher must not be held for longer than here.
         let rounded = if source == RecordSource::Published { 999_999 } else { 0 };
         (held.record(now), Micros(left.0.saturating_add(rounded)))
     };

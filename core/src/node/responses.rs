@@ -1,4 +1,4 @@
-//! What responses to the node's requests do, and requests without a response.
+//! Responses to the node's own requests, and requests that got no response.
 
 use core::cmp::Ordering;
 
@@ -28,21 +28,21 @@ pub(super) struct Arrived<'a, P: Parts> {
     pub(super) response: &'a Response<'a, P::Address>,
 }
 
-/// What a response to a relayed request leads to.
+/// What must be done after a response to a relayed request.
 pub(super) enum RelayEffect<'a, A: Address> {
-    /// Nothing now.
+    /// Nothing.
     Nothing,
-    /// The result goes on to the previous hop.
+    /// This datagram takes the result to the previous hop.
     SentOn(Transmit<A>),
     /// The result is for the operation in this slot.
     Arrived(u8, RelayResult<'a, A>),
-    /// The operation in this slot must go on iteratively.
+    /// The lookup of the operation in this slot must continue iteratively.
     FellBack(u8),
 }
 
 impl<P: Parts> Shared<P> {
-    /// Matches a response with its request. It counts only with the right transaction, from the right address, by the
-    /// expected node.
+    /// Matches a response with its request. It counts only with the right transaction, from the right address and from
+    /// the expected node.
     pub(super) fn accept(
         &mut self,
         now: Instant,
@@ -50,7 +50,7 @@ impl<P: Parts> Shared<P> {
         header: &Header<P::Wire>,
         response: &Response<'_, P::Address>,
     ) -> Accepted<Purpose> {
-        // A relayed request that was accepted waits for its result.
+        // A relay request that was accepted waits for its result.
         let until = match (response, self.requests.owner(header.transaction)) {
             (Response::Accepted, Some(Purpose::Relay { relay })) => {
                 self.forwarding.get(relay).map(|relay| relay.deadline)
@@ -75,7 +75,7 @@ impl<P: Parts> Shared<P> {
         accepted
     }
 
-    /// Takes what a response tells of its sender: it is there, and gave a token.
+    /// Takes in what a response shows of its sender: that it is there, and its token.
     pub(super) fn note_responder(
         &mut self,
         now: Instant,
@@ -90,7 +90,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// The table's maintenance asked this node: the table discovers the contacts that it names.
+    /// The response to a request of the table's maintenance: the table discovers the contacts that it names.
     pub(super) fn table_responded(&mut self, now: Instant, arrived: &Arrived<'_, P>) {
         for named in contacts_of(arrived.response).iter().take(self.k()) {
             if self.accepts(arrived.from.address, &named) {
@@ -99,7 +99,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// An operation's request got a response.
+    /// The response to a request of an operation.
     pub(super) fn operation_responded(
         &mut self,
         now: Instant,
@@ -160,8 +160,8 @@ impl<P: Parts> Shared<P> {
         operation.lookup.responded(&from.id, Some(token));
     }
 
-    /// Asks a holder again, with its token, for a record too large to send to a stranger. One holder at a time: the
-    /// others are asked again once the record is here, and needn't send it.
+    /// Asks a holder again, with its token, for a record that was too large to be sent without. Only one holder at a
+    /// time: the others are asked again once the record is here, so that they needn't send it.
     fn fetch(&mut self, operation: &mut Op<P>, from: Contact<P::Address>, token: TokenOf<P>) {
         operation.lookup.set_token(&from.id, token);
         if operation.fetching.is_none() {
@@ -180,7 +180,7 @@ impl<P: Parts> Shared<P> {
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
         operation.lookup.insert(from);
         match *arrived.response {
-            // Its rate limit for strangers is reached: the lookup asks it again, with the token.
+            // Its rate limit for requests without a token is reached: the lookup asks it again with the token.
             Response::Error { code: ErrorCode::Token, .. } => operation.lookup.set_token(&from.id, token),
             Response::Error { code, detail } => {
                 operation.tally.note_refusal(code, detail);
@@ -194,7 +194,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Puts the contacts that a response names onto the shortlist.
+    /// Inserts the contacts that a response names into the shortlist.
     fn take_named(&mut self, operation: &mut Op<P>, from: Contact<P::Address>, response: &Response<'_, P::Address>) {
         for named in contacts_of(response).iter().take(self.k()) {
             if self.accepts(from.address, &named) {
@@ -203,7 +203,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A next hop responded: with an acknowledgement, a result, or a refusal.
+    /// The response of a next hop: an acknowledgement, a result, or a refusal.
     pub(super) fn relay_responded<'a>(
         &mut self,
         now: Instant,
@@ -240,14 +240,19 @@ impl<P: Parts> Shared<P> {
         ended.map_or(RelayEffect::Nothing, RelayEffect::FellBack)
     }
 
-    /// The result of an operation's relay request: a record that is valid ends the lookup, and so do nodes where nodes
-    /// were looked for. Otherwise the nodes named are asked themselves.
-    pub(super) fn recursed(&mut self, now: Instant, operation: &mut Op<P>, result: &RelayResult<'_, P::Address>) {
+    /// The result of an operation's relay request. A valid record ends the lookup, and so do nodes if the lookup is for
+    /// nodes. Otherwise the lookup asks the nodes that the result names.
+    pub(super) fn relay_result_arrived(
+        &mut self,
+        now: Instant,
+        operation: &mut Op<P>,
+        result: &RelayResult<'_, P::Address>,
+    ) {
         let (from, hops) = (result.from, result.hops);
         operation.hops = hops;
         operation.tally.asked = operation.tally.asked.saturating_add(1);
         operation.tally.responded = operation.tally.responded.saturating_add(1);
-        // Where the request was forwarded as often as it may be, other nodes may be nearer: the lookup goes on from
+        // If the request was forwarded as often as possible, there may be nearer nodes: the lookup continues from
         // there.
         let ended = hops < MOST_HOPS;
         let finds_nodes = operation.task == Task::FindNode && ended;
@@ -274,7 +279,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A record came back by way of other nodes: it is worth as much as one from a single holder, which isn't known.
+    /// A record came back through other nodes. It counts as much as one from a single holder, which isn't known.
     fn relayed_value_found(&mut self, now: Instant, operation: &mut Op<P>, record: &Record<'_>, lifetime: u32) {
         let digest = |operation: &Op<P>| operation.best(now).map(|best| best.digest);
         let before = digest(operation);
@@ -285,7 +290,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// An operation's request gets no response any more.
+    /// A request of an operation gets no response any more.
     pub(super) fn request_failed(&mut self, now: Instant, operation: &mut Op<P>, purpose: Purpose, id: Option<&Id>) {
         operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
         match (purpose, id) {
@@ -317,7 +322,7 @@ fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
             operation.tally.stored = operation.tally.stored.saturating_add(1);
             operation.lookup.stored(from);
         }
-        // The token became too old since the search, or its maker began anew.
+        // The token became too old since the search, or the node that made it was started again.
         Response::Error { code: ErrorCode::Token, .. } if operation.tally.may_renew_token() => {
             operation.lookup.set_token(from, arrived.token);
             operation.lookup.unstored(from);
@@ -333,7 +338,7 @@ fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
 fn contacts_of<'a, A: Address>(response: &Response<'a, A>) -> Contacts<'a, A> {
     match *response {
         Response::Nodes { contacts } | Response::Value { contacts, .. } | Response::Held { contacts, .. } => contacts,
-        // The result of a relayed request is taken up by the operation that it is for.
+        // The result of a relayed request is handled on its own.
         Response::Pong { .. }
         | Response::Stored { .. }
         | Response::Accepted

@@ -1,4 +1,5 @@
-//! An operation on its way: it asks the nodes that its lookup names, then, if it stores, stores at them, and ends.
+//! The search of an operation: it asks the nodes that its lookup returns, then stores its record at them, if it has
+//! one, and ends.
 
 use core::time::Duration;
 
@@ -22,13 +23,13 @@ use crate::wire::{TokenSource, Wire};
 enum Next {
     /// It waits for responses.
     Wait,
-    /// This part of it is over.
-    GoOn,
+    /// Its phase is over, and it continues with the next one.
+    Continue,
 }
 
 impl<P: Parts> Shared<P> {
-    /// Begins a lookup of `target`, from the table's contacts. False if there are none; maintenance that needs some
-    /// then doesn't begin.
+    /// Begins a lookup of `target` with contacts from the table. False if there are none. Then maintenance doesn't
+    /// begin, unless it joins.
     pub(super) fn begin_lookup(
         &mut self,
         now: Instant,
@@ -53,29 +54,30 @@ impl<P: Parts> Shared<P> {
         !first.is_empty()
     }
 
-    /// Lets an operation go as far as it can.
+    /// Lets an operation proceed as far as it can.
     pub(super) fn step(&mut self, now: Instant, operation: &mut Op<P>) {
         while operation.works() {
             let next = if operation.task.traits().finds == Finds::Node {
-                self.ping_one(operation)
+                self.ping_address(operation)
             } else if operation.is_storing() {
-                self.store_around(operation)
+                self.store_at_nodes(operation)
             } else {
-                self.ask_around(now, operation)
+                self.ask_nodes(now, operation)
             };
             match next {
                 Next::Wait => return,
-                Next::GoOn if operation.is_storing() => return self.finish_store(now, operation),
-                Next::GoOn => match self.go_on(now, operation) {
+                Next::Continue if operation.is_storing() => return self.finish_store(now, operation),
+                Next::Continue => match self.end_lookup(now, operation) {
                     Next::Wait => return,
-                    Next::GoOn => {}
+                    Next::Continue => {}
                 },
             }
         }
     }
 
-    /// Pings the address of a ping, once there is a free request slot. Its response, or that there is none, ends it.
-    fn ping_one(&mut self, operation: &mut Op<P>) -> Next {
+    /// Pings the address of a user's ping, once a request slot is free. The response, or the timeout, ends the
+    /// operation.
+    fn ping_address(&mut self, operation: &mut Op<P>) -> Next {
         if let Some(contact) = operation.lookup.next() {
             let asked = self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, None);
             operation.tally.asked = u16::from(asked);
@@ -86,15 +88,15 @@ impl<P: Parts> Shared<P> {
         Next::Wait
     }
 
-    /// Asks the nodes that the lookup names next. Goes on when the lookup is over.
-    fn ask_around(&mut self, now: Instant, operation: &mut Op<P>) -> Next {
+    /// Asks the nodes that the lookup returns next. Continues when the lookup is over.
+    fn ask_nodes(&mut self, now: Instant, operation: &mut Op<P>) -> Next {
         self.begin_recursion(now, operation);
         if self.has_value(now, operation) {
-            return Next::GoOn;
+            return Next::Continue;
         }
         match operation.recursion {
             Recursion::Forwarded => return Next::Wait,
-            Recursion::Relayed => return Next::GoOn,
+            Recursion::Relayed => return Next::Continue,
             _ => {}
         }
         while operation.fetching.is_none()
@@ -108,18 +110,17 @@ impl<P: Parts> Shared<P> {
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
         let done = operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none();
-        if done { Next::GoOn } else { Next::Wait }
+        if done { Next::Continue } else { Next::Wait }
     }
 
-    /// Whether a get has a value that no other can replace: that of an immutable key, or one that came by way of other
-    /// nodes.
+    /// Whether a get has its final value: that of an immutable key, or the result of a recursive lookup.
     fn has_value(&self, now: Instant, operation: &Op<P>) -> bool {
         let is_final = operation.key.kind == Kind::Immutable || operation.recursion == Recursion::Relayed;
         operation.task == Task::Get && is_final && operation.best(now).is_some()
     }
 
-    /// Asks the nodes that must store next. Goes on when all of them have been asked, and have responded or failed.
-    fn store_around(&mut self, operation: &mut Op<P>) -> Next {
+    /// Asks the next nodes to store the record. Continues when all of them have responded or failed.
+    fn store_at_nodes(&mut self, operation: &mut Op<P>) -> Next {
         while let Some((contact, _)) = operation.lookup.next_store() {
             let purpose = Purpose::Store { slot: operation.slot };
             if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
@@ -127,11 +128,11 @@ impl<P: Parts> Shared<P> {
                 break;
             }
         }
-        if operation.lookup.stores_done() { Next::GoOn } else { Next::Wait }
+        if operation.lookup.stores_done() { Next::Continue } else { Next::Wait }
     }
 
-    /// The lookup is over: goes on to what comes next, or ends the operation.
-    fn go_on(&mut self, now: Instant, operation: &mut Op<P>) -> Next {
+    /// The lookup is over: widens it, begins to store, or ends the operation.
+    fn end_lookup(&mut self, now: Instant, operation: &mut Op<P>) -> Next {
         let k = self.k();
         let traits = operation.task.traits();
         let best = operation.best(now).is_some();
@@ -148,30 +149,30 @@ impl<P: Parts> Shared<P> {
                     && operation.recursion != Recursion::Relayed
             }
         };
-        let in_vain = traits.record == RecordSource::Buffer && !best;
+        let not_found = traits.record == RecordSource::Buffer && !best;
         let crowded = || is_crowded(farthest, self.table.expected_reach());
-        if (stores || in_vain) && !operation.widened && full && crowded() {
+        if (stores || not_found) && !operation.widened && full && crowded() {
             operation.widened = true;
             operation.lookup.widen(2 * k);
-            return Next::GoOn;
+            return Next::Continue;
         }
-        let nobody = farthest.is_none();
-        if stores && !nobody {
+        let none_responded = farthest.is_none();
+        if stores && !none_responded {
             operation.lookup.begin_stores(traits.stores != Stores::Everywhere);
             operation.phase = Phase::Storing;
             if traits.stores == Stores::WhereMissingLater {
                 operation.deadline = now + TIMEOUT;
                 self.finish_and_write_back(now, operation, Ending::Value);
             }
-            return Next::GoOn;
+            return Next::Continue;
         }
-        if traits.joins && !nobody && self.present(operation) {
+        if traits.joins && !none_responded && self.notify(operation) {
             return Next::Wait;
         }
         let ending = match operation.task {
             Task::Get if best => Ending::Value,
             Task::Get if operation.tally.too_large > 0 => Ending::TooLarge,
-            _ if nobody => Ending::NoResponse,
+            _ if none_responded => Ending::NoResponse,
             Task::Get => Ending::NotFound,
             Task::Bootstrap => Ending::Joined,
             _ => Ending::Nodes,
@@ -180,16 +181,16 @@ impl<P: Parts> Shared<P> {
         Next::Wait
     }
 
-    /// A join isn't over before the nodes that must know this one do: asks the one that the table awaits again. False
-    /// if there is no need, or no use.
-    fn present(&mut self, operation: &mut Op<P>) -> bool {
+    /// A join must not end before the nodes that must know this one do. Asks the one that the table names once more.
+    /// False if there is none, or it was asked often enough.
+    fn notify(&mut self, operation: &mut Op<P>) -> bool {
         let Some(contact) = self.table.contact_to_notify().filter(|_| self.config.serve) else {
             return false;
         };
-        if !operation.tally.may_present() {
+        if !operation.tally.may_notify() {
             return false;
         }
-        // With the token that it gave, so that it may well ping back.
+        // The request has the token that the node gave, so that the node can ping this one.
         let purpose = Purpose::Bootstrap { slot: operation.slot };
         if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
             return false;
@@ -199,8 +200,8 @@ impl<P: Parts> Shared<P> {
         true
     }
 
-    /// Whether an operation asks nodes for a record, where it could ask for nodes alone: it looks for one, or it stores
-    /// one and the wire gives tokens only so.
+    /// Whether an operation asks nodes for a record, not only for nodes: because it looks for one, or because it stores
+    /// one and the wire format gives tokens only in response to such requests.
     pub(super) fn asks_for_record(&self, operation: &Op<P>) -> bool {
         let stores = operation.task.traits().stores != Stores::Nowhere;
         operation.finds_record() || (stores && P::Wire::RULES.tokens == TokenSource::FindValue)

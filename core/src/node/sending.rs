@@ -17,7 +17,7 @@ use crate::message::{Contacts, Features, Request, Response};
 use crate::routing::Routing;
 use crate::wire::{Body, Header, Message, TokenBinding, Wire};
 
-/// What sending takes of a node. The rest of it may be borrowed meanwhile, for the message.
+/// The parts of a node that are needed to send. The message can borrow all others meanwhile.
 pub(super) struct Outlet<'a, P: Parts> {
     pub(super) stats: &'a mut Stats,
     pub(super) config: &'a Config,
@@ -29,7 +29,7 @@ pub(super) struct Outlet<'a, P: Parts> {
 pub(super) struct Recipient<P: Parts> {
     pub(super) contact: Contact<P::Address>,
     pub(super) transaction: TransactionOf<P>,
-    /// The longest response that it may be sent, in bytes.
+    /// The length of the longest response that can be sent to it, in bytes.
     pub(super) most: usize,
 }
 
@@ -39,13 +39,13 @@ pub(super) struct Outgoing<'a, P: Parts> {
     pub(super) transaction: TransactionOf<P>,
     pub(super) token: Option<TokenOf<P>>,
     pub(super) request: Request<'a>,
-    /// How long it must be at least, in bytes.
+    /// The least length of the request, in bytes.
     pub(super) least: usize,
 }
 
 impl<P: Parts> Outlet<'_, P> {
-    /// Encodes a message of at most `most` bytes into `buf` and counts it. A request is padded to `least` bytes, if
-    /// that fits.
+    /// Encodes a message of at most `most` bytes to `buf`, and counts it. A request is padded to `least` bytes if this
+    /// fits.
     fn send(
         self,
         to: P::Address,
@@ -101,11 +101,12 @@ impl<P: Parts> Recipient<P> {
 }
 
 impl<P: Parts> Shared<P> {
+    /// The outlet, while nothing else of the node is borrowed.
     pub(super) fn outlet(&mut self) -> Outlet<'_, P> {
         Outlet { stats: &mut self.stats, config: &self.config, table: &self.table }
     }
 
-    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends; false if all request slots are
+    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends. False if all request slots are
     /// taken.
     pub(super) fn begin_request(
         &mut self,
@@ -119,8 +120,9 @@ impl<P: Parts> Shared<P> {
         self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok()
     }
 
-    /// How long a request must be so that three times its length hold the `nodes` response asked for and, where this
-    /// node wants to be known, the ping by which the responder checks that it is there. 0 if the wire doesn't pad.
+    /// The least length of a request, in bytes, so that three times this length suffice for its `nodes` response. With
+    /// `introduces`, also for the ping by which the responder checks that this node is there. 0 if the wire format
+    /// doesn't pad requests.
     pub(super) fn padded_len(&self, to: P::Address, introduces: bool) -> usize {
         if !P::Wire::RULES.padding {
             return 0;
@@ -131,7 +133,7 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// What a token for this contact is bound to.
+/// The address and the identifier that a token for this contact is bound to.
 pub(super) fn token_holder<P: Parts>(contact: &Contact<P::Address>) -> (P::Address, Id) {
     match P::Wire::RULES.token_binding {
         TokenBinding::Sender => (contact.address, contact.id),

@@ -1,5 +1,5 @@
-//! What the node does with another node's request. The response goes out at once, and nothing is left behind but the
-//! record that the request stores or the relayed request that it forwards.
+//! Requests of other nodes. The response is sent at once. Nothing of the request is kept, except for a record that is
+//! stored, or a relayed request that is forwarded.
 
 use core::cmp::Ordering;
 
@@ -21,7 +21,7 @@ use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
 use crate::wire::{AddressProof, Header, Wire};
 
-/// A request that came in.
+/// A request that arrived.
 pub(super) struct Incoming<'a, P: Parts> {
     pub(super) now: Instant,
     pub(super) from: P::Address,
@@ -43,7 +43,7 @@ struct Served<P: Parts> {
     token: TokenOf<P>,
 }
 
-/// What a store request offers.
+/// The content of a store request.
 struct Offer<'a> {
     record: &'a Record<'a>,
     lifetime: u32,
@@ -58,7 +58,7 @@ impl<P: Parts> Incoming<'_, P> {
 }
 
 impl<P: Parts> Shared<P> {
-    /// Responds to a request in `buf`.
+    /// Handles a request, and writes the response to `buf`.
     pub(super) fn serve(
         &mut self,
         incoming: &Incoming<'_, P>,
@@ -187,8 +187,8 @@ impl<P: Parts> Shared<P> {
             && self.has_responded(&served.to.contact)
             && self.table.rank_of_own(&key.id, 1) > 0
         {
-            // A node that has the same version sees that its holders have it. Which node that is may be forged, so the
-            // most responsible holder doesn't rely on it.
+            // A node that has the same version is replicating it. But its identifier can be forged, so the most
+            // responsible holder doesn't rely on this.
             if let Some(metadata) = self.store.metadata_mut(slot).filter(|metadata| !metadata.pinned) {
                 metadata.last_replicated = now;
             }
@@ -213,7 +213,7 @@ impl<P: Parts> Shared<P> {
         self.reply(served, response, buf)
     }
 
-    /// The k contacts nearest to `target` but the requester.
+    /// The k contacts nearest to `target`, without the requester.
     fn nearest<'a>(
         &self,
         served: &Served<P>,
@@ -223,14 +223,14 @@ impl<P: Parts> Shared<P> {
         nearest(&self.table, target, &served.to.contact.id, self.k(), room)
     }
 
-    /// Whether a requester is a node that has responded from this address, and so may hold the same records.
+    /// Whether a requester is a verified contact at this address. Then it may hold the same records.
     fn has_responded(&self, contact: &Contact<P::Address>) -> bool {
         let known = self.table.get(&contact.id);
         known.is_some_and(|peer| peer.state == ContactState::Verified && peer.contact.address == contact.address)
     }
 
-    /// Takes a record in. Checks the token first, then bounds, then which record wins, and the signature last, since it
-    /// costs most. Returns for how many seconds the record is held.
+    /// Stores a record. Checks the token first, then the bounds, then which record wins, and the signature last,
+    /// because it costs most. Returns for how many seconds the record is held.
     fn take_record(&mut self, served: &Served<P>, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
         let (now, record) = (served.now, offer.record);
         if !served.proved {
@@ -283,7 +283,7 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// Whether the record offered may replace the one held.
+/// Checks that the record offered can replace the one held.
 fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
     let version = held.version(now);
     if offer.compare.is_some_and(|compare| compare != version.number) {
@@ -295,8 +295,8 @@ fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Re
     }
 }
 
-/// As many of the contacts as fit beside the `beside` bytes of a response. Where not all do, those of the requester's
-/// own address family come first.
+/// As many of the contacts as fit beside the `beside` bytes of a response. If not all fit, those of the requester's
+/// address family come first.
 fn fitting<'a, P: Parts>(
     served: &Served<P>,
     named: &'a mut [Contact<P::Address>],

@@ -1,6 +1,6 @@
-//! What the operations of a node share: the table, the store, the requests in flight, and so on.
+//! All that the operations of a node share: the table, the store, the requests in flight, and so on.
 //!
-//! An operation is borrowed once, beside this, and worked on.
+//! Most functions of a node are methods of [`Shared`] and borrow the operation they work on beside it.
 
 use core::time::Duration;
 
@@ -19,27 +19,29 @@ use crate::routing::{ContactState, Routing};
 use crate::rpc::RequestLimits;
 use crate::time::Micros;
 
-/// An operation of a node made of `P`.
+/// An operation of a node with the parts `P`.
 pub(super) type Op<P> = Operation<<P as Parts>::Geometry, <P as Parts>::Address, TokenOf<P>>;
 
-/// All of a node but its operations.
-// The small fields come first, and in this order: a Cortex-M reaches what is near with shorter instructions.
+/// A node without its operations.
+// The small fields come first, and in this order: a Cortex-M needs shorter instructions to access fields at small
+// offsets.
 #[repr(C)]
 pub(crate) struct Shared<P: Parts> {
     pub(super) started: bool,
-    /// Whether the result of an operation is lent to the caller, to be freed at the next call.
+    /// Whether the result of an operation is lent to the caller. The next call frees it.
     pub(super) lent: bool,
-    /// Whether an operation that is over, or a request that can't be sent, left request slots that others may have
-    /// waited for.
+    /// Whether an operation ended, or a request could not be sent, so that request slots are free which other
+    /// operations may wait for.
     pub(super) requests_freed: bool,
-    /// Whether the user must still be told of `own_id_seen`.
-    pub(super) own_id_news: bool,
+    /// Whether `own_id_seen` was not reported to the user yet.
+    pub(super) own_id_unreported: bool,
     pub(super) config: Config,
     pub(super) stats: Stats,
     pub(super) replication: Replication,
     pub(super) tokens: Tokens,
     pub(super) random: Random,
-    // At most one each. An `Option` of these is not zeros while it is `None`, and the whole node would lie in flash.
+    // At most one element each. An `Option` of these would not be all zeros while it is `None`, and the whole node
+    // would lie in flash.
     pub(super) own_id_seen: Vec<P::Address, 1, u8>,
     pub(super) superseded: Vec<Key, 1, u8>,
     pub(super) bootstraps: P::Bootstraps,
@@ -57,7 +59,7 @@ impl<P: Parts> Shared<P> {
             started: false,
             lent: false,
             requests_freed: false,
-            own_id_news: false,
+            own_id_unreported: false,
             config: Config::ZERO,
             stats: Stats::ZERO,
             replication: Replication::EMPTY,
@@ -75,7 +77,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Takes a configuration that was checked, and forgets everything but the table and the store.
+    /// Takes a configuration, which the caller has checked, and forgets everything but the table and the store.
     pub(super) fn configure(&mut self, config: Config, seeds: Seeds) {
         self.config = config;
         self.random = seeds.random;
@@ -97,7 +99,7 @@ impl<P: Parts> Shared<P> {
         self.started = true;
         self.lent = false;
         self.requests_freed = false;
-        self.own_id_news = false;
+        self.own_id_unreported = false;
         self.own_id_seen.clear();
         self.superseded.clear();
     }
@@ -107,22 +109,24 @@ impl<P: Parts> Shared<P> {
         usize::from(self.config.table.k)
     }
 
+    /// The limits of every lookup.
     pub(super) const fn lookup_limits(&self) -> LookupLimits {
         let Config { alpha, table, .. } = &self.config;
         LookupLimits { k: table.k, alpha: *alpha, prefix: table.per_prefix_in_table }
     }
 
+    /// The settings of replication.
     pub(super) fn placement(&self) -> Placement {
         Placement { k: self.k(), republish: Micros::of(self.config.republish) }
     }
 
     /// Whether the table is empty.
-    pub(super) fn knows_nobody(&self) -> bool {
+    pub(super) fn is_table_empty(&self) -> bool {
         self.table.peers().next().is_none()
     }
 
-    /// Whether any contact has responded and not failed since.
-    pub(super) fn knows_verified(&self) -> bool {
+    /// Whether any contact is verified: it has responded, and not failed since.
+    pub(super) fn has_verified_contact(&self) -> bool {
         self.table.peers().any(|peer| peer.state == ContactState::Verified)
     }
 
@@ -134,7 +138,7 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// What a node makes of its seed.
+/// The two parts of a node's seed.
 pub(super) struct Seeds {
     pub(super) random: Random,
     pub(super) tokens: [u8; 16],
@@ -149,5 +153,5 @@ impl Seeds {
     }
 }
 
-/// The time in which an operation that no user set a limit for must end.
+/// The time limit of operations without a user's own limit.
 pub(super) const TIMEOUT: Duration = super::config::Options::DEFAULT.timeout;

@@ -1,8 +1,8 @@
-//! What an operation works at, and all that depends on it: one table for every kind of operation.
+//! The tasks of operations, and all that depends on the task, in one table.
 
 use crate::record::Kind;
 
-/// What an operation works at.
+/// The task of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Task {
@@ -16,27 +16,27 @@ pub(super) enum Task {
     Get,
     /// A user's put.
     Put,
-    /// Joins again through the bootstrap addresses, while nobody is known.
+    /// Joins again through the bootstrap addresses, because no contact responds.
     Rejoin,
-    /// Looks up an identifier for which the table wants fresh contacts.
+    /// Looks up an identifier for which the table needs fresh contacts.
     Refresh,
-    /// Looks the own identifier up, then begins a pass of replication.
+    /// Looks up the own identifier, then begins a pass of replication.
     CheckNeighbourhood,
-    /// Sees that the co-holders of a record have it.
+    /// Makes sure that the other responsible nodes hold a record.
     Replicate,
     /// Puts an own record again.
     Republish,
-    /// What is left of a get whose result was taken: puts the record where it was missing or older.
+    /// The rest of a get whose result was taken: puts the record where it is missing or older.
     WriteBack,
 }
 
-/// What a node does for a task in another way than for others.
+/// The traits of a task: all in which the node treats it differently from other tasks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traits {
-    /// Nobody waits for it: it yields its slot to a user's command, comes after the user's operations, and has no
-    /// result.
+    /// Whether no user waits for it. Then it yields its slot to a user's command, comes after the user's operations,
+    /// and has no result.
     pub(super) maintenance: bool,
-    /// It asks the bootstrap addresses, and ends only when the nodes that must know this one do.
+    /// Whether it asks the bootstrap addresses, and ends only after the nodes that must know this node do.
     pub(super) joins: bool,
     /// What it asks nodes for.
     pub(super) finds: Finds,
@@ -46,10 +46,11 @@ pub(super) struct Traits {
     pub(super) record: RecordSource,
     /// What follows when it ends.
     pub(super) then: Then,
-    /// What is done so that it is not lost when it must yield.
+    /// How it is tried again after it had to yield.
     pub(super) retry: Retry,
 }
 
+/// What a task asks nodes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finds {
     /// One node, to be pinged.
@@ -58,64 +59,69 @@ pub(super) enum Finds {
     Nodes,
     /// The newest version of a record, and the nodes nearest to its key.
     Record,
-    /// The same for a record that others may replace, to see whether they did; of an immutable one the nodes alone.
-    OthersRecord,
+    /// The same if others can replace the record, to see whether they did. Only nodes if the record is immutable.
+    ReplaceableRecord,
 }
 
+/// Where a task stores its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stores {
     Nowhere,
     /// At all nodes found.
     Everywhere,
-    /// At those of the nodes found that lack the record or hold an older version.
+    /// At the nodes found that lack the record or hold an older version.
     WhereMissing,
-    /// The same, after the user has the result, and only if there is a record that can lag behind.
+    /// The same, after the user got the result, and only if nodes can lag behind with this record.
     WhereMissingLater,
 }
 
+/// Where the record that a task stores is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecordSource {
-    /// The own store, for this node's own publication: rounded up, so that it is held no shorter than asked for.
+    /// In the own store, as an own publication. Its lifetime is rounded up, so that it is not held for less than asked.
     Published,
-    /// The own store, for other publishers' records: held no longer than here, and never extended by this.
-    Held,
-    /// The buffer of a get.
+    /// In the own store, as a record of another publisher. The other nodes hold it no longer than this one, and its
+    /// lifetime is never extended.
+    Replicated,
+    /// In the buffer of a get.
     Buffer,
 }
 
+/// What follows when a task ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     Nothing,
-    /// The table notes the lookup.
+    /// The table is told of the lookup.
     LookedUp,
     /// The neighbourhood is checked soon.
     CheckSoon,
     /// A pass of replication begins.
     BeginReplication,
-    /// The record here is published on, kept, or withdrawn.
+    /// The record in the own store is published from now on, kept, or withdrawn.
     SettlePut,
     /// The record counts as published. Publishing stops if another record won.
     SettlePublication,
-    /// The record counts as replicated if every co-holder has it.
+    /// The record counts as replicated if all responsible nodes hold it.
     SettleReplication,
 }
 
+/// How a task is tried again after it had to yield.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// Its next time comes by itself.
+    /// Nothing is done: it becomes due again by itself.
     Nothing,
     CheckSoon,
     JoinSoon,
     PublishSoon,
 }
 
-/// A user's lookup of nodes, from which the others differ.
+/// The traits of a user's find_node. Those of other tasks are given by how they differ.
 const LOOKUP: Traits = Traits {
     maintenance: false,
     joins: false,
     finds: Finds::Nodes,
     stores: Stores::Nowhere,
-    record: RecordSource::Held,
+    record: RecordSource::Replicated,
     then: Then::LookedUp,
     retry: Retry::Nothing,
 };
@@ -123,6 +129,7 @@ const LOOKUP: Traits = Traits {
 const MAINTENANCE: Traits = Traits { maintenance: true, ..LOOKUP };
 
 impl Task {
+    /// The traits of the task.
     pub(super) const fn traits(self) -> &'static Traits {
         match self {
             Self::Ping => &Traits { finds: Finds::Node, then: Then::Nothing, ..LOOKUP },
@@ -149,7 +156,7 @@ impl Task {
                 ..MAINTENANCE
             },
             Self::Republish => &Traits {
-                finds: Finds::OthersRecord,
+                finds: Finds::ReplaceableRecord,
                 stores: Stores::Everywhere,
                 record: RecordSource::Published,
                 then: Then::SettlePublication,
@@ -165,7 +172,7 @@ impl Task {
         }
     }
 
-    /// Whether nobody waits for it.
+    /// Whether no user waits for it.
     pub(super) const fn is_maintenance(self) -> bool {
         self.traits().maintenance
     }
@@ -175,7 +182,7 @@ impl Task {
         match self.traits().finds {
             Finds::Node | Finds::Nodes => false,
             Finds::Record => true,
-            Finds::OthersRecord => kind != Kind::Immutable,
+            Finds::ReplaceableRecord => kind != Kind::Immutable,
         }
     }
 }
