@@ -38,6 +38,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod loss;
 #[cfg(test)]
 mod tests;
 
@@ -55,12 +56,11 @@ use crate::config_error::{ConfigError, Unit};
 use crate::id::Id;
 use crate::time::{self, Instant, RoundTrip};
 
-/// How often the wait doubles. It doubles because of congestion. Further attempts are made because of loss, which longer
-/// waits don't help against.
-const DOUBLINGS: u8 = 2;
+use loss::{Loss, MOST_TIMES};
 
-/// How many times as many attempts are made when much is lost.
-const MOST_TIMES: u8 = 3;
+/// How often the wait doubles. It doubles because of congestion. Further attempts are made because of loss, against
+/// which longer waits don't help.
+const DOUBLINGS: u8 = 2;
 
 const _: () = assert!(size_of::<Pending<SocketAddrV4, u64, [u8; 8]>>() <= 72);
 
@@ -545,44 +545,6 @@ impl<A, O: Copy, T> Pending<A, O, T> {
     /// How long to wait for a response to the next attempt, in microseconds.
     fn wait_of_attempt(&self, max: u32) -> u32 {
         self.timeout.saturating_mul(1 << self.timeouts.min(DOUBLINGS)).min(max)
-    }
-}
-
-/// How much is lost: the attempts that got a response and those that didn't, of requests that got one in the end.
-/// Requests without a response don't count, because the node may be dead.
-#[derive(Clone, Copy, Debug)]
-struct Loss {
-    responded: u16,
-    lost: u16,
-}
-
-impl Loss {
-    const NONE: Self = Self { responded: 0, lost: 0 };
-    /// How many attempts count. Beyond this number both counts are halved, so that older attempts count less and less.
-    const MEMORY: u16 = 128;
-    /// A live node may count as failed less than once in 2^17 requests, which is some 100,000.
-    const RARE: u32 = 17;
-
-    const fn responded(&mut self, timeouts: u8) {
-        self.responded = self.responded.saturating_add(1);
-        self.lost = self.lost.saturating_add(timeouts as u16);
-        if self.responded.saturating_add(self.lost) > Self::MEMORY {
-            *self = Self { responded: self.responded / 2, lost: self.lost / 2 };
-        }
-    }
-
-    /// How many attempts it takes until the loss of all of them is rare: `least` to three times as many.
-    fn attempts(self, least: u8) -> u8 {
-        // The part that is lost, in units of 2^-16.
-        let lost =
-            (u32::from(self.lost) << 16).checked_div(self.responded.saturating_add(self.lost).into()).unwrap_or(0);
-        // How likely the loss of all attempts is, in units of 2^-32.
-        let (mut attempts, mut all) = (0_u8, 1_u64 << 32);
-        while attempts < least || (all > 1 << (32 - Self::RARE) && attempts < least.saturating_mul(MOST_TIMES)) {
-            all = (all * u64::from(lost)) >> 16;
-            attempts += 1;
-        }
-        attempts
     }
 }
 

@@ -36,7 +36,8 @@ pub struct Config {
     pub plain: bool,
     /// The function that checks signatures. Without it, signed records can't be put, got or stored. `None` by default.
     pub verify: Option<Verifier>,
-    /// The table's limits. Its `k` is also how many replicas a record has: 1 to a third of the `SHORTLIST` bound, and not more than 32 or the places of the table.
+    /// The limits of the table. Its `k` is also how many nodes hold a record: 1 to a third of the `SHORTLIST` bound,
+    /// and not more than 32 or the places of the table.
     pub table: Limits,
     /// How many requests of one lookup are in flight at once: 1 to 16. 3 by default (the Kademlia paper's alpha).
     pub alpha: u8,

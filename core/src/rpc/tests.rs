@@ -432,24 +432,6 @@ proptest! {
 }
 
 #[test]
-fn a_request_is_sent_up_to_three_times_as_often_when_more_is_lost() {
-    let attempts_at = |timeouts: &[u8]| {
-        let mut loss = Loss::NONE;
-        for index in 0..1_000 {
-            loss.responded(timeouts[index % timeouts.len()]);
-        }
-        assert!(loss.responded + loss.lost <= Loss::MEMORY);
-        loss.attempts(3)
-    };
-    assert_eq!(Loss::NONE.attempts(3), 3);
-    assert_eq!(attempts_at(&[0]), 3);
-    // One of ten attempts is lost, as with 5 % loss each way; and one of three, as with 20 %.
-    assert_eq!(attempts_at(&[0, 0, 0, 0, 0, 0, 0, 0, 1]), 6);
-    assert_eq!(attempts_at(&[0, 1]), 9);
-    assert_eq!(attempts_at(&[9]), 9);
-}
-
-#[test]
 fn an_acknowledged_request_is_not_retransmitted_and_waits_for_the_second_response() {
     let requests = &mut requests();
     begin(requests, 1).unwrap();
