@@ -3,7 +3,7 @@
 //! A response counts only with the transaction of a request, from the address that the request went to, and from the
 //! node expected there. After its timeout a request is retransmitted with the same transaction. The second wait is
 //! twice as long as the first, all further ones four times (RFC 6298, §5.5, doubles without end). No round trip is
-//! taken from a request that was retransmitted: which attempt the response belongs to can't be told (Karn and Partridge
+//! taken from a request that was retransmitted: the response can belong to any attempt (Karn and Partridge
 //! 1987). For a node whose round trip was never measured, the timeout follows from the responses of all nodes together.
 //!
 //! ```

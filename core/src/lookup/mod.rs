@@ -258,7 +258,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         converged && live.all(Candidate::has_responded)
     }
 
-    /// Makes the search go on until `width` of the closest have responded, or as many as the shortlist can hold. It
+    /// Makes the search continue until `width` of the closest have responded, or as many as the shortlist can hold. It
     /// never narrows.
     pub fn widen(&mut self, width: usize) {
         self.width = width.max(self.width).min(self.shortlist.capacity());
@@ -514,7 +514,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     }
 }
 
-/// A contact that is to be inserted into the shortlist.
+/// A contact to be inserted into the shortlist.
 struct Newcomer {
     progress: Distance,
     prefix: Option<Prefix>,

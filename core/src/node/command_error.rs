@@ -42,6 +42,8 @@ pub enum GetError {
 }
 
 /// Why [`put`](crate::Dht::put) did not begin. The node is as it was, and nothing was sent.
+///
+/// The text of an error includes that of the error that it holds, which `source` returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutError {
@@ -67,6 +69,8 @@ pub enum PutError {
 }
 
 /// Why [`restore_record`](crate::Dht::restore_record) did not take a record. The node is as it was.
+///
+/// The text of an error includes that of the error that it holds, which `source` returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RestoreError {
@@ -115,7 +119,7 @@ impl fmt::Display for PutError {
             Self::NoContacts => f.write_str(NO_CONTACTS),
             Self::NoRelays => f.write_str(NO_RELAYS),
             Self::Unsupported(kind) => unsupported(*kind, f),
-            Self::Record(error) => error.fmt(f),
+            Self::Record(error) => write!(f, "the record is not valid: {error}"),
             Self::TooLarge(limit) => {
                 write!(f, "the value doesn't fit into Config::max_datagram, which leaves {limit} bytes for it")
             }

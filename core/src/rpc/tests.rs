@@ -133,14 +133,14 @@ fn each_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
     let requests = &mut requests();
     requests.begin(1, 1, Some(id(1)), transaction(1), Some(Duration::from_millis(900)), NonZeroU8::new(4)).unwrap();
     let mut now = at(0);
-    for (wait, told) in [(900, slow(1)), (1_800, None), (3_000, None), (3_000, failed(Some(1), 1))] {
+    for (wait, reported) in [(900, slow(1)), (1_800, None), (3_000, None), (3_000, failed(Some(1), 1))] {
         assert_eq!(requests.ready().map(|ready| ready.retransmit), Some(wait != 900));
         send(requests, now);
         assert_eq!(requests.deadline(), now + Duration::from_millis(wait));
         let just_before = Instant::from_micros(requests.deadline().as_micros() - 1);
         assert_eq!(requests.due(just_before), None);
         now = requests.deadline();
-        assert_eq!(requests.due(now), told);
+        assert_eq!(requests.due(now), reported);
         assert_eq!(requests.due(now), None);
     }
     assert!(requests.is_empty() && !requests.has_ready());
@@ -176,10 +176,10 @@ fn a_request_that_was_not_delivered_times_out_at_once() {
     assert_eq!(requests.deadline(), at(5));
     assert_eq!(requests.due(at(5)), slow(2));
     assert_eq!(requests.due(at(5)), None);
-    for told in [None, failed(Some(2), 2)] {
+    for reported in [None, failed(Some(2), 2)] {
         send(requests, at(6));
         requests.unreachable(at(6), 2);
-        assert_eq!(requests.due(at(6)), told);
+        assert_eq!(requests.due(at(6)), reported);
     }
     assert_eq!((requests.len(), requests.deadline()), (1, at(1_000)));
 }

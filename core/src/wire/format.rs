@@ -1,7 +1,7 @@
 //! The trait of a wire format: what a format provides, and all that the rest of kadlet knows of it.
 //!
 //! A format belongs to a network: see [`Network`](crate::Network). It encodes and decodes a [`Message`]. It has its own
-//! transaction and token types, which identify an exchange. It tells how long messages are. And where the behaviour of
+//! transaction and token types, which identify an exchange. It has the lengths of messages. And where the behaviour of
 //! a node depends on the format, it has a named rule in [`Rules`]. Nothing else in the crate knows a format.
 //! `core/tests/text.rs` implements one outside of the crate.
 

@@ -219,7 +219,7 @@ fn read_kind(from: &mut Reader<'_>) -> Kind {
     })
 }
 
-/// The rest of a datagram that is to be read. After the first error nothing is left, and all further reads return
+/// The rest of a datagram to be read. After the first error nothing is left, and all further reads return
 /// zeros. So a message is read without a check of each part, and the error is checked once, at the end. Functions that
 /// are called in many places are not inlined, which saves flash.
 #[derive(Clone, Copy)]
