@@ -90,8 +90,8 @@ mod runner;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-/// Compiles and runs the code of the project's README. `tests/project.md` is a link to it, which `cargo package` replaces
-/// with the file.
+/// Compiles and runs the code of the project's README. `tests/project.md` is a link to it, which `cargo package`
+/// replaces with the file.
 #[cfg(doctest)]
 #[doc = include_str!("../tests/project.md")]
 mod project_readme {}
