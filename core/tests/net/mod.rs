@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{
-    Address, Config, Dht, Event, FixedStore, Id, Instant, Kademlia, Node, Outcome, QueryId, QueryResult, Routing, Store,
+    Address, Config, Dht, Event, FixedStore, Id, Instant, Kademlia, Network, Node, Outcome, QueryId, QueryResult,
+    Routing, Store,
 };
 
-/// A node of a microcontroller's size with the table `R`. It forwards up to `RELAYS` requests at once.
-pub type MoteWith<R, const RELAYS: usize = 0> = Node<R, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, RELAYS>;
+/// A node of a microcontroller's size with the table, or in the network, `N`. It forwards up to `RELAYS` requests at
+/// once.
+pub type MoteWith<N, const RELAYS: usize = 0> = Node<N, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, RELAYS>;
 /// A node of a microcontroller's size, with Kademlia's table.
 pub type Mote = MoteWith<Kademlia<u16, 128>>;
 
@@ -245,7 +247,7 @@ impl<M: Dht<Address: Place>> Net<M> {
 }
 
 impl<
-    R: Routing<Address: Place>,
+    N: Network<Routing: Routing<Address: Place>>,
     S: Store,
     const LOOKUPS: usize,
     const SHORTLIST: usize,
@@ -254,7 +256,7 @@ impl<
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
     const RELAYS: usize,
-> Net<Node<R, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>>
+> Net<Node<N, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>>
 {
     /// A network of nodes, one for each configuration, that joined one after another through the first.
     pub fn grown(seed: u64, configs: impl IntoIterator<Item = Config>) -> Self {
@@ -268,7 +270,7 @@ impl<
     }
 
     /// Adds one node, which joins through the first living node, if there is one.
-    pub fn join(&mut self, config: Config) -> R::Address {
+    pub fn join(&mut self, config: Config) -> <N::Routing as Routing>::Address {
         let known = self.living().first().copied();
         let address = self.add(|now, id, seed| Box::new(Node::new(now, config, id, seed).unwrap()));
         if let Some(known) = known {
