@@ -110,14 +110,14 @@ pub struct EncodedAddress {
 }
 
 impl EncodedAddress {
+    /// No address of any family.
+    pub(crate) const NONE: Self = Self { family: 0, len: 0, bytes: [0; MAX_ADDRESS] };
+
     /// An address of `family` with these bytes. Bytes after the first [`MAX_ADDRESS`] are ignored.
     #[must_use]
     pub fn new(family: u8, bytes: &[u8]) -> Self {
-        let mut encoded = Self { family, len: 0, bytes: [0; MAX_ADDRESS] };
-        for (to, from) in encoded.bytes.iter_mut().zip(bytes) {
-            *to = *from;
-            encoded.len += 1;
-        }
+        let mut encoded = Self { family, len: bytes.len().min(MAX_ADDRESS) as u8, bytes: [0; MAX_ADDRESS] };
+        encoded.bytes.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         encoded
     }
 

@@ -21,17 +21,15 @@ enum Source<'a, A> {
 
 /// A function that splits the first contact off encoded contacts, and returns `None` at their end. A wire format passes
 /// it to [`Contacts::received`].
-pub type ReadContact = for<'a> fn(&mut &'a [u8]) -> Option<ReceivedContact<'a>>;
+pub type ReadContact = fn(&mut &[u8]) -> Option<ReceivedContact>;
 
 /// A contact as it arrived. The own address type may lack the family of its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReceivedContact<'a> {
+pub struct ReceivedContact {
     /// The identifier of the node.
     pub id: Id,
-    /// The family of the address: see [`EncodedAddress::family`].
-    pub family: u8,
-    /// The bytes of the address: at most [`MAX_ADDRESS`](crate::address::MAX_ADDRESS).
-    pub address: &'a [u8],
+    /// The address of the node.
+    pub address: EncodedAddress,
 }
 
 impl<'a, A: Address> Contacts<'a, A> {
@@ -79,8 +77,8 @@ impl<'a, A: Address> Contacts<'a, A> {
         let mut own = own.iter();
         iter::from_fn(move || match own.next() {
             Some(contact) => Some(*contact),
-            None => received.find_map(|ReceivedContact { id, family, address }| {
-                Some(Contact::new(id, A::decode(family, address)?))
+            None => received.find_map(|ReceivedContact { id, address }| {
+                Some(Contact::new(id, A::decode(address.family, address.as_bytes())?))
             }),
         })
     }
@@ -89,11 +87,11 @@ impl<'a, A: Address> Contacts<'a, A> {
     pub fn encoded(&self) -> impl Iterator<Item = (Id, EncodedAddress)> + use<'a, A> {
         let (own, received) = self.parts();
         let own = own.iter().map(|contact| (contact.id, contact.address.encode()));
-        own.chain(received.map(|contact| (contact.id, EncodedAddress::new(contact.family, contact.address))))
+        own.chain(received.map(|contact| (contact.id, contact.address)))
     }
 
     /// The sender's own contacts, and the contacts that arrived. One of the two is empty.
-    pub fn parts(&self) -> (&'a [Contact<A>], impl Iterator<Item = ReceivedContact<'a>> + use<'a, A>) {
+    pub fn parts(&self) -> (&'a [Contact<A>], impl Iterator<Item = ReceivedContact> + use<'a, A>) {
         let (own, mut bytes, read): (&[_], &[u8], Option<ReadContact>) = match self.0 {
             Source::Own(contacts) => (contacts, &[], None),
             Source::Received { bytes, read, .. } => (&[], bytes, Some(read)),
@@ -129,6 +127,9 @@ impl<A: Address> Observed<A> {
     pub fn new(address: A) -> Self {
         Self::received(address.encode())
     }
+
+    /// An address that the response does not tell: [`address`](Self::address) is `None`.
+    pub const UNKNOWN: Self = Self::received(EncodedAddress::NONE);
 
     /// An address that arrived in a message.
     #[must_use]

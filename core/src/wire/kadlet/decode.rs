@@ -186,12 +186,11 @@ fn read_contacts<'a, A: Address>(from: &mut Reader<'a>) -> Contacts<'a, A> {
 }
 
 /// Splits the first contact off bytes that [`read_contacts`] has checked.
-fn next_contact<'a>(bytes: &mut &'a [u8]) -> Option<ReceivedContact<'a>> {
-    let (id, rest) = bytes.split_first_chunk()?;
-    let ([family, len], rest) = rest.split_first_chunk()?;
+fn next_contact(bytes: &mut &[u8]) -> Option<ReceivedContact> {
+    let ([id @ .., family, len], rest) = bytes.split_first_chunk::<{ Id::LEN + 2 }>()?;
     let (address, rest) = rest.split_at_checked(usize::from(*len))?;
     *bytes = rest;
-    Some(ReceivedContact { id: Id::from_bytes(*id), family: *family, address })
+    Some(ReceivedContact { id: Id::from_bytes(*id), address: EncodedAddress::new(*family, address) })
 }
 
 fn read_observed<A: Address>(from: &mut Reader<'_>) -> Observed<A> {

@@ -222,7 +222,7 @@ fn write_contacts<A: Address>(contacts: &Contacts<'_, A>, to: &mut Writer<'_>) {
     }
     for contact in received {
         to.id(&contact.id);
-        write_address(&EncodedAddress::new(contact.family, contact.address), to);
+        write_address(&contact.address, to);
     }
 }
 
