@@ -41,8 +41,8 @@ pub struct Config {
     pub table: Limits,
     /// How many requests of one lookup are in flight at once: 1 to 16. 3 by default (the Kademlia paper's alpha).
     pub alpha: u8,
-    /// The largest datagram that the node sends and accepts as a response, in bytes: 127 to 1,232. 1,232 by default.
-    /// [`SEAL`] bytes of it stay free.
+    /// The largest datagram that the node sends and accepts as a response, in bytes: 127 to 1,232, or what the wire
+    /// format says. 1,232 by default. [`SEAL`] bytes of it stay free.
     pub max_datagram: usize,
     /// The shortest time to wait for a response before the request is retransmitted or another node is asked: 1 ms to
     /// 60 s. 100 ms by default.

@@ -10,7 +10,7 @@ use super::requests::Unsent;
 use super::stats::count_up;
 use crate::routing::Routing;
 use crate::time::Instant;
-use crate::wire::MIN_DATAGRAM;
+use crate::wire::Wire;
 
 impl<P: Parts> NodeInner<P> {
     /// Lets every operation proceed as far as it can, the user's first. Then begins the maintenance that is due.
@@ -57,7 +57,7 @@ impl<P: Parts> NodeInner<P> {
         if result.is_some() {
             return result;
         }
-        if self.shared.requests.has_ready() && buf.len() < MIN_DATAGRAM {
+        if self.shared.requests.has_ready() && buf.len() < P::Wire::MIN_DATAGRAM {
             count_up(&mut self.shared.stats.small_buffers);
             return None;
         }

@@ -22,7 +22,7 @@ use crate::record::Record;
 use crate::routing::Routing;
 use crate::store::Store;
 use crate::time::{Instant, Micros};
-use crate::wire::{MIN_DATAGRAM, Wire};
+use crate::wire::Wire;
 
 /// The result of a relayed request, as a next hop sent it.
 pub(super) struct RelayResult<'a, A: Address> {
@@ -145,7 +145,7 @@ impl<P: Parts> Shared<P> {
     /// Responds to the next relay request for which no next hop is left.
     pub(super) fn respond_to_ending(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
         while let Some(index) = self.forwarding.ending() {
-            if buf.len() < MIN_DATAGRAM {
+            if buf.len() < P::Wire::MIN_DATAGRAM {
                 count_up(&mut self.stats.small_buffers);
                 return None;
             }

@@ -48,8 +48,8 @@ pub struct Stats {
     pub busy: u64,
     /// Requests dropped because the node is a client.
     pub not_serving: u64,
-    /// Datagrams not written because the caller's buffer is smaller than `MIN_DATAGRAM` or than the datagram, or
-    /// because the requester takes no response that is as large as an error.
+    /// Datagrams not written because the caller's buffer is smaller than the wire format's `MIN_DATAGRAM` or than the
+    /// datagram, or because the requester takes no response that is as large as an error.
     pub small_buffers: u64,
     /// Contacts that other nodes named and this node did not accept: their address has a narrower scope than the one of
     /// the node that named them, or their identifier doesn't fit their address.

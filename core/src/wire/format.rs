@@ -41,10 +41,10 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     const RULES: Rules;
     /// How many bytes messages take.
     const LENGTHS: Lengths;
-    /// The largest datagram, in bytes: at most [`MAX_DATAGRAM`](const@MAX_DATAGRAM).
+    /// The largest value that [`Config::max_datagram`](crate::Config::max_datagram) can have, in bytes. All buffers have
+    /// room for [`MAX_DATAGRAM`](const@MAX_DATAGRAM), so a node with a larger value here does not compile.
     const MAX_DATAGRAM: usize;
-    /// The smallest value that the largest datagram can be set to, in bytes. All messages but those with large records
-    /// fit.
+    /// The smallest value that it can have, in bytes. All messages but those with large records fit.
     const MIN_DATAGRAM: usize;
 
     /// Makes a transaction of random bits.
