@@ -21,6 +21,7 @@ use crate::lookup::Which;
 use crate::replication::{PutOutcome, put_outcome};
 use crate::routing::Routing;
 use crate::time::Instant;
+use crate::wire::Wire;
 
 impl<P: Parts> Shared<P> {
     /// Ends an operation with a result, or without one if it is maintenance.
@@ -43,7 +44,8 @@ impl<P: Parts> Shared<P> {
             Then::Nothing => return,
             Then::LookedUp | Then::SettleReplication => {}
             Then::CheckSoon => self.table.check_neighbourhood_soon(now),
-            Then::BeginReplication => self.replication.begin_pass(now),
+            Then::BeginReplication if P::Wire::RULES.lifetimes => self.replication.begin_pass(now),
+            Then::BeginReplication => {}
             Then::SettlePut => self.settle_put(operation, has_lost(operation, ending)),
             Then::SettlePublication if ending == Ending::Conflict => self.supersede(operation.key),
             Then::SettlePublication => {}

@@ -8,7 +8,6 @@ use crate::record::Key;
 use crate::routing::{Maintenance, Routing};
 use crate::store::Store;
 use crate::time::{Instant, Micros};
-use crate::wire::Wire;
 
 /// How many records are looked at in one call, so that the work of one call is bounded.
 pub(super) const STRIDE: usize = 64;
@@ -54,9 +53,6 @@ impl<P: Parts> Shared<P> {
 
     /// Begins to replicate the next record that this node must replicate. Returns whether the operation began.
     pub(super) fn replicate_next(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
-        if !P::Wire::RULES.lifetimes {
-            return false;
-        }
         let placement = self.placement();
         let mut steps = STRIDE;
         while let Some(slot) = self.replication.next_replicated(now, &self.store, &self.table, &placement, &mut steps) {
