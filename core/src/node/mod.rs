@@ -74,7 +74,7 @@ pub use stats::Stats;
 /// | `REQUESTS` | requests in flight: some 4 for each operation | 16 |
 /// | `SOURCES` | address prefixes whose requests are limited in rate at once | 16 |
 /// | `BOOTSTRAPS` | bootstrap addresses | 4 |
-/// | `RELAYS` | relayed requests under way, including those of own recursive lookups, each with 8 tokens | 0: no recursive lookups, and their code isn't linked |
+/// | `RELAYS` | relayed requests under way, including those of own recursive lookups, each with 8 tokens | 0: no recursive lookups, and their code isn't linked. It must be 0 if the wire format has no relay requests |
 ///
 /// The size of a node is a constant. The trait [`Dht`] has its calls. [`NodeInner`] is the type behind it, and has the
 /// functions that start a node.

@@ -137,6 +137,7 @@ impl<
         assert!(REQUESTS >= 2 && REQUESTS <= 4_096, "REQUESTS must be 2 to 4,096");
         assert!(BOOTSTRAPS >= 1 && BOOTSTRAPS <= 255, "BOOTSTRAPS must be 1 to 255");
         assert!(RELAYS <= 255, "RELAYS must be 0 to 255");
+        assert!(RELAYS == 0 || N::Wire::RULES.relays, "RELAYS must be 0: the wire format has no relay requests");
         assert!(N::Wire::MAX_DATAGRAM <= MAX_DATAGRAM, "the wire format has datagrams longer than wire::MAX_DATAGRAM");
         assert!(N::Wire::MIN_DATAGRAM <= N::Wire::MAX_DATAGRAM, "the wire format has MIN_DATAGRAM above MAX_DATAGRAM");
     };

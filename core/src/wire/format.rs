@@ -118,6 +118,9 @@ pub struct Rules {
     pub held: bool,
     /// Whether records have lifetimes. If so, holders replicate them. If not, only their publisher keeps them alive.
     pub lifetimes: bool,
+    /// Whether the format has relay requests, and the responses `accepted` and `relayed`. If not, a node whose `RELAYS`
+    /// is not 0 does not compile. So recursive lookups are refused.
+    pub relays: bool,
     /// Whether messages name their network and its geometry. If not, every message that can be decoded counts as one of
     /// this network.
     pub names_network: bool,

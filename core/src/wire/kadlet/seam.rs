@@ -23,6 +23,7 @@ impl Wire for Kadlet {
         padding: true,
         held: true,
         lifetimes: true,
+        relays: true,
         names_network: true,
         response_kinds: true,
     };
