@@ -368,6 +368,13 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         self.slots.get(self.index(transaction)?)?.owner()
     }
 
+    /// The node that must respond to the request in flight with this transaction. `None` if there is no such request,
+    /// or any node can respond to it.
+    #[must_use]
+    pub fn expected(&self, transaction: T) -> Option<Id> {
+        self.slots.get(self.index(transaction)?)?.expect
+    }
+
     fn match_response(
         &mut self,
         now: Instant,

@@ -70,7 +70,11 @@ impl<P: Parts> NodeInner<P> {
         response: &Response<'_, P::Address>,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
-        let (purpose, rtt) = match self.shared.accept(now, from, header, response) {
+        // An error that names no sender is by the node that was asked. It proves nothing of that node.
+        let unnamed = !P::Wire::RULES.errors_name_sender && matches!(response, Response::Error { .. });
+        let expected = if unnamed { self.shared.requests.expected(header.transaction) } else { None };
+        let sender = expected.as_ref().unwrap_or(&header.sender);
+        let (purpose, rtt) = match self.shared.accept(now, from, sender, header.transaction, response) {
             Accepted::Response { owner, rtt } => (owner, rtt),
             Accepted::WrongId { owner, expected } => {
                 if let Some(purpose) = owner {
@@ -80,15 +84,21 @@ impl<P: Parts> NodeInner<P> {
             }
             Accepted::WrongAddress | Accepted::Unknown => return None,
         };
-        if header.sender == self.shared.table.own() {
+        let by_nobody = unnamed && expected.is_none();
+        let is_own = !by_nobody && *sender == self.shared.table.own();
+        if is_own {
             self.shared.note_own_id(from);
+        }
+        if is_own || by_nobody {
             if let Some(purpose) = purpose {
                 self.request_failed(now, purpose, None);
             }
             return None;
         }
-        let arrived = Arrived { from: Contact { id: header.sender, address: from }, token, response };
-        self.shared.note_responder(now, &arrived, header.features, rtt);
+        let arrived = Arrived { from: Contact { id: *sender, address: from }, token, response };
+        if !unnamed {
+            self.shared.note_responder(now, &arrived, header.features, rtt);
+        }
         match purpose? {
             Purpose::Table => self.shared.table_responded(now, &arrived),
             Purpose::Introduction => {}

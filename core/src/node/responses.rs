@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 use super::operation::{Ending, Recursion};
-use super::parts::{Parts, TokenOf};
+use super::parts::{Parts, TokenOf, TransactionOf};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::relaying::RelayResult;
@@ -19,7 +19,7 @@ use crate::record::Record;
 use crate::routing::{Origin, Routing};
 use crate::rpc::Accepted;
 use crate::time::Instant;
-use crate::wire::{Header, Wire};
+use crate::wire::Wire;
 
 /// A response, and the node that it came from.
 pub(super) struct Arrived<'a, P: Parts> {
@@ -47,19 +47,20 @@ impl<P: Parts> Shared<P> {
         &mut self,
         now: Instant,
         from: P::Address,
-        header: &Header<P::Wire>,
+        sender: &Id,
+        transaction: TransactionOf<P>,
         response: &Response<'_, P::Address>,
     ) -> Accepted<Purpose> {
         // A relay request that was accepted waits for its result.
-        let until = match (response, self.requests.owner(header.transaction)) {
+        let until = match (response, self.requests.owner(transaction)) {
             (Response::Accepted, Some(Purpose::Relay { relay })) => {
                 self.forwarding.get(relay).map(|relay| relay.deadline)
             }
             _ => None,
         };
         let accepted = match until {
-            Some(until) => self.requests.acknowledge(now, from, &header.sender, header.transaction, until),
-            None => self.requests.accept(now, from, &header.sender, header.transaction),
+            Some(until) => self.requests.acknowledge(now, from, sender, transaction, until),
+            None => self.requests.accept(now, from, sender, transaction),
         };
         match &accepted {
             Accepted::Response { .. } => count_up(&mut self.stats.responses),

@@ -126,6 +126,9 @@ pub struct Rules {
     pub names_network: bool,
     /// Whether a response names its kind. If not, a [`Response::Pong`] also acknowledges a store.
     pub response_kinds: bool,
+    /// Whether an error names its sender. If not, it counts as an error of the node that was asked, and does not verify
+    /// that node. If only the address of that node is known, as in a ping or a bootstrap, it counts as no response.
+    pub errors_name_sender: bool,
 }
 
 /// Which responses carry a token: see [`Rules::tokens`].
@@ -176,7 +179,7 @@ pub struct Header<W: Wire> {
     pub network: u16,
     /// Identifies the request. Its response repeats it.
     pub transaction: W::Transaction,
-    /// The sender's identifier.
+    /// The sender's identifier. Ignored in an error if the errors of the format don't name their sender.
     pub sender: Id,
     /// What the sender can do.
     pub features: Features,

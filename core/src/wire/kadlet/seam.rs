@@ -26,6 +26,7 @@ impl Wire for Kadlet {
         relays: true,
         names_network: true,
         response_kinds: true,
+        errors_name_sender: true,
     };
     const LENGTHS: Lengths = lengths::LENGTHS;
     const MAX_DATAGRAM: usize = MAX_DATAGRAM;
