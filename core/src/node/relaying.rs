@@ -4,7 +4,7 @@
 use heapless::Vec;
 
 use super::operation::Recursion;
-use super::parts::Parts;
+use super::parts::{Parts, TokenOf};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::sending::{Outlet, Recipient, token_holder};
@@ -22,7 +22,7 @@ use crate::record::Record;
 use crate::routing::Routing;
 use crate::store::Store;
 use crate::time::{Instant, Micros};
-use crate::wire::Wire;
+use crate::wire::{TokenSource, Wire};
 
 /// The result of a relayed request, as a next hop sent it.
 pub(super) struct RelayResult<'a, A: Address> {
@@ -229,7 +229,10 @@ impl<P: Parts> Shared<P> {
         Recipient { contact: hop.contact, transaction: hop.transaction, most }
     }
 
-    fn token_for(&self, now: Instant, contact: &Contact<P::Address>) -> <P::Wire as Wire>::Token {
+    fn token_for(&self, now: Instant, contact: &Contact<P::Address>) -> TokenOf<P> {
+        if P::Wire::RULES.tokens != TokenSource::EveryResponse {
+            return P::Wire::NO_TOKEN;
+        }
         let (address, id) = token_holder::<P>(contact);
         P::Wire::token(self.tokens.make(now, &address, &id))
     }

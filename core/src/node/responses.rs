@@ -19,13 +19,21 @@ use crate::record::Record;
 use crate::routing::{Origin, Routing};
 use crate::rpc::Accepted;
 use crate::time::Instant;
-use crate::wire::Wire;
+use crate::wire::{TokenSource, Wire};
 
 /// A response, and the node that it came from.
 pub(super) struct Arrived<'a, P: Parts> {
     pub(super) from: Contact<P::Address>,
     pub(super) token: TokenOf<P>,
     pub(super) response: &'a Response<'a, P::Address>,
+}
+
+impl<P: Parts> Arrived<'_, P> {
+    /// The token that came with the response. `None` if it came with none.
+    fn token(&self) -> Option<TokenOf<P>> {
+        let given = P::Wire::RULES.tokens == TokenSource::EveryResponse || self.token != P::Wire::NO_TOKEN;
+        given.then_some(self.token)
+    }
 }
 
 /// What must be done after a response to a relayed request.
@@ -84,7 +92,9 @@ impl<P: Parts> Shared<P> {
         features: Features,
         rtt: Option<core::time::Duration>,
     ) {
-        self.forwarding.note_token(&arrived.from.id, arrived.token);
+        if let Some(token) = arrived.token() {
+            self.forwarding.note_token(&arrived.from.id, token);
+        }
         if features.contains(Features::SERVES) && self.fits(&arrived.from) {
             self.table.responded(now, arrived.from, rtt);
             self.bootstraps.responded(now, arrived.from.address);
@@ -123,13 +133,13 @@ impl<P: Parts> Shared<P> {
     }
 
     fn search_responded(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
-        let (from, token) = (arrived.from, arrived.token);
+        let (from, token) = (arrived.from, arrived.token());
         self.take_named(operation, from, arrived.response);
         let asked_with_token = operation.lookup.token(&from.id).is_some();
         operation.stop_fetching(&from.id);
         match *arrived.response {
-            Response::Error { code: ErrorCode::Token, .. } if !asked_with_token => {
-                operation.lookup.set_token(&from.id, token);
+            Response::Error { code: ErrorCode::Token, .. } if token.is_some() && !asked_with_token => {
+                set_token(operation, arrived);
                 operation.lookup.unasked(&from.id);
                 operation.tally.asked = operation.tally.asked.saturating_sub(1);
                 return;
@@ -148,8 +158,8 @@ impl<P: Parts> Shared<P> {
                     Ordering::Greater if usize::from(size) > self.config.largest_message() => {
                         operation.tally.too_large = size;
                     }
-                    Ordering::Greater if asked_with_token => {}
-                    Ordering::Greater => return self.fetch(operation, from, token),
+                    Ordering::Greater if asked_with_token || token.is_none() => {}
+                    Ordering::Greater => return self.fetch(operation, arrived),
                 }
             }
             Response::Value { ref record, lifetime, .. } if operation.finds_record() => {
@@ -158,13 +168,14 @@ impl<P: Parts> Shared<P> {
             _ => {}
         }
         operation.tally.responded = operation.tally.responded.saturating_add(1);
-        operation.lookup.responded(&from.id, Some(token));
+        operation.lookup.responded(&from.id, token);
     }
 
     /// Asks a holder again, with its token, for a record that was too large to be sent without. Only one holder at a
     /// time: the others are asked again once the record is here, so that they needn't send it.
-    fn fetch(&mut self, operation: &mut Op<P>, from: Contact<P::Address>, token: TokenOf<P>) {
-        operation.lookup.set_token(&from.id, token);
+    fn fetch(&mut self, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
+        let from = arrived.from;
+        set_token(operation, arrived);
         if operation.fetching.is_none() {
             operation.fetching = Some(from.id);
             let purpose = Purpose::Search { slot: operation.slot };
@@ -177,19 +188,19 @@ impl<P: Parts> Shared<P> {
     }
 
     fn bootstrap_responded(&mut self, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
-        let (from, token) = (arrived.from, arrived.token);
+        let (from, token) = (arrived.from, arrived.token());
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
         operation.lookup.insert(from);
         match *arrived.response {
             // Its rate limit for requests without a token is reached: the lookup asks it again with the token.
-            Response::Error { code: ErrorCode::Token, .. } => operation.lookup.set_token(&from.id, token),
+            Response::Error { code: ErrorCode::Token, .. } if token.is_some() => set_token(operation, arrived),
             Response::Error { code, detail } => {
                 operation.tally.note_refusal(code, detail);
                 operation.lookup.failed(&from.id);
             }
             _ => {
                 operation.tally.responded = operation.tally.responded.saturating_add(1);
-                operation.lookup.responded(&from.id, Some(token));
+                operation.lookup.responded(&from.id, token);
                 self.take_named(operation, from, arrived.response);
             }
         }
@@ -324,8 +335,10 @@ fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
             operation.lookup.stored(from);
         }
         // The token became too old since the search, or the node that made it was started again.
-        Response::Error { code: ErrorCode::Token, .. } if operation.tally.may_renew_token() => {
-            operation.lookup.set_token(from, arrived.token);
+        Response::Error { code: ErrorCode::Token, .. }
+            if arrived.token().is_some() && operation.tally.may_renew_token() =>
+        {
+            set_token(operation, arrived);
             operation.lookup.unstored(from);
         }
         Response::Error { code, detail } => {
@@ -333,6 +346,13 @@ fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
             operation.lookup.refused(from);
         }
         _ => operation.lookup.refused(from),
+    }
+}
+
+/// Keeps the token that came with a response, if one did, for the next request to the same node.
+fn set_token<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
+    if let Some(token) = arrived.token() {
+        operation.lookup.set_token(&arrived.from.id, token);
     }
 }
 

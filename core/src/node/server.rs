@@ -39,7 +39,9 @@ struct Served<P: Parts> {
     to: Recipient<P>,
     /// Whether the requester has proved its address.
     proved: bool,
-    /// A fresh token for the requester.
+    /// Whether its token is valid, as that of a store must be.
+    token_holds: bool,
+    /// A fresh token for the requester, if the response carries one.
     token: TokenOf<P>,
 }
 
@@ -74,14 +76,16 @@ impl<P: Parts> Shared<P> {
             return None;
         }
         let now = incoming.now;
-        let (proved, token) = self.prove(incoming);
+        let (token_holds, fresh) = self.renew_token(incoming);
+        let proved = token_holds || self.is_proved_by_contact(incoming);
         let within = self.limiter.allows(now, incoming.from.prefix(), proved);
         if !within {
             count_up(&mut self.stats.rate_limited);
-            if proved {
+            if proved || !P::Wire::RULES.asks_for_token(request) {
                 return None;
             }
         }
+        let token = if P::Wire::RULES.tokens.gives(request) { fresh } else { P::Wire::NO_TOKEN };
         let unproved = admission::most_bytes_to(incoming.len, proved);
         let room = usize::from(incoming.largest).min(self.config.largest_message()).min(buf.len());
         if room < P::Wire::LENGTHS.error {
@@ -89,7 +93,8 @@ impl<P: Parts> Shared<P> {
             return None;
         }
         let (contact, transaction) = (incoming.contact(), incoming.header.transaction);
-        let served = Served { now, to: Recipient { contact, transaction, most: room.min(unproved) }, proved, token };
+        let most = room.min(unproved.saturating_sub(self.kept_for_ping(incoming, proved)));
+        let served = Served { now, to: Recipient { contact, transaction, most }, proved, token_holds, token };
         let sent = match request {
             _ if !within => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
             Request::Ping => self.reply(&served, Response::Pong { observed: Observed::new(incoming.from) }, buf),
@@ -122,18 +127,30 @@ impl<P: Parts> Shared<P> {
         Some(sent)
     }
 
-    /// Whether the requester has proved its address, and a fresh token for it.
-    fn prove(&mut self, incoming: &Incoming<'_, P>) -> (bool, TokenOf<P>) {
+    /// Whether the token of the requester is valid, and a fresh token for it.
+    fn renew_token(&mut self, incoming: &Incoming<'_, P>) -> (bool, TokenOf<P>) {
         let (now, (address, id)) = (incoming.now, token_holder::<P>(&incoming.contact()));
         let shown = incoming.token.as_ref().and_then(P::Wire::mac);
-        let (mut proved, mac) = self.tokens.renew(now, &address, &id, shown);
-        if incoming.token.is_some() && !proved {
+        let (holds, mac) = self.tokens.renew(now, &address, &id, shown);
+        if incoming.token.is_some() && !holds {
             count_up(&mut self.stats.bad_tokens);
         }
-        if P::Wire::RULES.address_proof == AddressProof::TokenOrContact {
-            proved = proved || self.has_responded(&incoming.contact());
-        }
-        (proved, P::Wire::token(mac))
+        (holds, P::Wire::token(mac))
+    }
+
+    /// Whether the requester proves its address without a token, by the rule of the wire format.
+    fn is_proved_by_contact(&self, incoming: &Incoming<'_, P>) -> bool {
+        P::Wire::RULES.address_proof == AddressProof::TokenOrContact && self.has_responded(&incoming.contact())
+    }
+
+    /// How many of the bytes that may be sent to a requester the response leaves free for the ping that checks it. None
+    /// if requests are padded: then the requester has made room.
+    fn kept_for_ping(&self, incoming: &Incoming<'_, P>, proved: bool) -> usize {
+        let pinged = !P::Wire::RULES.padding
+            && !proved
+            && incoming.header.features.contains(Features::SERVES)
+            && !self.has_responded(&incoming.contact());
+        if pinged { P::Wire::LENGTHS.ping } else { 0 }
     }
 
     fn reply(
@@ -168,15 +185,18 @@ impl<P: Parts> Shared<P> {
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let size = P::Wire::LENGTHS.value + P::Wire::record_len(&held.stored);
         let fits = size <= served.to.most.min(buf.len());
+        let wanted = compared.is_none_or(Ordering::is_gt);
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
         let named = self.nearest(served, &key.id, &mut room);
-        let response = if fits && compared.is_none_or(Ordering::is_gt) {
+        let response = if fits && wanted {
             let contacts = fitting(served, named, size, buf);
             Response::Value { record: held.record(now), lifetime, contacts }
         } else if P::Wire::RULES.held {
             let size = u16::try_from(size).unwrap_or(u16::MAX);
             let contacts = fitting(served, named, P::Wire::LENGTHS.held, buf);
             Response::Held { version, size, contacts }
+        } else if wanted && !served.proved && P::Wire::RULES.address_proof == AddressProof::Token {
+            Response::Error { code: ErrorCode::Token, detail: 0 }
         } else {
             let contacts = fitting(served, named, P::Wire::LENGTHS.nodes, buf);
             Response::Nodes { contacts }
@@ -233,7 +253,7 @@ impl<P: Parts> Shared<P> {
     /// because it costs most. Returns for how many seconds the record is held.
     fn take_record(&mut self, served: &Served<P>, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
         let (now, record) = (served.now, offer.record);
-        if !served.proved {
+        if !served.token_holds {
             return Err((ErrorCode::Token, 0));
         }
         if !self.supports(record.kind()) {

@@ -33,7 +33,7 @@ pub struct Stats {
     /// Responses dropped because they are from another address than was asked, or from another node than was expected.
     pub spoofed: u64,
     /// Requests over the rate limit of their address prefix. Without a valid token, a requester gets only a fresh
-    /// token. With one, the request is dropped.
+    /// token, if the wire format's requests [show tokens](crate::wire::AddressProof::Token). All others are dropped.
     pub rate_limited: u64,
     /// Requests with an invalid or expired token.
     pub bad_tokens: u64,

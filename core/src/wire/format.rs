@@ -103,6 +103,15 @@ pub struct Lengths {
 }
 
 /// The rules by which the behaviour of a node depends on the format.
+///
+/// A format should name only the rules that differ from kadlet's. Then it still compiles when a rule is added:
+///
+/// ```
+/// use kadlet::wire::{Kadlet, Rules, Wire};
+///
+/// const RULES: Rules = Rules { padding: false, held: false, ..Kadlet::RULES };
+/// assert!(RULES.lifetimes);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Which responses carry a token.
@@ -111,12 +120,18 @@ pub struct Rules {
     pub token_binding: TokenBinding,
     /// What proves that a requester receives what is sent to its address.
     pub address_proof: AddressProof,
-    /// Whether requests are padded, so that a response of three times their length is long enough.
+    /// Whether requests are padded, so that a response of three times their length is long enough, and the ping that
+    /// checks the requester fits beside it. If not, a response to a requester that has not proved its address leaves
+    /// room for that ping, and has fewer contacts.
     pub padding: bool,
-    /// Whether the format has the `held` response. It replaces a record that is too large for a requester that has not
-    /// proved its address.
+    /// Whether the format has the `held` response. It replaces a record that the requester has already, and a record
+    /// that is too large for a requester that has not proved its address. If not, `nodes` replaces the former. Error
+    /// [`Token`](crate::message::ErrorCode::Token) replaces the latter if only a token proves an address. Otherwise it
+    /// is `nodes` too, and the requester does not find the record.
     pub held: bool,
-    /// Whether records have lifetimes. If so, holders replicate them. If not, only their publisher keeps them alive.
+    /// Whether records have lifetimes. If so, holders replicate them, and a get writes its record back to nodes that
+    /// lack it. If not, only their publisher keeps them alive, and `decode` gives each the lifetime that all nodes of
+    /// the format agree on.
     pub lifetimes: bool,
     /// Whether the format has relay requests, and the responses `accepted` and `relayed`. If not, a node whose `RELAYS`
     /// is not 0 does not compile. So recursive lookups are refused.
@@ -135,10 +150,28 @@ pub struct Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenSource {
-    /// Every response.
+    /// Every response, errors too.
     EveryResponse,
-    /// Only responses to requests for records. So the lookup of a put must send such requests.
+    /// Only responses to requests for records, including errors. So the lookup of a put must send such requests.
     FindValue,
+}
+
+impl Rules {
+    /// Whether error [`Token`](crate::message::ErrorCode::Token) is of use to a requester that has not proved its address:
+    /// it comes with a token, and the requester asks again with that token.
+    pub(crate) const fn asks_for_token(&self, request: &Request<'_>) -> bool {
+        self.tokens.gives(request) && matches!(self.address_proof, AddressProof::Token)
+    }
+}
+
+impl TokenSource {
+    /// Whether the response to this request carries a token.
+    pub(crate) const fn gives(self, request: &Request<'_>) -> bool {
+        match self {
+            Self::EveryResponse => true,
+            Self::FindValue => matches!(request, Request::FindValue { .. }),
+        }
+    }
 }
 
 /// What a token is bound to: see [`Rules::token_binding`].
@@ -147,17 +180,20 @@ pub enum TokenSource {
 pub enum TokenBinding {
     /// The identifier of the requester, and its address with the port.
     Sender,
-    /// The address of the requester without the port.
+    /// The address of the requester [without the port](Address::without_port).
     Host,
 }
 
-/// What proves an address: see [`Rules::address_proof`].
+/// What proves an address: see [`Rules::address_proof`]. A store needs a valid token all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressProof {
-    /// A valid token in the request.
+    /// A valid token in the request. Without one, a request over the rate limit gets error
+    /// [`Token`](crate::message::ErrorCode::Token), if the response carries a token.
     Token,
-    /// A valid token; or that the requester is a verified contact in the table, at this address.
+    /// A valid token; or that the requester is a verified contact in the table, at this address. It is for formats
+    /// whose searches show no token, so no search gets error [`Token`](crate::message::ErrorCode::Token). An attacker
+    /// that forges the source of its requests can have large responses sent to the contacts of a node.
     TokenOrContact,
 }
 
@@ -196,7 +232,8 @@ pub enum Body<'a, A: Address, W: Wire> {
         token: Option<W::Token>,
         /// The request.
         request: Request<'a>,
-        /// The bytes of padding that follow, so that the response can be longer. Always 0 after [`Request::Unknown`].
+        /// The bytes of padding that follow, so that the response can be longer. In kadlet's format always 0 after
+        /// [`Request::Unknown`].
         padding: u16,
     },
     /// A response.
