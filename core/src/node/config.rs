@@ -25,8 +25,8 @@ use crate::wire::{MAX_DATAGRAM, SEAL, Wire};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(unpredictable_function_pointer_comparisons, reason = "the docs state how `verify` is compared")]
 pub struct Config {
-    /// The number of the network. Nodes of different networks ignore each other, even at the same addresses. 0 by
-    /// default.
+    /// The number of the network. Nodes of different networks ignore each other, even at the same addresses, if the
+    /// wire format names the network, as kadlet's does. 0 by default.
     pub network: u16,
     /// Whether to respond to requests and to be in the tables of other nodes. A client (`false`) only sends requests,
     /// and no table keeps it. `true` by default.

@@ -25,6 +25,19 @@ pub const SEAL: usize = 24;
 ///
 /// The type that implements it is only a name. The node's [`Network`](crate::Network) type chooses it.
 /// [`Kadlet`](crate::wire::Kadlet) is kadlet's own format.
+///
+/// A format needn't have everything that kadlet's has. The [`RULES`](Wire::RULES) name what changes the behaviour of a
+/// node. For everything else:
+///
+/// - [`decode`](Wire::decode) fills in what the format leaves out: 0 for a network, [`MAX_DATAGRAM`](Wire::MAX_DATAGRAM)
+///   less [`SEAL`] for the largest response, the lifetime that all records have, `false` for a handover,
+///   [`Observed::UNKNOWN`](crate::message::Observed::UNKNOWN) for an observed address, [`Features::SERVES`] in a
+///   response if only servers respond.
+/// - [`encode`](Wire::encode) leaves the same out. It returns `None` for a kind of message that the format lacks.
+/// - A message borrows from its datagram. So the value, the public key, the salt and the signature of a record must be
+///   in the datagram as they are. Everything else can have another form there, such as digits.
+/// - The transactions and tokens of other nodes can have any length that fits the types. A node keeps a transaction for
+///   each request in flight, and a token for each contact in each shortlist, so both types should be small.
 pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     /// Identifies one request. The requester chooses it, and the response repeats it. A forged response can't, because
     /// its sender doesn't know it.
@@ -39,7 +52,7 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     const NO_TOKEN: Self::Token;
     /// How the behaviour of a node depends on this format.
     const RULES: Rules;
-    /// How many bytes messages take.
+    /// How many bytes messages take, at most.
     const LENGTHS: Lengths;
     /// The largest value that [`Config::max_datagram`](crate::Config::max_datagram) can have, in bytes. All buffers have
     /// room for [`MAX_DATAGRAM`](const@MAX_DATAGRAM), so a node with a larger value here does not compile.
@@ -47,10 +60,10 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     /// The smallest value that it can have, in bytes. All messages but those with large records fit.
     const MIN_DATAGRAM: usize;
 
-    /// Makes a transaction of random bits.
+    /// Makes a transaction of random bits. It needn't use all of them.
     fn transaction(random: u64) -> Self::Transaction;
 
-    /// Makes a token of a MAC from [`Tokens`](crate::guard::Tokens).
+    /// Makes a token of a MAC from [`Tokens`](crate::guard::Tokens). The token contains all 64 bits.
     fn token(mac: u64) -> Self::Token;
 
     /// The MAC that a token was made of. `None` if no MAC of this node gives such a token.
@@ -72,14 +85,18 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     /// large enough.
     fn encode<A: Address>(message: &Message<'_, A, Self>, least: usize, buf: &mut [u8]) -> Option<usize>;
 
-    /// How many bytes a record takes in a message.
+    /// How many bytes a record takes in a message, at most.
     fn record_len(record: &Record<'_>) -> usize;
 
-    /// How many bytes a contact takes in a response, if its address has `address` bytes.
+    /// How many bytes a contact takes in a response, at most, if its address has `address` bytes.
     fn contact_len(address: usize) -> usize;
 }
 
-/// The lengths of messages in bytes, so that a node can plan a message before it encodes it.
+/// The largest lengths of messages in bytes, so that a node can plan a message before it encodes it.
+///
+/// A message can be shorter, for example if numbers are written in digits. A response counts with the longest
+/// transaction of another node, and a store with the longest token of another node. Tight lengths are better: the bytes
+/// that are counted and not needed are missing for contacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lengths {
     /// A ping without a token.
