@@ -13,7 +13,7 @@ use crate::record::{Key, Record, Version};
 
 pub use contacts::{Contacts, Observed, ReadContact, ReceivedContact};
 
-/// A request. Its response is one datagram.
+/// A request. Each has one response, except [`Relay`](Request::Relay), which has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Checks that the node is there. Its response is [`Response::Pong`].

@@ -46,8 +46,7 @@ pub trait Parts {
     type Bootstraps: Part<Target = BootstrapsView<Self::Address>>;
     /// The relayed requests under way.
     type Forwarding: Part<Target = ForwardingView<Self::Address, Self::Wire>>;
-    /// Whether the node takes part in recursive lookups. A constant, so that a node that doesn't doesn't link their
-    /// code.
+    /// Whether the node takes part in recursive lookups. A constant, so that other nodes don't link their code.
     const FORWARDS: bool;
     /// A compile-time error if a bound is out of its range.
     const BOUNDS_ARE_IN_RANGE: ();
