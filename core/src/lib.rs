@@ -193,6 +193,7 @@ mod node;
 mod random;
 pub mod record;
 mod replication;
+mod round_trip;
 pub mod routing;
 pub mod rpc;
 pub mod store;
@@ -206,11 +207,12 @@ pub use geometry::Geometry;
 pub use id::{Distance, Id, ParseIdError};
 pub use node::*;
 pub use record::{Key, Kind, Record};
+pub use round_trip::RoundTrip;
 pub use routing::{Chord, Clockwise, Digits, Kademlia, Pastry, Routing, Xor};
 #[cfg(feature = "alloc")]
 pub use store::HashStore;
 pub use store::{FixedStore, Store};
-pub use time::{Instant, RoundTrip};
+pub use time::Instant;
 
 /// Compiles the README's code.
 #[cfg(doctest)]

@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use core::time::Duration;
-//! use kadlet::rpc::{Accepted, Due, RequestLimits, Requests};
+//! use kadlet::rpc::{Match, Due, RequestLimits, Requests};
 //! use kadlet::{Id, Instant};
 //!
 //! let mut requests = Requests::<u16, &str, u64, 4>::EMPTY;
@@ -31,9 +31,9 @@
 //!
 //! // A response from another address doesn't count; the right one does.
 //! let soon = Instant::from_millis(1_020);
-//! assert_eq!(requests.accept(soon, 4001, &peer, transaction), Accepted::WrongAddress);
+//! assert_eq!(requests.accept(soon, 4001, &peer, transaction), Match::WrongAddress);
 //! let response = requests.accept(soon, 4000, &peer, transaction);
-//! assert_eq!(response, Accepted::Response { owner: Some("my lookup"), rtt: None });
+//! assert_eq!(response, Match::Response { owner: Some("my lookup"), rtt: None });
 //! assert_eq!(requests.deadline(), Instant::NEVER);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -54,7 +54,8 @@ use heapless::{Vec, VecView};
 use crate::address::Address;
 use crate::config_error::{ConfigError, Unit};
 use crate::id::Id;
-use crate::time::{self, Instant, RoundTrip};
+use crate::round_trip::RoundTrip;
+use crate::time::{self, Instant};
 
 use loss::{Loss, MOST_TIMES};
 
@@ -104,7 +105,7 @@ pub struct Ready<A, O, T> {
 /// How a response matches the requests in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Accepted<O> {
+pub enum Match<O> {
     /// It is the response to a request, which is over.
     Response {
         /// The owner of the request. `None` if the request was released.
@@ -352,13 +353,13 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     }
 
     /// Matches a response with its request, which is then over.
-    pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: T) -> Accepted<O> {
+    pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: T) -> Match<O> {
         self.match_response(now, from, sender, transaction, None)
     }
 
     /// Matches the first of two responses with its request. The request isn't over, is not retransmitted, and waits
     /// until `until` for the second response.
-    pub fn acknowledge(&mut self, now: Instant, from: A, sender: &Id, transaction: T, until: Instant) -> Accepted<O> {
+    pub fn acknowledge(&mut self, now: Instant, from: A, sender: &Id, transaction: T, until: Instant) -> Match<O> {
         self.match_response(now, from, sender, transaction, Some(until))
     }
 
@@ -383,13 +384,13 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         sender: &Id,
         transaction: T,
         until: Option<Instant>,
-    ) -> Accepted<O> {
+    ) -> Match<O> {
         let index = self.index(transaction);
         let Some((index, request)) = index.and_then(|index| Some((index, self.slots.get_mut(index)?))) else {
-            return Accepted::Unknown;
+            return Match::Unknown;
         };
         if request.to.canonical() != from.canonical() {
-            return Accepted::WrongAddress;
+            return Match::WrongAddress;
         }
         if !request.acknowledged {
             self.loss.responded(request.timeouts);
@@ -397,7 +398,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         let owner = request.owner();
         if let Some(expected) = request.expect.filter(|expected| expected != sender) {
             self.remove(index);
-            return Accepted::WrongId { owner, expected };
+            return Match::WrongId { owner, expected };
         }
         let rtt = (!request.retransmitted && !request.acknowledged).then(|| now.since(request.sent));
         if let Some(rtt) = rtt {
@@ -412,7 +413,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         } else {
             self.remove(index);
         }
-        Accepted::Response { owner, rtt }
+        Match::Response { owner, rtt }
     }
 
     /// A datagram to `to` was not delivered: all attempts in flight to this address time out now.

@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use embassy_sync::waitqueue::WakerRegistration;
-use kadlet::{Contact, Dht, FindError, Id, Instant, Key, Options, Outcome, QueryId, QueryResult, Record, Stats};
+use kadlet::{BeginError, Contact, Dht, Id, Instant, Key, Options, Outcome, QueryId, QueryResult, Record, Stats};
 
 use crate::resources::{Call, Shared, now};
 use crate::{Error, Got, Joined, Losses, News, Stored};
@@ -79,7 +79,7 @@ impl<'d, D: Dht> Handle<'d, D> {
         let begin = |node: &mut D, now| {
             let joining = node.bootstrap(now, addresses)?;
             taken.set(joining.taken);
-            Ok::<_, FindError>(joining.query)
+            Ok::<_, BeginError>(joining.query)
         };
         self.call(begin, |result| match result.outcome {
             Outcome::Joined { neighbours } => Ok(Joined { neighbours: neighbours.len(), taken: taken.get() }),

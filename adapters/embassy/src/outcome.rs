@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use kadlet::{Failure, FindError, GetError, Key, Outcome, PutError, QueryResult, QueryStats};
+use kadlet::{BeginError, Failure, GetError, Key, Outcome, PutError, QueryResult, QueryStats};
 use thiserror::Error;
 
 /// What a bootstrap found.
@@ -86,7 +86,7 @@ pub enum Error {
     Calls(usize),
     /// The ping, bootstrap or lookup did not begin.
     #[error(fmt = fmt::Display::fmt)]
-    Find(#[from] FindError),
+    Find(#[from] BeginError),
     /// The get did not begin.
     #[error(fmt = fmt::Display::fmt)]
     Get(#[from] GetError),

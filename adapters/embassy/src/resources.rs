@@ -18,7 +18,7 @@ pub(crate) const DATAGRAMS: usize = 8;
 ///
 /// | bound | what it limits | default |
 /// |---|---|---|
-/// | `CALLS` | calls at once, at least 1; more than the node's `LOOKUPS` are of no use | 4 |
+/// | `CALLS` | calls at once, at least 1; more than the node's `OPERATIONS` are of no use | 4 |
 /// | `BUFFER` | bytes of each of the three socket buffers (received, responses, requests), at least 1,232 | 2,560 |
 ///
 /// ```

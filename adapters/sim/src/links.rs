@@ -94,7 +94,7 @@ fn point(address: u32) -> (f64, f64) {
 /// network.run_until(network.now() + Duration::from_secs(31));
 /// let outcome = network.next_result().expect("it ended").outcome;
 /// assert!(matches!(outcome, OperationOutcome::Failed(_)));
-/// # Ok::<(), kadlet::FindError>(())
+/// # Ok::<(), kadlet::BeginError>(())
 /// ```
 #[derive(Debug)]
 pub struct Links {

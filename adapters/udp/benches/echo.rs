@@ -76,7 +76,7 @@ mod linux {
         for _ in 0..turns {
             measured.push((measure_node()?, echo.measure(&mut other)?));
         }
-        let responded = handle.with(|node, _| node.stats().responded)?;
+        let responded = handle.with(|node, _| node.stats().responses_sent)?;
         assert!(responded >= ((turns + 1) * REQUESTS) as u64, "only {responded} requests got a response");
 
         let each = |time: Duration| time.as_secs_f64() * 1e9 / REQUESTS as f64;

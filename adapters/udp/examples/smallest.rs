@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
     begun(second.node.put(second.now(), &record, &Options::default()))?;
     run(&mut peers)?;
     let [first, second] = &mut peers;
-    second.node.unpublish(Instant::ZERO, &record.key());
+    second.node.unpublish(&record.key());
     begun(first.node.get(first.now(), record.key(), &Options::default()))?;
     run(&mut peers)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Instant;
 
-use kadlet::{Dht, FindError, GetError, Id, Key, Options, Progress, PutError, QueryId, QueryResult, Record};
+use kadlet::{BeginError, Dht, GetError, Id, Key, Options, Progress, PutError, QueryId, QueryResult, Record};
 use mio::Waker;
 
 use crate::driver::{Driver, Losses};
@@ -269,9 +269,9 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     }
 }
 
-fn found<A>(begun: Result<QueryId, FindError>) -> Begun<A> {
+fn found<A>(begun: Result<QueryId, BeginError>) -> Begun<A> {
     match begun {
-        Err(FindError::Busy(_)) => None,
+        Err(BeginError::Busy(_)) => None,
         begun => Some(begun.map_err(Error::Find)),
     }
 }

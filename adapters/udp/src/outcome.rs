@@ -5,7 +5,7 @@ use core::fmt::{self, Debug};
 use core::time::Duration;
 
 use kadlet::lookup::Found;
-use kadlet::{Address, Contact, Failure, FindError, GetError, Outcome, PutError, QueryResult, QueryStats};
+use kadlet::{Address, BeginError, Contact, Failure, GetError, Outcome, PutError, QueryResult, QueryStats};
 
 use crate::RecordBuf;
 
@@ -104,7 +104,7 @@ pub struct Stored<A> {
 #[non_exhaustive]
 pub enum Error<A> {
     /// The ping, bootstrap or lookup did not begin. Never `Busy`: a call waits for a slot.
-    Find(FindError),
+    Find(BeginError),
     /// The get did not begin. Never `Busy` or `NoBuffer`: a call waits for both.
     Get(GetError),
     /// The put did not begin, and nothing was sent. Never `Busy`: a call waits for a slot.
@@ -229,7 +229,7 @@ mod tests {
     fn an_error_that_holds_another_has_it_as_its_source_and_includes_its_text() {
         let stats = QueryStats::default();
         let errors: [(Error<()>, &dyn error::Error); 4] = [
-            (Error::Find(FindError::NoContacts), &FindError::NoContacts),
+            (Error::Find(BeginError::NoContacts), &BeginError::NoContacts),
             (Error::Get(GetError::NoContacts), &GetError::NoContacts),
             (Error::Put(PutError::Lifetime), &PutError::Lifetime),
             (Error::Failed { failure: Failure::TimedOut, stats }, &Failure::TimedOut),

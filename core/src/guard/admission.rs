@@ -1,18 +1,8 @@
-//! Which contacts a node accepts, and how many bytes it sends to an address that is not proved.
+//! Which contacts a node accepts from others.
 
 use crate::address::Address;
 use crate::contact::Contact;
 use crate::id::Id;
-
-/// The most bytes sent for each byte received from an address that is not proved (3, as in RFC 9000, section 8).
-pub const AMPLIFICATION: usize = 3;
-
-/// The most bytes that can be sent to the sender of a datagram of `received` bytes. No limit if it has `proved` its
-/// address.
-#[must_use]
-pub const fn most_bytes_to(received: usize, proved: bool) -> usize {
-    if proved { usize::MAX } else { AMPLIFICATION.saturating_mul(received) }
-}
 
 /// Whether the identifier of a contact fits its address. Always true unless `bind_ids` is set, which applies the rule
 /// of BEP 42.
@@ -35,11 +25,6 @@ mod tests {
 
     fn contact(number: u8, address: &str) -> Contact<SocketAddrV4> {
         Contact::new(Id::from_bytes([number; 20]), address.parse().unwrap())
-    }
-
-    #[test]
-    fn three_bytes_are_sent_for_one_received_until_the_address_is_proved() {
-        assert_eq!((most_bytes_to(100, false), most_bytes_to(100, true)), (300, usize::MAX));
     }
 
     #[test]

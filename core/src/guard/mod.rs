@@ -4,12 +4,13 @@
 //!
 //! - [`Tokens`]: proof that a requester receives what is sent to its address
 //! - [`RateLimiter`]: how many requests per second one address prefix can send
-//! - [`admission`]: which contacts a node accepts from others, and how many bytes it sends to an address that is not
-//!   proved
+//! - [`amplification`]: how many bytes a node sends to an address that is not proved
+//! - [`admission`]: which contacts a node accepts from others
 //! - [`quota`]: how much of the store the records of one address prefix can take
 //! - [`density`]: whether the nodes that a lookup found are too close together to be there by chance
 
 pub mod admission;
+pub mod amplification;
 pub mod density;
 pub mod quota;
 mod rate_limiter;

@@ -266,7 +266,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
 
     /// The node holds a newer record than all found before. All others lag from now on: they hold an older record or
     /// none. If the id is not in the shortlist (the caller's own id), all nodes lag.
-    pub fn newest(&mut self, id: &Id) {
+    pub fn only_holder(&mut self, id: &Id) {
         for candidate in &mut self.shortlist {
             candidate.newest = candidate.contact.id == *id;
         }

@@ -289,9 +289,9 @@ fn a_record_is_stored_at_the_closest_nodes_that_responded_with_their_tokens() {
 fn a_newer_record_is_written_back_to_the_nodes_that_lag() {
     let mut lookup = xor(4, 4, [1, 2, 3, 4, 5].map(contact));
     asked(&mut lookup);
-    lookup.newest(&id(1));
+    lookup.only_holder(&id(1));
     lookup.holds_newest(&id(2));
-    lookup.newest(&id(3));
+    lookup.only_holder(&id(3));
     lookup.holds_newest(&id(4));
     for first in 1..=4 {
         lookup.responded(&id(first), None);
@@ -301,7 +301,7 @@ fn a_newer_record_is_written_back_to_the_nodes_that_lag() {
     let lagging: Vec<usize> =
         core::iter::from_fn(|| lookup.next_store()).map(|(contact, _)| contact.address.0).collect();
     assert_eq!(lagging, [1, 2]);
-    lookup.newest(&Id::ZERO);
+    lookup.only_holder(&Id::ZERO);
     assert!(lookup.holders().is_empty());
     lookup.begin_stores(true);
     assert_eq!(core::iter::from_fn(|| lookup.next_store()).count(), 4);
@@ -589,7 +589,7 @@ proptest! {
                 9 => lookup.begin_stores(first % 2 == 0),
                 10 => _ = lookup.next_store(),
                 11 => lookup.stored(&id),
-                12 => lookup.newest(&id),
+                12 => lookup.only_holder(&id),
                 _ => lookup.unstored(&id),
             }
             prop_assert!(lookup.shortlist.len() <= 6 && lookup.closest().len() <= 6);

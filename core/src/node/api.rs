@@ -2,22 +2,23 @@
 
 use core::time::Duration;
 
-use super::command_error::{FindError, GetError, PutError, RestoreError};
+use super::bounds::{Parts, Slots};
+use super::command_error::{BeginError, GetError, PutError, RestoreError};
 use super::config::{Mode, Options};
 use super::dht::Dht;
 use super::inner::NodeInner;
 use super::operation::Operation;
-use super::parts::{Parts, Slots};
 use super::query::{Event, Joining, Progress, QueryId, QueryResult, Transmit, WakeReason};
+use super::records::held_in;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::stats::Stats;
 use super::task::Task;
 use crate::address::Address;
 use crate::contact::Contact;
 use crate::id::Id;
-use crate::record::{Key, Record};
+use crate::record::{Key, Kind, Record};
 use crate::routing::{Origin, Routing};
-use crate::store::{Metadata, Store, StoreError};
+use crate::store::{Metadata, Store};
 use crate::time::Instant;
 use crate::wire::Wire;
 
@@ -33,15 +34,15 @@ impl<P: Parts> Dht for NodeInner<P> {
         self.shared.table.own()
     }
 
-    fn bootstrap(&mut self, now: Instant, addresses: &[P::Address]) -> Result<Joining, FindError> {
+    fn bootstrap(&mut self, now: Instant, addresses: &[P::Address]) -> Result<Joining, BeginError> {
         self.reclaim();
         if !self.shared.started {
-            return Err(FindError::NotStarted);
+            return Err(BeginError::NotStarted);
         }
         if addresses.is_empty() {
-            return Err(FindError::NoAddresses);
+            return Err(BeginError::NoAddresses);
         }
-        let (shared, operation) = self.free_slot(now).ok_or(FindError::Busy(P::Operations::LEN))?;
+        let (shared, operation) = self.free_slot(now).ok_or(BeginError::Busy(P::Operations::LEN))?;
         let taken = shared.bootstraps.remember(now, addresses);
         shared.begin_join(now, operation, Task::Bootstrap);
         let query = operation.query();
@@ -49,12 +50,12 @@ impl<P: Parts> Dht for NodeInner<P> {
         Ok(Joining { query, taken })
     }
 
-    fn ping(&mut self, now: Instant, address: P::Address) -> Result<QueryId, FindError> {
+    fn ping(&mut self, now: Instant, address: P::Address) -> Result<QueryId, BeginError> {
         self.reclaim();
         if !self.shared.started {
-            return Err(FindError::NotStarted);
+            return Err(BeginError::NotStarted);
         }
-        let (shared, operation) = self.free_slot(now).ok_or(FindError::Busy(P::Operations::LEN))?;
+        let (shared, operation) = self.free_slot(now).ok_or(BeginError::Busy(P::Operations::LEN))?;
         let own = shared.table.own();
         operation.begin(now, Task::Ping, TIMEOUT);
         operation.lookup.restart(own, shared.lookup_limits());
@@ -65,15 +66,18 @@ impl<P: Parts> Dht for NodeInner<P> {
         Ok(query)
     }
 
-    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, FindError> {
+    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, BeginError> {
         self.reclaim();
+        if !self.shared.started {
+            return Err(BeginError::NotStarted);
+        }
         if !forwards::<P>(options) {
-            return Err(FindError::NoRelays);
+            return Err(BeginError::NoRelays);
         }
         if self.shared.is_table_empty() {
-            return Err(FindError::NoContacts);
+            return Err(BeginError::NoContacts);
         }
-        let (shared, operation) = self.free_slot(now).ok_or(FindError::Busy(P::Operations::LEN))?;
+        let (shared, operation) = self.free_slot(now).ok_or(BeginError::Busy(P::Operations::LEN))?;
         shared.begin_lookup(now, operation, Task::FindNode, target, options.timeout);
         operation.recursion = options.mode.into();
         let query = operation.query();
@@ -83,6 +87,9 @@ impl<P: Parts> Dht for NodeInner<P> {
 
     fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<QueryId, GetError> {
         self.reclaim();
+        if !self.shared.started {
+            return Err(GetError::NotStarted);
+        }
         if !self.shared.supports(key.kind) {
             return Err(GetError::Unsupported(key.kind));
         }
@@ -100,8 +107,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         operation.recursion = options.mode.into();
         if let Some(buffer) = shared.buffers.get_mut(usize::from(index)) {
             buffer.take();
-            let held = shared.store.find(&key).and_then(|slot| shared.store.get(slot));
-            if let Some(held) = held.filter(|held| held.metadata.expires > now) {
+            if let Some(held) = held_in(&shared.store, now, &key) {
                 let (version, lifetime) = (held.version(now), held.metadata.expires.micros_since(now).secs());
                 operation.set_best(now, version);
                 buffer.fill(now, key, &held.record(now), version, lifetime);
@@ -123,7 +129,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         if let Some((held, compare)) = held.zip(options.compare)
             && held.number != compare
         {
-            return Err(PutError::Store(StoreError::Outdated(held)));
+            return Err(PutError::Conflict(held.number));
         }
         let expires = now + options.lifetime;
         let metadata = Metadata { expires, source: None, pinned: true, last_replicated: now };
@@ -142,7 +148,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         Ok(query)
     }
 
-    fn unpublish(&mut self, _now: Instant, key: &Key) -> bool {
+    fn unpublish(&mut self, key: &Key) -> bool {
         self.reclaim();
         let metadata = self.shared.metadata_mut(key);
         metadata.is_some_and(|metadata| core::mem::replace(&mut metadata.pinned, false))
@@ -299,11 +305,8 @@ impl<P: Parts> NodeInner<P> {
 
     /// A record is put: ends the operations that still store another one under its key.
     fn replace_stores(&mut self, now: Instant, key: &Key) {
-        for slot in 0..P::Operations::LEN as u8 {
-            if let Some(operation) = self.operations.get_mut(slot)
-                && operation.is_running()
-                && operation.key == *key
-            {
+        for operation in self.operations.iter_mut() {
+            if operation.is_running() && operation.key == *key {
                 self.shared.replace_store(now, operation);
             }
         }
@@ -323,6 +326,9 @@ impl<P: Parts> NodeInner<P> {
 impl<P: Parts> Shared<P> {
     /// Checks a put before it begins.
     fn check_put(&self, record: &Record<'_>, options: &Options) -> Result<(), PutError> {
+        if !self.started {
+            return Err(PutError::NotStarted);
+        }
         if !self.supports(record.kind()) {
             return Err(PutError::Unsupported(record.kind()));
         }
@@ -330,6 +336,9 @@ impl<P: Parts> Shared<P> {
             return Err(PutError::NoRelays);
         }
         record.check().map_err(PutError::Record)?;
+        if options.compare.is_some() && record.kind() != Kind::Signed {
+            return Err(PutError::CompareUnsigned);
+        }
         let compare = if options.compare.is_some() { P::Wire::LENGTHS.compare } else { 0 };
         let size = P::Wire::LENGTHS.store + compare + P::Wire::record_len(record);
         let excess = size.saturating_sub(self.config.largest_message());

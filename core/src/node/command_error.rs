@@ -10,9 +10,9 @@ use crate::store::StoreError;
 /// begin. The node is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum FindError {
-    /// The user's queries take all lookup slots. It holds their number. Wait for a query to end, cancel one, or raise
-    /// `LOOKUPS`.
+pub enum BeginError {
+    /// The user's queries take all operation slots, of which there are this many. Wait for a query to end, cancel one,
+    /// or raise `OPERATIONS`.
     Busy(usize),
     /// The table is empty: bootstrap first.
     NoContacts,
@@ -28,10 +28,11 @@ pub enum FindError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GetError {
-    /// The user's queries take all lookup slots. It holds their number. Wait for a query to end, cancel one, or raise
-    /// `LOOKUPS`.
+    /// The user's queries take all operation slots, of which there are this many. Wait for a query to end, cancel one,
+    /// or raise `OPERATIONS`.
     Busy(usize),
-    /// All record buffers are taken. It holds their number. Wait for a get to end, take its result, or raise `VALUES`.
+    /// All record buffers, of which there are this many, are taken. Wait for a get to end, take its result, or raise
+    /// `VALUES`.
     NoBuffer(usize),
     /// The table is empty: bootstrap first.
     NoContacts,
@@ -39,6 +40,8 @@ pub enum GetError {
     NoRelays,
     /// Records of this kind are off: set `Config::plain` or `Config::verify`.
     Unsupported(Kind),
+    /// The node is [empty](crate::Node::empty): start it first.
+    NotStarted,
 }
 
 /// Why [`put`](crate::Dht::put) did not begin. The node is as it was, and nothing was sent.
@@ -47,8 +50,8 @@ pub enum GetError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutError {
-    /// The user's queries take all lookup slots. It holds their number. Wait for a query to end, cancel one, or raise
-    /// `LOOKUPS`.
+    /// The user's queries take all operation slots, of which there are this many. Wait for a query to end, cancel one,
+    /// or raise `OPERATIONS`.
     Busy(usize),
     /// The table is empty: bootstrap first.
     NoContacts,
@@ -64,8 +67,15 @@ pub enum PutError {
     Lifetime,
     /// The signature is wrong.
     Signature,
+    /// [`Options::compare`](crate::Options::compare) with a record that is not signed, which has no sequence number.
+    CompareUnsigned,
+    /// The sequence number of the own copy is not the one that [`Options::compare`](crate::Options::compare) gives. It
+    /// is this one.
+    Conflict(u64),
     /// The own store doesn't take the record. A node must hold a record to publish it.
     Store(StoreError),
+    /// The node is [empty](crate::Node::empty): start it first.
+    NotStarted,
 }
 
 /// Why [`restore_record`](crate::Dht::restore_record) did not take a record. The node is as it was.
@@ -86,7 +96,7 @@ pub enum RestoreError {
     Store(StoreError),
 }
 
-impl fmt::Display for FindError {
+impl fmt::Display for BeginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Busy(slots) => busy(*slots, f),
@@ -108,6 +118,7 @@ impl fmt::Display for GetError {
             Self::NoContacts => f.write_str(NO_CONTACTS),
             Self::NoRelays => f.write_str(NO_RELAYS),
             Self::Unsupported(kind) => unsupported(*kind, f),
+            Self::NotStarted => f.write_str(NOT_STARTED),
         }
     }
 }
@@ -125,7 +136,10 @@ impl fmt::Display for PutError {
             }
             Self::Lifetime => f.write_str(LIFETIME),
             Self::Signature => f.write_str(SIGNATURE),
+            Self::CompareUnsigned => f.write_str("only signed records can be compared and swapped"),
+            Self::Conflict(held) => write!(f, "the record in the own store has sequence number {held}"),
             Self::Store(error) => write!(f, "the own store does not take the record: {error}"),
+            Self::NotStarted => f.write_str(NOT_STARTED),
         }
     }
 }
@@ -149,7 +163,7 @@ const NO_CONTACTS: &str = "no contacts are known: bootstrap first";
 const NO_RELAYS: &str = "this node takes no part in recursive lookups: raise RELAYS, or look up iteratively";
 
 fn busy(slots: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "all {slots} lookup slots are taken: wait for a query to end, or raise LOOKUPS")
+    write!(f, "all {slots} operation slots are taken: wait for a query to end, or raise OPERATIONS")
 }
 
 fn unsupported(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,7 +176,7 @@ fn unsupported(kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-impl Error for FindError {}
+impl Error for BeginError {}
 
 impl Error for GetError {}
 

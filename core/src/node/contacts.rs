@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU8;
 
-use super::parts::Parts;
+use super::bounds::Parts;
 use super::purpose::Purpose;
 use super::shared::Shared;
 use super::stats::count_up;
@@ -19,7 +19,7 @@ const INTRODUCTIONS: usize = 4;
 
 impl<P: Parts> Shared<P> {
     /// Whether the node accepts a contact that the node at `namer` names. Counts those that it doesn't.
-    pub(super) fn accepts(&mut self, namer: P::Address, named: &Contact<P::Address>) -> bool {
+    pub(super) fn accepts_contact(&mut self, namer: P::Address, named: &Contact<P::Address>) -> bool {
         let own = self.table.own();
         if named.id == own {
             return false;
@@ -54,14 +54,14 @@ impl<P: Parts> Shared<P> {
         }
         if self.table.discovered(now, contact, Origin::Requester) {
             // Sent only once: a retransmission would exceed the limit.
-            self.begin_request(Purpose::Introduction, contact.address, Some(contact.id), Some(NonZeroU8::MIN));
+            self.begin_request(Purpose::Check, contact.address, Some(contact.id), Some(NonZeroU8::MIN));
         }
     }
 
     /// Checks that a node is there after it did not respond to a relay request: a datagram may have been lost.
     pub(super) fn check_silent(&mut self, address: P::Address, id: Id) {
         if self.requests.free() > self.requests.capacity() / 2 {
-            self.begin_request(Purpose::Introduction, address, Some(id), None);
+            self.begin_request(Purpose::Check, address, Some(id), None);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::command_error::{FindError, GetError, PutError, RestoreError};
+use super::command_error::{BeginError, GetError, PutError, RestoreError};
 use super::config::Options;
 use super::query::{Event, Joining, Progress, QueryId, QueryResult, Transmit, WakeReason};
 use super::stats::Stats;
@@ -64,26 +64,28 @@ pub trait Dht {
     /// at one of them has responded, and whenever no contact responds any more, they are tried again after longer and
     /// longer pauses. If there are more addresses than the `BOOTSTRAPS` bound, the first that fit are taken, and
     /// [`Joining::taken`] is their number. The query ends with [`Outcome::Joined`](crate::Outcome::Joined) or a
-    /// failure.
+    /// failure, after 30 s at most. When the node joins later, no event tells it: verified contacts in
+    /// [`routing`](Dht::routing) do.
     ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots are busy, no address was given, or the node is not started.
-    fn bootstrap(&mut self, now: Instant, addresses: &[Self::Address]) -> Result<Joining, FindError>;
+    /// [`BeginError`]: all slots are busy, no address was given, or the node is not started.
+    fn bootstrap(&mut self, now: Instant, addresses: &[Self::Address]) -> Result<Joining, BeginError>;
 
-    /// Checks that a node responds at an address.
+    /// Checks that a node responds at an address. The query ends after 30 s at most.
     ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots are busy, or the node is not started.
-    fn ping(&mut self, now: Instant, address: Self::Address) -> Result<QueryId, FindError>;
+    /// [`BeginError`]: all slots are busy, or the node is not started.
+    fn ping(&mut self, now: Instant, address: Self::Address) -> Result<QueryId, BeginError>;
 
     /// Looks up the nodes responsible for `target`.
     ///
     /// # Errors
     ///
-    /// [`FindError`]: all slots are busy, no contact is known, or the node takes no part in recursive lookups.
-    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, FindError>;
+    /// [`BeginError`]: all slots are busy, no contact is known, the node takes no part in recursive lookups, or it is
+    /// not started.
+    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, BeginError>;
 
     /// Gets the record under `key`. If the key is immutable, the first record ends the lookup. Otherwise the result is
     /// the newest record that the responsible nodes hold. After that, the record is written back to those of them that
@@ -93,24 +95,26 @@ pub trait Dht {
     /// # Errors
     ///
     /// [`GetError`]: all slots or buffers are busy, no contact is known, records of this kind are off, or the node
-    /// takes no part in recursive lookups.
+    /// takes no part in recursive lookups or is not started.
     fn get(&mut self, now: Instant, key: Key, options: &Options) -> Result<QueryId, GetError>;
 
     /// Puts a record: stores it in the own store, where it is never evicted while it is published, and at the nodes
-    /// responsible for its key.
+    /// responsible for its key. If [`Options::publish`] is set, the node publishes it even if this put fails or is
+    /// cancelled, unless another record won: [`unpublish`](Dht::unpublish) stops that.
     ///
     /// # Errors
     ///
-    /// [`PutError`]: all slots are busy, no contact is known, records of this kind are off, the record is not valid or
-    /// too large, its lifetime is less than a second, the own store doesn't take it, or the node takes no part in
-    /// recursive lookups.
+    /// [`PutError`]: all slots are busy, no contact is known (a put needs at least one other node), records of this
+    /// kind are off, the record is not valid or too large, its lifetime is less than a second, a compare-and-swap
+    /// can't succeed, the own store doesn't take it, or the node takes no part in recursive lookups or is not started.
     fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<QueryId, PutError>;
 
     /// Stops publishing the record under `key`. Its holders keep it until its lifetime ends. Returns whether it was
     /// published.
-    fn unpublish(&mut self, now: Instant, key: &Key) -> bool;
+    fn unpublish(&mut self, key: &Key) -> bool;
 
-    /// Ends a query without an event, and frees its slot at once.
+    /// Ends a query without an event, and frees its slot at once. The record of a put stays published if
+    /// [`Options::publish`] is set.
     fn cancel(&mut self, query: QueryId);
 
     /// Handles a datagram that arrived from `from`. If it needs a response, this is written to `buf` and returned at

@@ -1,14 +1,11 @@
 //! Drives a node: lets its operations proceed, does what is due, and sends what waits.
 
+use super::bounds::{Parts, Slots};
 use super::inner::NodeInner;
-use super::maintenance::STRIDE;
-use super::operation::Phase;
-use super::parts::{Parts, Slots};
 use super::purpose::Purpose;
 use super::query::{Transmit, WakeReason};
 use super::requests::Unsent;
 use super::stats::count_up;
-use crate::routing::Routing;
 use crate::time::Instant;
 use crate::wire::Wire;
 
@@ -18,11 +15,8 @@ impl<P: Parts> NodeInner<P> {
         for _ in 0..=P::Operations::LEN {
             self.shared.requests_freed = false;
             for second in [false, true] {
-                for slot in 0..P::Operations::LEN as u8 {
-                    if let Some(operation) = self.operations.get_mut(slot)
-                        && operation.works()
-                        && operation.comes_second() == second
-                    {
+                for operation in self.operations.iter_mut() {
+                    if operation.works() && operation.comes_second() == second {
                         self.shared.step(now, operation);
                     }
                 }
@@ -39,11 +33,8 @@ impl<P: Parts> NodeInner<P> {
         while let Some(due) = self.shared.requests.due(now) {
             self.time_out(now, due);
         }
-        for slot in 0..P::Operations::LEN as u8 {
-            if let Some(operation) = self.operations.get_mut(slot)
-                && operation.is_running()
-                && operation.deadline <= now
-            {
+        for operation in self.operations.iter_mut() {
+            if operation.is_running() && operation.deadline <= now {
                 self.shared.finish_overdue(now, operation);
             }
         }
@@ -114,53 +105,5 @@ impl<P: Parts> NodeInner<P> {
             or(shared.bootstraps.due(), WakeReason::Bootstrap);
         }
         next
-    }
-
-    /// Begins the maintenance that is due, if it has room.
-    fn begin_maintenance(&mut self, now: Instant) {
-        for _ in 0..STRIDE {
-            if !self.can_begin_maintenance() {
-                return;
-            }
-            let table_is_due = self.next_table_maintenance().is_due(now);
-            let idle = self.find(|operation| operation.phase == Phase::Idle);
-            let Some(operation) = idle.and_then(|slot| self.operations.get_mut(slot)) else {
-                return;
-            };
-            let shared = &mut self.shared;
-            let begun = if shared.bootstraps.due().is_due(now) {
-                shared.visit_bootstraps(now, operation)
-            } else if table_is_due {
-                shared.maintain_table(now, operation)
-            } else if shared.replication.due().is_due(now) {
-                shared.publish_next(now, operation) || shared.replicate_next(now, operation)
-            } else {
-                return;
-            };
-            if begun {
-                shared.step(now, operation);
-            }
-        }
-    }
-
-    /// Whether there is room for one more operation of maintenance. Maintenance takes at most half of the slots (one,
-    /// if there is only one), and leaves request slots to the user.
-    fn can_begin_maintenance(&self) -> bool {
-        let running = self.operations.iter().filter(|operation| operation.is_running());
-        let busy = running.filter(|operation| operation.task.is_maintenance()).count();
-        // A slot whose result is lent is idle from the next call on.
-        let idle = self.any(|operation| matches!(operation.phase, Phase::Idle | Phase::Lent));
-        let requests = self.shared.requests.free() > usize::from(self.shared.config.alpha);
-        idle && busy < P::Operations::LEN.div_ceil(2) && requests
-    }
-
-    /// When the table's maintenance is due. Never for a client, whose own lookups keep the table fresh enough, and
-    /// never while a node joins, which is maintenance enough.
-    fn next_table_maintenance(&self) -> Instant {
-        let joins = self.any(|operation| operation.is_running() && operation.task.traits().joins);
-        if !self.shared.config.serve || joins {
-            return Instant::NEVER;
-        }
-        self.shared.table.next_maintenance()
     }
 }

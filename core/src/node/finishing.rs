@@ -11,29 +11,70 @@
 //! Maintenance ends in the same ways, but has no result. A republication that ends with `Conflict` shows the publisher
 //! that another record won.
 
-use super::operation::{Ending, Phase};
-use super::parts::Parts;
+use super::bounds::Parts;
+use super::operation::{Ending, Phase, Recursion};
 use super::purpose::Purpose;
 use super::records::has_lost;
-use super::shared::{Op, Shared};
-use super::task::{Retry, Stores, Then};
+use super::shared::{Op, Shared, TIMEOUT};
+use super::task::{RecordSource, Retry, Stores, Task, Then};
+use crate::geometry::Geometry;
+use crate::guard::density::is_crowded;
 use crate::lookup::Which;
+use crate::record::Kind;
 use crate::replication::{PutOutcome, put_outcome};
 use crate::routing::Routing;
 use crate::time::Instant;
 use crate::wire::Wire;
 
 impl<P: Parts> Shared<P> {
+    /// The search of an operation is over: widens it, begins to store, or ends the operation.
+    pub(super) fn finish_search(&mut self, now: Instant, operation: &mut Op<P>) {
+        let stores = must_store::<P>(now, operation);
+        if self.must_widen(now, operation, stores) {
+            operation.widened = true;
+            operation.lookup.widen(2 * self.k());
+            return;
+        }
+        let any_responded = operation.lookup.count(Which::Closest) > 0;
+        if stores && any_responded {
+            self.begin_stores(now, operation);
+        } else if !(any_responded && operation.task.traits().joins && self.notify(operation)) {
+            let ending = ending_of_search::<P>(now, operation);
+            self.finish(now, operation, ending);
+        }
+    }
+
+    /// Whether the nodes found may not be those responsible: they are closer together than chance explains, so more
+    /// nodes must be found before a record is stored or counts as not found.
+    fn must_widen(&self, now: Instant, operation: &Op<P>, stores: bool) -> bool {
+        let not_found = operation.task.traits().record == RecordSource::Buffer && operation.best(now).is_none();
+        let full = operation.lookup.count(Which::Closest) >= self.k();
+        if operation.widened || !full || !(stores || not_found) {
+            return false;
+        }
+        let farthest = operation.lookup.contacts(Which::Closest).last();
+        let reach = farthest.map(|contact| P::Geometry::rank(&operation.lookup.target(), &contact.id));
+        is_crowded(reach, self.table.expected_reach())
+    }
+
+    /// Begins to store at the nodes found. A get has its result before that.
+    fn begin_stores(&mut self, now: Instant, operation: &mut Op<P>) {
+        let stores = operation.task.traits().stores;
+        operation.lookup.begin_stores(stores != Stores::Everywhere);
+        if stores == Stores::WhereMissingLater {
+            operation.deadline = now + TIMEOUT;
+            self.end(now, operation, Ending::Value, true);
+        } else {
+            operation.phase = Phase::Storing;
+        }
+    }
+
     /// Ends an operation with a result, or without one if it is maintenance.
     pub(super) fn finish(&mut self, now: Instant, operation: &mut Op<P>, ending: Ending) {
         self.end(now, operation, ending, false);
     }
 
-    /// Ends a get with its result. It continues to store the record where it is missing.
-    pub(super) fn finish_and_write_back(&mut self, now: Instant, operation: &mut Op<P>, ending: Ending) {
-        self.end(now, operation, ending, true);
-    }
-
+    /// With `writes_back`, the operation continues to store its record.
     fn end(&mut self, now: Instant, operation: &mut Op<P>, ending: Ending, writes_back: bool) {
         self.release(operation);
         operation.end(now, ending, writes_back);
@@ -150,5 +191,50 @@ impl<P: Parts> Shared<P> {
             self.forwarding.free(relay);
         }
         self.requests_freed |= self.requests.free() > free;
+    }
+
+    /// A join must not end before the node that must know this one does. Asks that node once more. False if there is
+    /// none, or it was asked often enough.
+    fn notify(&mut self, operation: &mut Op<P>) -> bool {
+        let Some(contact) = self.table.contact_to_notify().filter(|_| self.config.serve) else {
+            return false;
+        };
+        if !operation.tally.may_notify() {
+            return false;
+        }
+        // The request has the token that the node gave, so that the node can ping this one.
+        let purpose = Purpose::Bootstrap { slot: operation.slot };
+        if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+            return false;
+        }
+        operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
+        operation.tally.asked = operation.tally.asked.saturating_add(1);
+        true
+    }
+}
+
+/// Whether an operation stores its record at the nodes found.
+fn must_store<P: Parts>(now: Instant, operation: &Op<P>) -> bool {
+    match operation.task.traits().stores {
+        Stores::Nowhere => false,
+        Stores::Everywhere | Stores::WhereMissing => true,
+        Stores::WhereMissingLater => {
+            P::Wire::RULES.lifetimes
+                && operation.key.kind != Kind::Immutable
+                && operation.recursion != Recursion::Relayed
+                && operation.best(now).is_some()
+        }
+    }
+}
+
+/// How an operation ends that has nothing to store.
+fn ending_of_search<P: Parts>(now: Instant, operation: &Op<P>) -> Ending {
+    match operation.task {
+        Task::Get if operation.best(now).is_some() => Ending::Value,
+        Task::Get if operation.tally.too_large > 0 => Ending::TooLarge,
+        _ if operation.lookup.count(Which::Closest) == 0 => Ending::NoResponse,
+        Task::Get => Ending::NotFound,
+        Task::Bootstrap => Ending::Joined,
+        _ => Ending::Nodes,
     }
 }

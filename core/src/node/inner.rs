@@ -2,9 +2,9 @@
 
 use core::fmt;
 
+use super::bounds::{Parts, Slots};
 use super::config::Config;
 use super::operation::Phase;
-use super::parts::{Parts, Slots};
 use super::shared::{Op, Seeds, Shared};
 use super::task::Task;
 use crate::config_error::ConfigError;
@@ -53,7 +53,7 @@ impl<P: Parts> NodeInner<P> {
     /// [`ConfigError`]: a value of the configuration is out of its range.
     pub fn from_parts(config: Config, seed: [u8; 32], table: P::Routing, store: P::Store) -> Result<Self, ConfigError> {
         let mut node = Self::of(table, store);
-        config.check::<P::Wire>(node.shortlist())?;
+        config.check::<P::Wire>(node.shortlist_bound())?;
         node.forget();
         node.shared.configure(config, Seeds::of(seed));
         Ok(node)
@@ -69,7 +69,7 @@ impl<P: Parts> NodeInner<P> {
     ///
     /// [`ConfigError`]: a value of the configuration is out of its range. The node is as it was.
     pub fn start(&mut self, now: Instant, config: Config, id: Id, seed: [u8; 32]) -> Result<(), ConfigError> {
-        config.check::<P::Wire>(self.shortlist())?;
+        config.check::<P::Wire>(self.shortlist_bound())?;
         let mut seeds = Seeds::of(seed);
         self.shared.table.start(now, id, &config.table, seeds.random.next())?;
         self.shared.store.start(id, P::Geometry::rank, seeds.random.key());
@@ -79,17 +79,15 @@ impl<P: Parts> NodeInner<P> {
     }
 
     /// The bound of every shortlist.
-    fn shortlist(&self) -> usize {
+    fn shortlist_bound(&self) -> usize {
         self.operations.get(0).map_or(0, |operation| operation.lookup.capacity())
     }
 
     /// Ends all operations without a result.
     fn forget(&mut self) {
-        for slot in 0..P::Operations::LEN as u8 {
-            if let Some(operation) = self.operations.get_mut(slot) {
-                operation.slot = slot;
-                operation.phase = Phase::Idle;
-            }
+        for (slot, operation) in (0..).zip(self.operations.iter_mut()) {
+            operation.slot = slot;
+            operation.phase = Phase::Idle;
         }
     }
 
@@ -99,10 +97,7 @@ impl<P: Parts> NodeInner<P> {
             return;
         }
         self.shared.lent = false;
-        for slot in 0..P::Operations::LEN as u8 {
-            let Some(operation) = self.operations.get_mut(slot) else {
-                return;
-            };
+        for operation in self.operations.iter_mut() {
             match operation.phase {
                 Phase::Lent => {
                     operation.phase = Phase::Idle;

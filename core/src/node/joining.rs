@@ -1,6 +1,6 @@
 //! Joining: how a node joins its network, and how it joins again after it lost all contacts.
 
-use super::parts::Parts;
+use super::bounds::Parts;
 use super::purpose::Purpose;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::task::Task;

@@ -1,6 +1,8 @@
 //! Maintenance: refreshes the table, publishes own records again, and replicates those of others.
 
-use super::parts::Parts;
+use super::bounds::{Parts, Slots};
+use super::inner::NodeInner;
+use super::operation::Phase;
 use super::purpose::Purpose;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::task::Task;
@@ -10,7 +12,60 @@ use crate::store::Store;
 use crate::time::{Instant, Micros};
 
 /// How many records are looked at in one call, so that the work of one call is bounded.
-pub(super) const STRIDE: usize = 64;
+const STRIDE: usize = 64;
+
+/// How often one call tries to begin maintenance, for the same reason.
+const MOST_TRIES: usize = 64;
+
+impl<P: Parts> NodeInner<P> {
+    /// Begins the maintenance that is due, if it has room.
+    pub(super) fn begin_maintenance(&mut self, now: Instant) {
+        for _ in 0..MOST_TRIES {
+            if !self.can_begin_maintenance() {
+                return;
+            }
+            let table_is_due = self.next_table_maintenance().is_due(now);
+            let idle = self.find(|operation| operation.phase == Phase::Idle);
+            let Some(operation) = idle.and_then(|slot| self.operations.get_mut(slot)) else {
+                return;
+            };
+            let shared = &mut self.shared;
+            let begun = if shared.bootstraps.due().is_due(now) {
+                shared.visit_bootstraps(now, operation)
+            } else if table_is_due {
+                shared.maintain_table(now, operation)
+            } else if shared.replication.due().is_due(now) {
+                shared.publish_next(now, operation) || shared.replicate_next(now, operation)
+            } else {
+                return;
+            };
+            if begun {
+                shared.step(now, operation);
+            }
+        }
+    }
+
+    /// Whether there is room for one more operation of maintenance. Maintenance takes at most half of the slots (one,
+    /// if there is only one), and leaves request slots to the user.
+    pub(super) fn can_begin_maintenance(&self) -> bool {
+        let running = self.operations.iter().filter(|operation| operation.is_running());
+        let busy = running.filter(|operation| operation.task.is_maintenance()).count();
+        // A slot whose result is lent is idle from the next call on.
+        let idle = self.any(|operation| matches!(operation.phase, Phase::Idle | Phase::Lent));
+        let requests = self.shared.requests.free() > usize::from(self.shared.config.alpha);
+        idle && busy < P::Operations::LEN.div_ceil(2) && requests
+    }
+
+    /// When the table's maintenance is due. Never for a client, whose own lookups keep the table fresh enough, and
+    /// never while a node joins, which is maintenance enough.
+    pub(super) fn next_table_maintenance(&self) -> Instant {
+        let joins = self.any(|operation| operation.is_running() && operation.task.traits().joins);
+        if !self.shared.config.serve || joins {
+            return Instant::NEVER;
+        }
+        self.shared.table.next_maintenance()
+    }
+}
 
 impl<P: Parts> Shared<P> {
     /// Removes the records that have expired.

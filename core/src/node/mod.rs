@@ -19,7 +19,7 @@
 //! | `finishing` | ends an operation, with or without a result, and decides what becomes of its record |
 //! | `records`, `contacts` | decide which records and contacts the node accepts |
 //! | `sending` | the outlet: encodes and counts every datagram that is sent |
-//! | `inner`, `shared`, `parts` | the fields of a node, and the size of each |
+//! | `inner`, `shared`, `bounds` | the fields of a node, and the size of each |
 //! | `operation`, `task` | one operation, and all that depends on its kind |
 //!
 //! Below these are the plain types: `dht` (the trait), `config`, `network`, `query`, `command_error`, `bootstraps`,
@@ -27,6 +27,7 @@
 
 mod api;
 mod bootstraps;
+mod bounds;
 mod buffer;
 mod command_error;
 mod config;
@@ -39,7 +40,6 @@ mod joining;
 mod maintenance;
 mod network;
 mod operation;
-mod parts;
 mod purpose;
 mod query;
 mod receiving;
@@ -53,14 +53,15 @@ mod server;
 mod shared;
 mod stats;
 mod task;
+mod timeouts;
 mod values;
 
-pub use command_error::{FindError, GetError, PutError, RestoreError};
+pub use bounds::{Bounds, Parts};
+pub use command_error::{BeginError, GetError, PutError, RestoreError};
 pub use config::{Config, Mode, Options};
 pub use dht::Dht;
 pub use inner::NodeInner;
 pub use network::{Network, On};
-pub use parts::{Parts, Sizes};
 pub use query::{Event, Failure, Joining, Outcome, Progress, QueryId, QueryResult, QueryStats, Transmit, WakeReason};
 pub use stats::Stats;
 
@@ -68,7 +69,7 @@ pub use stats::Stats;
 ///
 /// | bound | how many | range | default |
 /// |---|---|---|---|
-/// | `LOOKUPS` | operations at once, of the user and of maintenance | 1 to 255 | 4 |
+/// | `OPERATIONS` | operations at once, of the user and of maintenance | 1 to 255 | 4 |
 /// | `SHORTLIST` | contacts that one lookup keeps: at least 3k | 3 to 255 | 24 |
 /// | `VALUES` | records that were found and wait for the user: gets at once | 0 to 255 | 1 |
 /// | `REQUESTS` | requests in flight: some 4 for each operation | 2 to 4,096 | 16 |
@@ -95,11 +96,11 @@ pub use stats::Stats;
 pub type Node<
     N,
     S,
-    const LOOKUPS: usize = 4,
+    const OPERATIONS: usize = 4,
     const SHORTLIST: usize = 24,
     const VALUES: usize = 1,
     const REQUESTS: usize = 16,
     const SOURCES: usize = 16,
     const BOOTSTRAPS: usize = 4,
     const RELAYS: usize = 0,
-> = NodeInner<Sizes<N, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>>;
+> = NodeInner<Bounds<N, S, OPERATIONS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>>;

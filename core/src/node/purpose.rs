@@ -26,7 +26,7 @@ pub enum Purpose {
     /// The table's maintenance asks one contact what is near the own identifier.
     Table,
     /// Checks that a node is there: a requester that the table would take, or a next hop that did not respond.
-    Introduction,
+    Check,
     /// A relayed request is forwarded.
     Relay {
         /// The place of the request in the table of those under way.
@@ -39,7 +39,7 @@ impl Purpose {
     pub(super) const fn slot(self) -> Option<u8> {
         match self {
             Self::Search { slot } | Self::Store { slot } | Self::Bootstrap { slot } | Self::Ping { slot } => Some(slot),
-            Self::Table | Self::Introduction | Self::Relay { .. } => None,
+            Self::Table | Self::Check | Self::Relay { .. } => None,
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The inlet: all datagrams of a node enter through [`NodeInner::receive`].
 
+use super::bounds::{Parts, Slots, TokenOf};
 use super::inner::NodeInner;
-use super::operation::Recursion;
-use super::parts::{Parts, Slots, TokenOf};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::responses::{Arrived, RelayEffect};
@@ -10,12 +9,11 @@ use super::server::Incoming;
 use super::shared::Shared;
 use super::stats::count_up;
 use crate::contact::Contact;
-use crate::forwarding::HopState;
 use crate::geometry::Geometry;
 use crate::id::Id;
 use crate::message::Response;
 use crate::routing::Routing;
-use crate::rpc::{Accepted, Due};
+use crate::rpc::Match;
 use crate::time::Instant;
 use crate::wire::{Body, Header, Wire};
 
@@ -70,38 +68,37 @@ impl<P: Parts> NodeInner<P> {
         response: &Response<'_, P::Address>,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
-        // An error that names no sender counts as one from the node that was asked, but doesn't verify that node.
-        let unnamed = !P::Wire::RULES.errors_name_sender && matches!(response, Response::Error { .. });
-        let expected = if unnamed { self.shared.requests.expected(header.transaction) } else { None };
-        let sender = expected.as_ref().unwrap_or(&header.sender);
-        let (purpose, rtt) = match self.shared.accept(now, from, sender, header.transaction, response) {
-            Accepted::Response { owner, rtt } => (owner, rtt),
-            Accepted::WrongId { owner, expected } => {
+        let sender = self.shared.sender_of(header, response);
+        // A request that expects no certain node is matched by any sender.
+        let any = sender.unwrap_or(header.sender);
+        let (purpose, rtt) = match self.shared.match_response(now, from, &any, header.transaction, response) {
+            Match::Response { owner, rtt } => (owner, rtt),
+            Match::WrongId { owner, expected } => {
                 if let Some(purpose) = owner {
                     self.request_failed(now, purpose, Some(&expected));
                 }
                 return None;
             }
-            Accepted::WrongAddress | Accepted::Unknown => return None,
+            Match::WrongAddress | Match::Unknown => return None,
         };
-        let by_nobody = unnamed && expected.is_none();
-        let is_own = !by_nobody && *sender == self.shared.table.own();
-        if is_own {
+        let own = self.shared.table.own();
+        if sender == Some(own) {
             self.shared.note_own_id(from);
         }
-        if is_own || by_nobody {
+        let Some(sender) = sender.filter(|sender| *sender != own) else {
+            // Only requests that expect no certain node get here, so no candidate of a lookup has failed.
             if let Some(purpose) = purpose {
                 self.request_failed(now, purpose, None);
             }
             return None;
-        }
-        let arrived = Arrived { from: Contact { id: *sender, address: from }, token, response };
-        if !unnamed {
+        };
+        let arrived = Arrived { from: Contact { id: sender, address: from }, token, response };
+        if names_sender::<P>(response) {
             self.shared.note_responder(now, &arrived, header.features, rtt);
         }
         match purpose? {
             Purpose::Table => self.shared.table_responded(now, &arrived),
-            Purpose::Introduction => {}
+            Purpose::Check => {}
             Purpose::Relay { relay } => match self.shared.relay_responded(now, relay, arrived.from, response, buf) {
                 RelayEffect::Nothing => {}
                 RelayEffect::SentOn(transmit) => return Some(transmit),
@@ -120,59 +117,20 @@ impl<P: Parts> NodeInner<P> {
         }
         None
     }
+}
 
-    /// Handles a request that got no response within its first wait, or none at all.
-    pub(super) fn time_out(&mut self, now: Instant, due: Due<P::Address, Purpose>) {
-        match due {
-            Due::Slow { owner: Purpose::Relay { relay }, .. } => {
-                if let Some(slot) = self.shared.relay_slow(now, relay) {
-                    self.fell_back(slot);
-                }
-            }
-            Due::Slow { owner, expect } => {
-                let operation = owner.slot().and_then(|slot| self.operations.get_mut(slot));
-                if let Some((operation, id)) = operation.zip(expect) {
-                    operation.lookup.slow(&id);
-                    operation.stop_fetching(&id);
-                }
-            }
-            Due::Failed { owner, expect, to, acknowledged } => {
-                count_up(&mut self.shared.stats.timeouts);
-                if let Some(id) = expect.filter(|id| !acknowledged && self.shared.knows_at(id, to)) {
-                    match owner {
-                        // It was asked only twice, which is too little to count as failed.
-                        Some(Purpose::Relay { .. }) => self.shared.check_silent(to, id),
-                        _ => self.shared.table.failed(now, &id),
-                    }
-                }
-                if let Some(purpose) = owner {
-                    self.request_failed(now, purpose, expect.as_ref());
-                }
-            }
-        }
-    }
-
-    /// Handles a request that will get no response.
-    pub(super) fn request_failed(&mut self, now: Instant, purpose: Purpose, id: Option<&Id>) {
-        if let Purpose::Relay { relay } = purpose {
-            let ended = id.and_then(|id| self.shared.relay_failed(now, relay, id, HopState::Silent));
-            if let Some(slot) = ended {
-                self.fell_back(slot);
-            }
-        } else if let Some(operation) = purpose.slot().and_then(|slot| self.operations.get_mut(slot)) {
-            self.shared.request_failed(now, operation, purpose, id);
-        }
-    }
-
-    /// The relay request of the operation in this slot got no result: its lookup continues iteratively.
-    fn fell_back(&mut self, slot: u8) {
-        if let Some(operation) = self.operations.get_mut(slot) {
-            operation.recursion = Recursion::FellBack;
-        }
-    }
+/// Whether a response proves by its header that its sender is there.
+fn names_sender<P: Parts>(response: &Response<'_, P::Address>) -> bool {
+    P::Wire::RULES.errors_name_sender || !matches!(response, Response::Error { .. })
 }
 
 impl<P: Parts> Shared<P> {
+    /// The node that a response is from. If the response names none, it is from the node that was asked: `None` if only
+    /// that node's address is known.
+    fn sender_of(&self, header: &Header<P::Wire>, response: &Response<'_, P::Address>) -> Option<Id> {
+        if names_sender::<P>(response) { Some(header.sender) } else { self.requests.expected(header.transaction) }
+    }
+
     /// The counter for datagrams that can't be decoded for this reason.
     fn undecodable(&mut self, error: &<P::Wire as Wire>::DecodeError) -> &mut u64 {
         if P::Wire::is_of_another_version(error) { &mut self.stats.wrong_version } else { &mut self.stats.malformed }

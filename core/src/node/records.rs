@@ -1,7 +1,7 @@
 //! Records in the own store: which the node accepts, and what becomes of those that it publishes.
 
+use super::bounds::Parts;
 use super::operation::{Ending, Operation};
-use super::parts::Parts;
 use super::shared::{Op, Shared};
 use crate::record::{Key, Kind, Record};
 use crate::replication::published_again;
@@ -12,7 +12,7 @@ use crate::time::{Instant, Micros};
 impl<P: Parts> Shared<P> {
     /// The record under a key, unless its lifetime is over.
     pub(super) fn held(&self, now: Instant, key: &Key) -> Option<StoredRecord<'_>> {
-        self.stored(key).filter(|held| held.metadata.expires > now)
+        held_in(&self.store, now, key)
     }
 
     /// The record under a key, even if its lifetime is over.
@@ -112,6 +112,11 @@ impl<P: Parts> Shared<P> {
             metadata.last_replicated = now.max(Instant::from_micros(1));
         }
     }
+}
+
+/// The record under a key, unless its lifetime is over.
+pub(super) fn held_in<'a>(store: &'a impl Store, now: Instant, key: &Key) -> Option<StoredRecord<'a>> {
+    store.get(store.find(key)?).filter(|held| held.metadata.expires > now)
 }
 
 /// Whether a put with this ending has lost to another record, or may have lost: if it had a compare-and-swap and was

@@ -3,10 +3,11 @@
 
 use heapless::Vec;
 
+use super::bounds::{Parts, TokenOf};
 use super::operation::Recursion;
-use super::parts::{Parts, TokenOf};
 use super::purpose::Purpose;
 use super::query::Transmit;
+use super::records::held_in;
 use super::sending::{Outlet, Recipient, token_holder};
 use super::shared::{Op, Shared};
 use super::stats::count_up;
@@ -20,7 +21,6 @@ use crate::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
 use crate::naming::{MAX_NAMED, insert_next_hop, nearest_by_rank};
 use crate::record::Record;
 use crate::routing::Routing;
-use crate::store::Store;
 use crate::time::{Instant, Micros};
 use crate::wire::{TokenSource, Wire};
 
@@ -182,10 +182,9 @@ impl<P: Parts> Shared<P> {
         let named = nearest_by_rank(&self.table, target.id(), &hop.contact.id, silent, self.k(), &mut room);
         let (to, token) = (self.recipient(hop), self.token_for(now, &hop.contact));
         let held = match target {
-            Target::Value(key) => self.store.find(key).and_then(|slot| self.store.get(slot)),
+            Target::Value(key) => held_in(&self.store, now, key),
             Target::Nodes(_) => None,
         };
-        let held = held.filter(|held| held.metadata.expires > now);
         let found = held.map(|held| (held.record(now), held.metadata.expires.micros_since(now).secs()));
         let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
         outlet.respond(&to, token, relayed(&to, 0, found, named, buf), buf)
@@ -203,7 +202,7 @@ impl<P: Parts> Shared<P> {
         let (k, from) = (self.k(), result.from);
         let mut named = Vec::<_, MAX_NAMED>::new();
         for contact in result.contacts.iter().take(k) {
-            if contact.id != hop.contact.id && self.accepts(from.address, &contact) {
+            if contact.id != hop.contact.id && self.accepts_contact(from.address, &contact) {
                 // There is room for k of them.
                 let _ = named.push(contact);
             }

@@ -1,8 +1,8 @@
 //! The node's own requests: what each asks for is decided when it is sent.
 
+use super::bounds::{Parts, TransactionOf};
 use super::buffer::Buffer;
 use super::operation::Operation;
-use super::parts::{Parts, TransactionOf};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::sending::{Outgoing, Outlet};
@@ -41,7 +41,7 @@ impl<P: Parts> Shared<P> {
             _ => operation.zip(ready.expect).and_then(|(operation, id)| operation.lookup.token(&id)),
         };
         let request = match ready.owner {
-            Purpose::Ping { .. } | Purpose::Introduction => Request::Ping,
+            Purpose::Ping { .. } | Purpose::Check => Request::Ping,
             Purpose::Bootstrap { .. } | Purpose::Table => Request::FindNode { target: own },
             Purpose::Search { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
@@ -59,10 +59,10 @@ impl<P: Parts> Shared<P> {
             }
             Purpose::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
         };
-        let introduces = self.config.serve
+        let wants_ping = self.config.serve
             && operation.is_none_or(|operation| operation.task.is_maintenance() || operation.task == Task::Bootstrap);
         let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
-        let least = if finds && token.is_none() { self.padded_len(ready.to, introduces) } else { 0 };
+        let least = if finds && token.is_none() { self.padded_len(ready.to, wants_ping) } else { 0 };
         let outgoing = Outgoing::<P> { to: ready.to, transaction: ready.transaction, token, request, least };
         let outlet = Outlet::<P> { stats: &mut self.stats, config: &self.config, table: &self.table };
         outlet.request(outgoing, buf).ok_or(Unsent::NoRoom)

@@ -1,9 +1,7 @@
-//! Responses to the node's own requests, and requests that got no response.
+//! Responses to the node's own requests.
 
-use core::cmp::Ordering;
-
+use super::bounds::{Parts, TokenOf, TransactionOf};
 use super::operation::{Ending, Recursion};
-use super::parts::{Parts, TokenOf, TransactionOf};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::relaying::RelayResult;
@@ -17,7 +15,7 @@ use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Response};
 use crate::record::Record;
 use crate::routing::{Origin, Routing};
-use crate::rpc::Accepted;
+use crate::rpc::Match;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
 
@@ -51,14 +49,14 @@ pub(super) enum RelayEffect<'a, A: Address> {
 impl<P: Parts> Shared<P> {
     /// Matches a response with its request. It counts only with the right transaction, from the right address and from
     /// the expected node.
-    pub(super) fn accept(
+    pub(super) fn match_response(
         &mut self,
         now: Instant,
         from: P::Address,
         sender: &Id,
         transaction: TransactionOf<P>,
         response: &Response<'_, P::Address>,
-    ) -> Accepted<Purpose> {
+    ) -> Match<Purpose> {
         // A relay request that was accepted waits for its result.
         let until = match (response, self.requests.owner(transaction)) {
             (Response::Accepted, Some(Purpose::Relay { relay })) => {
@@ -71,20 +69,20 @@ impl<P: Parts> Shared<P> {
             None => self.requests.accept(now, from, sender, transaction),
         };
         match &accepted {
-            Accepted::Response { .. } => count_up(&mut self.stats.responses),
-            Accepted::WrongId { expected, .. } => {
+            Match::Response { .. } => count_up(&mut self.stats.responses_received),
+            Match::WrongId { expected, .. } => {
                 count_up(&mut self.stats.spoofed);
                 if self.knows_at(expected, from) {
                     self.table.evict(now, expected);
                 }
             }
-            Accepted::WrongAddress => count_up(&mut self.stats.spoofed),
-            Accepted::Unknown => count_up(&mut self.stats.unsolicited),
+            Match::WrongAddress => count_up(&mut self.stats.spoofed),
+            Match::Unknown => count_up(&mut self.stats.unsolicited),
         }
         accepted
     }
 
-    /// Notes what a response shows about its sender: that it is there, and its token.
+    /// Learns what a response shows about its sender: that it is there, and its token.
     pub(super) fn note_responder(
         &mut self,
         now: Instant,
@@ -104,7 +102,7 @@ impl<P: Parts> Shared<P> {
     /// The response to a request of the table's maintenance: the table discovers the contacts that it names.
     pub(super) fn table_responded(&mut self, now: Instant, arrived: &Arrived<'_, P>) {
         for named in contacts_of(arrived.response).iter().take(self.k()) {
-            if self.accepts(arrived.from.address, &named) {
+            if self.accepts_contact(arrived.from.address, &named) {
                 self.table.discovered(now, named, Origin::Named);
             }
         }
@@ -128,7 +126,7 @@ impl<P: Parts> Shared<P> {
                 operation.tally.responded = 1;
                 self.finish(now, operation, Ending::Pong);
             }
-            Purpose::Table | Purpose::Introduction | Purpose::Relay { .. } => {}
+            Purpose::Table | Purpose::Check | Purpose::Relay { .. } => {}
         }
     }
 
@@ -150,16 +148,10 @@ impl<P: Parts> Shared<P> {
                 return;
             }
             Response::Held { version, size, .. } if operation.finds_record() => {
-                let best = operation.best(now);
-                let offered = best.map(|best| operation.key.kind.contest(best, version).offered);
-                match offered.unwrap_or(Ordering::Greater) {
-                    Ordering::Less => {}
-                    Ordering::Equal => operation.lookup.holds_newest(&from.id),
-                    Ordering::Greater if usize::from(size) > self.config.largest_message() => {
-                        operation.tally.too_large = size;
-                    }
-                    Ordering::Greater if asked_with_token || token.is_none() => {}
-                    Ordering::Greater => return self.fetch(operation, arrived),
+                let can_fetch = token.is_some() && !asked_with_token;
+                if self.held_found(now, operation, from.id, version, size) && can_fetch {
+                    set_token(operation, arrived);
+                    return self.fetch(operation, from);
                 }
             }
             Response::Value { ref record, lifetime, .. } if operation.finds_record() => {
@@ -169,22 +161,6 @@ impl<P: Parts> Shared<P> {
         }
         operation.tally.responded = operation.tally.responded.saturating_add(1);
         operation.lookup.responded(&from.id, token);
-    }
-
-    /// Asks a holder again, with its token, for a record that was too large to be sent without. Only one holder at a
-    /// time: the others are asked again once the record is here, so that they needn't send it.
-    fn fetch(&mut self, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
-        let from = arrived.from;
-        set_token(operation, arrived);
-        if operation.fetching.is_none() {
-            operation.fetching = Some(from.id);
-            let purpose = Purpose::Search { slot: operation.slot };
-            if self.begin_request(purpose, from.address, Some(from.id), None) {
-                return;
-            }
-        }
-        operation.stop_fetching(&from.id);
-        operation.lookup.unasked(&from.id);
     }
 
     fn bootstrap_responded(&mut self, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
@@ -209,7 +185,7 @@ impl<P: Parts> Shared<P> {
     /// Inserts the contacts that a response names into the shortlist.
     fn take_named(&mut self, operation: &mut Op<P>, from: Contact<P::Address>, response: &Response<'_, P::Address>) {
         for named in contacts_of(response).iter().take(self.k()) {
-            if self.accepts(from.address, &named) {
+            if self.accepts_contact(from.address, &named) {
                 operation.lookup.named(&from.id, named);
             }
         }
@@ -278,7 +254,7 @@ impl<P: Parts> Shared<P> {
             operation.lookup.responded(&from.id, None);
         }
         for named in result.contacts.iter().take(self.k()) {
-            if !self.accepts(from.address, &named) {
+            if !self.accepts_contact(from.address, &named) {
                 continue;
             }
             operation.lookup.relayed(named, hops);
@@ -299,26 +275,6 @@ impl<P: Parts> Shared<P> {
         self.value_found(now, operation, &unknown, record, lifetime);
         if operation.task == Task::Get && digest(operation) != before {
             operation.recursion = Recursion::Relayed;
-        }
-    }
-
-    /// A request of an operation will get no response.
-    pub(super) fn request_failed(&mut self, now: Instant, operation: &mut Op<P>, purpose: Purpose, id: Option<&Id>) {
-        operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
-        match (purpose, id) {
-            (Purpose::Bootstrap { .. }, _) => {
-                operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
-            }
-            (Purpose::Ping { .. }, _) => self.finish(now, operation, Ending::NoResponse),
-            (_, Some(id)) => {
-                if operation.is_storing() {
-                    operation.lookup.refused(id);
-                } else {
-                    operation.lookup.failed(id);
-                }
-                operation.stop_fetching(id);
-            }
-            (_, None) => {}
         }
     }
 }

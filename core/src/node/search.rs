@@ -1,31 +1,20 @@
-//! The search of an operation: it asks the nodes that its lookup returns, then stores its record at them, if it has
-//! one, and ends.
+//! The work of an operation: it asks the nodes that its lookup returns, then stores its record at them, if it has one.
+//! What follows, and how it ends, is in `finishing`.
 
 use core::time::Duration;
 
-use super::operation::{Ending, Phase, Recursion};
-use super::parts::Parts;
+use super::bounds::Parts;
+use super::operation::Recursion;
 use super::purpose::Purpose;
-use super::shared::{Op, Shared, TIMEOUT};
-use super::task::{Finds, RecordSource, Stores, Task};
+use super::shared::{Op, Shared};
+use super::task::{Finds, Stores, Task};
 use crate::contact::Contact;
-use crate::geometry::Geometry;
-use crate::guard::density::is_crowded;
 use crate::id::Id;
-use crate::lookup::Which;
 use crate::naming::MAX_NAMED;
 use crate::record::Kind;
 use crate::routing::Routing;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
-
-/// What an operation does next.
-enum Next {
-    /// It waits for responses.
-    Wait,
-    /// Its phase is over, and it continues with the next one.
-    Continue,
-}
 
 impl<P: Parts> Shared<P> {
     /// Begins a lookup of `target` with contacts from the table. False if there are none. Then maintenance doesn't
@@ -57,27 +46,25 @@ impl<P: Parts> Shared<P> {
     /// Lets an operation proceed as far as it can.
     pub(super) fn step(&mut self, now: Instant, operation: &mut Op<P>) {
         while operation.works() {
-            let next = if operation.task.traits().finds == Finds::Node {
-                self.ping_address(operation)
-            } else if operation.is_storing() {
-                self.store_at_nodes(operation)
-            } else {
-                self.ask_nodes(now, operation)
-            };
-            match next {
-                Next::Wait => return,
-                Next::Continue if operation.is_storing() => return self.finish_store(now, operation),
-                Next::Continue => match self.end_lookup(now, operation) {
-                    Next::Wait => return,
-                    Next::Continue => {}
-                },
+            if operation.task.traits().finds == Finds::Node {
+                return self.ping_address(operation);
             }
+            if operation.is_storing() {
+                if self.store_at_nodes(operation) {
+                    self.finish_store(now, operation);
+                }
+                return;
+            }
+            if !self.ask_nodes(now, operation) {
+                return;
+            }
+            self.finish_search(now, operation);
         }
     }
 
     /// Pings the address of a user's ping, once a request slot is free. The response, or the timeout, ends the
     /// operation.
-    fn ping_address(&mut self, operation: &mut Op<P>) -> Next {
+    fn ping_address(&mut self, operation: &mut Op<P>) {
         if let Some(contact) = operation.lookup.next() {
             let asked = self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, None);
             operation.tally.asked = u16::from(asked);
@@ -85,18 +72,17 @@ impl<P: Parts> Shared<P> {
                 operation.lookup.unasked(&contact.id);
             }
         }
-        Next::Wait
     }
 
-    /// Asks the nodes that the lookup returns next. Continues when the lookup is over.
-    fn ask_nodes(&mut self, now: Instant, operation: &mut Op<P>) -> Next {
+    /// Asks the nodes that the lookup returns next. Returns whether the search is over.
+    fn ask_nodes(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         self.begin_recursion(now, operation);
         if self.has_value(now, operation) {
-            return Next::Continue;
+            return true;
         }
         match operation.recursion {
-            Recursion::Forwarded => return Next::Wait,
-            Recursion::Relayed => return Next::Continue,
+            Recursion::Forwarded => return false,
+            Recursion::Relayed => return true,
             _ => {}
         }
         while operation.fetching.is_none()
@@ -109,8 +95,7 @@ impl<P: Parts> Shared<P> {
             }
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
-        let done = operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none();
-        if done { Next::Continue } else { Next::Wait }
+        operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none()
     }
 
     /// Whether a get has its final value: that of an immutable key, or the result of a recursive lookup.
@@ -119,8 +104,8 @@ impl<P: Parts> Shared<P> {
         operation.task == Task::Get && is_final && operation.best(now).is_some()
     }
 
-    /// Asks the next nodes to store the record. Continues when all of them have responded or failed.
-    fn store_at_nodes(&mut self, operation: &mut Op<P>) -> Next {
+    /// Asks the next nodes to store the record. Returns whether all of them have responded or failed.
+    fn store_at_nodes(&mut self, operation: &mut Op<P>) -> bool {
         while let Some((contact, _)) = operation.lookup.next_store() {
             let purpose = Purpose::Store { slot: operation.slot };
             if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
@@ -128,76 +113,7 @@ impl<P: Parts> Shared<P> {
                 break;
             }
         }
-        if operation.lookup.stores_done() { Next::Continue } else { Next::Wait }
-    }
-
-    /// The lookup is over: widens it, begins to store, or ends the operation.
-    fn end_lookup(&mut self, now: Instant, operation: &mut Op<P>) -> Next {
-        let k = self.k();
-        let traits = operation.task.traits();
-        let best = operation.best(now).is_some();
-        let full = operation.lookup.count(Which::Closest) >= k;
-        let farthest = operation.lookup.contacts(Which::Closest).last();
-        let farthest = farthest.map(|contact| P::Geometry::rank(&operation.lookup.target(), &contact.id));
-        let stores = match traits.stores {
-            Stores::Nowhere => false,
-            Stores::Everywhere | Stores::WhereMissing => true,
-            Stores::WhereMissingLater => {
-                P::Wire::RULES.lifetimes
-                    && operation.key.kind != Kind::Immutable
-                    && best
-                    && operation.recursion != Recursion::Relayed
-            }
-        };
-        let not_found = traits.record == RecordSource::Buffer && !best;
-        let crowded = || is_crowded(farthest, self.table.expected_reach());
-        if (stores || not_found) && !operation.widened && full && crowded() {
-            operation.widened = true;
-            operation.lookup.widen(2 * k);
-            return Next::Continue;
-        }
-        let none_responded = farthest.is_none();
-        if stores && !none_responded {
-            operation.lookup.begin_stores(traits.stores != Stores::Everywhere);
-            operation.phase = Phase::Storing;
-            if traits.stores == Stores::WhereMissingLater {
-                operation.deadline = now + TIMEOUT;
-                self.finish_and_write_back(now, operation, Ending::Value);
-            }
-            return Next::Continue;
-        }
-        if traits.joins && !none_responded && self.notify(operation) {
-            return Next::Wait;
-        }
-        let ending = match operation.task {
-            Task::Get if best => Ending::Value,
-            Task::Get if operation.tally.too_large > 0 => Ending::TooLarge,
-            _ if none_responded => Ending::NoResponse,
-            Task::Get => Ending::NotFound,
-            Task::Bootstrap => Ending::Joined,
-            _ => Ending::Nodes,
-        };
-        self.finish(now, operation, ending);
-        Next::Wait
-    }
-
-    /// A join must not end before the node that must know this one does. Asks that node once more. False if there is
-    /// none, or it was asked often enough.
-    fn notify(&mut self, operation: &mut Op<P>) -> bool {
-        let Some(contact) = self.table.contact_to_notify().filter(|_| self.config.serve) else {
-            return false;
-        };
-        if !operation.tally.may_notify() {
-            return false;
-        }
-        // The request has the token that the node gave, so that the node can ping this one.
-        let purpose = Purpose::Bootstrap { slot: operation.slot };
-        if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
-            return false;
-        }
-        operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
-        operation.tally.asked = operation.tally.asked.saturating_add(1);
-        true
+        operation.lookup.stores_done()
     }
 
     /// Whether an operation asks nodes for a record, not only for nodes: because it looks for one, or because it stores

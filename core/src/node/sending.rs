@@ -3,8 +3,8 @@
 
 use core::num::NonZeroU8;
 
+use super::bounds::{Parts, TokenOf, TransactionOf};
 use super::config::Config;
-use super::parts::{Parts, TokenOf, TransactionOf};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::shared::Shared;
@@ -121,14 +121,14 @@ impl<P: Parts> Shared<P> {
     }
 
     /// The least length of a request, in bytes, so that three times this length suffice for its `nodes` response. With
-    /// `introduces`, also for the ping by which the responder checks that this node is there. 0 if the wire format
+    /// `wants_ping`, also for the ping by which the responder checks that this node is there. 0 if the wire format
     /// doesn't pad requests.
-    pub(super) fn padded_len(&self, to: P::Address, introduces: bool) -> usize {
+    pub(super) fn padded_len(&self, to: P::Address, wants_ping: bool) -> usize {
         if !P::Wire::RULES.padding {
             return 0;
         }
         let contacts = self.k() * P::Wire::contact_len(to.encode().as_bytes().len());
-        let ping = if introduces { P::Wire::LENGTHS.ping } else { 0 };
+        let ping = if wants_ping { P::Wire::LENGTHS.ping } else { 0 };
         ((P::Wire::LENGTHS.nodes + contacts).min(self.config.largest_message()) + ping).div_ceil(3)
     }
 }

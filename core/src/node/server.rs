@@ -3,21 +3,22 @@
 
 use core::cmp::Ordering;
 
-use super::parts::{Parts, TokenOf};
+use super::bounds::{Parts, TokenOf};
 use super::query::Transmit;
+use super::records::held_in;
 use super::sending::{Outlet, Recipient, token_holder};
 use super::shared::Shared;
 use super::stats::count_up;
 use crate::address::Address;
 use crate::contact::Contact;
 use crate::forwarding::{PreviousHop, RelayRequest};
-use crate::guard::{admission, quota};
+use crate::guard::{amplification, quota};
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use crate::naming::{MAX_NAMED, Named, family_first, nearest};
 use crate::record::{Key, MAX_VALUE, Record, Version};
 use crate::routing::{ContactState, Routing};
-use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
+use crate::store::{Metadata, Put, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
 use crate::wire::{AddressProof, Header, Wire};
 
@@ -86,14 +87,14 @@ impl<P: Parts> Shared<P> {
             }
         }
         let token = if P::Wire::RULES.tokens.gives(request) { fresh } else { P::Wire::NO_TOKEN };
-        let unproved = admission::most_bytes_to(incoming.len, proved);
+        let allowance = amplification::most_bytes_to(incoming.len, proved);
         let room = usize::from(incoming.largest).min(self.config.largest_message()).min(buf.len());
         if room < P::Wire::LENGTHS.error {
             count_up(&mut self.stats.small_buffers);
             return None;
         }
         let (contact, transaction) = (incoming.contact(), incoming.header.transaction);
-        let most = room.min(unproved.saturating_sub(self.kept_for_ping(incoming, proved)));
+        let most = room.min(allowance.saturating_sub(self.kept_for_ping(incoming, proved)));
         let served = Served { now, to: Recipient { contact, transaction, most }, proved, token_holds, token };
         let sent = match request {
             _ if !within => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
@@ -120,9 +121,9 @@ impl<P: Parts> Shared<P> {
                 self.reply(&served, Response::Error { code: ErrorCode::Unsupported, detail: 0 }, buf)
             }
         }?;
-        count_up(&mut self.stats.responded);
+        count_up(&mut self.stats.responses_sent);
         if within && incoming.header.features.contains(Features::SERVES) {
-            self.introduce(now, contact, unproved - sent.len);
+            self.introduce(now, contact, allowance - sent.len);
         }
         Some(sent)
     }
@@ -177,11 +178,11 @@ impl<P: Parts> Shared<P> {
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
         let now = served.now;
-        let held = self.store.find(key).and_then(|slot| Some((slot, self.store.get(slot)?)));
-        let Some((slot, held)) = held.filter(|(_, held)| held.metadata.expires > now) else {
+        let Some(held) = held_in(&self.store, now, key) else {
             return self.respond_nodes(served, &key.id, buf);
         };
         let (version, lifetime) = (held.version(now), held.metadata.expires.micros_since(now).secs());
+        // What the requester has is the version held there, and the own one is offered to it.
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let size = P::Wire::LENGTHS.value + P::Wire::record_len(&held.stored);
         let fits = size <= served.to.most.min(buf.len());
@@ -209,7 +210,7 @@ impl<P: Parts> Shared<P> {
         {
             // A node that has the same version is replicating it. But its address can be forged, so the most
             // responsible holder doesn't rely on this.
-            if let Some(metadata) = self.store.metadata_mut(slot).filter(|metadata| !metadata.pinned) {
+            if let Some(metadata) = self.metadata_mut(key).filter(|metadata| !metadata.pinned) {
                 metadata.last_replicated = now;
             }
         }
@@ -298,7 +299,7 @@ impl<P: Parts> Shared<P> {
             Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
             Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
         }
-        count_up(&mut self.stats.stored);
+        count_up(&mut self.stats.records_stored);
         Ok(expires.micros_since(now).secs())
     }
 }

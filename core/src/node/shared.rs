@@ -6,9 +6,9 @@ use core::time::Duration;
 
 use heapless::Vec;
 
+use super::bounds::{Part, Parts, TokenOf};
 use super::config::Config;
 use super::operation::Operation;
-use super::parts::{Part, Parts, TokenOf};
 use super::stats::Stats;
 use crate::guard::Tokens;
 use crate::lookup::LookupLimits;

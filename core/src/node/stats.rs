@@ -13,9 +13,9 @@ pub struct Stats {
     /// Bytes in the datagrams sent.
     pub sent_bytes: u64,
     /// Responses to requests of other nodes, including errors.
-    pub responded: u64,
+    pub responses_sent: u64,
     /// Responses to own requests.
-    pub responses: u64,
+    pub responses_received: u64,
     /// Retransmissions of own requests.
     pub retransmits: u64,
     /// Own requests that got no response after their last attempt.
@@ -40,7 +40,7 @@ pub struct Stats {
     /// Stores refused, for any reason.
     pub refused_stores: u64,
     /// Records of other nodes stored.
-    pub stored: u64,
+    pub records_stored: u64,
     /// Relay requests of other nodes forwarded.
     pub forwarded: u64,
     /// Relay requests of other nodes refused: no place is free, the request went in a circle, or too few request slots
@@ -63,8 +63,8 @@ impl Stats {
         received_bytes: 0,
         sent: 0,
         sent_bytes: 0,
-        responded: 0,
-        responses: 0,
+        responses_sent: 0,
+        responses_received: 0,
         retransmits: 0,
         timeouts: 0,
         malformed: 0,
@@ -76,7 +76,7 @@ impl Stats {
         rate_limited: 0,
         bad_tokens: 0,
         refused_stores: 0,
-        stored: 0,
+        records_stored: 0,
         forwarded: 0,
         busy: 0,
         not_serving: 0,

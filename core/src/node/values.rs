@@ -2,10 +2,12 @@
 
 use core::cmp::Ordering;
 
+use super::bounds::Parts;
 use super::operation::Ending;
-use super::parts::Parts;
+use super::purpose::Purpose;
 use super::shared::{Op, Shared};
 use super::task::{RecordSource, Then};
+use crate::contact::Contact;
 use crate::id::Id;
 use crate::message::ErrorCode;
 use crate::record::{Kind, Record, Version};
@@ -13,6 +15,40 @@ use crate::store::Metadata;
 use crate::time::{Instant, Micros};
 
 impl<P: Parts> Shared<P> {
+    /// A node says that it holds a record of this version, in a response of `size` bytes. Returns whether the record is
+    /// newer than the newest so far, and small enough to be fetched.
+    pub(super) fn held_found(
+        &mut self,
+        now: Instant,
+        operation: &mut Op<P>,
+        from: Id,
+        version: Version,
+        size: u16,
+    ) -> bool {
+        let best = operation.best(now);
+        match best.map_or(Ordering::Greater, |best| operation.key.kind.contest(best, version).offered) {
+            Ordering::Less => {}
+            Ordering::Equal => operation.lookup.holds_newest(&from),
+            Ordering::Greater if usize::from(size) > self.config.largest_message() => operation.tally.too_large = size,
+            Ordering::Greater => return true,
+        }
+        false
+    }
+
+    /// Asks a holder again, with its token, for a record that was too large to be sent without. Only one holder at a
+    /// time: the others are asked again once the record is here, so that they needn't send it.
+    pub(super) fn fetch(&mut self, operation: &mut Op<P>, holder: Contact<P::Address>) {
+        if operation.fetching.is_none() {
+            operation.fetching = Some(holder.id);
+            let purpose = Purpose::Search { slot: operation.slot };
+            if self.begin_request(purpose, holder.address, Some(holder.id), None) {
+                return;
+            }
+        }
+        operation.stop_fetching(&holder.id);
+        operation.lookup.unasked(&holder.id);
+    }
+
     /// A record arrived from the node `from`. It counts if it is the one that was asked for, is valid, and is newer
     /// than the newest so far.
     pub(super) fn value_found(
@@ -37,7 +73,7 @@ impl<P: Parts> Shared<P> {
             return operation.tally.note_refusal(ErrorCode::Invalid, 0);
         }
         operation.set_best(now, version);
-        operation.lookup.newest(from);
+        operation.lookup.only_holder(from);
         let lifetime = lifetime.min(Micros::of(self.config.max_lifetime).secs());
         if operation.task.traits().record == RecordSource::Buffer {
             let buffer = operation.buffer.and_then(|index| self.buffers.get_mut(usize::from(index)));

@@ -6,7 +6,8 @@ use super::peer::{ContactState, Peer};
 use super::stamp::Stamp;
 use crate::address::{Address, Prefix};
 use crate::contact::Contact;
-use crate::time::{Instant, RoundTrip};
+use crate::round_trip::RoundTrip;
+use crate::time::Instant;
 
 /// A contact and what is known of it.
 #[derive(Clone, Copy, Debug)]

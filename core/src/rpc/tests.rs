@@ -42,7 +42,7 @@ fn send(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant) -> Optio
     Some(ready.owner)
 }
 
-fn response(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant, owner: u8) -> Accepted<u8> {
+fn response(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant, owner: u8) -> Match<u8> {
     requests.accept(now, u16::from(owner), &id(owner), transaction(owner))
 }
 
@@ -68,17 +68,14 @@ fn requests_are_sent_in_the_order_in_which_they_were_begun() {
 fn a_response_counts_only_from_the_asked_address_and_the_expected_node() {
     let requests = &mut requests();
     begin(requests, 1).unwrap();
-    assert_eq!(response(requests, at(0), 1), Accepted::Unknown, "it was not sent yet");
+    assert_eq!(response(requests, at(0), 1), Match::Unknown, "it was not sent yet");
     send(requests, at(0));
-    assert_eq!(requests.accept(at(1), 1, &id(1), transaction(2)), Accepted::Unknown);
-    assert_eq!(requests.accept(at(1), 2, &id(1), transaction(1)), Accepted::WrongAddress);
+    assert_eq!(requests.accept(at(1), 1, &id(1), transaction(2)), Match::Unknown);
+    assert_eq!(requests.accept(at(1), 2, &id(1), transaction(1)), Match::WrongAddress);
     assert_eq!(requests.len(), 1);
-    assert_eq!(
-        requests.accept(at(1), 1, &id(2), transaction(1)),
-        Accepted::WrongId { owner: Some(1), expected: id(1) }
-    );
+    assert_eq!(requests.accept(at(1), 1, &id(2), transaction(1)), Match::WrongId { owner: Some(1), expected: id(1) });
     assert!(requests.is_empty());
-    assert_eq!(response(requests, at(2), 1), Accepted::Unknown);
+    assert_eq!(response(requests, at(2), 1), Match::Unknown);
 }
 
 #[test]
@@ -88,7 +85,7 @@ fn any_node_can_respond_if_none_is_expected() {
     send(requests, at(0));
     assert_eq!(
         requests.accept(at(7), 1, &id(9), transaction(1)),
-        Accepted::Response { owner: Some(1), rtt: Some(Duration::from_millis(7)) }
+        Match::Response { owner: Some(1), rtt: Some(Duration::from_millis(7)) }
     );
 }
 
@@ -99,7 +96,7 @@ fn a_round_trip_is_taken_only_from_a_request_that_was_sent_once() {
     send(requests, at(0));
     assert_eq!(requests.due(at(1_000)), slow(1));
     send(requests, at(1_000));
-    assert_eq!(response(requests, at(1_005), 1), Accepted::Response { owner: Some(1), rtt: None });
+    assert_eq!(response(requests, at(1_005), 1), Match::Response { owner: Some(1), rtt: None });
     assert_eq!(requests.timeout(), LIMITS.initial, "no round trip was measured");
 
     begin(requests, 2).unwrap();
@@ -108,7 +105,7 @@ fn a_round_trip_is_taken_only_from_a_request_that_was_sent_once() {
     let rtt = Some(Duration::from_millis(1_010));
     assert_eq!(
         response(requests, at(3_010), 2),
-        Accepted::Response { owner: Some(2), rtt },
+        Match::Response { owner: Some(2), rtt },
         "the retransmission was not sent yet"
     );
     assert_eq!((requests.has_ready(), requests.timeout()), (false, LIMITS.max));
@@ -199,14 +196,11 @@ fn a_released_request_waits_for_its_response_and_is_not_retransmitted() {
         (2, 3, false),
         "a request that was never sent is forgotten"
     );
-    assert_eq!(
-        response(requests, at(20), 2),
-        Accepted::Response { owner: Some(2), rtt: Some(Duration::from_millis(20)) }
-    );
+    assert_eq!(response(requests, at(20), 2), Match::Response { owner: Some(2), rtt: Some(Duration::from_millis(20)) });
     assert_eq!(requests.due(at(5_999)), None);
     assert!(!requests.has_ready());
     let rtt = Some(Duration::from_millis(5_999));
-    assert_eq!(response(&mut requests.clone(), at(5_999), 1), Accepted::Response { owner: None, rtt });
+    assert_eq!(response(&mut requests.clone(), at(5_999), 1), Match::Response { owner: None, rtt });
     // It waits as long as three attempts would: 1, 2 and (the limit) 3 seconds.
     assert_eq!(requests.due(at(6_000)), failed(None, 1));
 }
@@ -219,7 +213,7 @@ fn a_request_released_before_it_is_retransmitted_still_waits() {
     assert_eq!(requests.due(at(1_000)), slow(1));
     requests.release(|_| true);
     assert_eq!((requests.has_ready(), requests.deadline()), (false, at(3_000)));
-    assert_eq!(response(requests, at(2_000), 1), Accepted::Response { owner: None, rtt: Some(Duration::from_secs(2)) });
+    assert_eq!(response(requests, at(2_000), 1), Match::Response { owner: None, rtt: Some(Duration::from_secs(2)) });
 }
 
 #[test]
@@ -234,7 +228,7 @@ fn a_full_table_refuses_a_request_unless_another_was_released() {
     requests.release(|owner| *owner == 3);
     assert_eq!(requests.free(), 1);
     assert_eq!(begin(requests, 5), Ok(()));
-    assert_eq!(response(requests, at(1), 3), Accepted::Unknown, "it was dropped");
+    assert_eq!(response(requests, at(1), 3), Match::Unknown, "it was dropped");
     assert_eq!(begin(requests, 6), Err(Full));
 }
 
@@ -385,15 +379,15 @@ proptest! {
                     let sender = if dice % 7 == 0 { 0 } else { request.number };
                     let rtt = (!request.retransmitted).then(|| Duration::from_millis(now - request.first_sent));
                     let expected = match () {
-                        () if request.begun == 0 => Accepted::Unknown,
-                        () if from != request.to => Accepted::WrongAddress,
+                        () if request.begun == 0 => Match::Unknown,
+                        () if from != request.to => Match::WrongAddress,
                         () if sender != request.number => {
-                            Accepted::WrongId { owner: request.owner(), expected: id(request.number) }
+                            Match::WrongId { owner: request.owner(), expected: id(request.number) }
                         }
-                        () => Accepted::Response { owner: request.owner(), rtt },
+                        () => Match::Response { owner: request.owner(), rtt },
                     };
                     prop_assert_eq!(requests.accept(at(now), from, &id(sender), transaction(request.number)), expected);
-                    if !matches!(expected, Accepted::Unknown | Accepted::WrongAddress) {
+                    if !matches!(expected, Match::Unknown | Match::WrongAddress) {
                         model.remove(index);
                     }
                 }
@@ -441,17 +435,17 @@ fn an_acknowledged_request_is_not_retransmitted_and_waits_for_the_second_respons
     let acknowledge = |requests: &mut Requests<u16, u8, Transaction, 4>, now, from| {
         requests.acknowledge(now, from, &id(1), transaction(1), at(9_000))
     };
-    assert_eq!(acknowledge(requests, at(50), 7), Accepted::WrongAddress);
-    let first = Accepted::Response { owner: Some(1), rtt: Some(Duration::from_millis(50)) };
+    assert_eq!(acknowledge(requests, at(50), 7), Match::WrongAddress);
+    let first = Match::Response { owner: Some(1), rtt: Some(Duration::from_millis(50)) };
     assert_eq!((acknowledge(requests, at(50), 1), requests.owner(transaction(1)), requests.len()), (first, Some(1), 2));
     // Another request times out meanwhile.
     assert_eq!(requests.due(at(1_000)), slow(2));
     assert_eq!(
         (send(requests, at(1_000)), response(requests, at(1_010), 2)),
-        (Some(2), Accepted::Response { owner: Some(2), rtt: None })
+        (Some(2), Match::Response { owner: Some(2), rtt: None })
     );
     assert_eq!((requests.deadline(), requests.due(at(8_999))), (at(9_000), None));
-    let again = Accepted::Response { owner: Some(1), rtt: None };
+    let again = Match::Response { owner: Some(1), rtt: None };
     assert_eq!(acknowledge(requests, at(3_000), 1), again, "no round trip is measured the second time");
     assert_eq!(response(requests, at(4_000), 1), again);
     assert!(requests.is_empty());

@@ -4,23 +4,24 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use kadlet::message::Target;
-use kadlet::{Dht, FindError, GetError, Key, Mode, Options, PutError, QueryId, Routing};
+use kadlet::record::Kind;
+use kadlet::{BeginError, Dht, GetError, Key, Mode, Options, PutError, QueryId, Routing};
 
 use super::peers::{OWN, number};
 use super::record::VERIFY;
-use super::{BOOTSTRAPS, History, LOOKUPS, Operation, VALUES, check_result};
+use super::{BOOTSTRAPS, History, OPERATIONS, Operation, VALUES, check_result};
 
 impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, RELAYS> {
     pub(super) fn bootstrap(&mut self) {
         let addresses: Vec<SocketAddrV4> = (0..self.input.below(BOOTSTRAPS + 2)).map(|_| self.peer().address).collect();
         let begun = self.node.bootstrap(self.now, &addresses);
         match begun {
-            Err(FindError::NoAddresses) => assert!(addresses.is_empty()),
+            Err(BeginError::NoAddresses) => assert!(addresses.is_empty()),
             Ok(joining) => {
                 assert_eq!(joining.taken, addresses.len().min(BOOTSTRAPS));
                 self.begun(Ok(joining.query), &Options::DEFAULT, Target::Nodes(OWN));
             }
-            Err(error) => self.begun(Err(error == FindError::Busy(LOOKUPS)), &Options::DEFAULT, Target::Nodes(OWN)),
+            Err(error) => self.begun(Err(error == BeginError::Busy(OPERATIONS)), &Options::DEFAULT, Target::Nodes(OWN)),
         }
     }
 
@@ -32,18 +33,20 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
                 self.accounts.entry(to).or_default().commanded += 1;
             }
             return self.begun(
-                begun.map_err(|error| error == FindError::Busy(LOOKUPS)),
+                begun.map_err(|error| error == BeginError::Busy(OPERATIONS)),
                 &Options::DEFAULT,
                 Target::Nodes(OWN),
             );
         }
         let (target, options) = (self.target(), self.options());
         match self.node.find_node(self.now, target, &options) {
-            Err(FindError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
-            Err(FindError::NoRelays) => assert!(RELAYS == 0 && options.mode == Mode::Recursive),
-            begun => {
-                self.begun(begun.map_err(|error| error == FindError::Busy(LOOKUPS)), &options, Target::Nodes(target))
-            }
+            Err(BeginError::NoContacts) => assert_eq!(self.node.routing().peers().count(), 0),
+            Err(BeginError::NoRelays) => assert!(RELAYS == 0 && options.mode == Mode::Recursive),
+            begun => self.begun(
+                begun.map_err(|error| error == BeginError::Busy(OPERATIONS)),
+                &options,
+                Target::Nodes(target),
+            ),
         }
     }
 
@@ -58,7 +61,9 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             Err(GetError::NoBuffer(VALUES)) => {
                 assert_eq!(self.operations.iter().filter(|running| running.gets()).count(), VALUES)
             }
-            begun => self.begun(begun.map_err(|error| error == GetError::Busy(LOOKUPS)), &options, Target::Value(key)),
+            begun => {
+                self.begun(begun.map_err(|error| error == GetError::Busy(OPERATIONS)), &options, Target::Value(key))
+            }
         }
     }
 
@@ -69,7 +74,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         match begun {
             Ok(_) | Err(PutError::Busy(_)) => {
                 self.begun(
-                    begun.map_err(|error| error == PutError::Busy(LOOKUPS)),
+                    begun.map_err(|error| error == PutError::Busy(OPERATIONS)),
                     &options,
                     Target::Nodes(record.key().id),
                 );
@@ -81,6 +86,8 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             Err(PutError::TooLarge(limit)) => assert!(limit < record.value.len().max(1)),
             Err(PutError::Lifetime) => assert!(options.lifetime < Duration::from_secs(1)),
             Err(PutError::Signature) => assert!(!record.verify(VERIFY)),
+            Err(PutError::CompareUnsigned) => assert!(options.compare.is_some() && record.kind() != Kind::Signed),
+            Err(PutError::Conflict(held)) => assert_ne!(options.compare, Some(held)),
             Err(PutError::Store(_)) => {}
             Err(other) => panic!("{other}"),
         }
@@ -90,20 +97,20 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     fn begun(&mut self, begun: Result<QueryId, bool>, options: &Options, seeks: Target) {
         match begun {
             Ok(query) => {
-                assert!(self.operations.len() < LOOKUPS, "more operations than the bound");
+                assert!(self.operations.len() < OPERATIONS, "more operations than the bound");
                 assert!(self.operations.iter().all(|running| running.query != query) && !self.ended.contains(&query));
                 let recursive = options.mode == Mode::Recursive;
                 self.recursive += usize::from(recursive);
                 self.operations.push(Operation { query, deadline: self.now + options.timeout, seeks, recursive });
             }
-            Err(busy) => assert!(busy && self.operations.len() == LOOKUPS, "refused for no reason"),
+            Err(busy) => assert!(busy && self.operations.len() == OPERATIONS, "refused for no reason"),
         }
     }
 
     pub(super) fn end_operation(&mut self) {
-        let index = self.input.below(LOOKUPS);
+        let index = self.input.below(OPERATIONS);
         let Some(query) = self.operations.get(index).map(|running| running.query) else {
-            self.node.unpublish(self.now, &Key::plain(&[self.input.byte() % 4]));
+            self.node.unpublish(&Key::plain(&[self.input.byte() % 4]));
             return;
         };
         if self.input.once_in(2) {

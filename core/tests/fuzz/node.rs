@@ -31,14 +31,14 @@ use relaying::Relay;
 const CONTACTS: usize = 16;
 const RECORDS: usize = 4;
 const BYTES: usize = 512;
-const LOOKUPS: usize = 2;
+const OPERATIONS: usize = 2;
 const SHORTLIST: usize = 12;
 const VALUES: usize = 1;
 const REQUESTS: usize = 8;
 const BOOTSTRAPS: usize = 2;
 
 type Mote<R, const RELAYS: usize> =
-    Node<R, FixedStore<RECORDS, BYTES>, LOOKUPS, SHORTLIST, VALUES, REQUESTS, 4, BOOTSTRAPS, RELAYS>;
+    Node<R, FixedStore<RECORDS, BYTES>, OPERATIONS, SHORTLIST, VALUES, REQUESTS, 4, BOOTSTRAPS, RELAYS>;
 type Contact4 = Contact<SocketAddrV4>;
 
 /// The most steps of a history: a longer one finds nothing that a shorter one doesn't.
@@ -331,7 +331,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 self.add_to_digest(response);
             }
             Ok(Message { header, body: Body::Response { response: ref arrived, .. } }) => {
-                let accepted = self.node.stats().responses > before.responses;
+                let accepted = self.node.stats().responses_received > before.responses_received;
                 self.check_arrived_response(
                     from,
                     header.transaction,
@@ -418,7 +418,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
     }
 
     fn events(&mut self) {
-        for _ in 0..LOOKUPS + RELAYS + 3 {
+        for _ in 0..OPERATIONS + RELAYS + 3 {
             match self.node.poll_event() {
                 None => return,
                 Some(Event::Finished(result)) => {

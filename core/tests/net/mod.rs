@@ -249,14 +249,14 @@ impl<M: Dht<Address: Place>> Net<M> {
 impl<
     N: Network<Routing: Routing<Address: Place>>,
     S: Store,
-    const LOOKUPS: usize,
+    const OPERATIONS: usize,
     const SHORTLIST: usize,
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
     const RELAYS: usize,
-> Net<Node<N, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>>
+> Net<Node<N, S, OPERATIONS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>>
 {
     /// A network of nodes, one for each configuration, that joined one after another through the first.
     pub fn grown(seed: u64, configs: impl IntoIterator<Item = Config>) -> Self {

@@ -7,7 +7,7 @@ use kadlet::record::{Proof, RecordError};
 use kadlet::routing::Limits;
 use kadlet::store::StoreError;
 use kadlet::{
-    Config, Contact, Dht, Event, Failure, FindError, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Node,
+    BeginError, Config, Contact, Dht, Event, Failure, FixedStore, GetError, Id, Instant, Kademlia, Key, Kind, Node,
     Options, Outcome, PutError, QueryId, Record, RestoreError, Routing, Store,
 };
 
@@ -56,7 +56,7 @@ fn signed(value: &[u8]) -> Record<'_> {
 fn a_node_without_contacts_refuses_to_find_get_and_put() {
     let mut node = node4(config());
     let options = Options::default();
-    assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), FindError::NoContacts);
+    assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), BeginError::NoContacts);
     assert_eq!(refused(&mut node, |node| node.get(NOW, Key::plain(b"x"), &options)), GetError::NoContacts);
     assert_eq!(refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", b"y"), &options)), PutError::NoContacts);
 }
@@ -64,7 +64,7 @@ fn a_node_without_contacts_refuses_to_find_get_and_put() {
 #[test]
 fn bootstrap_takes_the_first_addresses_that_fit_and_says_how_many() {
     let mut node = node4(config());
-    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[])), FindError::NoAddresses);
+    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[])), BeginError::NoAddresses);
     let many = [1, 2, 3, 4, 5].map(|n| at(&format!("192.0.2.{n}:1")));
     assert_eq!(node.bootstrap(NOW, &many).map(|joining| joining.taken), Ok(4));
     let asked: Vec<_> = sent(&mut *node, NOW).into_iter().map(|(to, _)| to).collect();
@@ -162,9 +162,9 @@ fn when_all_slots_are_busy_every_command_is_refused_until_a_slot_is_free() {
     let options = Options::default();
     let queries: Vec<QueryId> = (0..4).map(|n| node.find_node(NOW, id(&[n]), &options).unwrap()).collect();
     sent(&mut *node, NOW);
-    assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), FindError::Busy(4));
-    assert_eq!(refused(&mut node, |node| node.ping(NOW, at("192.0.2.9:1"))), FindError::Busy(4));
-    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[at("192.0.2.9:1")])), FindError::Busy(4));
+    assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), BeginError::Busy(4));
+    assert_eq!(refused(&mut node, |node| node.ping(NOW, at("192.0.2.9:1"))), BeginError::Busy(4));
+    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[at("192.0.2.9:1")])), BeginError::Busy(4));
     assert_eq!(refused(&mut node, |node| node.get(NOW, Key::plain(b"x"), &options)), GetError::Busy(4));
     assert_eq!(refused(&mut node, |node| node.put(NOW, &Record::plain(b"x", b"y"), &options)), PutError::Busy(4));
     node.cancel(queries[2]);
@@ -193,7 +193,7 @@ fn maintenance_yields_its_slot_to_a_command_at_once_and_starts_again_later() {
     node.handle_timeout(now);
     assert_eq!(sent(&mut node, now).len(), 3, "a lookup of the neighbourhood takes the only slot");
     let query = node.find_node(now, id(&[9]), &Options::default()).unwrap();
-    assert_eq!(node.find_node(now, id(&[9]), &Options::default()), Err(FindError::Busy(1)));
+    assert_eq!(node.find_node(now, id(&[9]), &Options::default()), Err(BeginError::Busy(1)));
     node.cancel(query);
     let later = idle(&mut node, &mut now, Duration::from_secs(60));
     assert!(!later.is_empty(), "the neighbourhood is looked up later");
@@ -222,7 +222,7 @@ fn a_response_to_a_cancelled_request_still_verifies_its_sender() {
     node.cancel(query);
     deliver(&mut *node, NOW, first().contact.address, &first().empty_response(&request));
     assert!(knows(&*node, &first().contact.id));
-    assert_eq!(node.stats().responses, 1);
+    assert_eq!(node.stats().responses_received, 1);
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn an_event_is_lent_and_the_next_call_frees_its_slot() {
     idle(&mut *node, &mut now, Duration::from_secs(2));
     assert_eq!(
         node.find_node(now, Id::ZERO, &options),
-        Err(FindError::Busy(4)),
+        Err(BeginError::Busy(4)),
         "a result that was not taken keeps its slot"
     );
     assert_eq!(node.take_result(queries[3]).map(|result| result.query), Some(queries[3]));
@@ -450,6 +450,29 @@ fn a_record_that_put_would_refuse_is_not_restored_either() {
     assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &plain, moment, true)), RestoreError::Lifetime);
     let options = Options { lifetime: moment, ..Options::default() };
     assert_eq!(refused(&mut node, |node| node.put(NOW, &plain, &options)), PutError::Lifetime);
+}
+
+#[test]
+fn compare_and_swap_is_refused_for_records_without_a_sequence_number() {
+    let mut node = with_contact(config());
+    let options = Options { compare: Some(0), ..Options::default() };
+    for record in [Record::plain(b"x", b"y"), Record::immutable(b"y")] {
+        assert_eq!(refused(&mut node, |node| node.put(NOW, &record, &options)), PutError::CompareUnsigned);
+    }
+}
+
+#[test]
+fn a_node_that_is_not_started_says_so_to_every_call() {
+    let mut node = Box::new(Node4::empty());
+    let (record, options) = (Record::immutable(b"x"), Options::default());
+    assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[at("192.0.2.1:1")])), BeginError::NotStarted);
+    assert_eq!(refused(&mut node, |node| node.ping(NOW, at("192.0.2.1:1"))), BeginError::NotStarted);
+    assert_eq!(refused(&mut node, |node| node.find_node(NOW, Id::ZERO, &options)), BeginError::NotStarted);
+    assert_eq!(refused(&mut node, |node| node.get(NOW, record.key(), &options)), GetError::NotStarted);
+    assert_eq!(refused(&mut node, |node| node.put(NOW, &record, &options)), PutError::NotStarted);
+    let hour = Duration::from_secs(3_600);
+    assert_eq!(refused(&mut node, |node| node.restore_record(NOW, &record, hour, true)), RestoreError::NotStarted);
+    assert!(!node.unpublish(&record.key()));
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn a_store_with_a_missing_or_invalid_token_is_counted_and_refused() {
     assert_eq!(node.stats().bad_tokens, 4, "after ten minutes the token is too old");
     let response = peer().ask(&mut *node, NOW, store, Some(token));
     assert!(matches!(response_of::<SocketAddrV4>(&response), Response::Stored { lifetime: 60 }));
-    assert_eq!(node.stats().stored, 1);
+    assert_eq!(node.stats().records_stored, 1);
 }
 
 #[test]

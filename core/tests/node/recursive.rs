@@ -7,7 +7,7 @@ use core::time::Duration;
 use kadlet::message::{Contacts, ErrorCode, Features, RelayId, Request, Response, Target};
 use kadlet::wire::{Body, Token};
 use kadlet::{
-    Chord, Config, Contact, Dht, FindError, Geometry, GetError, Id, Kademlia, Key, Mode, Options, Outcome, Pastry,
+    BeginError, Chord, Config, Contact, Dht, Geometry, GetError, Id, Kademlia, Key, Mode, Options, Outcome, Pastry,
     PutError, QueryStats, Record, Routing,
 };
 
@@ -107,7 +107,7 @@ fn the_requester_sends_one_request_and_gets_its_responses_and_nothing_else() {
 fn a_node_without_relays_refuses_recursive_queries() {
     let mut node = Net::<Mote>::grown(6, core::iter::repeat_n(config(), 3)).nodes.remove(1).unwrap();
     let (target, record) = (Id::ZERO, Record::plain(b"hello", b"world"));
-    assert_eq!(node.find_node(NOW, target, &recursive()), Err(FindError::NoRelays));
+    assert_eq!(node.find_node(NOW, target, &recursive()), Err(BeginError::NoRelays));
     assert_eq!(node.get(NOW, record.key(), &recursive()), Err(GetError::NoRelays));
     assert_eq!(node.put(NOW, &record, &recursive()), Err(PutError::NoRelays));
 }

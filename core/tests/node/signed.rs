@@ -5,7 +5,6 @@ use core::time::Duration;
 
 use kadlet::message::{Contacts, ErrorCode, Request, Response};
 use kadlet::record::Proof;
-use kadlet::store::StoreError;
 use kadlet::{
     Config, Dht, Failure, GetError, Key, Kind, Options, Outcome, PutError, QueryResult, Record, Store, ed25519,
 };
@@ -121,7 +120,7 @@ fn a_compare_and_swap_refused_by_the_own_store_does_not_win_later() {
     put(&mut net, ranked[12], 2, b"two", &once(), is_stored);
     let (options, now) = (Options { compare: Some(1), ..Options::default() }, net.now);
     let refused = signed(3, b"three", |record| net.node(ranked[3]).put(now, record, &options));
-    assert!(matches!(refused, Err(PutError::Store(StoreError::Outdated(held))) if held.number == 2), "{refused:?}");
+    assert_eq!(refused, Err(PutError::Conflict(2)));
     net.run(HOUR);
     assert_eq!(get(&mut net, ranked[12]), Some((2, b"two".to_vec())));
 }

@@ -245,7 +245,7 @@ fn odd_times_cause_no_panic_and_every_operation_still_ends() {
                     let _ = node.handle_datagram(now, 9, &bytes[..random.below(41)], &mut [0; 127]);
                 }
                 9 => {
-                    node.unpublish(now, &Key::plain(&[1]));
+                    node.unpublish(&Key::plain(&[1]));
                     node.restore_contact(now, Contact::new(id(&random.bytes::<2>()), 1 + random.below(8) as u16));
                     let _ = node.restore_record(
                         now,

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use kadlet::routing::ContactState;
 use kadlet::wire::Wire;
-use kadlet::{Config, Dht, FindError, Id, Kademlia, Key, Mode, On, Options, Outcome, QueryStats, Record, Routing};
+use kadlet::{BeginError, Config, Dht, Id, Kademlia, Key, Mode, On, Options, Outcome, QueryStats, Record, Routing};
 
 use crate::format::{ALL, NO_RELAYS, Opaque, TOKENS_BY_FIND_VALUE, Text};
 use crate::net::{MoteWith, Net, Place};
@@ -219,5 +219,5 @@ fn recursive_lookups_find_records_in_text() {
 fn a_network_without_relays_refuses_recursive_lookups() {
     let mut net = joined::<Text<NO_RELAYS>, 0>(6, 4);
     let (now, options) = (net.now, Options { mode: Mode::Recursive, ..Options::default() });
-    assert_eq!(net.node(at(1)).find_node(now, Id::ZERO, &options), Err(FindError::NoRelays));
+    assert_eq!(net.node(at(1)).find_node(now, Id::ZERO, &options), Err(BeginError::NoRelays));
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use kadlet::message::ErrorCode;
 use kadlet::{
-    Config, ConfigError, Contact, Failure, FindError, Geometry, HashStore, Id, Mode, Options, QueryStats, Routing,
+    BeginError, Config, ConfigError, Contact, Failure, Geometry, HashStore, Id, Mode, Options, QueryStats, Routing,
 };
 use kadlet_udp::{Driver, Handle, Server};
 
@@ -197,7 +197,7 @@ pub(crate) fn explain(error: &OperationError) -> Error {
         OperationError::Failed { failure, stats } => {
             network(format!("{failure}: {}", summary(stats))).tip("a longer --timeout, or another --bootstrap")
         }
-        OperationError::Find(FindError::NoContacts) => {
+        OperationError::Find(BeginError::NoContacts) => {
             network(error.to_string()).tip("check that the bootstrap node serves requests")
         }
         _ => network(error.to_string()).tip("a longer --timeout, or another --bootstrap"),

@@ -17,7 +17,8 @@ use embassy_net::udp::{PacketMetadata, UdpMetadata, UdpSocket};
 use embassy_time::{Instant, Timer};
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{
-    Address, Config, Contact, Dht, Failure, FindError, FixedStore, Kademlia, Key, Node, Options, Outcome, Record, Store,
+    Address, BeginError, Config, Contact, Dht, Failure, FixedStore, Kademlia, Key, Node, Options, Outcome, Record,
+    Store,
 };
 use kadlet_embassy::{Error, Handle, News, PATIENCE};
 use lan::{Bell, Lan, Medium, PORT, id};
@@ -127,7 +128,7 @@ fn a_call_reports_the_errors_and_failures_of_the_core() {
         let (a, b) = (nodes[0], nodes[1]);
         let mut value = [0; 4];
         assert_eq!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::Get(kadlet::GetError::NoContacts)));
-        assert_eq!(b.bootstrap(&[]).await, Err(Error::Find(FindError::NoAddresses)));
+        assert_eq!(b.bootstrap(&[]).await, Err(Error::Find(BeginError::NoAddresses)));
         join_all(&nodes).await;
         assert!(matches!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::NotFound(_))));
         assert!(matches!(ping(b, at(9)).await, Err(Error::Failed { failure: Failure::NoResponse, .. })));
@@ -138,7 +139,7 @@ fn a_call_reports_the_errors_and_failures_of_the_core() {
             _ => 0,
         };
         assert_eq!(a.call(|node, now| node.get(now, Key::plain(b"x"), &OPTIONS), length).await, Ok(5));
-        let unpublish = || b.with(|node, now| node.unpublish(now, &Key::plain(b"x")));
+        let unpublish = || b.with(|node, _| node.unpublish(&Key::plain(b"x")));
         assert!(unpublish() && !unpublish());
         a.with(|node, now| node.restore_record(now, &Record::immutable(b"old"), Duration::from_secs(60), true))
             .unwrap();
@@ -298,9 +299,9 @@ fn an_operation_that_no_call_waits_for_frees_its_slot() {
 
 #[test]
 fn an_error_that_holds_another_returns_it_as_its_source_and_shows_its_text() {
-    let error = Error::from(FindError::NoContacts);
-    assert!(error.source().is_some_and(|source| source.is::<FindError>()));
-    assert_eq!(error.to_string(), FindError::NoContacts.to_string());
+    let error = Error::from(BeginError::NoContacts);
+    assert!(error.source().is_some_and(|source| source.is::<BeginError>()));
+    assert_eq!(error.to_string(), BeginError::NoContacts.to_string());
 
     let error = Error::Failed { failure: Failure::TimedOut, stats: Default::default() };
     assert!(error.source().is_some_and(|source| source.is::<Failure>()));

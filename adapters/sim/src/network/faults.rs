@@ -139,7 +139,7 @@ mod tests {
         network.ping(0, 1).expect("it is idle");
         network.duplicate(0, TRIP / 2);
         assert_eq!(outcome(&mut network, 3 * TRIP), Some(OperationOutcome::Pong));
-        assert_eq!(network.node(1).expect("it lives").stats().responded, 2);
+        assert_eq!(network.node(1).expect("it lives").stats().responses_sent, 2);
         network.ping(0, 1).expect("it is idle");
         network.datagram_mut(0)[0] ^= 1;
         assert_eq!(outcome(&mut network, 3 * TRIP), None);

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kadlet::{FindError, GetError, Id, Instant, Key, Mode, Options, PutError, QueryId, Record};
+use kadlet::{BeginError, GetError, Id, Instant, Key, Mode, Options, PutError, QueryId, Record};
 
 use super::expected::ExpectedNodes;
 use super::host::{RunningOperation, Task};
@@ -19,8 +19,8 @@ impl<M: SimulatedNode> Network<M> {
     ///
     /// # Errors
     ///
-    /// [`FindError`]: the node's own; `NotStarted` if none lives there.
-    pub fn find_node(&mut self, address: u32, target: Id) -> Result<OperationId, FindError> {
+    /// [`BeginError`]: the node's own; `NotStarted` if none lives there.
+    pub fn find_node(&mut self, address: u32, target: Id) -> Result<OperationId, BeginError> {
         let next = self.next_operation();
         self.expected.insert(next, ExpectedNodes::new::<M::Routing>(&self.members, address, target));
         let options = Options { mode: self.lookup, ..Options::DEFAULT };
@@ -29,7 +29,7 @@ impl<M: SimulatedNode> Network<M> {
         if begun.is_none_or(|begun| begun.is_err()) {
             self.expected.remove(&next);
         }
-        begun.unwrap_or(Err(FindError::NotStarted))
+        begun.unwrap_or(Err(BeginError::NotStarted))
     }
 
     /// Gets a record.
@@ -59,9 +59,9 @@ impl<M: SimulatedNode> Network<M> {
     ///
     /// # Errors
     ///
-    /// [`FindError`]: the node's own; `NotStarted` if none lives at `address`.
-    pub fn ping(&mut self, address: u32, to: u32) -> Result<OperationId, FindError> {
-        self.begin_operation(address, Task::Ping, |node, now| node.ping(now, to)).unwrap_or(Err(FindError::NotStarted))
+    /// [`BeginError`]: the node's own; `NotStarted` if none lives at `address`.
+    pub fn ping(&mut self, address: u32, to: u32) -> Result<OperationId, BeginError> {
+        self.begin_operation(address, Task::Ping, |node, now| node.ping(now, to)).unwrap_or(Err(BeginError::NotStarted))
     }
 
     /// Checks that no operation is under way that should have ended. A test calls it at the end of its history.

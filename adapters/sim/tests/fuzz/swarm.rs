@@ -21,9 +21,9 @@ use kadlet::{
 use kadlet_sim::{Capacity, Latency, Links, Network, OperationId, OperationOutcome, Overlay};
 use record::{Parts, VERIFY};
 
-type SwarmNode<R> = Node<R, HashStore, LOOKUPS, 12, VALUES, 16, 16, 4, 2>;
+type SwarmNode<R> = Node<R, HashStore, OPERATIONS, 12, VALUES, 16, 16, 4, 2>;
 
-const LOOKUPS: usize = 3;
+const OPERATIONS: usize = 3;
 const VALUES: usize = 2;
 const NODES: u32 = 4;
 /// Enough for every record of a run: the eviction of records has its own tests.
@@ -259,7 +259,7 @@ impl<'a, R: Overlay> Swarm<'a, R> {
             .count();
         match self.network.get(node, key) {
             Ok(operation) => self.running.push(Running { node, operation, task: Task::Get { key, quiet } }),
-            Err(GetError::Busy(LOOKUPS)) => assert_eq!(busy, LOOKUPS),
+            Err(GetError::Busy(OPERATIONS)) => assert_eq!(busy, OPERATIONS),
             Err(GetError::NoBuffer(VALUES)) => assert_eq!(gets, VALUES),
             // Its datagrams were lost while it joined: contacts restored from disk are removed at their first failure.
             Err(GetError::NoContacts) if !quiet || !self.network.is_member(node) => {}

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use kadlet::{
-    Config, Contact, Dht, Event, FindError, FixedStore, GetError, Id, Instant, Joining, Kademlia, Key, Node, Options,
+    BeginError, Config, Contact, Dht, Event, FixedStore, GetError, Id, Instant, Joining, Kademlia, Key, Node, Options,
     Progress, PutError, QueryId, QueryResult, Record, RestoreError, Stats, Transmit, WakeReason,
 };
 
@@ -82,15 +82,15 @@ impl Dht for Fake {
         self.node.id()
     }
 
-    fn bootstrap(&mut self, now: Instant, addresses: &[SocketAddr]) -> Result<Joining, FindError> {
+    fn bootstrap(&mut self, now: Instant, addresses: &[SocketAddr]) -> Result<Joining, BeginError> {
         self.node.bootstrap(now, addresses)
     }
 
-    fn ping(&mut self, now: Instant, address: SocketAddr) -> Result<QueryId, FindError> {
+    fn ping(&mut self, now: Instant, address: SocketAddr) -> Result<QueryId, BeginError> {
         self.node.ping(now, address)
     }
 
-    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, FindError> {
+    fn find_node(&mut self, now: Instant, target: Id, options: &Options) -> Result<QueryId, BeginError> {
         self.node.find_node(now, target, options)
     }
 
@@ -102,8 +102,8 @@ impl Dht for Fake {
         self.node.put(now, record, options)
     }
 
-    fn unpublish(&mut self, now: Instant, key: &Key) -> bool {
-        self.node.unpublish(now, key)
+    fn unpublish(&mut self, key: &Key) -> bool {
+        self.node.unpublish(key)
     }
 
     fn cancel(&mut self, query: QueryId) {

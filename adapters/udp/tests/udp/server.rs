@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use kadlet::{Config, Dht, FindError, GetError, Key, Options, PutError, Record, Store};
+use kadlet::{BeginError, Config, Dht, GetError, Key, Options, PutError, Record, Store};
 use kadlet_udp::{Driver, Error, Server};
 
 use crate::fake::{Mote, mote, mote_with};
@@ -101,7 +101,7 @@ fn a_call_that_cannot_begin_returns_the_reason() {
     let alone_server = server(LOCAL);
     let handle = alone_server.handle();
     assert_eq!(alone.losses(), Err(Error::Stopped), "a handle outlives its server");
-    assert_eq!(handle.bootstrap(&[], LIMIT).map(|_| ()), Err(Error::Find(FindError::NoAddresses)));
+    assert_eq!(handle.bootstrap(&[], LIMIT).map(|_| ()), Err(Error::Find(BeginError::NoAddresses)));
     assert_eq!(
         handle.get(Key::immutable(b"x"), &Options::default()).map(|_| ()),
         Err(Error::Get(GetError::NoContacts))

@@ -35,11 +35,11 @@
     clippy::cast_possible_truncation
 )]
 
+mod as_wire;
 mod decode;
 mod encode;
 mod head;
 mod lengths;
-mod seam;
 mod tags;
 mod types;
 

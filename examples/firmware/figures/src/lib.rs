@@ -79,7 +79,7 @@ fn step(node: &mut Mote, input: &Input, buf: &mut [u8]) {
         3 => node.get(now, Key::plain(bytes), &options).ok(),
         4 => node.put(now, &Record::plain(bytes, bytes), &options).ok(),
         5 => {
-            node.unpublish(now, &Key::immutable(bytes));
+            node.unpublish(&Key::immutable(bytes));
             None
         }
         6 => {

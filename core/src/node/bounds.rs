@@ -1,6 +1,6 @@
 //! The parts of a node, and the size of each.
 //!
-//! A bound is named where [`Node`](super::Node) is defined and where [`Sizes`] maps it to its part, nowhere else. All
+//! A bound is named where [`Node`](super::Node) is defined and where [`Bounds`] maps it to its part, nowhere else. All
 //! files above use [`Parts`]. The array of a part is its last field. So each part can be used as one unsized type for
 //! all bounds, as a `Vec` of heapless can as a `VecView`.
 
@@ -89,14 +89,19 @@ pub trait Slots<T: ?Sized> {
     {
         (0..Self::LEN as u8).filter_map(|slot| self.get(slot))
     }
+
+    /// The values in all slots, to be changed.
+    fn iter_mut<'a>(&'a mut self) -> impl Iterator<Item = &'a mut T>
+    where
+        T: 'a;
 }
 
 /// Maps the bounds of a node to its parts. Only [`Node`](super::Node) needs to name this type.
 #[derive(Debug)]
-pub struct Sizes<
+pub struct Bounds<
     N,
     S,
-    const LOOKUPS: usize,
+    const OPERATIONS: usize,
     const SHORTLIST: usize,
     const VALUES: usize,
     const REQUESTS: usize,
@@ -108,21 +113,21 @@ pub struct Sizes<
 impl<
     N: Network,
     S: Store,
-    const LOOKUPS: usize,
+    const OPERATIONS: usize,
     const SHORTLIST: usize,
     const VALUES: usize,
     const REQUESTS: usize,
     const SOURCES: usize,
     const BOOTSTRAPS: usize,
     const RELAYS: usize,
-> Parts for Sizes<N, S, LOOKUPS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
+> Parts for Bounds<N, S, OPERATIONS, SHORTLIST, VALUES, REQUESTS, SOURCES, BOOTSTRAPS, RELAYS>
 {
     type Address = <N::Routing as Routing>::Address;
     type Geometry = <N::Routing as Routing>::Geometry;
     type Routing = N::Routing;
     type Wire = N::Wire;
     type Store = S;
-    type Operations = [SizedOperation<Self::Geometry, Self::Address, TokenOf<Self>, SHORTLIST>; LOOKUPS];
+    type Operations = [SizedOperation<Self::Geometry, Self::Address, TokenOf<Self>, SHORTLIST>; OPERATIONS];
     type Requests = Requests<Self::Address, Purpose, TransactionOf<Self>, REQUESTS>;
     type Buffers = Buffers<VALUES>;
     type RateLimiter = RateLimiter<SOURCES>;
@@ -130,7 +135,7 @@ impl<
     type Forwarding = Forwarding<Self::Address, Self::Wire, RELAYS>;
     const FORWARDS: bool = RELAYS != 0;
     const BOUNDS_ARE_IN_RANGE: () = {
-        assert!(LOOKUPS >= 1 && LOOKUPS <= 255, "LOOKUPS must be 1 to 255");
+        assert!(OPERATIONS >= 1 && OPERATIONS <= 255, "OPERATIONS must be 1 to 255");
         assert!(SHORTLIST >= 3 && SHORTLIST <= 255, "SHORTLIST must be 3 to 255, and at least three times k");
         assert!(VALUES <= 255, "VALUES must be 0 to 255");
         assert!(REQUESTS >= 2 && REQUESTS <= 4_096, "REQUESTS must be 2 to 4,096");
@@ -179,5 +184,12 @@ impl<G: Geometry, A: Address, T: Copy + Sync + 'static, const N: usize, const L:
 
     fn get_mut(&mut self, slot: u8) -> Option<&mut Operation<G, A, T>> {
         Some(<[_]>::get_mut(self, usize::from(slot))?)
+    }
+
+    fn iter_mut<'a>(&'a mut self) -> impl Iterator<Item = &'a mut Operation<G, A, T>>
+    where
+        Operation<G, A, T>: 'a,
+    {
+        <[_]>::iter_mut(self).map(|operation| -> &mut Operation<G, A, T> { operation })
     }
 }
