@@ -51,12 +51,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **A part.** Each public room below can be used without the rooms above it. Imports and calls run down only:
+//! **A part.** Each public module below can be used without the modules above it. Imports and calls run down only:
 //!
-//! | floor | room | what it is |
+//! | floor | module | what it is |
 //! |---|---|---|
 //! | 7 | `lib.rs` | this page |
-//! | 6 | [`Node`], [`Dht`] (`node`) | the state machine that a user drives. It connects the other rooms and has no algorithm of its own |
+//! | 6 | [`Node`], [`Dht`] (`node`) | the state machine that a user drives. It connects the other modules and has no algorithm of its own |
 //! | 5 | [`lookup`] | one search for the nodes responsible for an identifier: shortlist, parallelism, end |
 //! | 5 | [`rpc`] | requests in flight: transactions, round trips, retransmissions, timeouts |
 //! | 5 | [`guard`] | admission: tokens, rate limiter, which contacts and records are accepted |
@@ -94,7 +94,7 @@
 //!    [`Dht::poll_transmit`] (`drive`) sends them; `requests` decides what they ask for, and `sending` encodes them.
 //! 3. Each response (`responses`) names contacts that are closer to the key, or has a record. `values` keeps the newest
 //!    valid record in the buffer. A node that doesn't respond in time is slow: the lookup asks the next one meanwhile.
-//! 4. The lookup is over when the k closest nodes have responded; for an immutable key, with the first record.
+//! 4. The lookup is over when the k closest nodes have responded; for an immutable key, when the first record arrives.
 //!    `finishing` ends the query. The user gets its result by [`Dht::poll_event`] or [`Dht::take_result`].
 //! 5. Unless the key is immutable, the record is written back to those of the k closest nodes that lack it.
 //!
@@ -125,12 +125,12 @@
 //! | contact | a node as another node knows it: id and address | node info (BEP 5) |
 //! | unverified | state of a contact that has not responded to this node yet | |
 //! | verified | state of a contact that responded to the last request | good (BEP 5) |
-//! | failing | state of a contact that responded once, but not to the last request | bad (BEP 5) |
+//! | failing | state of a contact that responded before, but not to the last request | bad (BEP 5) |
 //! | table | the contacts of a node, kept by the rules of its geometry | routing table |
 //! | bucket | in Kademlia: the contacts that share a prefix of the same length with the own id | k-bucket |
 //! | replacement | a contact that waits for a place in the table, in the replacement cache | replacement cache (Kademlia) |
 //! | neighbourhood | the contacts nearest to the own id | sibling list (S/Kademlia), successor list (Chord), leaf set (Pastry) |
-//! | address prefix | the /24 of an IPv4 address, the /48 of an IPv6 address: what limits on one network count by | |
+//! | address prefix | the /24 of a global IPv4 address, the /48 of a global IPv6 address: limits on one network count by it | |
 //! | geometry | the order of ids around a target: by progress, in which a lookup converges, and by rank, in which nodes are responsible | metric |
 //! | responsible | the k nodes that come first by rank are responsible for a key, and should hold its record | |
 //! | k | how many nodes are responsible for a key | k (Kademlia) |
@@ -148,7 +148,7 @@
 //! | to name | to put a contact into a response | |
 //! | client | a node that sends requests and serves none | read-only node (BEP 43); client mode (libp2p) |
 //! | record | a key, a value and the proof that they belong together | |
-//! | plain, immutable, signed record | one without a proof, one whose key is its hash, and one with a signature | -, immutable item, mutable item (BEP 44) |
+//! | plain, immutable, signed record | one without a proof, one whose key is the hash of its value, and one with a signature | -, immutable item, mutable item (BEP 44) |
 //! | version | what decides which of two records under a key wins: age or sequence number, then hash | seq (BEP 44) |
 //! | compare-and-swap | to store a record only if the one held has a given sequence number | cas (BEP 44) |
 //! | put, get | to store a record in the network; to find one | STORE, FIND_VALUE (Kademlia); announce, get_peers (BEP 5) |

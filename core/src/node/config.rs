@@ -36,13 +36,13 @@ pub struct Config {
     pub plain: bool,
     /// The function that checks signatures. Without it, signed records can't be put, got or stored. `None` by default.
     pub verify: Option<Verifier>,
-    /// The limits of the table. Its `k` is also how many nodes hold a record: 1 to a third of the `SHORTLIST` bound,
-    /// and not more than 32 or the places of the table.
+    /// The limits of the table. Its `k` is also how many nodes hold a record: at least 1, and at most the least of 32,
+    /// a third of the `SHORTLIST` bound and the number of places in the table.
     pub table: Limits,
     /// How many requests of one lookup are in flight at once: 1 to 16. 3 by default (the Kademlia paper's alpha).
     pub alpha: u8,
-    /// The largest datagram that the node sends and accepts as a response, in bytes: 127 to 1,232, or what the wire
-    /// format says. 1,232 by default. [`SEAL`] bytes of it stay free.
+    /// The largest datagram that the node sends and accepts as a response, in bytes: 127 to 1,232, or the wire format's
+    /// own range. 1,232 by default. [`SEAL`] bytes of it stay free.
     pub max_datagram: usize,
     /// The shortest time to wait for a response before the request is retransmitted or another node is asked: 1 ms to
     /// 60 s. 100 ms by default.
@@ -52,9 +52,9 @@ pub struct Config {
     /// The longest time to wait for a response to one attempt: `timeout_min` to 60 s. 3 s by default.
     pub timeout_max: Duration,
     /// How often a request is sent before its node counts as failed: 1 to 5. The second wait is twice as long as the
-    /// first, all further ones four times. Up to three times as often if the measured loss asks for it. 3 by default.
+    /// first, all further ones four times. If much is lost, a request is sent up to three times as often. 3 by default.
     pub attempts: u8,
-    /// The longest lifetime of a record of another node: 1 s to 2^32 - 1 s. 24 hours by default.
+    /// The longest lifetime of a record of another node: at least 1 s. 24 hours by default.
     pub max_lifetime: Duration,
     /// The time after which an own record is published again, or after a third of its lifetime if that is sooner: at
     /// least 1 s. 1 hour by default.
@@ -77,10 +77,9 @@ pub enum Mode {
     #[default]
     Iterative,
     /// Each node forwards the request to the best contact it knows, and the result returns the same way. It costs the
-    /// requester one request and one response. If it fails or is slow, the lookup continues iteratively. This node
-    /// didn't check the result with the nodes that it comes from: see
-    /// [`QueryStats::relayed`](crate::QueryStats::relayed). The mode needs a `RELAYS` bound of at least 1, and is
-    /// refused without it.
+    /// requester one request and one response. If it fails or is slow, the lookup continues iteratively. The result is
+    /// not checked with the nodes that it comes from: see [`QueryStats::relayed`](crate::QueryStats::relayed). The mode
+    /// needs a `RELAYS` bound of at least 1, and is refused without it.
     Recursive,
 }
 

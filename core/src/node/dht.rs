@@ -101,8 +101,9 @@ pub trait Dht {
     ///
     /// # Errors
     ///
-    /// [`PutError`]: all slots are busy, no contact is known, the record is not valid, the own store has no room for
-    /// it, or the node takes no part in recursive lookups.
+    /// [`PutError`]: all slots are busy, no contact is known, records of this kind are off, the record is not valid or
+    /// too large, its lifetime is less than a second, the own store doesn't take it, or the node takes no part in
+    /// recursive lookups.
     fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<QueryId, PutError>;
 
     /// Stops publishing the record under `key`. Its holders keep it until its lifetime ends. Returns whether it was
@@ -129,7 +130,8 @@ pub trait Dht {
     /// Does what is due. It is harmless to call this early, late, twice or never.
     fn handle_timeout(&mut self, now: Instant);
 
-    /// The next datagram to send, which is written to `buf`. The wait for its response begins now.
+    /// The next datagram to send, which is written to `buf`. The wait for its response begins now. A buffer of
+    /// [`MAX_DATAGRAM`](crate::wire::MAX_DATAGRAM) bytes is always large enough.
     #[must_use]
     fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<Self::Address>>;
 
@@ -147,7 +149,7 @@ pub trait Dht {
     /// why. `None` if nothing will be due until a datagram arrives or the user calls. Costs constant time.
     fn poll_timeout(&self) -> Option<(Instant, WakeReason)>;
 
-    /// Tells the node a contact from an earlier run. It is unverified until it responds.
+    /// Gives the node a contact from an earlier run. It is unverified until it responds.
     fn restore_contact(&mut self, now: Instant, contact: Contact<Self::Address>);
 
     /// Restores a record from an earlier run to the store. `lifetime` is what is left of its lifetime. With `publish`,

@@ -6,7 +6,7 @@
 //! | bootstrap | `Joined` | `NoResponse`, `TimedOut` |
 //! | find_node | `Nodes` | `NoResponse`, `TimedOut` |
 //! | get | `Value`; then the record is written back to nodes that lag | `NotFound`, `TooLarge`, `NoResponse`, `TimedOut` |
-//! | put | `Stored` | `Conflict` and `Refused` once it stores, `NoResponse` and `TimedOut` before, `Replaced` by another put of its key |
+//! | put | `Stored` | `NoResponse` before it stores, `Conflict` and `Refused` after that, `TimedOut` while no node has stored it, `Replaced` by another put of its key |
 //!
 //! Maintenance ends in the same ways, but has no result. A republication that ends with `Conflict` shows the publisher
 //! that another record won.
@@ -110,7 +110,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Ends the maintenance in a slot that a user's command takes, and sees to it that it is done later.
+    /// Ends the maintenance in a slot that a user's command takes, and makes sure that it is done later.
     pub(super) fn yield_slot(&mut self, now: Instant, operation: &mut Op<P>) {
         if !operation.is_running() {
             return;

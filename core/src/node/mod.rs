@@ -1,4 +1,4 @@
-//! The node: the state machine that a user drives. It connects the other rooms. These decide how to search, which
+//! The node: the state machine that a user drives. It connects the other modules. These decide how to search, which
 //! contacts to keep and which record wins. The node has only the rules between them: what a request of another node can
 //! cause, and when an operation stores, ends or yields.
 //!
@@ -66,15 +66,15 @@ pub use stats::Stats;
 
 /// A node of a DHT: a [`Network`] (a table and a wire format), a store, and a bound for everything else.
 ///
-/// | bound | how many | default |
-/// |---|---|---|
-/// | `LOOKUPS` | operations at once, of the user and of maintenance | 4 |
-/// | `SHORTLIST` | contacts that one lookup keeps: at least 3k | 24 |
-/// | `VALUES` | records that were found and wait for the user: gets at once | 1 |
-/// | `REQUESTS` | requests in flight: some 4 for each operation | 16 |
-/// | `SOURCES` | address prefixes whose requests are limited in rate at once | 16 |
-/// | `BOOTSTRAPS` | bootstrap addresses | 4 |
-/// | `RELAYS` | relayed requests under way, including those of own recursive lookups, each with 8 tokens | 0: no recursive lookups, and their code isn't linked. It must be 0 if the wire format has no relay requests |
+/// | bound | how many | range | default |
+/// |---|---|---|---|
+/// | `LOOKUPS` | operations at once, of the user and of maintenance | 1 to 255 | 4 |
+/// | `SHORTLIST` | contacts that one lookup keeps: at least 3k | 3 to 255 | 24 |
+/// | `VALUES` | records that were found and wait for the user: gets at once | 0 to 255 | 1 |
+/// | `REQUESTS` | requests in flight: some 4 for each operation | 2 to 4,096 | 16 |
+/// | `SOURCES` | address prefixes whose rates are known at once. With 0, no rate is limited | any | 16 |
+/// | `BOOTSTRAPS` | bootstrap addresses | 1 to 255 | 4 |
+/// | `RELAYS` | relayed requests under way, including those of own recursive lookups, each with 8 tokens. With 0, there are no recursive lookups, and their code isn't linked | 0 to 255; 0 if the wire format has no relay requests | 0 |
 ///
 /// The size of a node is a constant. The trait [`Dht`] has its calls. [`NodeInner`] is the type behind it, and has the
 /// functions that start a node.

@@ -57,7 +57,8 @@ pub struct OperationInner<L: ?Sized> {
     pub(super) lookup: L,
 }
 
-/// The state of an operation. An operation goes down this list, and can skip states.
+/// The state of an operation. An operation goes down this list, and can skip states. After a state with a lent result
+/// it is `Storing` or `Idle` again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {

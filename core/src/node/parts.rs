@@ -2,7 +2,7 @@
 //!
 //! A bound is named where [`Node`](super::Node) is defined and where [`Sizes`] maps it to its part, nowhere else. All
 //! files above use [`Parts`]. The array of a part is its last field. So each part can be used as one unsized type for
-//! all bounds, as a `Vec` of heapless can as a `VecView`.
+//! all bounds, as heapless's `Vec` can be used as `VecView`.
 
 use core::marker::PhantomData;
 use core::ops::DerefMut;
@@ -46,8 +46,7 @@ pub trait Parts {
     type Bootstraps: Part<Target = BootstrapsView<Self::Address>>;
     /// The relayed requests under way.
     type Forwarding: Part<Target = ForwardingView<Self::Address, Self::Wire>>;
-    /// Whether the node takes part in recursive lookups. A constant, so that a node that doesn't doesn't link their
-    /// code.
+    /// Whether the node takes part in recursive lookups. A constant, so that other nodes don't link their code.
     const FORWARDS: bool;
     /// A compile-time error if a bound is out of its range.
     const BOUNDS_ARE_IN_RANGE: ();

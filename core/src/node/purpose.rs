@@ -25,8 +25,7 @@ pub enum Purpose {
     },
     /// The table's maintenance asks one contact what is near the own identifier.
     Table,
-    /// Checks that a node is there: one that sent a request and that the table would take, or one that a request could
-    /// not be forwarded to.
+    /// Checks that a node is there: a requester that the table would take, or a next hop that did not respond.
     Introduction,
     /// A relayed request is forwarded.
     Relay {

@@ -171,7 +171,7 @@ pub enum Outcome<'a, A> {
     },
     /// Put: nodes hold a newer record, or one that the compare-and-swap doesn't name, and no majority stored this one.
     Conflict {
-        /// The nodes that stored it all the same.
+        /// The nodes that stored it nevertheless.
         holders: Found<'a, A>,
         /// The sequence number (signed) or age in milliseconds (plain) of a record that is held instead.
         held: u64,

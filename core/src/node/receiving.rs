@@ -70,7 +70,7 @@ impl<P: Parts> NodeInner<P> {
         response: &Response<'_, P::Address>,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
-        // An error that names no sender is by the node that was asked. It proves nothing of that node.
+        // An error that names no sender counts as one from the node that was asked, but doesn't verify that node.
         let unnamed = !P::Wire::RULES.errors_name_sender && matches!(response, Response::Error { .. });
         let expected = if unnamed { self.shared.requests.expected(header.transaction) } else { None };
         let sender = expected.as_ref().unwrap_or(&header.sender);
@@ -121,7 +121,7 @@ impl<P: Parts> NodeInner<P> {
         None
     }
 
-    /// Handles a request that is slow to get a response, or got none.
+    /// Handles a request that got no response within its first wait, or none at all.
     pub(super) fn time_out(&mut self, now: Instant, due: Due<P::Address, Purpose>) {
         match due {
             Due::Slow { owner: Purpose::Relay { relay }, .. } => {
@@ -152,7 +152,7 @@ impl<P: Parts> NodeInner<P> {
         }
     }
 
-    /// Handles a request that gets no response any more.
+    /// Handles a request that will get no response.
     pub(super) fn request_failed(&mut self, now: Instant, purpose: Purpose, id: Option<&Id>) {
         if let Purpose::Relay { relay } = purpose {
             let ended = id.and_then(|id| self.shared.relay_failed(now, relay, id, HopState::Silent));

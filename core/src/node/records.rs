@@ -98,7 +98,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A publication had to yield to a user's command: publishes the record soon.
+    /// A publication yielded to a user's command: publishes the record soon.
     pub(super) fn publish_soon(&mut self, now: Instant, key: &Key) {
         if let Some(metadata) = self.metadata_mut(key) {
             metadata.last_replicated = Instant::ZERO;

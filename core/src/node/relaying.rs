@@ -1,4 +1,4 @@
-//! Recursive lookups: takes relay requests in, forwards them, and sends results back. The requests under way, and the
+//! Recursive lookups: keeps relay requests, forwards them, and sends results back. The requests under way, and the
 //! choice of the next hop, are in [`forwarding`](crate::forwarding).
 
 use heapless::Vec;
@@ -33,7 +33,7 @@ pub(super) struct RelayResult<'a, A: Address> {
 }
 
 impl<P: Parts> Shared<P> {
-    /// Takes in a relay request of another node, and forwards it. False if it ends at this node.
+    /// Keeps a relay request of another node, and forwards it. False if it ends at this node.
     pub(super) fn take_relay(
         &mut self,
         now: Instant,

@@ -84,7 +84,7 @@ impl<P: Parts> Shared<P> {
         accepted
     }
 
-    /// Takes in what a response shows of its sender: that it is there, and its token.
+    /// Remembers what a response shows about its sender: that it is there, and its token.
     pub(super) fn note_responder(
         &mut self,
         now: Instant,
@@ -302,7 +302,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A request of an operation gets no response any more.
+    /// A request of an operation will get no response.
     pub(super) fn request_failed(&mut self, now: Instant, operation: &mut Op<P>, purpose: Purpose, id: Option<&Id>) {
         operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
         match (purpose, id) {

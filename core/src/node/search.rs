@@ -181,8 +181,8 @@ impl<P: Parts> Shared<P> {
         Next::Wait
     }
 
-    /// A join must not end before the nodes that must know this one do. Asks the one that the table names once more.
-    /// False if there is none, or it was asked often enough.
+    /// A join must not end before the node that must know this one does. Asks that node once more. False if there is
+    /// none, or it was asked often enough.
     fn notify(&mut self, operation: &mut Op<P>) -> bool {
         let Some(contact) = self.table.contact_to_notify().filter(|_| self.config.serve) else {
             return false;

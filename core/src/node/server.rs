@@ -143,8 +143,8 @@ impl<P: Parts> Shared<P> {
         P::Wire::RULES.address_proof == AddressProof::TokenOrContact && self.has_responded(&incoming.contact())
     }
 
-    /// How many of the bytes that may be sent to a requester the response leaves free for the ping that checks it. None
-    /// if requests are padded: then the requester has made room.
+    /// How many of the bytes that may be sent to a requester are kept free for the ping that checks it. 0 if requests
+    /// are padded: then the requester has made room.
     fn kept_for_ping(&self, incoming: &Incoming<'_, P>, proved: bool) -> usize {
         let pinged = !P::Wire::RULES.padding
             && !proved
@@ -207,7 +207,7 @@ impl<P: Parts> Shared<P> {
             && self.has_responded(&served.to.contact)
             && self.table.rank_of_own(&key.id, 1) > 0
         {
-            // A node that has the same version is replicating it. But its identifier can be forged, so the most
+            // A node that has the same version is replicating it. But its address can be forged, so the most
             // responsible holder doesn't rely on this.
             if let Some(metadata) = self.store.metadata_mut(slot).filter(|metadata| !metadata.pinned) {
                 metadata.last_replicated = now;
@@ -315,8 +315,8 @@ fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Re
     }
 }
 
-/// As many of the contacts as fit beside the `beside` bytes of a response. If not all fit, those of the requester's
-/// address family come first.
+/// As many of the contacts as fit into a response that has `beside` other bytes. If not all fit, those of the
+/// requester's address family come first.
 fn fitting<'a, P: Parts>(
     served: &Served<P>,
     named: &'a mut [Contact<P::Address>],

@@ -30,13 +30,13 @@ pub(super) enum Task {
     WriteBack,
 }
 
-/// The traits of a task: all in which the node treats it differently from other tasks.
+/// The traits of a task: everything that the node does differently for it than for other tasks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traits {
     /// Whether no user waits for it. Then it yields its slot to a user's command, comes after the user's operations,
     /// and has no result.
     pub(super) maintenance: bool,
-    /// Whether it asks the bootstrap addresses, and ends only after the nodes that must know this node do.
+    /// Whether it asks the bootstrap addresses, and ends only after the node that must know this one does.
     pub(super) joins: bool,
     /// What it asks nodes for.
     pub(super) finds: Finds,
@@ -46,7 +46,7 @@ pub(super) struct Traits {
     pub(super) record: RecordSource,
     /// What follows when it ends.
     pub(super) then: Then,
-    /// How it is tried again after it had to yield.
+    /// How it is tried again after it yielded.
     pub(super) retry: Retry,
 }
 
@@ -105,7 +105,7 @@ pub(super) enum Then {
     SettleReplication,
 }
 
-/// How a task is tried again after it had to yield.
+/// How a task is tried again after it yielded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
     /// Nothing is done: it becomes due again by itself.
