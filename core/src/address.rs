@@ -51,8 +51,8 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
         self
     }
 
-    /// The network prefix of the address, for limits on one network: the /24 of an IPv4 address, the /48 of an IPv6
-    /// address. `None` exempts the address from these limits.
+    /// The network prefix of the address, for limits on one network: the /24 of a global IPv4 address, the /48 of a
+    /// global IPv6 address. `None`, as for private and loopback addresses, exempts the address from these limits.
     fn prefix(&self) -> Option<Prefix> {
         None
     }
@@ -62,9 +62,9 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
         Scope::Global
     }
 
-    /// The identifier of a node at this address that is most like `id`, in a network that binds identifiers to
-    /// addresses (BEP 42): the first 21 bits follow from the address and from the last 3 bits of `id`. Addresses
-    /// without a prefix (local ones, and those of other links) can have any identifier: the default returns `id`.
+    /// `id`, changed to fit this address, in a network that binds identifiers to addresses (BEP 42): the first 21 bits
+    /// follow from the address and from the last 3 bits of `id`. Addresses without a prefix (local ones, and those of
+    /// other links) can have any identifier: the default returns `id`.
     #[must_use]
     fn bind(&self, id: Id) -> Id {
         id

@@ -4,7 +4,7 @@
 //! use kadlet::record::Proof;
 //! use kadlet::{Record, ed25519};
 //!
-//! let secret = [7; 32]; // in earnest: 32 bytes from a good random number generator
+//! let secret = [7; 32]; // in a real program: 32 bytes from a good random number generator
 //! let public_key = ed25519::public_key(&secret);
 //! let (salt, sequence, value) = (b"profile", 1, b"hello");
 //! let signature = ed25519::sign(&secret, salt, sequence, value);
@@ -29,8 +29,8 @@ use crate::record::Record;
 /// - *A* and *R* are points on the curve, and neither has small order (1, 2, 4 or 8).
 /// - \[S\]B - \[h\]A, encoded, is *R* byte for byte. This is the equation without the cofactor.
 ///
-/// Two kinds of public key are accepted all the same. One is a point of mixed order. The other is a y coordinate that
-/// is not reduced modulo 2^255 - 19: RFC 8032 refuses it, but no secret key for such a public key is known.
+/// Two unusual kinds of public key are accepted. One is a point of mixed order. The other is a y coordinate that is not
+/// reduced modulo 2^255 - 19: RFC 8032 refuses it, but no secret key for such a public key is known.
 ///
 /// It costs some 1.75 million instructions on a Cortex-M3, and 8 KB of stack.
 #[must_use]

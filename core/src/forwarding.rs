@@ -1,5 +1,5 @@
-//! Forwarding of relayed requests, of which a recursive lookup consists: which are under way, which nodes they were
-//! forwarded to, and which node is next.
+//! Forwarding of the relayed requests of recursive lookups: which are under way, which nodes they were forwarded to,
+//! and which node is next.
 //!
 //! ```text
 //!               relay            relay            relay
@@ -127,7 +127,7 @@ pub(crate) struct NextHop {
     renewed: bool,
 }
 
-/// How a next hop stands to a request.
+/// The state of a request at a next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HopState {
     /// Its response or its result is awaited.
@@ -146,7 +146,7 @@ struct KnownToken<W: Wire> {
     token: W::Token,
 }
 
-/// A relay request to be taken in.
+/// A relay request to be forwarded, of another node or of this one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RelayRequest {
     pub(crate) relay_id: RelayId,
@@ -370,7 +370,7 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
         requests.find(|request| request.stage != Stage::Idle && request.relay_id == relay_id)
     }
 
-    /// Takes a request in, and returns its place. `None` if no place is free: a quarter of them is reserved for this
+    /// Keeps a request, and returns its place. `None` if no place is free: a quarter of them is reserved for this
     /// node's own requests.
     pub(crate) fn keep(&mut self, relay: &RelayRequest, previous: Previous<A, W>) -> Option<u8> {
         let reserved = if matches!(previous, Previous::Operation { .. }) { 0 } else { self.places.len() / 4 };

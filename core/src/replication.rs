@@ -102,7 +102,7 @@ impl Replication {
         first.filter(|_| self.publish.is_due(now))
     }
 
-    /// Finds the own record that must be published again first. Returns its slot, and remembers when.
+    /// Finds the own record that must be published again first. Returns its slot, and remembers its time.
     pub(crate) fn find_next_published<S: Store>(&mut self, store: &S, republish: Micros) -> Option<usize> {
         let mut first = (Instant::NEVER, 0);
         for slot in 0..store.len() {
@@ -147,7 +147,7 @@ impl Replication {
 }
 
 /// Whether a record of another publisher must be replicated: its holders may have changed, or it was not replicated for
-/// long.
+/// a long time.
 fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placement: &Placement) -> bool {
     let replicated = held.metadata.last_replicated;
     let changed = replicated < table.changed() || now.micros_since(replicated) >= placement.republish;

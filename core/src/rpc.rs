@@ -67,14 +67,14 @@ const _: () = assert!(size_of::<Pending<SocketAddrV4, u64, [u8; 8]>>() <= 72);
 /// How long to wait for a response, and how often to send a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// The shortest time to wait for a response.
+    /// The shortest time to wait for a response: 0 to `max`.
     pub min: Duration,
     /// How long to wait while no round trip was measured: `min` to `max`.
     pub initial: Duration,
     /// The longest time to wait for a response to one attempt: `min` to 71 minutes.
     pub max: Duration,
-    /// How often a request is sent at most while nothing is lost: 1 to 85. Up to three times as often while much is
-    /// lost.
+    /// How often a request is sent at most while nothing is lost: 1 to 85. While much is lost, it is sent up to three
+    /// times as often.
     pub attempts: u8,
 }
 
@@ -153,7 +153,8 @@ pub enum Due<A, O> {
 /// At most `N` requests of owners `O`, with transactions of type `T`.
 pub type Requests<A, O, T, const N: usize> = RequestsInner<Vec<Pending<A, O, T>, N>>;
 
-/// [`Requests`] with any bound, as a `VecView` is any `Vec`. The methods are compiled once for all bounds.
+/// [`Requests`] with any bound, as heapless's `VecView` is a `Vec` with any bound. The methods are compiled once for
+/// all bounds.
 pub type RequestsView<A, O, T> = RequestsInner<VecView<Pending<A, O, T>>>;
 
 /// The type behind [`Requests`] and [`RequestsView`]. The slots are its last field, so that they can be unsized.
@@ -264,10 +265,10 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         self.loss = Loss::NONE;
     }
 
-    /// Begins a request to the node `expect` at `to`; it is sent by [`ready`](Requests::ready) and
-    /// [`sent`](Requests::sent). Without `expect`, any node can respond.
+    /// Begins a request to the node `expect` at `to`. [`ready`](Requests::ready) returns it, and
+    /// [`sent`](Requests::sent) begins its wait. Without `expect`, any node can respond.
     ///
-    /// `timeout` is the first wait, for a node whose round trip is known. It is held within the limits' `min` and
+    /// `timeout` is the first wait, for a node whose round trip is known. It is kept between the limits' `min` and
     /// `max`. Without it, the wait follows from the round trips of all nodes. `attempts` is how often the request is
     /// sent at most. Without it, the request is sent as often as the loss asks for. If the table is full, the oldest
     /// released request is dropped.
@@ -332,7 +333,8 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         Some(Ready { index, to, expect, transaction, owner, retransmit: request.timeouts != 0 })
     }
 
-    /// The request that was [`ready`](Requests::ready) is sent: its wait begins. An index that isn't ready is ignored.
+    /// The request that was [`ready`](Requests::ready) has been sent: its wait begins. An index that isn't ready is
+    /// ignored.
     pub fn sent(&mut self, now: Instant, index: usize) {
         let Some(request) = self.slots.get_mut(index).filter(|request| request.state == RequestState::Ready) else {
             return;
@@ -350,13 +352,13 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         self.remove(index);
     }
 
-    /// Takes a response in.
+    /// Matches a response with its request. If they match, the request is over.
     pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: T) -> Accepted<O> {
         self.match_response(now, from, sender, transaction, None)
     }
 
-    /// Takes the first of two responses in: the request isn't over, is not retransmitted, and waits until `until` for
-    /// the second one.
+    /// Matches the first of two responses with its request. The request isn't over, is not retransmitted, and waits
+    /// until `until` for the second response.
     pub fn acknowledge(&mut self, now: Instant, from: A, sender: &Id, transaction: T, until: Instant) -> Accepted<O> {
         self.match_response(now, from, sender, transaction, Some(until))
     }

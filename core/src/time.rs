@@ -69,7 +69,7 @@ impl Instant {
         Micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether a deadline has been reached. [`NEVER`](Self::NEVER) never is, not even at that time.
+    /// Whether a deadline has been reached. Always false for [`NEVER`](Self::NEVER).
     pub(crate) fn is_due(self, now: Self) -> bool {
         self <= now && self != Self::NEVER
     }
@@ -166,7 +166,7 @@ impl RoundTrip {
     /// No round trip was measured yet.
     pub const UNKNOWN: Self = Self { smoothed: 0, variation: 0 };
 
-    /// Takes a measured round trip in. The round trip of a request that was retransmitted must be left out (Karn's
+    /// Adds a measured round trip. The round trip of a request that was retransmitted must be left out (Karn's
     /// algorithm).
     pub fn sample(&mut self, rtt: Duration) {
         let rtt = u32::try_from(Micros::of(rtt).0).unwrap_or(u32::MAX) / 100;

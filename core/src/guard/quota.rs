@@ -4,15 +4,15 @@ use crate::address::Prefix;
 use crate::record::Record;
 use crate::store::{Store, StoredRecord};
 
-/// The bytes that each record counts beside its value, so that many small records are not free.
+/// The bytes that each record counts in addition to its value, so that many small records are not free.
 pub const RECORD_COST: usize = 100;
 
 /// Whether a record from `source` would exceed the quota of its prefix. `quota` is in bytes; 0 stands for a quarter of
 /// the store's capacity. `held` is the record that it would replace.
 ///
-/// The quota applies once all records in the store together count as much. A record that replaces one of the same
-/// prefix and counts no more is always within the quota. So a prefix can't exceed its quota by letting small records
-/// grow, or by replacing those of another prefix.
+/// The quota applies once all records in the store together count at least as much as the quota. A record that replaces
+/// one of the same prefix and counts no more is always within the quota. So a prefix can't exceed its quota by letting
+/// small records grow, or by replacing those of another prefix.
 pub fn exceeds<S: Store>(
     store: &S,
     quota: usize,

@@ -1,9 +1,9 @@
 //! Rate limiter: how many requests per second one address prefix can send, in a table of fixed size.
 //!
-//! Each prefix has two lanes. The proved lane is for requests with a valid token, so that the source address is known
-//! to be right; the other is for all other requests. A flood from forged addresses can exhaust only the latter. Each
-//! lane is a leaky bucket, kept as one number: the instant at which it will be empty (the generic cell rate algorithm
-//! of ITU-T I.371).
+//! Each prefix has two lanes. The proved lane is for requests with a valid token, whose source address is known to be
+//! right. The unproved lane is for all other requests, and a flood from forged addresses can exhaust only this one.
+//! Each lane is a leaky bucket, kept as one number: the instant at which it will be empty (the generic cell rate
+//! algorithm of ITU-T I.371).
 
 use core::ops::{Deref, DerefMut};
 

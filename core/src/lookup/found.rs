@@ -47,7 +47,7 @@ impl<A: Address, T: Copy> Candidate<A, T> {
         self.contact
     }
 
-    /// The number of steps from the own table, whose own contacts are at 1.
+    /// The number of steps from the own table, whose contacts are at 1.
     #[must_use]
     pub const fn depth(&self) -> u8 {
         self.depth

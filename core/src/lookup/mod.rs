@@ -63,9 +63,9 @@ pub use found::{Candidate, Found, Shortlist, Which};
 /// The limits of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupLimits {
-    /// How many of the closest nodes to find: 1 to the shortlist's bound; at most a third of it is best.
+    /// How many of the closest nodes to find: 1 to the shortlist's bound; best is a third of it or less.
     pub k: u8,
-    /// How many responses to wait for at once, those of slow nodes not counted: at least 1.
+    /// How many responses to wait for at once, those of slow nodes not counted: 1 to 255.
     pub alpha: u8,
     /// How many contacts of one [`Prefix`] the shortlist can hold. It never refuses one of the k closest for this.
     pub prefix: u8,
@@ -77,7 +77,8 @@ pub struct LookupLimits {
 /// is not slow yet, and never one of the k closest that have not failed.
 pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
 
-/// A [`Lookup`] with any bound, as a `VecView` is any `Vec`. Its methods are compiled once for all bounds.
+/// A [`Lookup`] with any bound, as heapless's `VecView` is a `Vec` with any bound. Its methods are compiled once for
+/// all bounds.
 pub type LookupView<G, A, T> = LookupInner<G, VecView<Candidate<A, T>>>;
 
 /// The type behind [`Lookup`] and [`LookupView`]. The shortlist is its last field, so that it can be unsized.
@@ -87,8 +88,8 @@ pub struct LookupInner<G, S: ?Sized> {
     limits: LookupLimits,
     /// How many of the closest must respond: k, or what it was widened to. 0 until started.
     width: usize,
-    /// The least progress and the least rank of the contacts that were asked and evicted. A contact that is less in
-    /// neither may be one of these, and is not taken again.
+    /// The least progress and the least rank of the contacts that were asked and evicted. A contact that is below
+    /// neither of the two may be one of these, and is not taken again.
     horizon: Option<(Distance, Distance)>,
     geometry: PhantomData<fn() -> G>,
     /// Sorted by rank.
@@ -248,8 +249,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Failed);
     }
 
-    /// Whether the search is over: the k closest that have not failed have responded. With two orders, also all
-    /// contacts have failed that are nearer by progress than all nodes that responded. A lookup without live contacts
+    /// Whether the search is over: the k closest that have not failed have responded. With two orders, all contacts
+    /// that are nearer by progress than every node that responded must also have failed. A lookup without live contacts
     /// is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -264,8 +265,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.width = width.max(self.width).min(self.shortlist.capacity());
     }
 
-    /// The node holds a newer record than all found before. The holders of older ones lag from now on. If the id is not
-    /// in the shortlist (the caller's own id), all nodes lag.
+    /// The node holds a newer record than all found before. All others lag from now on: they hold an older record or
+    /// none. If the id is not in the shortlist (the caller's own id), all nodes lag.
     pub fn newest(&mut self, id: &Id) {
         for candidate in &mut self.shortlist {
             candidate.newest = candidate.contact.id == *id;

@@ -1,4 +1,4 @@
-//! How much is lost, and how often a request must be sent for it.
+//! How many datagrams are lost, and how often a request must therefore be sent.
 
 /// How many times as many attempts are made when much is lost.
 pub(super) const MOST_TIMES: u8 = 3;
@@ -15,7 +15,7 @@ impl Loss {
     pub(super) const NONE: Self = Self { responded: 0, lost: 0 };
     /// How many attempts count. Beyond this number both counts are halved, so that older attempts count less and less.
     const MEMORY: u16 = 128;
-    /// A live node may count as failed less than once in 2^17 requests, which is some 100,000.
+    /// At most one in 2^17 requests to a live node may fail: fewer than one in 100,000.
     const RARE: u32 = 17;
 
     /// A request got a response, after some attempts that timed out.
