@@ -154,7 +154,8 @@ pub enum Due<A, O> {
 /// At most `N` requests of owners `O`, with transactions of type `T`.
 pub type Requests<A, O, T, const N: usize> = RequestsInner<Vec<Pending<A, O, T>, N>>;
 
-/// [`Requests`] with any bound, as a `VecView` is any `Vec`. The methods are compiled once for all bounds.
+/// [`Requests`] with any bound, as heapless's `VecView` is a `Vec` with any bound. The methods are compiled once for
+/// all bounds.
 pub type RequestsView<A, O, T> = RequestsInner<VecView<Pending<A, O, T>>>;
 
 /// The type behind [`Requests`] and [`RequestsView`]. The slots are its last field, so that they can be unsized.
@@ -352,7 +353,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         self.remove(index);
     }
 
-    /// Matches a response with its request, which is then over.
+    /// Matches a response with its request. If they match, the request is over.
     pub fn accept(&mut self, now: Instant, from: A, sender: &Id, transaction: T) -> Match<O> {
         self.match_response(now, from, sender, transaction, None)
     }

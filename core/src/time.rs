@@ -69,7 +69,7 @@ impl Instant {
         Micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether a deadline has been reached. [`NEVER`](Self::NEVER) never is, not even at that time.
+    /// Whether a deadline has been reached. Always false for [`NEVER`](Self::NEVER).
     pub(crate) fn is_due(self, now: Self) -> bool {
         self <= now && self != Self::NEVER
     }

@@ -1,9 +1,9 @@
 //! A second wire format, written outside of the crate through its public traits alone: readable text. Its parameter
-//! says in which rules it differs from kadlet's own format, so that each rule is tried with both values. It and its
-//! tests are in `text/`:
+//! says in which rules it differs from kadlet's own format, so that each rule is tested with both values. The format
+//! and its tests are in `text/`:
 //!
 //! - `format`, `parts`, `lines`: the format, from messages down to bytes
-//! - `round_trip`: messages are what they were after they travelled
+//! - `round_trip`: an encoded message decodes to the same message
 //! - `rules`, `responses`: what each rule changes, at a node whose peers are played by hand (`peer`)
 //! - `network`: whole networks that speak text
 //! - `network_types`: which types can be networks

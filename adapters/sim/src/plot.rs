@@ -261,7 +261,7 @@ impl Picture {
         let points = || curves.iter().flatten();
         let (left, right) =
             points().fold((f64::INFINITY, 0.0_f64), |(left, right), (x, _)| (left.min(*x), right.max(*x)));
-        // A point above the range must be seen all the same.
+        // A point above the range must still be visible.
         let top = points().fold(self.y_range.end, |top, (_, y)| top.max(*y * 1.05));
         let marks = curves[0].iter().map(|(x, _)| *x).collect::<Vec<_>>();
         area.fill(&WHITE)?;

@@ -31,7 +31,7 @@ impl Random {
         self.0.next_u64()
     }
 
-    /// A number below `bound`, uniformly distributed but for one part in 2^32; 0 if `bound` is 0.
+    /// A number below `bound`, uniformly distributed except for one part in 2^32; 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.number()) * bound as u128) >> 64) as usize
     }

@@ -63,7 +63,7 @@ pub use found::{Candidate, Found, Shortlist, Which};
 /// The limits of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupLimits {
-    /// How many of the closest nodes to find: 1 to the shortlist's bound; at most a third of it is best.
+    /// How many of the closest nodes to find: 1 to the shortlist's bound; best is a third of it or less.
     pub k: u8,
     /// How many responses to wait for at once, those of slow nodes not counted: 1 to 255.
     pub alpha: u8,
@@ -77,7 +77,8 @@ pub struct LookupLimits {
 /// is not slow yet, and never one of the k closest that have not failed.
 pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
 
-/// A [`Lookup`] with any bound, as a `VecView` is any `Vec`. Its methods are compiled once for all bounds.
+/// A [`Lookup`] with any bound, as heapless's `VecView` is a `Vec` with any bound. Its methods are compiled once for
+/// all bounds.
 pub type LookupView<G, A, T> = LookupInner<G, VecView<Candidate<A, T>>>;
 
 /// The type behind [`Lookup`] and [`LookupView`]. The shortlist is its last field, so that it can be unsized.

@@ -13,7 +13,7 @@ use crate::record::{Key, Record, Version};
 
 pub use contacts::{Contacts, Observed, ReadContact, ReceivedContact};
 
-/// A request. Each has one response, except [`Relay`](Request::Relay), which has two.
+/// A request. Each has one response, except [`Relay`](Request::Relay), which can have two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Checks that the node is there. Its response is [`Response::Pong`].
@@ -165,7 +165,8 @@ impl Features {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The token is missing or too old. Ask again with the token that came with this error.
+    /// The token is missing, wrong or too old, or the requester is over its rate limit. Ask again with the token that
+    /// came with this error.
     Token,
     /// The responder doesn't support this kind of request or record.
     Unsupported,
@@ -189,7 +190,7 @@ pub enum ErrorCode {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Token => f.write_str("the token is missing or too old"),
+            Self::Token => f.write_str("the token is missing, wrong or too old, or the rate limit is reached"),
             Self::Unsupported => f.write_str("this kind of request or record is not supported"),
             Self::Busy => f.write_str("the node has no room for the request now"),
             Self::TooLarge => f.write_str("the record is too large"),

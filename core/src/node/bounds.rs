@@ -2,7 +2,7 @@
 //!
 //! A bound is named where [`Node`](super::Node) is defined and where [`Bounds`] maps it to its part, nowhere else. All
 //! files above use [`Parts`]. The array of a part is its last field. So each part can be used as one unsized type for
-//! all bounds, as a `Vec` of heapless can as a `VecView`.
+//! all bounds, as heapless's `Vec` can be used as `VecView`.
 
 use core::marker::PhantomData;
 use core::ops::DerefMut;

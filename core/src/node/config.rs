@@ -36,8 +36,8 @@ pub struct Config {
     pub plain: bool,
     /// The function that checks signatures. Without it, signed records can't be put, got or stored. `None` by default.
     pub verify: Option<Verifier>,
-    /// The limits of the table. Its `k` is also how many nodes hold a record: at least 1, and at most 32, a third of
-    /// the `SHORTLIST` bound, and the number of places in the table.
+    /// The limits of the table. Its `k` is also how many nodes hold a record: at least 1, and at most the least of 32,
+    /// a third of the `SHORTLIST` bound and the number of places in the table.
     pub table: Limits,
     /// How many requests of one lookup are in flight at once: 1 to 16. 3 by default (the Kademlia paper's alpha).
     pub alpha: u8,

@@ -82,7 +82,7 @@ impl<P: Parts> Shared<P> {
         accepted
     }
 
-    /// Learns what a response shows about its sender: that it is there, and its token.
+    /// Remembers what a response shows about its sender: that it is there, and its token.
     pub(super) fn note_responder(
         &mut self,
         now: Instant,

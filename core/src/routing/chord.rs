@@ -22,17 +22,17 @@
 //!   first node known of those that lie between 2^i and 2^(i+1) ahead. The others of them are its replacements.
 //! - A node knows k predecessors, not one. So a holder sees for itself which of its records it is still responsible
 //!   for, and a requester that has passed the right node is told the nodes that it missed.
-//! - A response names several contacts, in the order of the way. For a target among the neighbours, the first is the
-//!   contact that precedes it most closely, if that is not the own node, and those that follow it come next. For a
-//!   farther target they are the contacts that precede it, the closest first.
-//! - Fingers go by identifiers alone. A node that chooses its identifier can become any node's finger (not where ids
-//!   are bound to addresses). Therefore the limits on address prefixes apply to fingers too.
+//! - A response names several contacts. For a target among the neighbours, the first is the contact that precedes it
+//!   most closely, if that is not the own node, and those that follow it come next. For a farther target they are the
+//!   contacts that precede it, the closest first.
+//! - Fingers are chosen by identifiers alone. A node that chooses its identifier can become any node's finger (unless
+//!   ids are bound to addresses). Therefore the limits on address prefixes apply to fingers too.
 //!
 //! # What is known to go wrong
 //!
 //! Zave ("Reasoning about Identifier Spaces: How to Make Chord Correct", 2017) shows that the ring of the paper's
 //! pseudocode can break for good, even where no more nodes fail at once than the successor list allows for. These are
-//! the causes that she names, and what becomes of them here:
+//! the causes that she names, and what this table does about them:
 //! - *A node joins by pointing to a successor, and others can take it for a member before the ring leads to it.* Here a
 //!   node has joined only when its predecessor has sent it a request, and so knows it
 //!   ([`contact_to_notify`](super::Routing::contact_to_notify)); a join notifies the predecessor up to eight times. No
@@ -47,7 +47,7 @@
 //!   begins with one node. A split of a ring this small is mended by the bootstrap addresses and the lost contacts,
 //!   which are tried for ever.
 //! - *Two rings, or one that winds twice, can be stable each for itself.* Not excluded. The same retries mend it: a
-//!   lost or bootstrap node of the other ring that responds is taken in where it belongs.
+//!   lost or bootstrap node of the other ring that responds gets the place where it belongs.
 
 use crate::address::Address;
 use crate::contact::Contact;
@@ -145,7 +145,7 @@ impl Plan for Clockwise {
         Cell { row: u8::try_from(row).unwrap_or(u8::MAX), column: 0 }
     }
 
-    /// The finger's start itself: the own identifier and 2^(159 - row).
+    /// The finger's start itself: the own identifier plus 2^(159 - row).
     fn start(own: &Id, row: u8, _: Option<u8>) -> (Id, usize) {
         let mut bytes = *own.as_bytes();
         let mut carry = 0x80_u8 >> (row % 8);

@@ -73,7 +73,7 @@ impl<A: Address> TableEntry<A> {
         self.set_age(now, self.age(epoch(now)) / 2);
     }
 
-    /// How long it has been known to respond, in units of 256 s up to [`OLD`]. Right while the contact is asked every
+    /// How long it has been known to respond, in units of 256 s up to [`OLD`]. Correct while the contact is asked every
     /// four hours; after a longer silence the byte may have wrapped, and the age is a guess.
     pub(super) fn age(&self, epoch: u8) -> u8 {
         epoch.wrapping_sub(self.since).min(OLD)

@@ -66,7 +66,8 @@ pub trait Routing {
     /// An empty table, all zeros, which lies in `.bss`. It takes no contact until it is started.
     const EMPTY: Self;
 
-    /// Forgets everything and begins as the table of `own`. `random` is used for the ids that refreshes look up.
+    /// Forgets everything and begins as the table of `own`. `random` is the seed of the ids that refreshes look up and
+    /// of the spread of the waits; it needn't be secret.
     ///
     /// # Errors
     ///
@@ -90,8 +91,8 @@ pub trait Routing {
     /// the request was retransmitted (Karn's rule).
     fn responded(&mut self, now: Instant, contact: Contact<Self::Address>, rtt: Option<Duration>);
 
-    /// A contact did not respond to any attempt of a request. Only for a request that was sent to the address that the
-    /// table has for the contact: other nodes can name a contact with any address.
+    /// A contact did not respond to any attempt of a request. Call it only for a request that was sent to the address
+    /// that the table has for the contact: other nodes can name a contact with any address.
     fn failed(&mut self, now: Instant, id: &Id);
 
     /// Removes a contact: another node responded at the address that the table has for it.
@@ -103,7 +104,7 @@ pub trait Routing {
 
     /// Writes the contacts to which a request about `target` should be forwarded into `out`, best first, as many as
     /// there are and fit, and returns how many. They are verified, and nearer than the own node to where the request
-    /// ends. None if it ends here.
+    /// ends. 0 if it ends here.
     fn next_hops(&self, target: &Id, out: &mut [Contact<Self::Address>]) -> usize {
         let count = self.closest(target, out);
         let own = Self::Geometry::progress(target, &self.own());
@@ -124,9 +125,9 @@ pub trait Routing {
     /// neighbourhood. `None` while fewer than k neighbours are verified.
     fn expected_reach(&self) -> Option<Distance>;
 
-    /// A contact that must learn of the own node before that has joined, and has not sent it a request yet. In Chord it
-    /// is the predecessor, which leads other nodes here. A join sends it requests until it knows the own node. `None`
-    /// in a geometry without such a rule.
+    /// A contact that must learn of the own node before the own node has joined, and has not sent it a request yet. In
+    /// Chord it is the predecessor, which leads other nodes here. A join sends it requests until it knows the own node.
+    /// `None` in a geometry without such a rule.
     fn contact_to_notify(&self) -> Option<Contact<Self::Address>> {
         None
     }

@@ -22,7 +22,7 @@ pub struct Limits {
     pub refresh: Duration,
     /// A contact that was silent for this long is asked whether it is still there: at least 1 s; 30 minutes by default.
     pub quiet: Duration,
-    /// Contacts of one address prefix in a bucket: at least 1; 2 by default.
+    /// Contacts of one address prefix in a bucket, or in a finger or cell: at least 1; 2 by default.
     pub per_prefix_in_bucket: u8,
     /// Contacts of one address prefix in the table: at least 1; 10 by default.
     pub per_prefix_in_table: u8,
@@ -58,7 +58,7 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: one is not.
+    /// [`ConfigError`]: a limit is out of its range.
     #[inline]
     pub fn check(&self, contacts: usize) -> Result<(), ConfigError> {
         let number = |field, value: u8, most| ConfigError::check(field, value.into(), 1, most, Unit::One);

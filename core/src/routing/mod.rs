@@ -1,6 +1,6 @@
 //! Which contacts to remember, which to name, and when maintenance is due: one table for one geometry.
 //!
-//! There are three tables, [`Kademlia`], [`Chord`] and [`Pastry`], and nothing above this room knows which one a node
+//! There are three tables, [`Kademlia`], [`Chord`] and [`Pastry`], and nothing above this module knows which one a node
 //! has: a node's geometry is its table's type. A table of another geometry can be written outside of the crate, through
 //! [`Routing`] and [`Geometry`](crate::Geometry) alone (`core/tests/mesh.rs` has one).
 //!

@@ -1,4 +1,4 @@
-//! What a table tells of one contact.
+//! What a table tells about one contact.
 
 use core::fmt;
 use core::time::Duration;
@@ -25,7 +25,7 @@ pub enum ContactState {
     Unverified,
     /// It responded to the last request that the own node sent it.
     Verified,
-    /// It responded once, but not to the last request.
+    /// It responded before, but not to the last request.
     Failing,
 }
 

@@ -9,8 +9,8 @@
 //! two and a half hours.
 //!
 //! The waits for refreshes and checks stay whole until the wait for quiet contacts is cut to a half, and shrink with it
-//! from there, down to a sixteenth. A new node begins with a sixteenth of the wait for quiet contacts: before it had
-//! seen how much churn there is, a short session would be over.
+//! from there, down to a sixteenth. A new node begins with a sixteenth of the wait for quiet contacts: otherwise a
+//! short session would be over before the node has seen how much churn there is.
 
 use core::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::time::{Instant, Micros};
 const SECOND: Micros = Micros::from_secs(1);
 /// Between two contacts that are asked.
 const ASK_PAUSE: Micros = SECOND;
-/// A contact that was asked is asked again after this long at most, if the table is not told whether it responded.
+/// A contact that was asked is asked again after at most this long, if the table is not told whether it responded.
 const ASKED_PAUSE: Micros = Micros::from_secs(60);
 /// From the first lookup of the own identifier to the next check of the neighbourhood.
 const SECOND_CHECK_PAUSE: Micros = Micros::from_secs(3);
@@ -47,7 +47,7 @@ const WHOLE: u64 = 2048;
 /// When each kind of maintenance is due.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
-    /// When the first of them is.
+    /// When the first of them is due.
     pub(super) next: Instant,
     /// When a contact near the own identifier last came, failed or was removed.
     pub(super) changed: Instant,
@@ -260,13 +260,14 @@ impl Schedule {
         self.after(now, pause.min(RETRY_MAX).min(self.waits.quiet))
     }
 
-    /// Computes when the next maintenance is due, from when the first refresh and the first request to a contact are.
+    /// Computes when the next maintenance is due. `refresh` is the time of the first refresh, `ask` that of the first
+    /// request to a contact.
     pub(super) fn set_next(&mut self, refresh: Stamp, ask: Stamp) {
         self.next = self.check.min(refresh.instant()).min(ask.instant().max(self.ask_pause_ends));
     }
 
-    /// One contact is due at another time than before. Returns whether [`next`](Self::next) is right now. It is, unless
-    /// this contact may have been the first one due: then all contacts must be looked at.
+    /// One contact is due at another time than before. Returns whether [`next`](Self::next) is correct after that. It
+    /// is not if this contact may have been the first one due: then all contacts must be looked at.
     pub(super) fn moved(&mut self, before: Stamp, due: Stamp) -> bool {
         if before.instant() <= self.next {
             return false;
@@ -275,7 +276,7 @@ impl Schedule {
         true
     }
 
-    /// The second about `wait` after `now`, and certainly after `now`.
+    /// The second that lies about `wait` after `now`, and always after `now`.
     pub(super) fn after(&mut self, now: Instant, wait: Micros) -> Stamp {
         Stamp::of(now + self.spread(wait).max(SECOND))
     }

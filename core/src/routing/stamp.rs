@@ -16,7 +16,7 @@ impl Stamp {
         Self(instant.stamp())
     }
 
-    /// Where the second begins.
+    /// When the second begins.
     pub(super) fn instant(self) -> Instant {
         if self == Self::NEVER { Instant::NEVER } else { Instant::from_secs(u64::from(self.0)) }
     }

@@ -126,7 +126,7 @@ fn the_first_timeout_of_an_unknown_node_follows_from_all_round_trips() {
 }
 
 #[test]
-fn each_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
+fn the_second_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
     let requests = &mut requests();
     requests.begin(1, 1, Some(id(1)), transaction(1), Some(Duration::from_millis(900)), NonZeroU8::new(4)).unwrap();
     let mut now = at(0);
@@ -145,7 +145,7 @@ fn each_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
 }
 
 #[test]
-fn a_timeout_is_held_within_the_limits() {
+fn a_timeout_is_kept_between_the_limits() {
     let requests = &mut requests();
     for (owner, timeout, wait) in [(1, 1, 100), (2, 60_000, 3_000)] {
         requests

@@ -47,8 +47,8 @@ pub struct FixedStore<const RECORDS: usize, const BYTES: usize> {
     slots: RecordSlots<Vec<Slot<u32>, RECORDS>>,
 }
 
-/// The slots of a store. They end in their array, so that slots of any number are used in place as `RecordSlots`, as a
-/// `Vec` is as a `VecView`: the code is compiled once for all sizes.
+/// The slots of a store. The array is the last field, so that slots of any number can be used as the unsized type
+/// `RecordSlots`: the code is compiled once for all sizes, as with heapless's `VecView`.
 #[derive(Debug)]
 struct RecordSlots<V: ?Sized = VecView<Slot<u32>>> {
     owner: Owner,

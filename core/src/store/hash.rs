@@ -19,8 +19,8 @@ use crate::time::Instant;
 ///
 /// A record is found in constant time, by a hash that is keyed with the `random` of [`Store::start`], so that nobody
 /// can choose keys that collide. The slots lie side by side in an array of their own, so that no result depends on the
-/// hash. A slot and its index take some 180 bytes beside the record's own. A put that needs room in a full store looks
-/// at every slot for each record that is evicted.
+/// hash. A slot and its index take some 180 bytes in addition to the record's own. A put that needs room in a full
+/// store looks at every slot for each record that is evicted.
 ///
 /// ```
 /// use core::time::Duration;

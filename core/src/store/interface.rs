@@ -1,4 +1,4 @@
-//! What every store can do: the trait, and what comes of a put.
+//! What every store can do: the trait, and the results of a put.
 
 use core::error::Error;
 use core::fmt;
@@ -89,7 +89,7 @@ pub trait Store {
     /// `now`:
     /// - The offered record wins: it replaces the stored one with all its metadata. So a record of the own node that is
     ///   replaced by another node's newer one is no longer pinned.
-    /// - They are the same: the later expiry counts, and of a plain record the younger age. A caller that must not
+    /// - They are the same: the later expiry counts and, for a plain record, the lower age. A caller that must not
     ///   extend the time (at a handover) passes the expiry that is stored already. The source stays. A pinned record
     ///   stays pinned, and keeps when it was last replicated, which its owner sets. If the offered record is pinned, it
     ///   replaces all metadata but the expiry.
@@ -97,8 +97,8 @@ pub trait Store {
     ///
     /// If there is no room, all expired records are evicted. While that is not enough, one more record is evicted: of
     /// the source with the largest share, the one that is farthest from the own node. Shares are compared in bytes, or
-    /// in records while a slot is what lacks; the offered record counts. Pinned records are not evicted and don't
-    /// count. When it is the offered record's turn, or no record is left, the store is full.
+    /// in records while a slot is lacking; the offered record counts. Pinned records are not evicted and don't count.
+    /// If the offered record is the one to be evicted, or none is left, the put fails with [`StoreError::Full`].
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ pub trait Store {
     }
 }
 
-/// What came of a put.
+/// The result of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     /// No record was stored under its key, or one that has expired.
@@ -161,11 +161,11 @@ impl fmt::Display for Put {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Its parts exceed the bounds of any record, or it is larger than the whole store: the limit in bytes.
+    /// Its parts exceed the bounds of any record, or it is larger than the whole store. It holds the limit in bytes.
     TooLarge(usize),
     /// All room is taken by records that are not evicted for this one.
     Full,
-    /// A newer version is stored: this one.
+    /// A newer version is stored. It holds that version.
     Outdated(Version),
 }
 

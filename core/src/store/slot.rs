@@ -1,4 +1,4 @@
-//! One record's place in a store: all of it but its bytes.
+//! One record's slot in a store: everything about it except its bytes.
 
 use super::interface::StoreError;
 use super::stored_record::{Metadata, StoredRecord};

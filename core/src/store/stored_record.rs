@@ -9,13 +9,13 @@ use crate::time::Instant;
 pub struct StoredRecord<'a> {
     /// Its key.
     pub key: Key,
-    /// Its version as of when it was stored; [`StoredRecord::version`] gives that of today.
+    /// Its version when it was stored; [`StoredRecord::version`] gives that of a later instant.
     pub stored_version: Version,
     /// When it was stored, from which the age of a plain record counts.
     pub stored_at: Instant,
-    /// The record as it was stored; [`StoredRecord::record`] gives it with today's age.
+    /// The record as it was stored; [`StoredRecord::record`] gives it with its age at a later instant.
     pub stored: Record<'a>,
-    /// What the store keeps beside it.
+    /// What else the store keeps about it.
     pub metadata: &'a Metadata,
 }
 
@@ -38,7 +38,7 @@ impl<'a> StoredRecord<'a> {
     }
 }
 
-/// What a store keeps beside a record, for its owner.
+/// What a store keeps about a record, for its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// When the record expires.

@@ -63,10 +63,10 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     /// Makes a transaction of random bits. It needn't use all of them.
     fn transaction(random: u64) -> Self::Transaction;
 
-    /// Makes a token of a MAC from [`Tokens`](crate::guard::Tokens). The token contains all 64 bits.
+    /// Makes a token from a MAC of [`Tokens`](crate::guard::Tokens). The token contains all 64 bits.
     fn token(mac: u64) -> Self::Token;
 
-    /// The MAC that a token was made of. `None` if no MAC of this node gives such a token.
+    /// The MAC that a token was made from. `None` if no MAC of this node gives such a token.
     fn mac(token: &Self::Token) -> Option<u64>;
 
     /// Decodes a datagram. The message borrows from it.
@@ -115,7 +115,7 @@ pub struct Lengths {
     pub held: usize,
     /// A `relayed` response without a record and without contacts.
     pub relayed: usize,
-    /// The bytes that a record adds to a `relayed` response, beside its own length.
+    /// The bytes that a record adds to a `relayed` response, in addition to its own length.
     pub found: usize,
 }
 
@@ -137,14 +137,15 @@ pub struct Rules {
     pub token_binding: TokenBinding,
     /// What proves that a requester receives what is sent to its address.
     pub address_proof: AddressProof,
-    /// Whether requests are padded, so that a response of three times their length is long enough, and the ping that
-    /// checks the requester fits beside it. If not, a response to a requester that has not proved its address leaves
-    /// room for that ping, and has fewer contacts.
+    /// Whether requests are padded, so that three times their length is enough for the response and for the ping that
+    /// checks the requester. If not, a response to a requester that has not proved its address leaves room for that
+    /// ping, and has fewer contacts.
     pub padding: bool,
     /// Whether the format has the `held` response. It replaces a record that the requester has already, and a record
-    /// that is too large for a requester that has not proved its address. If not, `nodes` replaces the former. Error
-    /// [`Token`](crate::message::ErrorCode::Token) replaces the latter if only a token proves an address. Otherwise it
-    /// is `nodes` too, and the requester does not find the record.
+    /// that is too large for a requester that has not proved its address. If not, `nodes` is sent instead of a record
+    /// that the requester has. A record that is too large is replaced by error
+    /// [`Token`](crate::message::ErrorCode::Token) if only a token proves an address. Otherwise it is replaced by
+    /// `nodes` too, and the requester does not find it.
     pub held: bool,
     /// Whether records have lifetimes. If so, holders replicate them, and a get writes its record back to nodes that
     /// lack it. If not, only their publisher keeps them alive, and `decode` gives each the lifetime that all nodes of
@@ -158,8 +159,9 @@ pub struct Rules {
     pub names_network: bool,
     /// Whether a response names its kind. If not, a [`Response::Pong`] also acknowledges a store.
     pub response_kinds: bool,
-    /// Whether an error names its sender. If not, it counts as an error of the node that was asked, and does not verify
-    /// that node. If only the address of that node is known, as in a ping or a bootstrap, it counts as no response.
+    /// Whether an error names its sender. If not, it counts as an error from the node that was asked, and does not
+    /// verify that node. If only the address of that node is known, as in a ping or a bootstrap, it counts as no
+    /// response.
     pub errors_name_sender: bool,
 }
 
@@ -201,7 +203,7 @@ pub enum TokenBinding {
     Host,
 }
 
-/// What proves an address: see [`Rules::address_proof`]. A store needs a valid token all the same.
+/// What proves an address: see [`Rules::address_proof`]. A store needs a valid token in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressProof {
@@ -241,7 +243,7 @@ pub struct Header<W: Wire> {
 /// A request or a response, with the fields that only requests or only responses have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body<'a, A: Address, W: Wire> {
-    /// A request, to be responded to in one datagram.
+    /// A request.
     Request {
         /// The largest response that the requester takes, in bytes: [`SEAL`] less than its largest datagram.
         largest: u16,

@@ -1,5 +1,5 @@
 //! Relayed requests of a fuzzed node: what it is sent about them, and a model of what it may send then. The rules are
-//! those of the node's module `relay`.
+//! those of the modules `forwarding` and `node/relaying`.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;

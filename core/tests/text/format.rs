@@ -1,4 +1,4 @@
-//! The format itself: a [`Wire`] whose rules are kadlet's, but for those that its parameter names.
+//! The format itself: a [`Wire`] with kadlet's rules, except for those that its parameter names.
 
 use core::fmt::Debug;
 use core::marker::PhantomData;
@@ -242,7 +242,7 @@ const fn lengths(transaction: usize, token: usize) -> Lengths {
     }
 }
 
-// The longest messages but those with records, and a `held` with a contact, fit the smallest datagram.
+// The longest messages without records, and a `held` with a contact, fit the smallest datagram.
 const LONGEST: Lengths = lengths(size_of::<Short<20>>(), size_of::<Short<40>>());
 const _: () = assert!(LONGEST.store + " key=immutable. have=.".len() + ID + 2 * U64 + SEAL <= 512);
 const _: () = assert!(LONGEST.held + ID + "@255.,".len() + 2 * MAX_ADDRESS + SEAL <= 512);

@@ -18,7 +18,7 @@ pub enum TextError {
     NotText,
     /// It is of another version.
     Version,
-    /// A field is missing, or its value has not the form that it must have: this one.
+    /// A field is missing or malformed. It holds the field's name.
     Field(&'static str),
     /// Bytes that are not in lines.
     Lines,

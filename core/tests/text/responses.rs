@@ -28,7 +28,7 @@ fn pair<W: Wire>() -> (Box<Node<W>>, Peer<W>) {
     (node, peer)
 }
 
-/// Has a peer respond to all requests of a node, as long as there are any. Returns how many of them were about a
+/// Makes a peer respond to all requests of a node, as long as there are any. Returns how many of them were about a
 /// record.
 fn respond_to_all<'a, W: Wire>(
     node: &mut Node<W>,
@@ -85,7 +85,7 @@ fn find_with_error_of_another<W: Wire>(state: ContactState) -> (u16, Option<Cont
 }
 
 #[test]
-fn an_error_without_a_sender_is_by_the_node_that_was_asked_and_does_not_verify_it() {
+fn an_error_without_a_sender_counts_as_one_from_the_node_that_was_asked_and_does_not_verify_it() {
     use ContactState::{Unverified, Verified};
     let named = find_with_error_of_another::<Text<0>>;
     assert_eq!(named(Verified), (0, None), "it is by another node, so the one that was asked is gone");
@@ -95,7 +95,7 @@ fn an_error_without_a_sender_is_by_the_node_that_was_asked_and_does_not_verify_i
 }
 
 #[test]
-fn an_error_without_a_sender_is_no_response_to_a_request_that_expects_no_certain_node() {
+fn an_error_without_a_sender_is_no_response_to_a_request_that_any_node_can_respond_to() {
     type Nameless = Text<NAMELESS_ERRORS>;
     let (mut node, peer) = (alone::<Nameless>(config()), Peer::new(1, 4_000));
     let queries =

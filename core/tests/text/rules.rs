@@ -114,7 +114,7 @@ fn over_the_rate<W: Wire>() -> [Option<(ErrorCode, bool)>; 2] {
 }
 
 #[test]
-fn a_stranger_over_its_rate_gets_an_error_only_if_a_token_comes_with_it_that_it_would_show() {
+fn a_stranger_over_its_rate_gets_an_error_only_if_it_brings_a_token_that_the_stranger_would_show() {
     let token = Some((ErrorCode::Token, true));
     assert_eq!(over_the_rate::<Text<0>>(), [token, token]);
     assert_eq!(over_the_rate::<Text<TOKENS_BY_FIND_VALUE>>(), [None, token]);
@@ -193,7 +193,7 @@ fn responses_for_large_record<W: Wire>() -> [String; 3] {
 }
 
 #[test]
-fn a_record_too_large_for_a_stranger_is_told_of_or_asks_for_a_token_or_is_not_found() {
+fn a_stranger_that_looks_for_a_large_record_gets_held_or_error_token_or_nodes() {
     assert_eq!(responses_for_large_record::<Text<0>>(), ["held", "value", "held"]);
     assert_eq!(responses_for_large_record::<Text<NO_HELD>>(), ["error", "value", "nodes"]);
     assert_eq!(responses_for_large_record::<Text<{ NO_HELD | CONTACTS_PROVE }>>(), ["nodes", "value", "nodes"]);
@@ -233,7 +233,7 @@ fn lifetime_granted<W: Wire>() -> u64 {
 }
 
 #[test]
-fn a_record_lives_as_long_as_its_put_says_or_as_long_as_all_of_the_format() {
+fn a_record_lives_as_long_as_its_put_says_or_as_long_as_all_records_of_the_format() {
     assert_eq!(lifetime_granted::<Text<0>>(), 60);
     assert_eq!(lifetime_granted::<Text<NO_LIFETIMES>>(), u64::from(LIFETIME));
 }
@@ -271,7 +271,7 @@ fn another_network<W: Wire>() -> (bool, u64) {
 }
 
 #[test]
-fn nodes_of_other_networks_are_strangers_or_there_is_one_network() {
+fn a_message_of_another_network_is_dropped_unless_the_format_names_no_network() {
     assert_eq!(another_network::<Text<0>>(), (false, 1));
     assert_eq!(another_network::<Text<NO_NETWORK>>(), (true, 0));
 }

@@ -19,8 +19,8 @@ use crate::routing::peer::ContactState;
 use crate::routing::schedule::Schedule;
 use crate::time::Instant;
 
-/// Kademlia's table without its replacement cache. It ends in the array of contacts, so that a table of any size is
-/// used in place as a `Buckets<A>`, as a `Vec` is as a `VecView`: the code is compiled once for all sizes.
+/// Kademlia's table without its replacement cache. The array of contacts is the last field, so that a table of any size
+/// can be used as the unsized type `Buckets<A>`: the code is compiled once for all sizes, as with heapless's `VecView`.
 #[derive(Clone, Debug)]
 pub(super) struct Buckets<A, V: ?Sized = VecView<TableEntry<A>>> {
     pub(super) own: Id,
@@ -185,8 +185,8 @@ impl<A: Address> Buckets<A> {
                     rest = edge;
                     return contacts.get(bucket);
                 }
-                // Straight to the next depth of this kind: there can be many buckets of the other, made by somebody who
-                // chooses identifiers.
+                // Straight to the next depth of this kind: there can be many buckets of the other kind, made by an
+                // attacker who chooses identifiers.
                 rest = if nearer {
                     (depth as u32..Id::BITS)
                         .find(|depth| differs.bit(*depth))

@@ -1,16 +1,17 @@
 //! What happens when a bucket is full: which contact gets a place, and which one is evicted for it.
 //!
-//! A new contact is one that has just responded. The first rule that fits decides; for one of the k closest to the own
-//! identifier, which always gets a place, from rule 3 on:
+//! A new contact is one that has just responded. The first rule that applies decides. Rules 1 and 2 don't apply to one
+//! of the k closest to the own identifier, which always gets a place:
 //!
-//! 1. Into a full bucket of verified contacts no other contact gets. It waits in the replacement cache.
-//! 2. Where its address prefix has reached a limit, it gets the place of a contact of the same prefix that does not
+//! 1. A full bucket of verified contacts takes no other contact. The new one waits in the replacement cache.
+//! 2. If its address prefix has reached a limit, it gets the place of a contact of the same prefix that does not
 //!    respond, or none.
 //! 3. While its bucket and the array have room, it gets a free place.
 //! 4. In a full bucket it gets the place of the contact with the highest [eviction rank](TableEntry::eviction_rank): an
 //!    unverified one, else the one that failed most often, else (for one of the k closest) the newest.
 //! 5. In a full array it gets the place of any unverified or failing contact. If there is none, the largest bucket
-//!    evicts its newest contact, but only if it is larger by two at least, or for one of the k closest.
+//!    evicts its newest contact, but only if it is larger by at least two, or if the new contact is one of the k
+//!    closest.
 //!
 //! The k closest are never evicted while they are verified.
 
@@ -50,7 +51,7 @@ impl<A: Address> Buckets<A> {
             match in_bucket.max(in_table) {
                 Ordering::Less => {}
                 Ordering::Equal => {
-                    // It needs a place in all that is full.
+                    // The evicted contact must be in the bucket if that is full or its limit is reached.
                     let in_own_bucket = full || in_bucket.is_eq();
                     return self.place_in_prefix(contact, if in_own_bucket { bucket } else { self.everywhere() });
                 }
@@ -131,7 +132,7 @@ impl<A: Address> Buckets<A> {
     }
 
     /// Of the contacts in `range` that have a score, the last one with the highest. Verified ones count only from the
-    /// place `protected` on: with the capacity of the array in its place, none does.
+    /// place `protected` on: if that is the capacity of the array, none does.
     fn highest(
         &self,
         range: Range<usize>,

@@ -3,7 +3,7 @@
 //! | request | when |
 //! |---|---|
 //! | `Neighbourhood` | at once when the first contact is known; 3 s after that; 30 s after a change; then 30 s, 90 s, 4.5 min .. 15 min apart |
-//! | `Lookup` | when no lookup touched a bucket for an hour, or ever; for buckets no deeper than the farthest of the k closest |
+//! | `Lookup` | when the last lookup that touched a bucket is an hour ago, or there was none; for buckets no deeper than the farthest of the k closest |
 //! | `Ask` an unverified contact | 2 s after it was discovered |
 //! | `Ask` a quiet contact | 30 minutes after it last responded |
 //! | `Ask` a failing contact | 30 s after its first failure, then 1, 2, 4 .. 15 min apart |
@@ -59,8 +59,8 @@ impl<A: Address> Buckets<A> {
         self.schedule.set_next(refresh, ask);
     }
 
-    /// Has the most recent replacement of the bucket of `id` asked, if there is a place for it. It gets that place when
-    /// it responds.
+    /// Makes the most recent replacement of the bucket of `id` due to be asked, if there is a place for it. It gets
+    /// that place when it responds.
     pub(super) fn ask_replacement(&mut self, replacements: &mut Replacements<A>, now: Instant, id: &Id) {
         let depth = self.depth(id);
         let bucket = self.bucket(depth);

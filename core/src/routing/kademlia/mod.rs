@@ -57,7 +57,7 @@ pub use xor::Xor;
 /// Kademlia's table of at most `CONTACTS` contacts (36 bytes each with IPv4 addresses), and `REPLACEMENTS` more that
 /// wait for a place.
 ///
-/// 128 contacts serve a network of tens of thousands, 192 one of a million. k is at most `CONTACTS`.
+/// 128 contacts serve a network of tens of thousands of nodes, 192 one of a million. k is at most `CONTACTS`.
 ///
 /// ```
 /// use core::time::Duration;

@@ -1,10 +1,11 @@
 //! The replacement cache: contacts for which the table has no place.
 //!
 //! One cache serves all buckets. It keeps two kinds of contacts:
-//! - *Waiting* contacts are verified. They take up to three quarters of the cache, the most recent first. A bucket has
-//!   at most a quarter of them: then its oldest is evicted for a new one, and otherwise, when all places are taken, the
-//!   oldest of all. A contact is not kept while as many of its address prefix wait as a bucket takes.
-//! - *Lost* contacts responded once, and others have their places. They take the other quarter, and are asked now and
+//! - *Waiting* contacts are verified. They take up to three quarters of the cache, the most recent first. One bucket
+//!   has at most a quarter of these places. If it has them all, its oldest contact is evicted for a new one; if all
+//!   places are taken, the oldest of all is. A contact is not kept if as many contacts of its address prefix wait as a
+//!   bucket takes.
+//! - *Lost* contacts responded before, and others have their places. They take the other quarter, and are asked now and
 //!   then for ever, so that halves of a split network find each other. The one that was known for the shortest time is
 //!   evicted first.
 
@@ -20,7 +21,7 @@ use crate::routing::entry::TableEntry;
 use crate::routing::peer::ContactState;
 use crate::routing::stamp::Stamp;
 
-/// The cache. It ends in its array, as [`Buckets`] does.
+/// The cache. The array is its last field, as in [`Buckets`].
 #[derive(Clone, Debug)]
 pub(super) struct Replacements<A, V: ?Sized = VecView<TableEntry<A>>> {
     address: PhantomData<fn() -> A>,
@@ -42,7 +43,7 @@ impl<A: Address> Replacements<A> {
         array::remove(&mut self.entries, at)
     }
 
-    /// Whether there is room for this contact, beside these buckets; evicts another for it if necessary.
+    /// Whether there is room for this contact, which has no place in these buckets; evicts another for it if necessary.
     pub(super) fn make_room(&mut self, buckets: &Buckets<A>, epoch: u8, entry: &TableEntry<A>) -> bool {
         match entry.state() {
             ContactState::Verified => self.make_room_for_waiting(buckets, entry),

@@ -158,7 +158,7 @@ impl<A: Address> Buckets<A> {
         }
     }
 
-    /// Keeps a contact that has no place in the replacement cache, if there is room.
+    /// Keeps a contact that has no place in the buckets: moves it to the replacement cache, if that has room.
     fn keep(&mut self, replacements: &mut Replacements<A>, now: Instant, mut entry: TableEntry<A>) {
         if replacements.make_room(self, epoch(now), &entry) {
             entry.due = if entry.is_verified() { Stamp::NEVER } else { self.schedule.after_loss(now) };

@@ -36,7 +36,7 @@ pub(super) fn compare(target: &Id, a: &Id, b: &Id) -> Ordering {
     (leading(a) ^ from).cmp(&(leading(b) ^ from)).then_with(|| compare_rest(target, a, b))
 }
 
-/// For identifiers whose first 64 bits are the same, which only equal or forged ones have.
+/// For identifiers whose first 64 bits are the same. They are equal, or an attacker chose them.
 #[cold]
 #[inline(never)]
 fn compare_rest(target: &Id, a: &Id, b: &Id) -> Ordering {

@@ -15,8 +15,8 @@ use crate::routing::peer::ContactState;
 use crate::routing::schedule::{DEPTHS, Schedule};
 use crate::time::Instant;
 
-/// A ring's table. It ends in the array of contacts, so that a table of any size is used in place as a `Circle<P, A>`,
-/// as a `Vec` is as a `VecView`: the code is compiled once for all sizes.
+/// A ring's table. The array of contacts is the last field, so that a table of any size can be used as the unsized type
+/// `Circle<P, A>`: the code is compiled once for all sizes, as with heapless's `VecView`.
 #[derive(Clone, Debug)]
 pub struct Circle<P, A, V: ?Sized = VecView<TableEntry<A>>> {
     pub(in crate::routing) own: Id,

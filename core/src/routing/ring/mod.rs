@@ -1,7 +1,7 @@
 //! What Chord's and Pastry's tables have in common: contacts around a ring of identifiers.
 //!
-//! It is one array, sorted clockwise from the own identifier on, and no part of it is reserved. What a contact is in
-//! the table for follows from its place:
+//! It is one array, sorted clockwise from the own identifier on, and no part of it is reserved. Why a contact is in the
+//! table follows from its place:
 //!
 //! - It is *near* if few others lie between it and the own node: Chord's successor list, Pastry's leaf set. Near
 //!   contacts are always taken, and exempt from the limits on address prefixes, because lookups must agree on them.
@@ -20,7 +20,7 @@
 //! - [`chord`](super::chord) and [`pastry`](super::pastry): the two plans there are
 //! - [`update`]: what is learned about a contact, and how it changes the table
 //! - [`maintenance`]: which requests are due, and when
-//! - [`roles`]: what a contact is in the table for, and so which one is evicted
+//! - [`roles`]: why a contact is in the table, and so which one is evicted
 //! - [`plan`]: what the two geometries differ in
 //! - [`circle`]: the array, and the ways around it
 

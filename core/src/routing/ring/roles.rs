@@ -1,4 +1,4 @@
-//! What each contact is in the table for, and so which one is evicted where room is needed.
+//! Why each contact is in the table, and so which one is evicted if room is needed.
 
 use super::circle::Circle;
 use super::plan::{Cell, Plan};
@@ -12,7 +12,7 @@ const REPLACEMENTS: usize = 2;
 /// One place in this many is kept free of replacements, and as many lost contacts are kept.
 const SHARE: usize = 8;
 
-/// What a contact is in the table for. Where room is needed, the contact with the least role is evicted.
+/// Why a contact is in the table. If room is needed, the contact with the least role is evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     /// It has not responded yet.

@@ -22,7 +22,7 @@ use crate::wire::format::{Body, Header, MAX_DATAGRAM, Message};
 pub enum DecodeError {
     /// The datagram is of another version of the format. It holds that version. The rest was not read.
     Version(u8),
-    /// The datagram is longer than [`MAX_DATAGRAM`].
+    /// The datagram is longer than [`MAX_DATAGRAM`] bytes.
     TooLong,
     /// The datagram ends too early.
     Truncated,
@@ -41,7 +41,7 @@ pub enum DecodeError {
     Record(RecordError),
     /// The version number of an immutable record is not 0.
     ImmutableNumber,
-    /// An address is longer than [`MAX_ADDRESS`](MAX_ADDRESS).
+    /// An address is longer than [`MAX_ADDRESS`] bytes.
     AddressTooLong,
 }
 

@@ -22,7 +22,7 @@ use crate::wire::format::{Body, Header, MAX_DATAGRAM, Message};
 pub enum EncodeError {
     /// The buffer is too small. [`encoded_len`] returns how large it must be.
     Buffer,
-    /// The message is larger than [`MAX_DATAGRAM`].
+    /// The message is larger than [`MAX_DATAGRAM`] bytes.
     TooLarge,
     /// The record exceeds a bound of all records.
     Record(RecordError),

@@ -10,7 +10,7 @@ pub(super) mod kind {
     pub(in super::super) const FIND_VALUE: u8 = 3;
     pub(in super::super) const STORE: u8 = 4;
     pub(in super::super) const RELAY: u8 = 5;
-    // 6 is reserved for a request that a third node probe an address.
+    // 6 is reserved: it asks the responder to make a third node probe an address.
     pub(in super::super) const RESPONSES: u8 = 0x80;
     pub(in super::super) const PONG: u8 = 0x81;
     pub(in super::super) const NODES: u8 = 0x82;
