@@ -31,6 +31,7 @@
 //! // A network of two nodes, in which datagrams take no time: what one node sends, the other handles at once.
 //! let deliver = |nodes: &mut [(SocketAddrV4, Mote); 2]| {
 //!     let (mut request, mut response) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
+//!     // The responder may have a request of its own: it pings the requester. Its response can cause one more.
 //!     for (requester, responder) in [(0, 1), (1, 0), (0, 1)] {
 //!         let (from, to) = (nodes[requester].0, nodes[responder].0);
 //!         while let Some(out) = nodes[requester].1.poll_transmit(now, &mut request) {
@@ -93,9 +94,12 @@
 //! 2. `search` takes the best nodes from the lookup, at most alpha at once, and begins a request to each in [`rpc`].
 //!    [`Dht::poll_transmit`] (`drive`) sends them; `requests` decides what they ask for, and `sending` encodes them.
 //! 3. Each response (`responses`) names contacts that are closer to the key, or has a record. `values` keeps the newest
-//!    valid record in the buffer. A node that doesn't respond in time is slow: the lookup asks the next one meanwhile.
+//!    valid record in the buffer. A record too large for an address that isn't proved is announced by `held`, with a
+//!    token: the node then asks again with the token. A node that doesn't respond in time is slow: the lookup asks the
+//!    next one meanwhile.
 //! 4. The lookup is over when the k closest nodes have responded; for an immutable key, when the first record arrives.
-//!    `finishing` ends the query. The user gets its result by [`Dht::poll_event`] or [`Dht::take_result`].
+//!    If nothing was found where the nodes are crowded, the lookup widens once, to 2k nodes. `finishing` ends the
+//!    query. The user gets its result by [`Dht::poll_event`] or [`Dht::take_result`].
 //! 5. Unless the key is immutable, the record is written back to those of the k closest nodes that lack it.
 //!
 //! # What holds
@@ -140,6 +144,7 @@
 //! | recursive lookup | each node forwards the request to the next | |
 //! | shortlist | the contacts that a lookup knows, best first; each is a candidate | |
 //! | request, response | a message that asks, and the message that it causes | query, response (BEP 5) |
+//! | purpose | why a request was sent: what its response goes to | |
 //! | transaction | the bytes by which a response is matched with its request | transaction ID (BEP 5) |
 //! | attempt, retransmit | one sending of a request; to send it again after a timeout | |
 //! | token | bytes that prove that a requester receives what is sent to its address | token (BEP 5); address validation token (QUIC) |
@@ -155,6 +160,7 @@
 //! | holder, co-holder | a node that has a record in its store; another holder of the same record | |
 //! | publish | to put a record, and put it again before its lifetime ends: to republish | republish (Kademlia) |
 //! | replicate | what holders do: they make sure that all responsible nodes have a record | republish (Kademlia) |
+//! | pinned | the mark of a record that the node's user put: it is never evicted for another | |
 //! | handover | a store request by which a holder replicates a record, without extending its lifetime | |
 //! | write back | after a get: to store the newest record at the responsible nodes that lack it | caching (Kademlia), read repair (Dynamo) |
 //! | lifetime | the time after which holders remove a record | expiration time |
@@ -163,7 +169,9 @@
 //! | previous hop, next hop | the node that a relayed request came from, and the node that it is forwarded to | |
 //! | query | work that a user's call began: a bootstrap, ping, find_node, get or put | |
 //! | maintenance | work that no user waits for: it keeps the table fresh and the records alive | stabilisation (Chord), bucket refresh (Kademlia) |
-//! | operation | a query, or maintenance that needs a lookup; it has a slot | |
+//! | operation | a query, or maintenance that needs a lookup | |
+//! | slot | the place of an operation in its node; there are `OPERATIONS` of them | |
+//! | task, phase | what an operation is for; how far it is | |
 //! | yield | maintenance yields its slot to a user's call, and is done later | |
 //! | wake reason | why a node must be called at a certain time | |
 //! | wire format | how messages are encoded as datagrams | |

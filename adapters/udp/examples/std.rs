@@ -54,7 +54,9 @@ impl Peer {
         let (mut datagram, mut buf) = ([0; MAX_DATAGRAM + 1], [0; MAX_DATAGRAM]);
         loop {
             while let Some(out) = self.node.poll_transmit(self.now(), &mut buf) {
-                self.socket.send_to(&buf[..out.len], out.to)?;
+                if self.socket.send_to(&buf[..out.len], out.to).is_err() {
+                    self.node.handle_unreachable(self.now(), out.to);
+                }
             }
             while let Some(event) = self.node.poll_event() {
                 let Event::Finished(done) = event else {

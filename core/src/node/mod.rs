@@ -10,7 +10,8 @@
 //! | `drive` | lets operations proceed, does what is due, and sends what waits |
 //! | `receiving` | the inlet: decodes and counts a datagram, and passes it to the server or to the operation that waits for it |
 //! | `server` | handles a request of another node, and responds |
-//! | `responses` | handles responses to own requests, and requests that got none |
+//! | `responses` | handles responses to own requests |
+//! | `timeouts` | handles requests that are slow to get a response, or got none |
 //! | `requests` | makes own requests, when they are sent |
 //! | `maintenance`, `joining` | begin work that no user asked for: joining again, refreshing, publishing, replicating |
 //! | `search` | asks the nodes that a lookup returns, then stores |
