@@ -26,7 +26,7 @@ const BLUE: RGBColor = RGBColor(31, 119, 180);
 const ORANGE: RGBColor = RGBColor(214, 96, 36);
 const GREEN: RGBColor = RGBColor(44, 140, 60);
 /// The curves that compare lookups: name, geometry, mode and colour.
-const OPERATIONS: [(&str, Geometry, LookupMode, RGBColor); 6] = [
+const LOOKUPS: [(&str, Geometry, LookupMode, RGBColor); 6] = [
     ("Kademlia, iterative", Geometry::Kademlia, LookupMode::Iterative, BLUE),
     ("Kademlia, recursive", Geometry::Kademlia, LookupMode::Recursive, BLUE),
     ("Chord, iterative", Geometry::Chord, LookupMode::Iterative, ORANGE),
@@ -242,7 +242,7 @@ fn curves_of_lookups(points: &[u32], figure: fn(&Figures) -> f64, spec: impl Fn(
         let dashed = lookup == LookupMode::Recursive;
         Curve { name, colour, dashed, points: points.iter().map(point).collect(), figure }
     };
-    OPERATIONS.map(curve).into()
+    LOOKUPS.map(curve).into()
 }
 
 impl Curve {
