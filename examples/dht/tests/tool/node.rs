@@ -67,7 +67,7 @@ fn an_interrupted_node_exits_with_0_and_prints_its_counters() {
         let (status, lines) = node.interrupt(signal);
         assert!(status.success(), "{signal}: {status}");
         let stats: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
-        assert_eq!(stats["responded"], 1, "{stats}");
+        assert_eq!(stats["responses_sent"], 1, "{stats}");
     }
 }
 
