@@ -5,7 +5,6 @@ use core::net::SocketAddr;
 use core::str::FromStr;
 use core::time::Duration;
 use std::ffi::OsString;
-use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -13,7 +12,7 @@ use clap_complete::Shell;
 use kadlet::{Id, Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Exit};
+use crate::resolver::{Resolver, SYSTEM};
 
 /// The most bootstrap addresses of a command: as many as the tool's nodes remember.
 pub(crate) const BOOTSTRAPS: usize = 16;
@@ -44,15 +43,18 @@ pub(crate) struct Common {
     /// The geometry, which defines which nodes are near a key; all nodes of a network must have the same.
     #[arg(long, global = true, value_enum, default_value_t)]
     pub(crate) geometry: Geometry,
-    /// Print JSON on stdout, one object per line.
+    /// Print JSON on stdout, one object per line. The object of a command that failed has the key `error`.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Print the lookup trace on stderr: how many nodes were asked, which responded, how near to the target they are.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
-    /// Give up after this time: `5s`, `1m 30s`, or a number of seconds.
-    #[arg(long, global = true, value_name = "DURATION", default_value = "20s", value_parser = duration)]
+    /// Give up after this time: `5s`, `1m 30s`, or a number of seconds; at most 365 days.
+    #[arg(long, global = true, value_name = "DURATION", default_value = "20s", value_parser = time_limit)]
     pub(crate) timeout: Duration,
+    /// Looks names up.
+    #[arg(skip = SYSTEM)]
+    pub(crate) resolver: Resolver,
 }
 
 /// The geometry of a network.
@@ -82,8 +84,8 @@ impl fmt::Display for Geometry {
 pub(crate) enum Command {
     /// Run a node until interrupted.
     ///
-    /// The first line on stdout is `listening on IP:PORT id HEX`. With --json, the node's counters follow every 10
-    /// seconds and at the end.
+    /// The first line on stdout is `listening on IP:PORT id HEX`; with --json it is an object with `address` and `id`,
+    /// and the node's counters follow every 10 seconds and at the end.
     Node(Node),
     /// Put a value: `put KEY VALUE`, `put VALUE --immutable`, or `put VALUE --sign FILE`.
     Put(Put),
@@ -114,7 +116,8 @@ pub(crate) struct Node {
     /// The address to listen on; with port 0 the system chooses a free port.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: HostPort,
-    /// A node of the network to join; can be given more than once. The first node of a network needs none.
+    /// A node of the network to join; can be given more than once. The first node of a network needs none. While the
+    /// node knows no other node, names are looked up again.
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub(crate) bootstrap: Vec<HostPort>,
     /// Keep the id, the contacts and the records in this file from one run to the next.
@@ -159,13 +162,14 @@ impl From<Lookup> for Mode {
 }
 
 #[derive(Debug, Args)]
-#[command(allow_missing_positional = true)]
 pub(crate) struct Put {
-    /// The name of a plain record, which anyone in the network can replace. Not with --immutable or --sign.
-    #[arg(conflicts_with_all = ["immutable", "sign"])]
-    pub(crate) key: Option<OsString>,
-    /// The value, at most 1,000 bytes; `-` reads it from stdin.
-    pub(crate) value: OsString,
+    /// The name of a plain record, which anyone in the network can replace. With --immutable or --sign, the value. A
+    /// key or value that begins with `-` goes to the end, after all options and `--`.
+    #[arg(value_name = "KEY")]
+    pub(crate) first: OsString,
+    /// The value of a plain record, at most 1,000 bytes; `-` reads it from stdin. Not with --immutable or --sign.
+    #[arg(value_name = "VALUE", conflicts_with_all = ["immutable", "sign"])]
+    pub(crate) second: Option<OsString>,
     /// Put the value under its own hash, where no other value can replace it; prints the id for `get --id`.
     #[arg(long, conflicts_with = "sign")]
     pub(crate) immutable: bool,
@@ -174,14 +178,14 @@ pub(crate) struct Put {
     #[arg(long, value_name = "FILE")]
     pub(crate) sign: Option<PathBuf>,
     /// Tells apart the records of one public key; at most 64 bytes.
-    #[arg(long, value_name = "TEXT", requires = "sign", conflicts_with_all = ["key", "immutable"])]
+    #[arg(long, value_name = "TEXT", requires = "sign", conflicts_with_all = ["second", "immutable"])]
     pub(crate) salt: Option<OsString>,
     /// The sequence number: the highest wins. By default the Unix time in seconds, or, if that is higher, one more than
     /// the number stored in the network (or given with --cas).
-    #[arg(long, value_name = "N", requires = "sign", conflicts_with_all = ["key", "immutable"])]
+    #[arg(long, value_name = "N", requires = "sign", conflicts_with_all = ["second", "immutable"])]
     pub(crate) seq: Option<u64>,
     /// Compare and swap: store only at nodes whose record has the sequence number N; 0 means nodes that have no record.
-    #[arg(long, value_name = "N", requires = "sign", conflicts_with_all = ["key", "immutable"])]
+    #[arg(long, value_name = "N", requires = "sign", conflicts_with_all = ["second", "immutable"])]
     pub(crate) cas: Option<u64>,
     /// How long nodes keep the record: at most 24 hours, unless it is put again.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
@@ -193,7 +197,7 @@ pub(crate) struct Put {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["key", "id", "public_key"]).required(true))]
 pub(crate) struct Get {
-    /// The name of a plain record.
+    /// The name of a plain record. One that begins with `-` goes to the end, after all options and `--`.
     pub(crate) key: Option<OsString>,
     /// The id of an immutable record, as `put --immutable` printed it.
     #[arg(long, value_name = "HEX")]
@@ -211,7 +215,7 @@ pub(crate) struct Get {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["key", "id"]).required(true))]
 pub(crate) struct Find {
-    /// The name of a plain record.
+    /// The name of a plain record. One that begins with `-` goes to the end, after all options and `--`.
     pub(crate) key: Option<OsString>,
     /// The id of a node or a record.
     #[arg(long, value_name = "HEX")]
@@ -257,13 +261,15 @@ pub(crate) struct Demo {
 pub(crate) struct HostPort(String);
 
 impl HostPort {
-    /// Resolves it to its addresses: at least one.
-    pub(crate) fn resolve(&self) -> Result<Vec<SocketAddr>, Error> {
-        let found = self.0.to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
-        if found.is_empty() {
-            return Err(Error::new(Exit::Network, format!("can't resolve the name in {}", self.0)).tip("give IP:PORT"));
-        }
-        Ok(found)
+    /// The address, unless a name stands for it.
+    pub(crate) fn ip(&self) -> Option<SocketAddr> {
+        self.0.parse().ok()
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -285,29 +291,13 @@ impl FromStr for HostPort {
     }
 }
 
-/// The bootstrap addresses, without duplicates: at most as many as a node remembers.
-pub(crate) fn bootstraps(names: &[HostPort]) -> Result<Vec<SocketAddr>, Error> {
-    let mut all = Vec::new();
-    for name in names {
-        for address in name.resolve()? {
-            if address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast() {
-                let what = format!("no datagram can be sent to {address}");
-                return Err(Error::new(Exit::Usage, what).tip(
-                    "give the IP address of the machine that the node runs on (127.0.0.1 is this machine), and the \
-                     port that the node prints in its first line",
-                ));
-            }
-            if !all.contains(&address) {
-                all.push(address);
-            }
-        }
-    }
-    match all.len() {
-        0..=BOOTSTRAPS => Ok(all),
-        more => {
-            Err(Error::new(Exit::Usage, format!("{more} bootstrap addresses; the limit is {BOOTSTRAPS}"))
-                .tip("give fewer"))
-        }
+/// The longest time limit of a command.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+fn time_limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        limit if limit <= LONGEST => Ok(limit),
+        _ => Err("a time limit is at most 365 days".to_owned()),
     }
 }
 
@@ -350,7 +340,19 @@ mod tests {
     #[test]
     fn the_only_positional_argument_of_put_is_the_value() {
         let cli = Cli::try_parse_from(["kadlet", "put", "-", "--immutable", "--bootstrap", "127.0.0.1:1"]);
-        assert!(matches!(cli.map(|cli| cli.command), Ok(Command::Put(Put { key: None, value, .. })) if value == "-"));
+        assert!(
+            matches!(cli.map(|cli| cli.command), Ok(Command::Put(Put { first, second: None, .. })) if first == "-")
+        );
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_taken_as_it_is() {
+        let cli = Cli::try_parse_from("kadlet put --bootstrap 127.0.0.1:1 -- -key --value".split(' '));
+        let Ok(Command::Put(Put { first, second, .. })) = cli.map(|cli| cli.command) else { panic!("not a put") };
+        assert!(first == "-key" && second.is_some_and(|second| second == "--value"));
+        for args in ["get --bootstrap 127.0.0.1:1 -- -k", "find --bootstrap 127.0.0.1:1 -- -k", "demo -- -k --v"] {
+            assert!(!refused(&format!("kadlet {args}")), "{args}");
+        }
     }
 
     #[test]
@@ -394,6 +396,8 @@ mod tests {
         assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert!(duration("soon").is_err());
+        assert_eq!(time_limit("365d"), Ok(LONGEST));
+        assert!(time_limit("18446744073709551615").is_err() && time_limit("366d").is_err());
         assert!(lifetime("500ms").is_err());
     }
 }

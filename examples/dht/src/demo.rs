@@ -10,6 +10,7 @@ use kadlet::{
 use serde_json::{Value, json};
 
 use crate::args::{Common, Demo};
+use crate::bootstraps::resolve;
 use crate::error::{Error, Exit};
 use crate::network::{Table, config, nodes, source, summary};
 use crate::output::{NodeObject, Output};
@@ -27,7 +28,8 @@ pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Resul
     check(value.len(), 0)?;
     let key = Key::plain(name);
     let narration = Narration { out: *out, key, mode: args.lookup.into() };
-    let mut swarm = Swarm::<R>::start(&places(args, &key.id)?, config(common), common.timeout)?;
+    let places = places(args, &key.id, common)?;
+    let mut swarm = Swarm::<R>::start(&places, config(common), common.timeout)?;
 
     narration.introduce(&swarm)?;
     join(&mut swarm, &narration)?;
@@ -45,8 +47,8 @@ pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Resul
 }
 
 /// The nodes' addresses and ids: the local node's address as given, the others at free ports of the same IP address.
-fn places(args: &Demo, key: &Id) -> Result<Vec<(SocketAddr, Id)>, Error> {
-    let [listen, ..] = args.listen.resolve()?[..] else {
+fn places(args: &Demo, key: &Id, common: &Common) -> Result<Vec<(SocketAddr, Id)>, Error> {
+    let [listen, ..] = resolve(&args.listen, common, common.timeout)?[..] else {
         return Err(Error::new(Exit::Usage, "--listen names no address"));
     };
     let others = match listen.ip() {
@@ -83,10 +85,19 @@ fn join<R: Table>(swarm: &mut Swarm<R>, narration: &Narration) -> Result<(), Err
             queries.push((*node, query.map_err(|error| Error::new(Exit::Network, error.to_string()))?));
         }
         for (node, query) in queries {
-            if !swarm.finish(node, query, |_| Ok(()), |done| matches!(done.outcome, Outcome::Joined { .. }))? {
-                let what = format!("the node at {} could not join", swarm.nodes[node].local_addr());
+            let failure = swarm.finish(
+                node,
+                query,
+                |_| Ok(()),
+                |done| match done.outcome {
+                    Outcome::Failed(failure) => Some(failure),
+                    _ => None,
+                },
+            )?;
+            if let Some(failure) = failure {
+                let what = format!("the node at {} could not join: {failure}", swarm.nodes[node].local_addr());
                 return Err(Error::new(Exit::Network, what)
-                    .tip("check that this machine's firewall lets loopback datagrams pass"));
+                    .tip("fewer --nodes; check that this machine's firewall lets loopback datagrams pass"));
             }
         }
     }

@@ -4,6 +4,9 @@ use core::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use serde::Serialize;
+use serde_json::{Map, Value};
+
 /// The exit codes of a command that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -28,11 +31,29 @@ pub(crate) struct Error {
     what: String,
     tip: Option<String>,
     silent: bool,
+    /// What the command's JSON object has beside the error.
+    object: Map<String, Value>,
 }
 
 impl Error {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), tip: None, silent: false }
+        Self { exit, what: what.into(), tip: None, silent: false, object: Map::new() }
+    }
+
+    /// An error whose text is on stderr already.
+    pub(crate) fn told(what: impl Into<String>) -> Self {
+        Self { silent: true, ..Self::new(Exit::Usage, what) }
+    }
+
+    /// Stdout can't be written to. If its reader has closed the pipe, that is no news to anybody.
+    pub(crate) fn stdout(error: &io::Error) -> Self {
+        let silent = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { silent, ..Self::new(Exit::Usage, format!("can't write to stdout: {error}")) }
+    }
+
+    /// Prints its text in any case.
+    pub(crate) fn aloud(self) -> Self {
+        Self { silent: false, ..self }
     }
 
     /// Adds what the user can try.
@@ -41,13 +62,34 @@ impl Error {
         self
     }
 
+    /// Adds what the command's JSON object has beside the error.
+    pub(crate) fn with(mut self, object: &impl Serialize) -> Self {
+        if let Ok(Value::Object(object)) = serde_json::to_value(object) {
+            self.object = object;
+        }
+        self
+    }
+
+    /// What happened.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// Whether to print nothing, because the reader of the output has closed the pipe.
+    /// Whether to print no text: it is on stderr already, or nobody reads the output.
     pub(crate) fn is_silent(&self) -> bool {
         self.silent
+    }
+
+    /// The JSON object of the command that failed: its own keys, `error`, and `tip` if there is one.
+    pub(crate) fn into_object(self) -> Value {
+        let mut object = self.object;
+        object.insert("error".to_owned(), self.what.into());
+        self.tip.map(|tip| object.insert("tip".to_owned(), tip.into()));
+        Value::Object(object)
     }
 }
 
@@ -58,10 +100,9 @@ impl fmt::Display for Error {
     }
 }
 
-/// An error of the system: stdout can't be written to, or there are no random bytes.
+/// An error of the system: there are no random bytes, or a signal can't be waited for.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        let silent = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { silent, ..Self::new(Exit::Usage, format!("system error: {error}")) }
+        Self::new(Exit::Usage, format!("system error: {error}"))
     }
 }

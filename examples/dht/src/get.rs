@@ -6,11 +6,13 @@ use kadlet::record::Kind;
 use kadlet::{Contact, Geometry, Id, Key, QueryStats};
 use kadlet_udp::{Got, ProofBuf};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::args::{Common, Find, Get, Ping};
+use crate::bootstraps::sendable;
 use crate::error::{Error, Exit};
-use crate::network::{Client, OperationError, Table, explain, reason, source, stats, summary};
-use crate::output::{NodeObject, Output, QueryStatsObject};
+use crate::network::{Client, OperationError, Table, explain, source, stats, summary};
+use crate::output::{NodeObject, Output, QueryStatsObject, note};
 use crate::trace::{GET, line, power};
 
 #[derive(Serialize)]
@@ -46,7 +48,7 @@ struct PingObject {
 pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result<(), Error> {
     let key = key(args)?;
     let client = Client::<R>::join(&args.client, common)
-        .map_err(|error| out.nothing(&object(key, &QueryStats::default(), None), error))?;
+        .map_err(|error| error.with(&object(key, &QueryStats::default(), None)))?;
     let found =
         client.search(&format!("looking for the record with id {}", key.id), key.id, GET).get(key, &client.options());
     let (stats, nearest) = match &found {
@@ -58,17 +60,14 @@ pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result
     if let Ok(got) = &found
         && common.verbose
     {
-        eprintln!("{}", source(got.holders.len(), &stats));
+        note(source(got.holders.len(), &stats));
     }
     match &found {
-        _ if out.json => out.object(&object(key, &stats, found.as_ref().ok()))?,
-        Ok(got) => out.bytes(&got.record.value)?,
-        Err(_) => {}
+        Ok(got) if out.json => out.object(&object(key, &stats, Some(got))),
+        Ok(got) => out.bytes(&got.record.value),
+        Err(OperationError::NotFound { stats, .. }) => Err(not_found(key, stats).with(&object(key, stats, None))),
+        Err(error) => Err(explain(error).with(&object(key, &stats, None))),
     }
-    found.map(|_| ()).map_err(|error| match error {
-        OperationError::NotFound { stats, .. } => not_found(key, &stats),
-        error => explain(&error),
-    })
 }
 
 pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Result<(), Error> {
@@ -79,14 +78,14 @@ pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Resu
         nodes: nodes.iter().map(NodeObject::from).collect(),
         stats: stats.into(),
     };
-    let client = Client::<R>::join(&args.client, common)
-        .map_err(|error| out.nothing(&object(&[], &QueryStats::default()), error))?;
+    let client =
+        Client::<R>::join(&args.client, common).map_err(|error| error.with(&object(&[], &QueryStats::default())))?;
     let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
     let found = handle.find_node(target, &client.options());
-    let found = found.map_err(|error| out.nothing(&object(&[], &stats(&error)), explain(&error)))?;
+    let found = found.map_err(|error| explain(&error).with(&object(&[], &stats(&error))))?;
     client.end(&found.stats, &found.nodes);
     if common.verbose || !out.json {
-        eprintln!("the nodes nearest to {target}, with their distances ({})", summary(&found.stats));
+        note(format!("the nodes nearest to {target}, with their distances ({})", summary(&found.stats)));
     }
     if out.json {
         return out.object(&object(&found.nodes, &found.stats));
@@ -95,29 +94,16 @@ pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Resu
 }
 
 pub(crate) fn ping<R: Table>(args: &Ping, common: &Common, out: &Output) -> Result<(), Error> {
-    let peers = crate::args::bootstraps(core::slice::from_ref(&args.address))?;
-    let client = Client::<R>::open(args.listen.as_ref(), &peers, common)?;
-    let peers = client.reachable(&peers)?;
-    let mut last = Error::new(Exit::Network, "there is no address to ping");
-    for peer in peers {
-        match client.handle(&format!("pinging {peer}")).ping(peer, client.left()) {
-            Ok(pong) => {
-                let (id, address) = (pong.contact.id, pong.contact.address);
-                let rtt_ms = pong.rtt.as_secs_f64() * 1_000.0;
-                drop(client);
-                return match out.json {
-                    true => out.object(&PingObject { id: id.to_string(), address, rtt_ms }),
-                    false => out.line(&format!("{address} is node {id}, {rtt_ms:.2} ms away")),
-                };
-            }
-            Err(error) => {
-                let what = format!("no node of network {} responded at {peer}: {}", common.network, reason(&error));
-                last = Error::new(Exit::Network, what)
-                    .tip("check that a node runs there, and that its --network and --geometry are the same");
-            }
-        }
+    args.address.ip().iter().try_for_each(sendable)?;
+    let nothing = || json!({ "id": null, "address": args.address.to_string(), "rtt_ms": null });
+    let pong =
+        Client::<R>::ping(&args.address, args.listen.as_ref(), common).map_err(|error| error.with(&nothing()))?;
+    let (id, address) = (pong.contact.id, pong.contact.address);
+    let rtt_ms = pong.rtt.as_secs_f64() * 1_000.0;
+    match out.json {
+        true => out.object(&PingObject { id: id.to_string(), address, rtt_ms }),
+        false => out.line(&format!("{address} is node {id}, {rtt_ms:.2} ms away")),
     }
-    Err(last)
 }
 
 fn key(args: &Get) -> Result<Key, Error> {

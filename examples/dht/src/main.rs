@@ -2,40 +2,83 @@
 //! why when it can't.
 
 #![forbid(unsafe_code)]
+// What these would do to a thread is worse than any error.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod args;
+mod bootstraps;
 mod demo;
 mod error;
 mod get;
+mod joining;
 mod keygen;
 mod network;
 mod node;
 mod output;
 mod put;
+mod resolver;
+mod signals;
 mod state;
 mod swarm;
 mod trace;
 mod watch;
 
 use core::net::SocketAddr;
+use std::env;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, Parser};
 use kadlet::{Chord, Kademlia, Pastry};
 
 use args::{Cli, Command, Geometry};
 use error::{Error, Exit};
 use network::Table;
-use output::Output;
+use output::{Output, note};
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is_silent() => error.exit().into(),
+    let (out, ended) = match Cli::try_parse() {
+        Ok(cli) => (Output { json: cli.common.json }, run(&cli)),
         Err(error) => {
-            eprintln!("{error}");
-            error.exit().into()
+            let json =
+                env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
+            let out = Output { json };
+            (out, not_parsed(&error, &out))
         }
+    };
+    let Err(error) = ended else { return ExitCode::SUCCESS };
+    let exit = error.exit();
+    if !error.is_silent() {
+        note(&error);
+    }
+    if out.json {
+        // Stdout may be what failed.
+        let _ = out.object(&error.into_object());
+    }
+    exit.into()
+}
+
+/// Prints what clap has to say: help that was asked for, or what is wrong with the arguments.
+fn not_parsed(error: &clap::Error, out: &Output) -> Result<(), Error> {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return match out.json {
+            true => out.text(text.as_bytes()),
+            false => error.print().and_then(|()| io::stdout().flush()).map_err(|error| Error::stdout(&error)),
+        };
+    }
+    let _ = error.print();
+    let what = text.split("\n\nUsage:").next().unwrap_or_default().split("\n\nFor more").next().unwrap_or_default();
+    let told = Error::told(what.trim_start_matches("error: ").trim_end());
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(argument)) if argument.to_string().starts_with('-') => {
+            let tip = "if that is a key or a value, put it at the end, after all options and `--`";
+            note(format!("  try: {tip}"));
+            Err(told.tip(tip))
+        }
+        _ => Err(told),
     }
 }
 
@@ -61,9 +104,9 @@ fn run_on<R: Table>(cli: &Cli) -> Result<(), Error> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "kadlet", &mut script);
-            out.bytes(&script)
+            out.text(&script)
         }
-        Command::Man { command } => out.bytes(&manual(command.as_deref())?),
+        Command::Man { command } => out.text(&manual(command.as_deref())?),
     }
 }
 

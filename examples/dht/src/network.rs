@@ -3,18 +3,21 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
-use std::sync::mpsc;
-use std::thread;
+use std::io;
+use std::sync::mpsc::{self, Sender};
 use std::time::Instant;
 
 use kadlet::message::ErrorCode;
 use kadlet::{
     BeginError, Config, ConfigError, Contact, Failure, Geometry, HashStore, Id, Mode, Options, QueryStats, Routing,
 };
-use kadlet_udp::{Driver, Handle, Server};
+use kadlet_udp::{Driver, Handle, Pong, Server};
 
-use crate::args::{BOOTSTRAPS, ClientArgs, Common, HostPort, bootstraps};
+use crate::args::{BOOTSTRAPS, ClientArgs, Common, HostPort};
+use crate::bootstraps::{self, Bootstraps};
 use crate::error::{Error, Exit};
+use crate::output::{cannot_start, spawn};
+use crate::resolver::Resolved;
 use crate::watch::Watch;
 
 /// The tool's node: 16 operations at once, and 16 forwarded requests.
@@ -41,46 +44,104 @@ pub(crate) struct Client<R: Table> {
     mode: Mode,
 }
 
+/// What a client that joins waits for.
+enum Step {
+    /// A bootstrap address is resolved, or can't be.
+    Resolved(Resolved),
+    /// A node responded.
+    Responded,
+    /// An attempt to join has ended.
+    Ended(Result<(), OperationError>),
+}
+
 impl<R: Table> Client<R> {
-    /// Opens a client that knows no node.
-    pub(crate) fn open(listen: Option<&HostPort>, peers: &[SocketAddr], common: &Common) -> Result<Self, Error> {
-        let config = Config { serve: false, ..config(common) };
-        let driver = bind(&listening(listen, peers)?, config, None)?;
-        let server = Server::start(driver)
-            .map_err(|error| Error::new(Exit::Network, format!("can't start a thread: {error}")))?;
-        Ok(Self {
-            server,
-            watch: Watch::new(common.verbose),
-            deadline: Instant::now() + common.timeout,
-            mode: Mode::Iterative,
-        })
+    /// Opens a client that knows no node. Its time limit ends at `deadline`.
+    fn open(local: &[SocketAddr], common: &Common, deadline: Instant) -> Result<Self, Error> {
+        let driver = bind(local, Config { serve: false, ..config(common) }, None)?;
+        let server = Server::start(driver).map_err(|error| cannot_start("the node", &error))?;
+        Ok(Self { server, watch: Watch::new(common.verbose), deadline, mode: Mode::Iterative })
     }
 
-    /// Opens a client and joins the network.
+    /// Opens a client and joins the network. Returns as soon as a node has responded at one of the addresses, and
+    /// doesn't wait for the others, nor for names that are not resolved.
     pub(crate) fn join(args: &ClientArgs, common: &Common) -> Result<Self, Error> {
-        let peers = bootstraps(&args.bootstrap)?;
-        let client = Self { mode: args.lookup.into(), ..Self::open(args.listen.as_ref(), &peers, common)? };
+        let deadline = Instant::now() + common.timeout;
+        let mut bootstraps = Bootstraps::new(&args.bootstrap)?;
+        let local = listening(args.listen.as_ref(), bootstraps.given(), bootstraps.has_names(), common)?;
+        let client = Self { mode: args.lookup.into(), ..Self::open(&local, common, deadline)? };
+        let local = client.server.local_addr();
+        bootstraps.check(local)?;
+
         client.watch.begin("looking for the network");
-        let peers = client.reachable(&peers)?;
-        if let Err(error) = client.bootstrap(peers.clone()) {
-            let names: Vec<_> = peers.iter().map(SocketAddr::to_string).collect();
-            let what =
-                format!("no node of network {} responded at {}: {}", common.network, names.join(", "), reason(&error));
-            return Err(Error::new(Exit::Network, what).tip(
-                "check that a node runs there (`kadlet ping ADDR`), and that its --network and --geometry are the same",
-            ));
+        let (sender, steps) = mpsc::channel();
+        let resolved = sender.clone();
+        bootstraps.look_up(common.resolver, move |name| drop(resolved.send(Step::Resolved(name))));
+        let (mut tried, mut running, mut why) = (Vec::new(), 0, None);
+        loop {
+            let addresses = bootstraps.addresses(local);
+            if !addresses.is_empty() && addresses != tried {
+                client.bootstrap(&addresses, &sender)?;
+                (tried, running) = (addresses, running + 1);
+            }
+            if running == 0 && !bootstraps.is_pending() {
+                break;
+            }
+            match steps.recv_timeout(client.left()) {
+                Ok(Step::Resolved(resolved)) => bootstraps.take(resolved, local),
+                Ok(Step::Responded | Step::Ended(Ok(()))) => {
+                    let problems = bootstraps.problems(local);
+                    problems.iter().for_each(|problem| client.watch.tell(&format!("kadlet: {problem}")));
+                    return Ok(client);
+                }
+                Ok(Step::Ended(Err(error))) => (running, why) = (running - 1, Some(error)),
+                Err(_) => break,
+            }
         }
-        Ok(client)
+        let why = why.unwrap_or(OperationError::TimedOut);
+        Err(no_network(&bootstraps, local, &tried, &why, common.network))
+    }
+
+    /// Pings the node at an address: at all addresses of a name at once, and returns the first response.
+    pub(crate) fn ping(
+        address: &HostPort,
+        listen: Option<&HostPort>,
+        common: &Common,
+    ) -> Result<Pong<SocketAddr>, Error> {
+        let deadline = Instant::now() + common.timeout;
+        let mut peers = bootstraps::resolve(address, common, common.timeout)?;
+        let found = peers.len();
+        peers.truncate(BOOTSTRAPS);
+        let client = Self::open(&listening(listen, &peers, false, common)?, common, deadline)?;
+        let local = client.server.local_addr();
+        peers.retain(|peer| bootstraps::reaches(local, peer));
+
+        client.watch.begin(&format!("pinging {address}"));
+        if found > BOOTSTRAPS {
+            client
+                .watch
+                .tell(&format!("kadlet: {address} has {found} addresses: only {BOOTSTRAPS} of them are pinged"));
+        }
+        let (sender, pongs) = mpsc::channel();
+        for peer in peers {
+            let (handle, sender, left) = (client.server.handle(), sender.clone(), client.left());
+            spawn(move || drop(sender.send(handle.ping(peer, left))))?;
+        }
+        drop(sender);
+        let mut why = format!("{local} can't send to that address");
+        for pong in pongs {
+            match pong {
+                Ok(pong) => return Ok(pong),
+                Err(error) => why = reason(&error),
+            }
+        }
+        let what = format!("no node of network {} responded at {address}: {why}", common.network);
+        Err(Error::new(Exit::Network, what)
+            .tip("check that a node runs there, and that its --network and --geometry are the same"))
     }
 
     /// The options of an operation: its time limit is what is left of the command's.
     pub(crate) fn options(&self) -> Options {
         Options { timeout: self.left(), publish: false, mode: self.mode, ..Options::DEFAULT }
-    }
-
-    /// The peers that the client's socket can send to.
-    pub(crate) fn reachable(&self, peers: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
-        reachable(peers, self.server.local_addr())
     }
 
     /// What is left of the command's time.
@@ -106,18 +167,16 @@ impl<R: Table> Client<R> {
         }
     }
 
-    /// Joins the network. Returns as soon as one of the addresses has responded, and doesn't wait for the others.
-    fn bootstrap(&self, peers: Vec<SocketAddr>) -> Result<(), OperationError> {
-        let (sender, result) = mpsc::channel();
-        let first_response = sender.clone();
+    /// Begins to join the network through these addresses.
+    fn bootstrap(&self, addresses: &[SocketAddr], steps: &Sender<Step>) -> Result<(), Error> {
+        let (responded, ended) = (steps.clone(), steps.clone());
         let handle = self.server.handle().watch(move |progress| {
             if progress.stats.responded > 0 {
-                let _ = first_response.send(Ok(()));
+                let _ = responded.send(Step::Responded);
             }
         });
-        let left = self.left();
-        thread::spawn(move || sender.send(handle.bootstrap(&peers, left).map(|_| ())));
-        result.recv().unwrap_or(Err(OperationError::Stopped))
+        let (addresses, left) = (addresses.to_vec(), self.left());
+        spawn(move || drop(ended.send(Step::Ended(handle.bootstrap(&addresses, left).map(|_| ())))))
     }
 }
 
@@ -125,6 +184,25 @@ impl<R: Table> core::fmt::Debug for Client<R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Client").field("address", &self.server.local_addr()).finish_non_exhaustive()
     }
+}
+
+/// Why a client did not join.
+fn no_network(
+    bootstraps: &Bootstraps,
+    local: SocketAddr,
+    tried: &[SocketAddr],
+    why: &OperationError,
+    network: u16,
+) -> Error {
+    let mut problems = bootstraps.problems(local);
+    problems.extend(bootstraps.pending().map(|name| format!("{name} was not resolved within the time limit")));
+    if tried.is_empty() {
+        return Error::new(Exit::Network, problems.join("; ")).tip("give IP:PORT, or a longer --timeout");
+    }
+    let tried: Vec<_> = tried.iter().map(SocketAddr::to_string).collect();
+    problems.insert(0, format!("no node of network {network} responded at {}: {}", tried.join(", "), reason(why)));
+    Error::new(Exit::Network, problems.join("; "))
+        .tip("check that a node runs there (`kadlet ping ADDR`), and that its --network and --geometry are the same")
 }
 
 /// The configuration of all of the tool's nodes.
@@ -138,7 +216,7 @@ pub(crate) fn bind<R: Table>(
     config: Config,
     id: Option<Id>,
 ) -> Result<Driver<Node<R>>, Error> {
-    let mut refused = String::new();
+    let mut refused = Error::new(Exit::Usage, "there is no address to listen on");
     for address in addresses {
         let id = id.map_or_else(kadlet_udp::random_id, Ok)?;
         let refuse = |error: ConfigError| Error::new(Exit::Usage, error.to_string());
@@ -147,40 +225,54 @@ pub(crate) fn bind<R: Table>(
         node.start(kadlet::Instant::ZERO, config, id, kadlet_udp::seed()?).map_err(refuse)?;
         match Driver::bind(*address, node) {
             Ok(driver) => return Ok(driver),
-            Err(error) => refused = format!("can't listen on {address}: {error}"),
+            Err(error) => refused = cannot_listen(*address, &error),
         }
     }
-    Err(Error::new(Exit::Usage, refused).tip("another --listen; with port 0 the system chooses a free port"))
+    Err(refused)
 }
 
-/// The addresses to try to listen on: as given, or else any free port of the peers' family, on loopback if all peers
-/// are there.
-fn listening(listen: Option<&HostPort>, peers: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
-    if let Some(listen) = listen {
-        return listen.resolve();
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
+    let tip = match error.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied => {
+            "another --listen; with port 0 the system chooses a free port"
+        }
+        _ => "another --listen, or a higher limit of open files (`ulimit -n`)",
+    };
+    Error::new(Exit::Usage, format!("can't listen on {address}: {error}")).tip(tip)
+}
+
+/// The addresses to try to listen on: as given, or else those of [`free_ports`].
+fn listening(
+    listen: Option<&HostPort>,
+    peers: &[SocketAddr],
+    names: bool,
+    common: &Common,
+) -> Result<Vec<SocketAddr>, Error> {
+    match listen {
+        Some(listen) => bootstraps::resolve(listen, common, common.timeout),
+        None => Ok(free_ports(peers, names)),
     }
-    let v4 = peers.iter().any(SocketAddr::is_ipv4);
-    let v6 = peers.iter().any(SocketAddr::is_ipv6);
+}
+
+/// Any free port of the peers' family, on loopback if all peers are there. With `names`, more peers will come, of any
+/// family.
+fn free_ports(peers: &[SocketAddr], names: bool) -> Vec<SocketAddr> {
+    let v4 = names || peers.iter().any(SocketAddr::is_ipv4);
+    let v6 = names || peers.iter().any(SocketAddr::is_ipv6);
     let loopback = peers.iter().all(|peer| peer.ip().is_loopback());
-    Ok(match (v4, v6) {
+    match (v4, v6) {
         // An IPv6 socket serves both families, on a machine that has IPv6.
         (true, true) => vec![(Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::UNSPECIFIED, 0).into()],
         (_, true) if loopback => vec![(Ipv6Addr::LOCALHOST, 0).into()],
         (_, true) => vec![(Ipv6Addr::UNSPECIFIED, 0).into()],
         (_, false) if loopback => vec![(Ipv4Addr::LOCALHOST, 0).into()],
         (_, false) => vec![(Ipv4Addr::UNSPECIFIED, 0).into()],
-    })
+    }
 }
 
-/// The peers that a socket bound to `local` can send to.
-pub(crate) fn reachable(peers: &[SocketAddr], local: SocketAddr) -> Result<Vec<SocketAddr>, Error> {
-    let both = local.is_ipv6() && local.ip().is_unspecified();
-    let found: Vec<_> = peers.iter().copied().filter(|peer| both || peer.is_ipv4() == local.is_ipv4()).collect();
-    if found.is_empty() && !peers.is_empty() {
-        let what = format!("{local} is of another address family than the bootstrap addresses");
-        return Err(Error::new(Exit::Usage, what).tip("--listen [::]:0 for both IPv4 and IPv6, or leave it out"));
-    }
-    Ok(found)
+/// The error of a call to a node that has stopped.
+pub(crate) fn stopped(error: OperationError) -> Error {
+    Error::new(Exit::Network, format!("the node has stopped: {error}"))
 }
 
 /// Converts an operation's error to a text that says what the user can try.
@@ -227,8 +319,12 @@ pub(crate) fn summary(stats: &QueryStats) -> String {
     let mut text =
         format!("{} asked, {} responded, {} timed out", nodes(stats.asked), stats.responded, stats.timed_out);
     match stats.refusal {
-        Some(code) if stats.refused > 0 => text += &format!(", {} refused: {code}", stats.refused),
-        _ => {}
+        // It may be as old as this one: then its hash decides.
+        Some(ErrorCode::Outdated) => {
+            text += &format!(", {} refused: a record that wins over this one is held", stats.refused)
+        }
+        Some(code) => text += &format!(", {} refused: {code}", stats.refused),
+        None => {}
     }
     match stats.hops {
         0 => {}
@@ -260,11 +356,80 @@ pub(crate) fn nodes(count: impl Into<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use kadlet::Kademlia;
+
     use super::*;
+    use crate::args::{Cli, Command};
+    use crate::resolver::fake;
+
+    type TestTable = Kademlia<SocketAddr, 512, 64>;
 
     fn default_for(peers: &[&str]) -> String {
         let peers: Vec<SocketAddr> = peers.iter().map(|peer| peer.parse().unwrap()).collect();
-        listening(None, &peers).unwrap()[0].to_string()
+        free_ports(&peers, false)[0].to_string()
+    }
+
+    /// Joins through these addresses, with names that only [`fake`] knows, and says how long that took.
+    fn join(bootstrap: &str, timeout: &str) -> (Result<(), String>, Duration) {
+        let cli = Cli::try_parse_from(["kadlet", "find", "key", "--bootstrap", bootstrap, "--timeout", timeout]);
+        let Ok(Cli { mut common, command: Command::Find(find) }) = cli else { panic!("not a find") };
+        common.resolver = fake::RESOLVER;
+        let began = Instant::now();
+        let joined = Client::<TestTable>::join(&find.client, &common);
+        (joined.map(drop).map_err(|error| error.to_string()), began.elapsed())
+    }
+
+    /// A node that serves, and the port of its address on loopback.
+    fn node() -> (Server<Node<TestTable>>, u16) {
+        let cli = Cli::try_parse_from(["kadlet", "demo", "key", "value"]).unwrap();
+        let server =
+            Server::start(bind(&[(Ipv4Addr::LOCALHOST, 0).into()], config(&cli.common), None).unwrap()).unwrap();
+        let port = server.local_addr().port();
+        (server, port)
+    }
+
+    #[test]
+    fn a_client_joins_through_what_resolves_and_waits_for_nothing_else() {
+        let (_node, port) = node();
+        for bootstrap in [
+            format!("gone.test:1,127.0.0.1:{port}"),
+            format!("silent.test:1,127.0.0.1:{port}"),
+            format!("gone.test:1,silent.test:1,empty.test:1,unusable.test:1,loopback.test:{port}"),
+            format!("many.test:1,loopback.test:{port}"),
+            format!("127.0.0.1:1,loopback.test:{port}"),
+        ] {
+            let (joined, took) = join(&bootstrap, "30s");
+            assert_eq!(joined, Ok(()), "{bootstrap}");
+            assert!(took < Duration::from_secs(10), "{bootstrap}: {took:?}");
+        }
+    }
+
+    #[test]
+    fn a_ping_of_a_name_waits_for_no_address_that_is_silent() {
+        let (_node, port) = node();
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let cli = Cli::try_parse_from(["kadlet", "demo", "key", "value", "--timeout", "5"]).unwrap();
+        let common = Common { resolver: fake::RESOLVER, ..cli.common };
+        let name = format!("p{}.test:{port}", silent.local_addr().unwrap().port());
+        let pong = Client::<TestTable>::ping(&name.parse().unwrap(), None, &common).unwrap();
+        assert_eq!(pong.contact.address.port(), port);
+    }
+
+    #[test]
+    fn names_that_resolve_to_nothing_are_an_error_within_the_time_limit() {
+        for (bootstrap, reason) in [
+            ("gone.test:1", "can't resolve gone.test:1: no such name"),
+            ("empty.test:1", "can't resolve empty.test:1: it has no address"),
+            ("silent.test:1", "silent.test:1 was not resolved within the time limit"),
+            ("gone.test:1,silent.test:1", "can't resolve gone.test:1: no such name; silent.test:1 was not"),
+            ("127.0.0.1:1,silent.test:1", "responded at 127.0.0.1:1"),
+        ] {
+            let (joined, took) = join(bootstrap, "1s");
+            let error = joined.unwrap_err();
+            assert!(error.contains(reason), "{bootstrap}: {error}");
+            assert!(took < Duration::from_secs(3), "{bootstrap}: {took:?}");
+        }
     }
 
     #[test]

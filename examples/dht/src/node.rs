@@ -1,24 +1,23 @@
 //! `node`: runs a node until it is interrupted.
 
 use core::net::SocketAddr;
-use core::sync::atomic::AtomicBool;
 use core::time::Duration;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
+use std::process;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Instant;
 
 use kadlet::{Config, Dht, Event, Outcome, Routing, Store};
 use kadlet_udp::{Handle, Server};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::iterator::Signals;
 
-use crate::args::{self, Common, bootstraps};
+use crate::args::{self, Common};
+use crate::bootstraps::{Bootstraps, resolve};
 use crate::error::{Error, Exit};
-use crate::network::{self, OperationError, Table, summary};
-use crate::output::{Output, StatsObject};
+use crate::joining::Joining;
+use crate::network::{self, OperationError, Table, stopped, summary};
+use crate::output::{Lines, NodeObject, Output, StatsObject, cannot_start, json, note};
+use crate::resolver::Resolved;
+use crate::signals;
 use crate::state::{State, fingerprint};
 
 /// How often a changed state is saved: a change is in the state file within ten seconds.
@@ -26,34 +25,83 @@ const SAVE: Duration = Duration::from_secs(5);
 /// How often the counters are printed.
 const STATS: Duration = Duration::from_secs(10);
 
+/// What the main thread waits for. Few wait at once: they come from the threads of the signals, of stdout and of the
+/// node, and from at most one for each name that is looked up.
+enum Occurrence {
+    /// A signal came.
+    Signal,
+    /// A bootstrap address is resolved, or can't be.
+    Resolved(Resolved),
+    /// Stdout can't be written to.
+    Unwritable(Error),
+    /// The node's thread has ended.
+    NodeEnded,
+}
+
+/// Where a node prints.
+struct Streams {
+    /// Stdout.
+    out: Lines,
+    json: bool,
+    /// Stderr.
+    log: Lines,
+}
+
 pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) -> Result<(), Error> {
+    let (sender, occurrences) = mpsc::channel();
+    let (unwritable, out) = (sender.clone(), *out);
+    let (lines, printed) = Lines::start(move |line| match out.line(line) {
+        Ok(()) => true,
+        Err(error) => unwritable.send(Occurrence::Unwritable(error.aloud())).is_err(),
+    })?;
+    let (log, logged) = Lines::start(|line| {
+        note(line);
+        true
+    })?;
+    let ended = host::<R>(args, common, &Streams { out: lines, json: out.json, log }, &sender, &occurrences);
+    if printed.finish() & logged.finish() {
+        return ended;
+    }
+    // Nobody reads what the main thread would still print: it would wait for ever.
+    process::exit(ended.map_or_else(|error| error.exit() as i32, |()| 0));
+}
+
+/// Starts the node, and ends it when it must end.
+fn host<R: Table>(
+    args: &args::Node,
+    common: &Common,
+    streams: &Streams,
+    sender: &Sender<Occurrence>,
+    occurrences: &Receiver<Occurrence>,
+) -> Result<(), Error> {
     let state = args.state.as_deref().map(State::load).transpose()?.flatten();
     if let Some(state) = &state {
         state.check(common.geometry, common.network, args.state.as_deref())?;
     }
-    let peers = bootstraps(&args.bootstrap)?;
-    let signals = signals()?;
+    let mut bootstraps = Bootstraps::new(&args.bootstrap)?;
+    let signal = sender.clone();
+    signals::watch(move || drop(signal.send(Occurrence::Signal)))?;
 
     let config = Config { plain: !args.no_plain, ..network::config(common) };
-    let mut driver = network::bind::<R>(&args.listen.resolve()?, config, state.as_ref().and_then(State::id))?;
-    let mut peers = network::reachable(&peers, driver.local_addr())?;
+    let listen = resolve(&args.listen, common, common.timeout)?;
+    let mut driver = network::bind::<R>(&listen, config, state.as_ref().and_then(State::id))?;
+    let (address, id) = (driver.local_addr(), driver.node().id());
+    bootstraps.check(address)?;
     let now = driver.now();
     if let Some(state) = &state {
         let restored = state.restore(driver.node_mut(), now);
-        eprintln!("restored {} contacts and {} records", restored.contacts.len(), restored.records);
+        streams.log.line(format!("restored {} contacts and {} records", restored.contacts.len(), restored.records));
         // The saved contacts are bootstrap addresses too: the node tries all addresses until one responds.
-        let known = restored.contacts.iter().map(|contact| contact.address).filter(|address| !peers.contains(address));
-        let known: Vec<_> = known.take(args::BOOTSTRAPS.saturating_sub(peers.len())).collect();
-        peers.extend(known);
+        bootstraps.contacts = restored.contacts.iter().map(|contact| contact.address).collect();
     }
-    if !peers.is_empty() {
-        driver.node_mut().bootstrap(now, &peers).map_err(|error| Error::new(Exit::Network, error.to_string()))?;
+    let tried = bootstraps.addresses(address);
+    if !tried.is_empty() {
+        driver.node_mut().bootstrap(now, &tried).map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     }
-    let (address, id) = (driver.local_addr(), driver.node().id());
-    let verbose = common.verbose;
-    let mut duplicates = 0;
-    let server = Server::start_with(driver, move |event| print_event(&event, verbose, &mut duplicates))
-        .map_err(|error| Error::new(Exit::Network, format!("can't start a thread: {error}")))?;
+    let mut events =
+        Events { log: streams.log.clone(), verbose: common.verbose, duplicates: 0, occurrences: sender.clone() };
+    let server = Server::start_with(driver, move |event| events.print(&event))
+        .map_err(|error| cannot_start("the node", &error))?;
     let handle = server.handle();
     let Common { geometry, network, .. } = *common;
     let mut file = args.state.as_deref().map(|path| StateFile {
@@ -63,50 +111,81 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
         fingerprint: None,
         last: state.map(State::without_records),
         failing: false,
+        log: streams.log.clone(),
     });
     if let Some(file) = &mut file {
         file.save(&handle)?;
     }
-    out.line(&format!("listening on {address} id {id}"))?;
-    let served = serve(&handle, &signals, file.as_mut(), out);
-    if let Some(file) = &mut file {
-        file.save(&handle)?;
-    }
-    served?;
-    server.shutdown().map(|_| ()).map_err(|error| Error::new(Exit::Network, format!("the node failed: {error}")))
+    streams.out.line(match streams.json {
+        true => json(&NodeObject { id: id.to_string(), address })?,
+        false => format!("listening on {address} id {id}"),
+    });
+    let (resolved, log) = (sender.clone(), streams.log.clone());
+    let report = move |name| drop(resolved.send(Occurrence::Resolved(name)));
+    let mut joining = Joining::new(bootstraps, address, tried, common.resolver, report, log);
+    let served = serve(&handle, occurrences, file.as_mut(), &mut joining, streams);
+    let saved = file.as_mut().map_or(Ok(()), |file| file.save(&handle));
+    // If the node's thread has ended by itself, that is why nothing else worked.
+    let ended = server.shutdown().map_err(|error| {
+        let what = format!("the node failed: {error}; the state file lacks what changed in the last seconds");
+        Error::new(Exit::Network, what).tip("start it again, and report what it printed before")
+    });
+    ended.map(|_| ()).and(saved).and(served)
 }
 
-/// Prints counters and saves the state until a signal comes.
+/// Prints counters, saves the state and looks names up until a signal comes.
 fn serve<R: Table>(
     handle: &Handle<network::Node<R>>,
-    signals: &Receiver<i32>,
+    occurrences: &Receiver<Occurrence>,
     mut file: Option<&mut StateFile<'_>>,
-    out: &Output,
+    joining: &mut Joining<impl Fn(Resolved) + Clone + Send + 'static>,
+    streams: &Streams,
 ) -> Result<(), Error> {
-    let mut next_stats = Instant::now() + STATS;
-    let mut next_save = Instant::now() + SAVE;
+    let (mut next_stats, mut next_save) = (Tick::every(STATS), Tick::every(SAVE));
     loop {
-        let wait = next_stats.min(next_save).saturating_duration_since(Instant::now());
-        let ended = !matches!(signals.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
+        let wait = next_stats.at.min(next_save.at).saturating_duration_since(Instant::now());
+        let ended = match occurrences.recv_timeout(wait) {
+            Ok(Occurrence::Signal) => true,
+            Ok(Occurrence::NodeEnded) => return Err(stopped(OperationError::Stopped)),
+            Ok(Occurrence::Unwritable(error)) => return Err(error),
+            Ok(Occurrence::Resolved(resolved)) => {
+                joining.take(handle, resolved)?;
+                false
+            }
+            Err(_) => false,
+        };
         let now = Instant::now();
-        if out.json && (ended || now >= next_stats) {
-            out.object(&handle.with(|node, _| stats(node)).map_err(stopped)?)?;
+        if (next_stats.is_due(now) || ended) && streams.json {
+            streams.out.line(json(&handle.with(|node, _| stats(node)).map_err(stopped)?)?);
         }
         if ended {
             return Ok(());
         }
-        if now >= next_stats {
-            next_stats += STATS;
-        }
-        if now >= next_save {
-            next_save += SAVE;
-            file.as_mut().into_iter().for_each(|file| file.try_save(handle));
+        if next_save.is_due(now) {
+            file.iter_mut().for_each(|file| file.try_save(handle));
+            joining.retry(handle)?;
         }
     }
 }
 
-fn stopped(error: OperationError) -> Error {
-    Error::new(Exit::Network, format!("the node has stopped: {error}"))
+/// When something that is done regularly is due again. What was missed, as in a suspension, isn't made up for.
+struct Tick {
+    every: Duration,
+    at: Instant,
+}
+
+impl Tick {
+    fn every(every: Duration) -> Self {
+        Self { every, at: Instant::now() + every }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = now >= self.at;
+        if due {
+            self.at = now + self.every;
+        }
+        due
+    }
 }
 
 /// A state file that is kept up to date.
@@ -120,6 +199,7 @@ struct StateFile<'a> {
     last: Option<State>,
     /// Whether the last attempt to save failed.
     failing: bool,
+    log: Lines,
 }
 
 impl StateFile<'_> {
@@ -143,39 +223,57 @@ impl StateFile<'_> {
     fn try_save<R: Table>(&mut self, handle: &Handle<network::Node<R>>) {
         let Err(error) = self.save(handle) else { return };
         if !self.failing {
-            eprintln!("{error}");
+            self.log.line(error);
         }
         self.failing = true;
     }
 }
 
-/// Prints the events that an operator wants to know.
-fn print_event(event: &Event<'_, SocketAddr>, verbose: bool, duplicates: &mut u32) {
-    match event {
-        // Any node can claim any id: an attacker that does so again and again must not fill the disk.
-        Event::OwnIdSeen { .. } if *duplicates >= 8 => {}
-        Event::OwnIdSeen { address } => {
-            *duplicates += 1;
-            eprintln!(
-                "kadlet: another node at {address} has this node's id\n  try: stop one of the two, and give each its \
-                 own --state file"
-            );
-        }
-        Event::Superseded { key } => {
-            eprintln!("the network holds a newer record than the one published here, under id {}", key.id)
-        }
-        Event::Finished(done) => match done.outcome {
-            Outcome::Joined { neighbours } if verbose => {
-                eprintln!("joined the network: {}", summary(&done.stats));
-                neighbours.iter().for_each(|contact| eprintln!("  {} id {}", contact.address, contact.id));
+/// Prints the events that an operator wants to know. It lives on the node's thread, and ends with it.
+struct Events {
+    log: Lines,
+    verbose: bool,
+    /// How often another node had this node's id.
+    duplicates: u32,
+    occurrences: Sender<Occurrence>,
+}
+
+impl Events {
+    fn print(&mut self, event: &Event<'_, SocketAddr>) {
+        match event {
+            // Any node can claim any id: an attacker that does so again and again must not fill the disk.
+            Event::OwnIdSeen { .. } if self.duplicates >= 8 => {}
+            Event::OwnIdSeen { address } => {
+                self.duplicates += 1;
+                self.log.line(format!(
+                    "kadlet: another node at {address} has this node's id\n  try: stop one of the two, and give each \
+                     its own --state file"
+                ));
             }
-            Outcome::Joined { .. } => eprintln!("joined the network"),
-            Outcome::Failed(failure) => {
-                eprintln!("could not join the network yet: {failure}; the node keeps trying the bootstrap addresses");
-            }
+            Event::Superseded { key } => self
+                .log
+                .line(format!("the network holds a newer record than the one published here, under id {}", key.id)),
+            Event::Finished(done) => match done.outcome {
+                Outcome::Joined { neighbours } if self.verbose => {
+                    self.log.line(format!("joined the network: {}", summary(&done.stats)));
+                    neighbours
+                        .iter()
+                        .for_each(|contact| self.log.line(format!("  {} id {}", contact.address, contact.id)));
+                }
+                Outcome::Joined { .. } => self.log.line("joined the network"),
+                Outcome::Failed(failure) => self.log.line(format!(
+                    "could not join the network yet: {failure}; the node keeps trying the bootstrap addresses"
+                )),
+                _ => {}
+            },
             _ => {}
-        },
-        _ => {}
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _ = self.occurrences.send(Occurrence::NodeEnded);
     }
 }
 
@@ -183,15 +281,49 @@ fn stats<M: Dht>(node: &M) -> StatsObject {
     StatsObject::new(node.routing().peers().count(), node.store().len(), node.store().bytes(), node.stats())
 }
 
-/// Receives the signals that end a node. A second signal ends the process at once.
-fn signals() -> Result<Receiver<i32>, Error> {
-    let ended = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_default(signal, Arc::clone(&ended))?;
-        flag::register(signal, Arc::clone(&ended))?;
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use kadlet::Kademlia;
+
+    use super::*;
+    use crate::args::Cli;
+    use crate::output::spawn;
+
+    #[test]
+    fn a_node_whose_thread_has_ended_ends_too() {
+        let cli = Cli::try_parse_from(["kadlet", "demo", "key", "value"]).unwrap();
+        let local = "127.0.0.1:0".parse().unwrap();
+        let driver =
+            network::bind::<Kademlia<SocketAddr, 512, 64>>(&[local], network::config(&cli.common), None).unwrap();
+        let (sender, occurrences) = mpsc::channel();
+        let (log, _) = Lines::start(|_| true).unwrap();
+        let mut events = Events { log: log.clone(), verbose: false, duplicates: 0, occurrences: sender.clone() };
+        let server = Server::start_with(driver, move |event| events.print(&event)).unwrap();
+        let (handle, dying) = (server.handle(), server.handle());
+        let (ended, result) = mpsc::channel();
+        spawn(move || {
+            let bootstraps = Bootstraps::new(&[]).unwrap();
+            let mut joining = Joining::new(bootstraps, local, Vec::new(), cli.common.resolver, |_| {}, log.clone());
+            let streams = Streams { out: log.clone(), json: false, log };
+            let _ = ended.send(serve(&handle, &occurrences, None, &mut joining, &streams));
+        })
+        .unwrap();
+        assert!(result.recv_timeout(Duration::from_millis(200)).is_err(), "it ends although its node runs");
+
+        let _ = dying.with(|_, _| panic!("what a fault of the node would do"));
+        let error = result.recv_timeout(SAVE / 2).unwrap().unwrap_err();
+        assert!(error.what().contains("the node has stopped"), "{error}");
+        assert!(server.shutdown().unwrap_err().to_string().contains("panicked"));
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(signal)));
-    Ok(receiver)
+
+    #[test]
+    fn ticks_that_were_missed_are_skipped() {
+        let mut tick = Tick::every(STATS);
+        assert!(!tick.is_due(tick.at - Duration::from_millis(1)));
+        let late = tick.at + 2_880 * STATS;
+        assert!(tick.is_due(late));
+        assert!(!tick.is_due(late + STATS / 2));
+        assert!(tick.is_due(late + STATS));
+    }
 }

@@ -4,8 +4,9 @@ use core::net::SocketAddr;
 use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use kadlet::message::ErrorCode;
 use kadlet::record::{MAX_SALT, MAX_VALUE, Proof};
-use kadlet::{Id, Key, Options, QueryStats, Record};
+use kadlet::{Contact, Id, Key, Options, QueryStats, Record};
 use kadlet_udp::{ProofBuf, Stored};
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::args::{Common, Put};
 use crate::error::{Error, Exit};
 use crate::keygen;
 use crate::network::{Client, OperationError, Table, explain, nodes, stats, summary};
-use crate::output::{Output, QueryStatsObject};
+use crate::output::{Output, QueryStatsObject, note};
 use crate::trace::{GET, PUT};
 
 #[derive(Serialize)]
@@ -30,6 +31,12 @@ struct PutObject {
     public_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<u64>,
+    /// The sequence number of a record that is held in place of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_sequence: Option<u64>,
+    /// The age, in milliseconds, of a plain record that is held in place of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_age_ms: Option<u64>,
 }
 
 impl PutObject {
@@ -37,7 +44,17 @@ impl PutObject {
     fn nothing(id: Id, signer: Option<&Signer>) -> Self {
         let public_key = signer.map(|signer| hex::encode(signer.public_key));
         let (holders, stats) = (Vec::new(), QueryStatsObject::from(&QueryStats::default()));
-        Self { id: id.to_string(), stored: 0, wanted: 0, holders, stats, public_key, sequence: None }
+        Self {
+            id: id.to_string(),
+            stored: 0,
+            wanted: 0,
+            holders,
+            stats,
+            public_key,
+            sequence: None,
+            held_sequence: None,
+            held_age_ms: None,
+        }
     }
 }
 
@@ -56,9 +73,9 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
     let key = match &signer {
         Some(signer) => Key::signed(&signer.public_key, &signer.salt),
         None if args.immutable => Key::immutable(&value),
-        None => Key::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes()),
+        None => Key::plain(args.first.as_encoded_bytes()),
     };
-    let nothing = |error| out.nothing(&PutObject::nothing(key.id, signer.as_ref()), error);
+    let nothing = |error: Error| error.with(&PutObject::nothing(key.id, signer.as_ref()));
     let client = Client::<R>::join(&args.client, common).map_err(nothing)?;
     let signature;
     let record = match &signer {
@@ -70,80 +87,151 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
             Record { value: &value, proof }
         }
         None if args.immutable => Record::immutable(&value),
-        None => Record::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes(), &value),
+        None => Record::plain(args.first.as_encoded_bytes(), &value),
     };
     let id = key.id;
     let options = Options { lifetime: args.ttl, compare: args.cas, ..client.options() };
     let stored = client.search(&format!("putting the record with id {id}"), id, PUT).put(&record, &options);
+    let stored = match stored {
+        Ok(stored) => stored,
+        Err(error) => return Err(failed(&record, id, &error)),
+    };
+    let outdone = matches!(stored.stats.refusal, Some(ErrorCode::Outdated | ErrorCode::Conflict));
+    // The refusals of a few nodes don't say which sequence number they hold.
+    let held = match &signer {
+        Some(signer) if outdone => signer.stored_sequence(&client).ok(),
+        _ => None,
+    };
     drop(client);
-    match stored {
-        Ok(stored) => print(&record, id, &stored, out),
-        Err(error) => Err(failed(&record, id, &error, out)?),
-    }
+    print(&record, id, &stored, held.filter(|held| Some(*held) != sequence(&record)), out)
 }
 
-/// Prints what was stored; fails if it was stored at too few nodes.
-fn print(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, out: &Output) -> Result<(), Error> {
-    let holders: Vec<_> = stored.holders.iter().map(|holder| holder.address).collect();
-    let (held, wanted) = (holders.len(), stored.wanted);
-    if out.json {
-        out.object(&object(record, id, holders, wanted, &stored.stats))?;
-    } else if matches!(record.proof, Proof::Immutable) {
+/// Prints what was stored; fails if it was stored at too few nodes. `held` is the sequence number of a record that some
+/// nodes hold in place of it.
+fn print(
+    record: &Record<'_>,
+    id: Id,
+    stored: &Stored<SocketAddr>,
+    held: Option<u64>,
+    out: &Output,
+) -> Result<(), Error> {
+    let object = PutObject { held_sequence: held, ..object(record, id, &stored.holders, stored.wanted, &stored.stats) };
+    let (count, wanted) = (stored.holders.len(), stored.wanted);
+    if matches!(record.proof, Proof::Immutable) && !out.json {
         out.line(&id.to_string())?;
     }
-    eprintln!("stored at {held} of {} ({})", nodes(wanted), summary(&stored.stats));
-    if held < wanted || held == 0 {
-        let what = format!("only {held} of the {wanted} nodes that should store the record do");
-        return Err(Error::new(Exit::Network, what).tip("put it again; `kadlet -v put` shows which nodes responded"));
+    note(format!("stored at {count} of {} ({})", nodes(wanted), summary(&stored.stats)));
+    if count < wanted || count == 0 {
+        return Err(partial(record, count, wanted, held, stored.stats.refusal).with(&object));
+    }
+    if out.json {
+        out.object(&object)?;
     }
     if let Proof::Signed { public_key, salt, sequence, .. } = record.proof {
         let salted = if salt.is_empty() { "" } else { " --salt TEXT" };
-        eprintln!("sequence number {sequence}; get it with --public-key {}{salted}", hex::encode(public_key));
+        note(format!("sequence number {sequence}; get it with --public-key {}{salted}", hex::encode(public_key)));
     }
     Ok(())
 }
 
-/// Converts the error of a put, and prints its JSON object if the output is JSON.
-fn failed(record: &Record<'_>, id: Id, error: &OperationError, out: &Output) -> Result<Error, Error> {
-    if out.json {
-        let (holders, stats) = match error {
-            OperationError::Conflict { holders, .. } => {
-                (holders.iter().map(|holder| holder.address).collect(), stats(error))
-            }
-            _ => (Vec::new(), stats(error)),
-        };
-        out.object(&object(record, id, holders, usize::from(stats.responded), &stats))?;
-    }
-    let OperationError::Conflict { holders, held, stats } = error else { return Ok(explain(error)) };
-    let what = |obstacle: String| {
-        format!("{obstacle}; {} stored the new record nevertheless ({})", nodes(holders.len()), summary(stats))
-    };
-    Ok(match record.proof {
-        Proof::Signed { .. } => {
-            Error::new(Exit::Network, what(format!("the network holds a record with sequence number {held}")))
-                .tip(format!("get it, and put again with --cas {held}, or with a higher --seq"))
+/// The error of a put that only some of the responsible nodes took.
+fn partial(record: &Record<'_>, count: usize, wanted: usize, held: Option<u64>, refusal: Option<ErrorCode>) -> Error {
+    let what = format!("only {count} of the {wanted} nodes that should store the record do");
+    let network = |what: String| Error::new(Exit::Network, what);
+    match (refusal, held) {
+        (Some(ErrorCode::Outdated | ErrorCode::Conflict), Some(held)) => {
+            network(format!("{what}; others hold a record with sequence number {held}")).tip(put_above(held))
         }
-        _ => Error::new(Exit::Network, what(format!("the network holds a newer record, put {held} ms ago")))
-            .tip("get it, and put again if the new value should replace it"),
-    })
+        (Some(ErrorCode::Outdated), None) if sequence(record).is_none() => {
+            network(format!("{what}; others hold a record put at the same time or later"))
+                .tip("get it, and put again if the new value should replace it")
+        }
+        (Some(ErrorCode::Outdated | ErrorCode::Conflict), None) => {
+            network(format!("{what}; others hold a record with another sequence number"))
+                .tip("get it, and put again with a higher --seq")
+        }
+        _ => network(what).tip("put it again; `kadlet -v put` shows which nodes responded"),
+    }
 }
 
-fn object(record: &Record<'_>, id: Id, holders: Vec<SocketAddr>, wanted: usize, stats: &QueryStats) -> PutObject {
-    let (public_key, sequence) = match record.proof {
-        Proof::Signed { public_key, sequence, .. } => (Some(hex::encode(public_key)), Some(sequence)),
-        _ => (None, None),
+/// The error of a put that failed, with its JSON object.
+fn failed(record: &Record<'_>, id: Id, error: &OperationError) -> Error {
+    let stats = stats(error);
+    let OperationError::Conflict { holders, held, .. } = error else {
+        return explain(error).with(&object(record, id, &[], usize::from(stats.responded), &stats));
     };
-    PutObject { id: id.to_string(), stored: holders.len(), wanted, holders, stats: stats.into(), public_key, sequence }
+    let held = *held;
+    let object = object(record, id, holders, usize::from(stats.responded), &stats);
+    let what = |obstacle: String| {
+        let what =
+            format!("{obstacle}; {} stored the new record nevertheless ({})", nodes(holders.len()), summary(&stats));
+        Error::new(Exit::Network, what)
+    };
+    match record.proof {
+        Proof::Signed { .. } => what(format!("the network holds a record with sequence number {held}"))
+            .tip(put_above(held))
+            .with(&PutObject { held_sequence: Some(held), ..object }),
+        _ => what(format!(
+            "the network holds another record under this key, put at the same time or later ({held} ms before it \
+             refused this one)"
+        ))
+        .tip("get it, and put again if the new value should replace it")
+        .with(&PutObject { held_age_ms: Some(held), ..object }),
+    }
+}
+
+/// How to replace a record with this sequence number.
+fn put_above(held: u64) -> String {
+    match held.checked_add(1) {
+        Some(next) => format!("get it, and put again with --cas {held}, or with --seq {next} or higher"),
+        None => {
+            "another --salt: this sequence number is the highest, so that no record can replace that one".to_owned()
+        }
+    }
+}
+
+fn sequence(record: &Record<'_>) -> Option<u64> {
+    match record.proof {
+        Proof::Signed { sequence, .. } => Some(sequence),
+        _ => None,
+    }
+}
+
+fn object(
+    record: &Record<'_>,
+    id: Id,
+    holders: &[Contact<SocketAddr>],
+    wanted: usize,
+    stats: &QueryStats,
+) -> PutObject {
+    let public_key = match record.proof {
+        Proof::Signed { public_key, .. } => Some(hex::encode(public_key)),
+        _ => None,
+    };
+    PutObject {
+        id: id.to_string(),
+        stored: holders.len(),
+        wanted,
+        holders: holders.iter().map(|holder| holder.address).collect(),
+        stats: stats.into(),
+        public_key,
+        sequence: sequence(record),
+        held_sequence: None,
+        held_age_ms: None,
+    }
 }
 
 fn value(args: &Put) -> Result<Vec<u8>, Error> {
-    match &args.key {
-        None if !args.immutable && args.sign.is_none() => {
-            return Err(Error::new(Exit::Usage, "a plain record needs a KEY")
+    let value = match &args.second {
+        Some(value) => value,
+        None if args.immutable || args.sign.is_some() => &args.first,
+        None => {
+            return Err(Error::new(Exit::Usage, "a plain record needs a KEY and a VALUE")
                 .tip("`put KEY VALUE`, or --immutable or --sign FILE"));
         }
-        _ if args.value != "-" => return Ok(args.value.as_encoded_bytes().to_vec()),
-        _ => {}
+    };
+    if value != "-" {
+        return Ok(value.as_encoded_bytes().to_vec());
     }
     // A longer value is too long anyway, and a pipe can't fill the memory.
     let mut value = Vec::new();
@@ -193,7 +281,10 @@ impl Signer {
             None => self.stored_sequence(client)?,
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(held.saturating_add(1).max(now))
+        let next = held.checked_add(1).ok_or_else(|| {
+            Error::new(Exit::Usage, format!("the record to replace has sequence number {held}")).tip(put_above(held))
+        })?;
+        Ok(next.max(now))
     }
 
     /// The sequence number of the stored record; 0 if there is none.
@@ -208,5 +299,31 @@ impl Signer {
             Err(OperationError::NotFound { .. }) => Ok(0),
             Err(error) => Err(explain(&error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_puts_within_a_millisecond_none_is_called_newer() {
+        let error = OperationError::Conflict { holders: Vec::new(), held: 0, stats: QueryStats::default() };
+        let error = failed(&Record::plain(b"key", b"value"), Id::ZERO, &error);
+        assert!(error.what().contains("put at the same time or later"), "{error}");
+        assert!(!error.what().contains("newer"), "{error}");
+        assert_eq!(error.into_object()["held_age_ms"], 0);
+
+        let error = partial(&Record::plain(b"key", b"value"), 6, 8, None, Some(ErrorCode::Outdated));
+        assert!(error.what().contains("put at the same time or later") && !error.what().contains("newer"), "{error}");
+        let mut stats = QueryStats::default();
+        (stats.refused, stats.refusal) = (1, Some(ErrorCode::Outdated));
+        assert!(!summary(&stats).contains("newer"), "{}", summary(&stats));
+    }
+
+    #[test]
+    fn the_highest_sequence_number_has_no_next() {
+        assert!(put_above(100).contains("--seq 101"));
+        assert!(put_above(u64::MAX).contains("another --salt"));
     }
 }

@@ -123,4 +123,5 @@ impl<R: Table> Swarm<R> {
 
 fn broken(error: io::Error) -> Error {
     Error::new(Exit::Network, format!("can't wait for the sockets: {error}"))
+        .tip("fewer --nodes, or a higher limit of open files (`ulimit -n`)")
 }

@@ -5,14 +5,18 @@ use core::fmt::Write;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use kadlet::{Contact, Id, Progress, QueryStats};
 
+use crate::output::{note, spawn};
 use crate::trace::{Rank, Step, Trace};
 
 /// Progress is shown only of an operation that takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often progress is drawn.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Shows an operation's progress. Shows nothing if stderr is no terminal, except with --verbose.
 pub(crate) struct Watch {
@@ -40,16 +44,30 @@ impl Watch {
         if let Ok(style) = ProgressStyle::with_template("{late}") {
             bar.set_style(style.with_key("late", late));
         }
-        bar.enable_steady_tick(Duration::from_millis(200));
+        if !bar.is_hidden() {
+            // indicatif's own thread panics if the system has none left. Without progress the command works too.
+            let ticked = bar.clone();
+            let _ = spawn(move || {
+                while !ticked.is_finished() {
+                    ticked.tick();
+                    thread::sleep(TICK);
+                }
+            });
+        }
         Self { bar, shared }
     }
 
     /// Shows what the command does from now on.
     pub(crate) fn begin(&self, doing: &str) {
         if self.shared.verbose {
-            eprintln!("{doing}");
+            note(doing);
         }
         doing.clone_into(&mut lock(&self.shared.doing));
+    }
+
+    /// Prints a line while an operation goes on.
+    pub(crate) fn tell(&self, line: &str) {
+        self.bar.suspend(|| note(line));
     }
 
     /// Shows the trace of a lookup while it runs. The returned function must receive the lookup's progress.
@@ -81,7 +99,7 @@ impl Watch {
 impl Shared {
     fn show(&self, trace: &Trace, step: &Step) {
         if self.verbose {
-            eprintln!("{}", trace.text(step, true));
+            note(trace.text(step, true));
         }
         *lock(&self.doing) = trace.text(step, false);
     }

@@ -1,8 +1,14 @@
 //! The tool as its users run it: the real binary on real loopback sockets.
 
+// A test may panic.
+#![allow(clippy::disallowed_methods)]
+
+mod arguments;
 mod network;
 mod node;
 mod run;
+#[cfg(target_os = "linux")]
+mod streams;
 
 use core::time::Duration;
 use std::fs;
@@ -23,6 +29,9 @@ fn a_command_with_wrong_arguments_exits_with_2_and_a_reason() {
         let ended = kadlet(args);
         assert_eq!(ended.code, 2, "{args}: {ended:?}");
         assert!(!ended.err.is_empty() && ended.out.is_empty(), "{args}: {ended:?}");
+        let ended = kadlet(&format!("--json {args}"));
+        assert_eq!(ended.code, 2, "{args}: {ended:?}");
+        assert!(!ended.err.is_empty() && ended.json()["error"].is_string(), "{args}: {ended:?}");
     }
 }
 

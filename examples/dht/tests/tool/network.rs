@@ -1,6 +1,12 @@
 //! Puts and gets values through nodes in other processes.
 
+use core::net::SocketAddr;
 use core::time::Duration;
+use std::fs;
+
+use kadlet::record::Proof;
+use kadlet::{Config, Dht, FixedStore, Instant, Kademlia, Record};
+use kadlet_udp::Server;
 
 use crate::run::{Node, file, kadlet, kadlet_reading, loopback, until};
 
@@ -11,13 +17,16 @@ fn three(args: &str) -> [Node; 3] {
     let nodes = [Node::start(&join), Node::start(&join)];
     let [second, third] = nodes;
     let nodes = [first, second, third];
-    until("three nodes find each other", Duration::from_secs(10), || {
-        nodes.iter().all(|node| {
-            let found = kadlet(&format!("find key --json --bootstrap {}", node.address));
-            found.code == 0 && found.json()["nodes"].as_array().unwrap().len() == 3
-        })
-    });
+    nodes.iter().for_each(|node| knows(&node.address, 3));
     nodes
+}
+
+/// Waits until a lookup through the node at this address finds this many nodes.
+pub(crate) fn knows(address: &str, nodes: usize) {
+    until("the nodes find each other", Duration::from_secs(10), || {
+        let found = kadlet(&format!("find key --json --timeout 2 --bootstrap {address}"));
+        found.code == 0 && found.json()["nodes"].as_array().unwrap().len() == nodes
+    });
 }
 
 #[test]
@@ -144,6 +153,9 @@ fn a_command_that_reaches_no_node_prints_a_json_object_with_zero_counts() {
         for (key, value) in keys {
             assert_eq!(json[key], *value, "{json}");
         }
+        for (key, text) in [("error", "kadlet: "), ("tip", "try: ")] {
+            assert!(ended.err.contains(&format!("{text}{}", json[key].as_str().unwrap())), "{json}");
+        }
     };
     check(
         "get key",
@@ -155,7 +167,47 @@ fn a_command_that_reaches_no_node_prints_a_json_object_with_zero_counts() {
     }
 
     let wrong = kadlet("get key --json --listen 127.0.0.1:0 --bootstrap [::1]:1");
-    assert!(wrong.code == 2 && wrong.out.is_empty(), "{wrong:?}");
+    assert!(wrong.code == 2 && wrong.json()["error"].is_string(), "{wrong:?}");
+}
+
+#[test]
+fn a_put_names_the_newer_record_that_some_nodes_hold() {
+    let secret = file("newer.key");
+    let path = secret.to_str().unwrap();
+    assert_eq!(kadlet(&format!("keygen {path}")).code, 0);
+    let secret: [u8; 32] = ::hex::decode(fs::read_to_string(&secret).unwrap().trim()).unwrap().try_into().unwrap();
+    let public_key = kadlet::ed25519::public_key(&secret);
+
+    type Holder = kadlet::Node<Kademlia<SocketAddr, 128>, FixedStore<32, 8192>>;
+    let config = Config { verify: Some(kadlet::ed25519::verify), ..Config::default() };
+    let holder = |_| {
+        let node = Holder::new(Instant::ZERO, config, kadlet_udp::random_id().unwrap(), kadlet_udp::seed().unwrap());
+        Server::bind("127.0.0.1:0".parse().unwrap(), node.unwrap()).unwrap()
+    };
+    let holders: Vec<_> = (0..8).map(holder).collect();
+    let first = holders[0].local_addr();
+    for holder in &holders[1..] {
+        holder.handle().bootstrap(&[first], Duration::from_secs(10)).unwrap();
+    }
+    knows(&first.to_string(), 8);
+    for holder in &holders[3..5] {
+        let restored = holder.handle().with(move |node, now| {
+            let signature = kadlet::ed25519::sign(&secret, b"", 100, b"newer");
+            let proof = Proof::Signed { public_key: &public_key, salt: b"", sequence: 100, signature: &signature };
+            node.restore_record(now, &Record { value: b"newer", proof }, Duration::from_secs(3600), false)
+        });
+        restored.unwrap().unwrap();
+    }
+
+    let put = kadlet(&format!("put older --sign {path} --seq 50 --json --bootstrap {first}"));
+    assert_eq!(put.code, 3, "{put:?}");
+    assert!(put.err.contains("sequence number 100") && put.err.contains("--seq 101"), "{put:?}");
+    let json = put.json();
+    assert_eq!(
+        (&json["stored"], &json["wanted"], &json["held_sequence"]),
+        (&6.into(), &8.into(), &100.into()),
+        "{json}"
+    );
 }
 
 #[test]

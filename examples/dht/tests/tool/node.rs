@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::fs;
+use std::thread;
 
 use crate::run::{Node, file, kadlet, until};
 
@@ -66,13 +67,45 @@ fn an_interrupted_node_exits_with_0_and_prints_its_counters() {
         let (status, lines) = node.interrupt(signal);
         assert!(status.success(), "{signal}: {status}");
         let stats: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
-        assert_eq!(stats["responded"], 1, "{stats}");
+        assert_eq!(stats["responses_sent"], 1, "{stats}");
     }
 }
 
 #[test]
-fn a_node_prints_its_counters_every_ten_seconds() {
+fn a_node_prints_its_counters_every_ten_seconds_and_skips_those_that_it_slept_through() {
     let node = Node::start("--json");
+    node.signal("STOP");
+    thread::sleep(Duration::from_secs(31));
+    node.signal("CONT");
     let stats: serde_json::Value = serde_json::from_str(&node.line()).unwrap();
     assert_eq!(stats["received"], 0);
+    let next = node.line_within(Duration::from_secs(5));
+    assert!(next.is_none(), "a line that was missed: {next:?}");
+}
+
+#[test]
+fn a_hangup_saves_the_state_as_an_interrupt_does() {
+    let path = file("hangup.state");
+    let state = format!("--state {}", path.display());
+    let node = Node::start(&state);
+    assert_eq!(kadlet(&format!("put key value --bootstrap {}", node.address)).code, 0);
+    let (status, _) = node.interrupt("HUP");
+    assert!(status.success(), "{status}");
+    let node = Node::start(&state);
+    let got = kadlet(&format!("get key --bootstrap {}", node.address));
+    assert_eq!((got.code, &got.out[..]), (0, &b"value"[..]), "{got:?}");
+}
+
+/// Where SIGHUP is ignored from the start, as `nohup` does, it stays ignored.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_node_under_nohup_outlives_a_hangup() {
+    use std::process::{Command, Stdio};
+
+    let script = format!("trap '' HUP; exec {} node --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_kadlet"));
+    let node = Node::spawn(Command::new("sh").arg("-c").arg(script).stderr(Stdio::null()));
+    node.signal("HUP");
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(kadlet(&format!("ping {}", node.address)).code, 0);
+    assert!(node.interrupt("TERM").0.success());
 }

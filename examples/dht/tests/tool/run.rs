@@ -39,15 +39,20 @@ pub(crate) fn kadlet(args: &str) -> Ended {
 
 /// Does the same, with bytes for its stdin.
 pub(crate) fn kadlet_reading(args: &str, stdin: &[u8]) -> Ended {
+    run(command(args).stdout(Stdio::piped()).stderr(Stdio::piped()), stdin)
+}
+
+/// Runs a command to its end. What of its output isn't piped is empty.
+pub(crate) fn run(command: &mut Command, stdin: &[u8]) -> Ended {
     let began = Instant::now();
-    let mut child = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     // A command that doesn't read its input may have ended already.
     let _ = child.stdin.take().unwrap().write_all(stdin);
-    let out = read(child.stdout.take().unwrap());
-    let err = read(child.stderr.take().unwrap());
+    let (out, err) = (child.stdout.take().map(read), child.stderr.take().map(read));
     let status = wait(&mut child);
-    let err = String::from_utf8(err.recv_timeout(PATIENCE).unwrap()).unwrap();
-    Ended { code: status.code().unwrap(), out: out.recv_timeout(PATIENCE).unwrap(), err, took: began.elapsed() }
+    let all = |from: Option<Receiver<_>>| from.map_or_else(Vec::new, |from| from.recv_timeout(PATIENCE).unwrap());
+    let (out, err) = (all(out), String::from_utf8(all(err)).unwrap());
+    Ended { code: status.code().unwrap_or(-1), out, err, took: began.elapsed() }
 }
 
 /// A running node, killed when it is dropped.
@@ -67,14 +72,20 @@ impl Node {
 
     /// Does the same at an address.
     pub(crate) fn listen(address: &str, args: &str) -> Self {
-        let mut command = command(&format!("node --listen {address} {args}"));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::spawn(command(&format!("node --listen {address} {args}")).stderr(Stdio::null()))
+    }
+
+    /// Does the same with a command that is made already.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let (sender, out) = channel();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let first: String = out.recv_timeout(PATIENCE).expect("a node says where it listens");
-        let ["listening", "on", address, "id", id] = first.split(' ').collect::<Vec<_>>()[..] else {
-            panic!("{first}")
+        let object: serde_json::Value = serde_json::from_str(&first).unwrap_or_default();
+        let (address, id) = match first.split(' ').collect::<Vec<_>>()[..] {
+            ["listening", "on", address, "id", id] => (address, id),
+            _ => object["address"].as_str().zip(object["id"].as_str()).unwrap_or_else(|| panic!("{first}")),
         };
         Self { address: address.to_owned(), id: id.to_owned(), child, out }
     }
@@ -84,10 +95,19 @@ impl Node {
         self.out.recv_timeout(PATIENCE).expect("a node's next line")
     }
 
+    /// The next line, if it comes within this time.
+    pub(crate) fn line_within(&self, limit: Duration) -> Option<String> {
+        self.out.recv_timeout(limit).ok()
+    }
+
+    /// Sends the node a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        self::signal(&self.child, signal);
+    }
+
     /// Ends the node with a signal, as an operator would. Returns its exit status and the lines that it still printed.
     pub(crate) fn interrupt(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
-        let kill = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", self.child.id())).status();
-        assert!(kill.unwrap().success());
+        self.signal(signal);
         let status = wait(&mut self.child);
         (status, self.out.iter().collect())
     }
@@ -127,7 +147,14 @@ pub(crate) fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> 
     }
 }
 
-fn command(args: &str) -> Command {
+/// Sends a process a signal.
+pub(crate) fn signal(child: &Child, signal: &str) {
+    let kill = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", child.id())).status();
+    assert!(kill.unwrap().success());
+}
+
+/// `kadlet` with these arguments, separated by spaces.
+pub(crate) fn command(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kadlet"));
     command.args(args.split_whitespace());
     command
@@ -142,7 +169,8 @@ fn read(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
-fn wait(child: &mut Child) -> ExitStatus {
+/// Waits for a process to end.
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
