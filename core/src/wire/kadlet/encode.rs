@@ -226,6 +226,7 @@ fn write_contacts<A: Address>(contacts: &Contacts<'_, A>, to: &mut Writer<'_>) {
     }
 }
 
+#[inline]
 fn write_address(address: &EncodedAddress, to: &mut Writer<'_>) {
     to.byte(address.family);
     to.byte(address.len);
@@ -301,7 +302,6 @@ impl Writer<'_> {
     }
 
     /// An identifier, which is written faster than bytes of a length that the compiler doesn't know.
-    #[inline(never)]
     fn id(&mut self, id: &Id) {
         if let Some(to) = self.buf.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
             *to = *id.as_bytes();

@@ -119,7 +119,7 @@ pub fn run<N: Nic + 'static>(board: Board<N>, verify: Option<Verifier>) -> ! {
                 stats.received_bytes,
                 stats.sent,
                 stats.sent_bytes,
-                stats.stored,
+                stats.records_stored,
                 stack::used(),
                 stack::room()
             );

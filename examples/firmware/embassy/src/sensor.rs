@@ -80,7 +80,7 @@ pub(crate) async fn stats(dht: Dht) {
             stats.received_bytes,
             stats.sent,
             stats.sent_bytes,
-            stats.stored,
+            stats.records_stored,
             stack::used(),
             stack::room()
         );
