@@ -273,7 +273,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         }
     }
 
-    /// The node holds the same record as the one last reported by [`newest`](Lookup::newest).
+    /// The node holds the same record as the one last reported by [`only_holder`](Lookup::only_holder).
     pub fn holds_newest(&mut self, id: &Id) {
         if let Some(candidate) = self.candidate_mut(id) {
             candidate.newest = true;

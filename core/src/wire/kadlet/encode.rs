@@ -303,10 +303,11 @@ impl Writer<'_> {
 
     /// An identifier, which is written faster than bytes of a length that the compiler doesn't know.
     fn id(&mut self, id: &Id) {
-        if let Some(to) = self.buf.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+        let end = self.len.checked_add(Id::LEN);
+        if let Some(to) = end.and_then(|end| self.buf.get_mut(self.len..end)?.first_chunk_mut()) {
             *to = *id.as_bytes();
         }
-        self.len = self.len.saturating_add(Id::LEN);
+        self.len = end.unwrap_or(usize::MAX);
     }
 
     fn u16(&mut self, number: u16) {
