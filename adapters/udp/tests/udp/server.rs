@@ -125,6 +125,24 @@ fn a_ping_finds_a_live_node_and_fails_at_once_at_an_unused_address() {
     assert!(start.elapsed() < LIMIT / 2);
 }
 
+/// On Linux a host has all addresses of 127.0.0.0/8.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_with_all_addresses_of_the_host_responds_at_each_of_them() {
+    let asking = server(LOCAL);
+    for any in [SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))] {
+        if any.is_ipv6() && !has_ipv6() {
+            continue;
+        }
+        let everywhere = server(any);
+        for last in [1, 2, 3] {
+            let address = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), everywhere.local_addr().port()));
+            let pong = asking.handle().ping(address, LIMIT).unwrap();
+            assert_eq!(pong.contact.address, address);
+        }
+    }
+}
+
 #[test]
 fn a_call_ends_at_its_time_limit() {
     let (_socket, address) = silent();
