@@ -1,12 +1,11 @@
 //! The cost of a node on a socket compared with a plain echo: the server's CPU time for each find_node response.
 //!
-//! `cargo bench -p kadlet-udp --bench echo`. One side is a [`Server`] with 250 contacts, which responds with eight: once
-//! it is bound to one address, and once to all of the host's, where it must find out which one was asked. The other is
-//! an echo that waits, receives and sends with the same system calls in the same batches, and sends as many bytes as
-//! the node.
-//! Each has a thread, whose CPU time is measured. One client sends requests to each in turn, with the same number in
-//! flight. The times are noisy; their ratio, taken from neighbouring turns, is much less so. No median ratio may exceed
-//! the limit.
+//! `cargo bench -p kadlet-udp --bench echo`. One side is a [`Server`] with 250 contacts, which responds with eight. In
+//! one turn it is bound to one address, in another to all of the host's, where it must find out which one was asked.
+//! The other side is an echo that waits, receives and sends with the same system calls in the same batches, and sends
+//! as many bytes as the node. Each has a thread, whose CPU time is measured. One client sends requests to each in turn,
+//! with the same number in flight. The times are noisy; their ratio, taken from neighbouring turns, is much less so. No
+//! median ratio may exceed the limit.
 
 #[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn core::error::Error>> {

@@ -49,6 +49,7 @@ mod batch;
 mod buffers;
 mod driver;
 mod handle;
+mod life;
 mod outcome;
 mod record;
 mod server;

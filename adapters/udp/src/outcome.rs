@@ -137,8 +137,14 @@ pub enum Error<A> {
     TimedOut,
     /// Too many calls wait for a slot already: this many.
     Busy(usize),
-    /// The server has stopped.
+    /// The server has stopped: [`Server::shutdown`](crate::Server::shutdown) was called, or the server was dropped.
     Stopped,
+    /// The server's thread has died, and why: the system's poll failed, or a function of the caller panicked. Nothing
+    /// brings it back: start another server, or end the program.
+    Died(String),
+    /// The call came from the server's own thread, out of a function that was given to it, and would have waited for
+    /// itself.
+    OwnThread,
 }
 
 pub(crate) fn nodes<A: Address>(done: QueryResult<'_, A>) -> Result<Nodes<A>, Error<A>> {
@@ -203,6 +209,8 @@ impl<A> fmt::Display for Error<A> {
             Self::TimedOut => f.write_str("the time limit was reached"),
             Self::Busy(calls) => write!(f, "{calls} calls wait for a slot already"),
             Self::Stopped => f.write_str("the server has stopped"),
+            Self::Died(reason) => write!(f, "the server's thread has died: {reason}"),
+            Self::OwnThread => f.write_str("a call from the server's own thread would wait for itself"),
         }
     }
 }
@@ -214,7 +222,8 @@ impl<A: Debug> error::Error for Error<A> {
             Self::Get(error) => Some(error),
             Self::Put(error) => Some(error),
             Self::Failed { failure, .. } => Some(failure),
-            Self::NotFound { .. } | Self::Conflict { .. } | Self::TimedOut | Self::Busy(_) | Self::Stopped => None,
+            Self::NotFound { .. } | Self::Conflict { .. } | Self::TimedOut | Self::Busy(_) => None,
+            Self::Stopped | Self::Died(_) | Self::OwnThread => None,
         }
     }
 }
