@@ -8,10 +8,13 @@ use std::collections::VecDeque;
 use kadlet::{Config, FixedStore, Id, Kademlia, Node};
 use kadlet_smoltcp::{Driver, time};
 use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketSet, SocketStorage};
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
 use smoltcp::socket::udp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
+use smoltcp::wire::{
+    EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, HardwareAddress, IpCidr, IpProtocol, Ipv4Packet,
+    Ipv4Repr, UdpPacket, UdpRepr,
+};
 
 pub(crate) const PORT: u16 = 4000;
 /// The time from a frame's sending to its arrival, in microseconds.
@@ -93,6 +96,34 @@ impl Segment {
                 self.forward(from, &frame);
             }
         }
+    }
+
+    /// Sends a datagram to a board, in a frame whose sender doesn't exist: the host of this number.
+    pub(crate) fn forge(&mut self, number: u8, to: usize, datagram: &[u8]) {
+        let addresses = [ip(self.family, number), ip(self.family, u8::try_from(to).unwrap())];
+        let [IpAddr::V4(from_ip), IpAddr::V4(to_ip)] = addresses else { panic!("IPv4 only") };
+        let udp = UdpRepr { src_port: PORT, dst_port: PORT };
+        let ip = Ipv4Repr {
+            src_addr: from_ip,
+            dst_addr: to_ip,
+            next_header: IpProtocol::Udp,
+            payload_len: udp.header_len() + datagram.len(),
+            hop_limit: 64,
+        };
+        let ethernet = EthernetRepr {
+            src_addr: mac(number),
+            dst_addr: mac(u8::try_from(to).unwrap()),
+            ethertype: EthernetProtocol::Ipv4,
+        };
+        let mut bytes = vec![0; ethernet.buffer_len() + ip.buffer_len() + ip.payload_len];
+        let mut frame = EthernetFrame::new_unchecked(&mut bytes);
+        ethernet.emit(&mut frame);
+        let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
+        ip.emit(&mut packet, &ChecksumCapabilities::default());
+        let mut segment = UdpPacket::new_unchecked(packet.payload_mut());
+        let fill = |to: &mut [u8]| to.copy_from_slice(datagram);
+        udp.emit(&mut segment, &from_ip.into(), &to_ip.into(), datagram.len(), fill, &ChecksumCapabilities::default());
+        self.wire.push_back((self.now, to, bytes));
     }
 
     fn forward(&mut self, from: usize, frame: &[u8]) {
