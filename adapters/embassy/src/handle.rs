@@ -73,7 +73,7 @@ impl<'d, D: Dht> Handle<'d, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
+    /// [`Error::Begin`], [`Error::Calls`], [`Error::Failed`].
     pub async fn bootstrap(&self, addresses: &[D::Address]) -> Result<Joined, Error> {
         let taken = Cell::new(0);
         let begin = |node: &mut D, now| {
@@ -93,7 +93,7 @@ impl<'d, D: Dht> Handle<'d, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
+    /// [`Error::Begin`], [`Error::Calls`], [`Error::Failed`].
     pub async fn find_node(
         &self,
         target: Id,

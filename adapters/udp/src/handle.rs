@@ -126,7 +126,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Find`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`].
+    /// [`Error::Begin`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`].
     pub fn bootstrap(
         &self,
         addresses: &[D::Address],
@@ -316,7 +316,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
 fn found<A>(begun: Result<QueryId, BeginError>) -> Begun<A> {
     match begun {
         Err(BeginError::Busy(_)) => None,
-        begun => Some(begun.map_err(Error::Find)),
+        begun => Some(begun.map_err(Error::Begin)),
     }
 }
 

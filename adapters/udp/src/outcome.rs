@@ -104,7 +104,7 @@ pub struct Stored<A> {
 #[non_exhaustive]
 pub enum Error<A> {
     /// The ping, bootstrap or lookup did not begin. Never `Busy`: a call waits for a slot.
-    Find(BeginError),
+    Begin(BeginError),
     /// The get did not begin. Never `Busy` or `NoBuffer`: a call waits for both.
     Get(GetError),
     /// The put did not begin, and nothing was sent. Never `Busy`: a call waits for a slot.
@@ -196,7 +196,7 @@ fn contacts<A: Address>(found: Found<'_, A>) -> Vec<Contact<A>> {
 impl<A> fmt::Display for Error<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Find(error) => fmt::Display::fmt(error, f),
+            Self::Begin(error) => fmt::Display::fmt(error, f),
             Self::Get(error) => fmt::Display::fmt(error, f),
             Self::Put(error) => fmt::Display::fmt(error, f),
             Self::NotFound { stats, .. } => {
@@ -218,7 +218,7 @@ impl<A> fmt::Display for Error<A> {
 impl<A: Debug> error::Error for Error<A> {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Find(error) => Some(error),
+            Self::Begin(error) => Some(error),
             Self::Get(error) => Some(error),
             Self::Put(error) => Some(error),
             Self::Failed { failure, .. } => Some(failure),
@@ -238,7 +238,7 @@ mod tests {
     fn an_error_that_holds_another_has_it_as_its_source_and_includes_its_text() {
         let stats = QueryStats::default();
         let errors: [(Error<()>, &dyn error::Error); 4] = [
-            (Error::Find(BeginError::NoContacts), &BeginError::NoContacts),
+            (Error::Begin(BeginError::NoContacts), &BeginError::NoContacts),
             (Error::Get(GetError::NoContacts), &GetError::NoContacts),
             (Error::Put(PutError::Lifetime), &PutError::Lifetime),
             (Error::Failed { failure: Failure::TimedOut, stats }, &Failure::TimedOut),

@@ -128,7 +128,7 @@ fn a_call_reports_the_errors_and_failures_of_the_core() {
         let (a, b) = (nodes[0], nodes[1]);
         let mut value = [0; 4];
         assert_eq!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::Get(kadlet::GetError::NoContacts)));
-        assert_eq!(b.bootstrap(&[]).await, Err(Error::Find(BeginError::NoAddresses)));
+        assert_eq!(b.bootstrap(&[]).await, Err(Error::Begin(BeginError::NoAddresses)));
         join_all(&nodes).await;
         assert!(matches!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::NotFound(_))));
         assert!(matches!(ping(b, at(9)).await, Err(Error::Failed { failure: Failure::NoResponse, .. })));

@@ -102,7 +102,7 @@ fn a_call_that_cannot_begin_returns_the_reason() {
     let alone_server = server(LOCAL);
     let handle = alone_server.handle();
     assert_eq!(alone.losses(), Err(Error::Stopped), "a handle outlives its server");
-    assert_eq!(handle.bootstrap(&[], LIMIT).map(|_| ()), Err(Error::Find(BeginError::NoAddresses)));
+    assert_eq!(handle.bootstrap(&[], LIMIT).map(|_| ()), Err(Error::Begin(BeginError::NoAddresses)));
     assert_eq!(
         handle.get(Key::immutable(b"x"), &Options::default()).map(|_| ()),
         Err(Error::Get(GetError::NoContacts))
