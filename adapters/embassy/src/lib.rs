@@ -50,6 +50,8 @@
 //! - **It sleeps.** The runner wakes for datagrams, for calls, and at the node's next deadline. There is no periodic
 //!   tick. (embassy-time's queue keeps a task's earliest time. So a deadline that was moved to a later time costs one
 //!   additional wake-up.)
+//! - **Time is embassy-time's**, from an epoch of the caller. A node that is kept over a deep sleep sees its time go
+//!   on: [`Resources::set_epoch`], [`Handle::slept`].
 //! - **Receiving goes on**, even if nothing can be sent. A response that doesn't fit into the stack's transmit buffer
 //!   is dropped, and counted in [`Losses`]. Requests wait in the node.
 //!
