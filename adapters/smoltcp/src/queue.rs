@@ -42,6 +42,10 @@ impl Queue {
             (self.bytes, self.since, self.is_stalled) = (bytes, now, false);
             return Seen::Moved;
         }
+        // An earlier driver may have left datagrams behind.
+        if self.is_empty() {
+            (self.bytes, self.since) = (bytes, now);
+        }
         self.is_stalled |= self.stalls_at().is_some_and(|at| at <= now);
         match self.deadline() {
             Some(deadline) if deadline <= now => Seen::Stuck,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use kadlet::{Config, FixedStore, Id, Kademlia, Node};
 use kadlet_smoltcp::{Driver, time};
-use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketSet, SocketStorage};
+use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::phy::{self, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
 use smoltcp::socket::udp;
 use smoltcp::time::Instant;
@@ -32,6 +32,7 @@ pub(crate) struct Board {
     pub(crate) node: Mote,
     pub(crate) driver: Driver,
     pub(crate) sockets: SocketSet<'static>,
+    handles: [SocketHandle; 2],
     pub(crate) iface: Interface,
     pub(crate) plugged: bool,
     /// Turns of the superloop.
@@ -156,12 +157,18 @@ impl Board {
         let prefix = if family == Family::V4 { 24 } else { 64 };
         iface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(ip(family, number).into(), prefix)).unwrap());
         let mut sockets = SocketSet::new(Vec::from([SocketStorage::EMPTY; 2]).leak());
-        let driver = Driver::new(sockets.add(socket(8, 2560, 2560))).with_requests(sockets.add(socket(2, 64, 1232)));
+        let handles = [sockets.add(socket(8, 2560, 2560)), sockets.add(socket(2, 64, 1232))];
+        let driver = Driver::new(handles[0]).with_requests(handles[1]);
         // The crate's page recommends this timeout for a segment of more than eight nodes.
         let config = Config { plain: true, timeout_min: Duration::from_secs(1), ..Config::default() };
         let id = Id::from_bytes([number.wrapping_mul(37).wrapping_add(11); 20]);
         let node = Mote::new(kadlet::Instant::ZERO, config, id, [number + 1; 32]).unwrap();
-        Self { node, driver, sockets, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
+        Self { node, driver, sockets, handles, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
+    }
+
+    /// Moves the sockets to a driver that knows nothing of them.
+    pub(crate) fn renew_driver(&mut self) {
+        self.driver = Driver::new(self.handles[0]).with_requests(self.handles[1]);
     }
 
     /// Takes a turn of the superloop if a frame or the time wakes the board.

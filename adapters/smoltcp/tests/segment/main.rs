@@ -184,6 +184,19 @@ fn a_requester_that_is_gone_delays_responses_to_strangers_for_a_limited_time() {
     assert_eq!(segment.boards[0].driver.losses().emptied, 3);
 }
 
+#[test]
+fn a_new_driver_frees_the_queue_that_the_one_before_left_behind() {
+    let mut segment = segment_with_a_response_to_nowhere();
+    // Until there is no room for another response.
+    for _ in 0..40 {
+        segment.forge(100, 0, &ping_of_a_stranger());
+    }
+    segment.run(Duration::from_millis(500), |_| false);
+    segment.boards[0].renew_driver();
+    let took = ping_the_first(&mut segment, 2);
+    assert!(took < Duration::from_secs(4), "the response took {took:?}");
+}
+
 /// A ping from a node that nobody knows, as a datagram.
 fn ping_of_a_stranger() -> Vec<u8> {
     let (now, id) = (kadlet::Instant::ZERO, kadlet::Id::from_bytes([99; 20]));
