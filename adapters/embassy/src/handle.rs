@@ -3,6 +3,7 @@
 use core::cell::{Cell, RefCell, RefMut};
 use core::future::poll_fn;
 use core::task::Poll;
+use core::time::Duration;
 
 use embassy_sync::waitqueue::WakerRegistration;
 use kadlet::{BeginError, Contact, Dht, Id, Instant, Key, Options, Outcome, QueryId, QueryResult, Record, Stats};
@@ -73,7 +74,7 @@ impl<'d, D: Dht> Handle<'d, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
+    /// [`Error::Begin`], [`Error::Calls`], [`Error::Failed`].
     pub async fn bootstrap(&self, addresses: &[D::Address]) -> Result<Joined, Error> {
         let taken = Cell::new(0);
         let begin = |node: &mut D, now| {
@@ -93,7 +94,7 @@ impl<'d, D: Dht> Handle<'d, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Find`], [`Error::Calls`], [`Error::Failed`].
+    /// [`Error::Begin`], [`Error::Calls`], [`Error::Failed`].
     pub async fn find_node(
         &self,
         target: Id,
@@ -176,7 +177,17 @@ impl<'d, D: Dht> Handle<'d, D> {
     pub fn with<T>(&self, f: impl FnOnce(&mut D, Instant) -> T) -> T {
         let mut shared = self.shared();
         shared.runner.wake();
-        f(&mut shared.node, now())
+        let now = now(shared.epoch);
+        f(&mut shared.node, now)
+    }
+
+    /// Moves the node's time on, after a sleep in which embassy-time's clock stood still. If that clock starts anew in
+    /// a sleep, see [`Resources::set_epoch`](crate::Resources::set_epoch).
+    pub fn slept(&self, duration: Duration) {
+        let mut shared = self.shared();
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        shared.epoch = shared.epoch.saturating_add(micros);
+        shared.runner.wake();
     }
 
     /// The node's identifier.
@@ -216,7 +227,7 @@ impl<'d, D: Dht> Handle<'d, D> {
         if shared.calls.is_full() {
             return Err(Error::Calls(shared.calls.capacity()));
         }
-        let query = begin(&mut shared.node, now()).map_err(Into::into)?;
+        let query = begin(&mut shared.node, now(shared.epoch)).map_err(Into::into)?;
         // Can't fail: the list is not full.
         let _ = shared.calls.push(Call { query, waker: WakerRegistration::new() });
         shared.runner.wake();

@@ -50,6 +50,8 @@
 //! - **It sleeps.** The runner wakes for datagrams, for calls, and at the node's next deadline. There is no periodic
 //!   tick. (embassy-time's queue keeps a task's earliest time. So a deadline that was moved to a later time costs one
 //!   additional wake-up.)
+//! - **Time is embassy-time's**, from an epoch of the caller. A node that is kept over a deep sleep sees its time go
+//!   on: [`Resources::set_epoch`], [`Handle::slept`].
 //! - **Receiving goes on**, even if nothing can be sent. A response that doesn't fit into the stack's transmit buffer
 //!   is dropped, and counted in [`Losses`]. Requests wait in the node.
 //!
@@ -62,10 +64,10 @@
 //!
 //! - **It always has two sockets**, one for responses and one for requests. The stack's `StackResources` must have room
 //!   for both. smoltcp gives all received datagrams to the first socket, so the second has no receive buffer.
-//! - **It goes on receiving while its responses are held up**, and drops the responses that don't fit. `kadlet-smoltcp`
-//!   stops receiving instead. So a flood of requests from forged neighbours that don't exist costs this node its
-//!   responses while the flood lasts, and the search for neighbours that it doesn't know. It can still send requests to
-//!   the neighbours that it knows.
+//! - **It goes on receiving while its responses are held up**, and drops the responses that don't fit, also those to
+//!   verified contacts. So a flood of requests from forged neighbours that don't exist costs this node its responses
+//!   while the flood lasts, and the search for neighbours that it doesn't know. It can still send requests to the
+//!   neighbours that it knows.
 //! - **It empties a queue that was not seen empty for [`PATIENCE`]**, even if datagrams left it in that time: the stack
 //!   doesn't show more. A node whose request was in the queue counts as unreachable for [`SHUNNED`], as there.
 //!

@@ -86,7 +86,7 @@ pub enum Error {
     Calls(usize),
     /// The ping, bootstrap or lookup did not begin.
     #[error(fmt = fmt::Display::fmt)]
-    Find(#[from] BeginError),
+    Begin(#[from] BeginError),
     /// The get did not begin.
     #[error(fmt = fmt::Display::fmt)]
     Get(#[from] GetError),

@@ -6,7 +6,7 @@ use embassy_net::udp::PacketMetadata;
 use embassy_sync::waitqueue::WakerRegistration;
 use heapless::{Vec, VecView};
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Dht, QueryId};
+use kadlet::{Dht, Instant, QueryId};
 
 use crate::{Losses, News};
 
@@ -56,6 +56,8 @@ pub struct Resources<D: Dht, const CALLS: usize = 4, const BUFFER: usize = 2_560
 #[derive(Debug)]
 pub(crate) struct Shared<D: Dht, C: ?Sized = VecView<Call>> {
     pub(crate) node: D,
+    /// The node's time when embassy-time's clock is zero, in microseconds.
+    pub(crate) epoch: u64,
     pub(crate) losses: Losses,
     pub(crate) runner: WakerRegistration,
     pub(crate) listener: WakerRegistration,
@@ -79,6 +81,7 @@ impl<D: Dht, const CALLS: usize, const BUFFER: usize> Resources<D, CALLS, BUFFER
         Self {
             shared: RefCell::new(Shared {
                 node,
+                epoch: 0,
                 losses: Losses { unsent: 0, failed: 0 },
                 runner: WakerRegistration::new(),
                 listener: WakerRegistration::new(),
@@ -90,9 +93,43 @@ impl<D: Dht, const CALLS: usize, const BUFFER: usize> Resources<D, CALLS, BUFFER
             datagram: [0; MAX_DATAGRAM],
         }
     }
+
+    /// Sets the node's time when embassy-time's clock is zero. The default is zero: the node's time starts with the
+    /// chip.
+    ///
+    /// A node's time must not go back. So call this before [`new`](crate::new) if the node is kept while embassy-time's
+    /// clock starts anew, as in a deep sleep: the epoch is then the node's time before the sleep, plus the duration of
+    /// the sleep.
+    ///
+    /// ```
+    /// # use core::net::SocketAddrV4;
+    /// use core::time::Duration;
+    ///
+    /// use embassy_net::Stack;
+    /// use kadlet::{ConfigError, Instant};
+    /// # use kadlet::{FixedStore, Kademlia, Node};
+    /// use kadlet_embassy::{Handle, Resources, Runner};
+    /// # type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
+    ///
+    /// /// `kept` has a started node. Before the sleep, `before` was read by `dht.with(|_, now| now)`. A clock that
+    /// /// runs on, such as an RTC, tells how long the chip slept.
+    /// fn wake(
+    ///     kept: &'static mut Resources<Mote>,
+    ///     stack: Stack<'static>,
+    ///     before: Instant,
+    ///     slept: Duration,
+    /// ) -> Result<(Handle<'static, Mote>, Runner<'static, Mote>), ConfigError> {
+    ///     kept.set_epoch(before + slept);
+    ///     kadlet_embassy::new(kept, stack, 4000, |_, _| Ok(()))
+    /// }
+    /// ```
+    pub fn set_epoch(&mut self, epoch: Instant) {
+        self.shared.get_mut().epoch = epoch.as_micros();
+    }
 }
 
-/// The node's time, which starts with the chip.
-pub(crate) fn now() -> kadlet::Instant {
-    kadlet::Instant::from_micros(embassy_time::Instant::now().as_micros())
+/// The node's time.
+#[inline(never)]
+pub(crate) fn now(epoch: u64) -> Instant {
+    Instant::from_micros(epoch.saturating_add(embassy_time::Instant::now().as_micros()))
 }

@@ -99,7 +99,11 @@ pub fn new<'d, D: Dht, const CALLS: usize, const BUFFER: usize>(
     port: u16,
     start: impl FnOnce(&mut D, kadlet::Instant) -> Result<(), ConfigError>,
 ) -> Result<(Handle<'d, D>, Runner<'d, D>), ConfigError> {
-    start(&mut resources.shared.get_mut().node, now())?;
+    let shared = resources.shared.get_mut();
+    start(&mut shared.node, now(shared.epoch))?;
+    // What is left of an earlier runner, whose tasks are gone.
+    shared.calls.clear();
+    shared.news.clear();
     // Can't fail: the length is the capacity.
     let _ = resources.metadata.resize(3 * DATAGRAMS, PacketMetadata::EMPTY);
     let (received_meta, sent_meta) = resources.metadata.split_at_mut(DATAGRAMS);
@@ -125,17 +129,19 @@ impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
-        let Shared { node, losses, runner, listener, news, calls } = &mut *self.handle.shared();
+        let Shared { node, epoch, losses, runner, listener, news, calls } = &mut *self.handle.shared();
         runner.register(cx.waker());
         losses.unsent += u32::from(self.responses.is_stuck(cx));
         // One datagram, so that its response can leave before the next one is received.
-        let received = self.receive(node, losses, cx);
-        if node.poll_timeout().is_some_and(|(at, _)| at <= now()) {
-            node.handle_timeout(now());
+        let received = self.receive(now(*epoch), node, losses, cx);
+        // Again: the check of a signature takes its time.
+        let now = now(*epoch);
+        if node.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            node.handle_timeout(now);
         }
-        if let Some(unreachable) = self.send_request(node, cx) {
+        if let Some(unreachable) = self.send_request(now, node, cx) {
             losses.failed += 1;
-            node.handle_unreachable(now(), unreachable);
+            node.handle_unreachable(now, unreachable);
         }
         for call in calls.iter_mut().filter(|call| node.progress(call.query).is_none()) {
             call.waker.wake();
@@ -153,7 +159,7 @@ impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {
         }
         if received.is_ready() {
             cx.waker().wake_by_ref();
-        } else if let Some(at) = self.deadline(node) {
+        } else if let Some(at) = self.deadline(*epoch, node) {
             // Polling the timer registers the wake-up. The timer itself needn't live on.
             let _ = Pin::new(&mut Timer::at(at)).poll(cx);
         }
@@ -161,12 +167,12 @@ impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {
     }
 
     /// Receives a datagram, and sends the response if it fits into the queue.
-    fn receive(&mut self, node: &mut D, losses: &mut Losses, cx: &mut Context<'_>) -> Poll<()> {
+    fn receive(&mut self, now: kadlet::Instant, node: &mut D, losses: &mut Losses, cx: &mut Context<'_>) -> Poll<()> {
         let response = pin!(self.responses.socket.recv_from_with(|datagram, from| {
             // Converted through its encoded form: `None` if the node's address type lacks the family.
             let peer = SocketAddr::from(from.endpoint).canonical().encode();
             let peer = D::Address::decode(peer.family, peer.as_bytes())?;
-            let response = node.handle_datagram(now(), peer, datagram, self.buffer)?;
+            let response = node.handle_datagram(now, peer, datagram, self.buffer)?;
             // A node with several addresses must respond from the one that the request was sent to, unless that is
             // multicast.
             let is_own = |ip| response.to == peer && matches!(ip, IpAddr::V6(ip) if !ip.is_multicast());
@@ -184,7 +190,7 @@ impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {
 
     /// Sends a request if the one before has left. So no request waits for the neighbour of another while its timeout
     /// runs. Returns the address of a node that is unreachable.
-    fn send_request(&mut self, node: &mut D, cx: &mut Context<'_>) -> Option<D::Address> {
+    fn send_request(&mut self, now: kadlet::Instant, node: &mut D, cx: &mut Context<'_>) -> Option<D::Address> {
         if self.requests.is_stuck(cx) {
             self.shunned = (self.requested, Instant::now() + SHUNNED);
             return Some(self.requested);
@@ -192,7 +198,7 @@ impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {
         if self.requests.limit.is_some() {
             return None;
         }
-        let request = node.poll_transmit(now(), self.buffer)?;
+        let request = node.poll_transmit(now, self.buffer)?;
         self.requested = request.to;
         let shunned = self.shunned.0 == request.to && Instant::now() < self.shunned.1;
         let mut send = |to: IpEndpoint| self.requests.send(self.buffer, request.len, to.into(), cx);
@@ -201,14 +207,14 @@ impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {
     }
 
     /// When to run again if no datagram arrives and no call begins.
-    fn deadline(&self, node: &D) -> Option<Instant> {
+    fn deadline(&self, epoch: u64, node: &D) -> Option<Instant> {
         // While a request is in the queue, no other can be sent. The socket wakes the task when it has left.
         let due =
             node.poll_timeout().filter(|(_, wake)| *wake != WakeReason::Transmit || self.requests.limit.is_none());
         // Rounded up to a tick: woken earlier, the node would have nothing to do yet, and would be woken again and
         // again.
         let due = due
-            .and_then(|(at, _)| Duration::try_from_micros(at.as_micros()))
+            .and_then(|(at, _)| Duration::try_from_micros(at.as_micros().saturating_sub(epoch)))
             .map(|since| Instant::from_ticks(since.as_ticks()));
         [self.responses.limit, self.requests.limit, due].into_iter().flatten().min()
     }

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
+use kadlet::routing::ContactState;
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Dht, Instant, WakeReason};
+use kadlet::{Dht, Instant, Routing, WakeReason};
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{SendError, Socket, UdpMetadata};
 use smoltcp::wire::{IpAddress, IpEndpoint};
@@ -13,6 +14,11 @@ use crate::queue::{Queue, Seen};
 
 /// The most datagrams that one [`Driver::poll`] receives, and so the most responses that it sends: 4.
 pub const DATAGRAMS: usize = 4;
+
+/// After this time without a datagram that leaves it, the responses' queue is waited for no more: 1.1 s.
+///
+/// By then smoltcp has searched twice for a neighbour. One that is there has mostly responded to the first search.
+pub const STALL: Duration = Duration::from_millis(1_100);
 
 /// A transmit queue that no datagram has left for this long is emptied: 2.9 s.
 ///
@@ -135,10 +141,13 @@ pub struct Losses {
     pub emptied: u32,
     /// Datagrams not received because their socket was closed to empty its transmit queue.
     pub closed: u32,
+    /// Responses not sent because the responses' queue was held up ([`STALL`]) and had no room.
+    pub unsent: u32,
     /// Datagrams that a socket refused: it isn't bound, it has no buffer, or the address is unspecified or of a family
     /// that smoltcp was built without.
     pub failed: u32,
-    /// Requests not sent because their destination counts as unreachable ([`SHUNNED`]).
+    /// Requests not sent because their destination counts as unreachable ([`SHUNNED`]), or is a stranger while
+    /// responses are held up too.
     pub shunned: u32,
 }
 
@@ -157,7 +166,7 @@ impl Driver {
             shunned: None,
             waiting: None,
             buf: [0; MAX_DATAGRAM],
-            losses: Losses { emptied: 0, closed: 0, failed: 0, shunned: 0 },
+            losses: Losses { emptied: 0, closed: 0, unsent: 0, failed: 0, shunned: 0 },
         }
     }
 
@@ -187,7 +196,8 @@ impl Driver {
     /// left, the returned time is not after `now`. The interface sends what is in the sockets: call its `poll_at` after
     /// this, and sleep no longer than that says.
     ///
-    /// While a queue is held up, the node's timers that only lead to sending wait too, for at most [`PATIENCE`].
+    /// While the queue for requests is held up, the node's timers that only lead to sending wait too, for at most
+    /// [`PATIENCE`]. Receiving waits for the queue for responses for at most [`STALL`].
     ///
     /// # Panics
     ///
@@ -203,7 +213,7 @@ impl Driver {
     {
         let now = crate::time(now);
         self.look(now, node, sockets);
-        self.send_response(now, sockets);
+        self.send_response(now, node, sockets);
         self.receive(now, node, sockets);
         if node.poll_timeout().is_some_and(|(due, _)| due <= now) {
             node.handle_timeout(now);
@@ -236,11 +246,11 @@ impl Driver {
         }
     }
 
-    /// Receives datagrams from both sockets while a response to each would fit into the queue.
+    /// Receives datagrams from both sockets while a response to each would fit into the queue, or isn't waited for.
     fn receive<D: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &mut D, sockets: &mut SocketSet<'_>) {
         let mut left = DATAGRAMS;
         for queue in self.queues() {
-            while left > 0 && self.has_room(sockets) && self.receive_one(now, node, sockets, queue.handle) {
+            while left > 0 && self.can_receive(sockets) && self.receive_one(now, node, sockets, queue.handle) {
                 left -= 1;
             }
         }
@@ -278,18 +288,26 @@ impl Driver {
             },
         };
         self.waiting = Some((meta, response.len));
-        self.send_response(now, sockets);
+        self.send_response(now, node, sockets);
         true
     }
 
-    /// Sends the response that waits, if it now fits into the queue.
-    fn send_response(&mut self, now: Instant, sockets: &mut SocketSet<'_>) {
+    /// Sends the response that waits, if it now fits into the queue. If the queue is held up, it is dropped instead of
+    /// waiting longer.
+    fn send_response<D: Dht<Address: Endpoint>>(&mut self, now: Instant, node: &D, sockets: &mut SocketSet<'_>) {
         let Some((meta, len)) = self.waiting.take() else {
             return;
         };
-        match self.responses.send(now, sockets, self.buf.get(..len).unwrap_or(&[]), meta) {
+        let (is_empty, is_stalled) = (self.responses.is_empty(), self.responses.is_stalled());
+        let queue = match &mut self.requests {
+            // Not behind a datagram whose destination may not exist.
+            Some(requests) if !is_empty && requests.is_empty() && is_verified(node, meta.endpoint) => requests,
+            _ => &mut self.responses,
+        };
+        match queue.send(now, sockets, self.buf.get(..len).unwrap_or(&[]), meta) {
             Ok(()) => {}
-            Err(SendError::BufferFull) if !self.responses.is_empty() => self.waiting = Some((meta, len)),
+            Err(SendError::BufferFull) if is_stalled => self.losses.unsent = self.losses.unsent.saturating_add(1),
+            Err(SendError::BufferFull) if !is_empty => self.waiting = Some((meta, len)),
             Err(_) => self.losses.fail(),
         }
     }
@@ -299,6 +317,7 @@ impl Driver {
         if !self.can_send_request() {
             return;
         }
+        let is_stalled = self.responses.is_stalled();
         let queue = self.requests.as_mut().unwrap_or(&mut self.responses);
         let room = room(sockets, queue.handle);
         let Some(request) = node.poll_transmit(now, &mut self.buf[..room]) else {
@@ -309,7 +328,9 @@ impl Driver {
             return node.handle_unreachable(now, request.to);
         };
         self.shunned = self.shunned.filter(|(_, until)| *until > now);
-        if self.shunned.is_some_and(|(shunned, _)| shunned == to) {
+        // While responses are held up too, strangers are probably forged. Each would hold up the requests.
+        let is_hopeless = |shunned| shunned == to || (is_stalled && !is_verified(node, to));
+        if self.shunned.is_some_and(|(shunned, _)| is_hopeless(shunned)) {
             self.losses.shunned = self.losses.shunned.saturating_add(1);
             return node.handle_unreachable(now, request.to);
         }
@@ -329,14 +350,21 @@ impl Driver {
             Some((_, WakeReason::Transmit)) if !self.can_send_request() => None,
             due => due.map(|(due, _)| due),
         };
-        let datagram = (self.has_room(sockets)
-            && self.queues().any(|queue| sockets.get::<Socket<'_>>(queue.handle).can_recv()))
-        .then_some(now);
+        let datagram = match self.queues().any(|queue| sockets.get::<Socket<'_>>(queue.handle).can_recv()) {
+            true if self.can_receive(sockets) => Some(now),
+            true => self.responses.stalls_at(),
+            false => None,
+        };
         self.queues().filter_map(|queue| queue.deadline()).chain(node).chain(datagram).min()
     }
 
     fn queues(&self) -> impl Iterator<Item = Queue> + use<> {
         [Some(self.responses), self.requests].into_iter().flatten()
+    }
+
+    /// Whether the node can take a datagram: the response to it would fit into the queue, or must not be waited for.
+    fn can_receive(&self, sockets: &SocketSet<'_>) -> bool {
+        self.has_room(sockets) || self.responses.is_stalled()
     }
 
     /// Whether the largest response would fit into the queue.
@@ -368,6 +396,12 @@ fn unreachable<D: Dht<Address: Endpoint>>(now: Instant, node: &mut D, endpoint: 
     if let Some(address) = D::Address::from_endpoint(endpoint) {
         node.handle_unreachable(now, address);
     }
+}
+
+/// Whether the contact at an endpoint has proved that it is there.
+fn is_verified<D: Dht<Address: Endpoint>>(node: &D, endpoint: IpEndpoint) -> bool {
+    let address = D::Address::from_endpoint(endpoint);
+    node.routing().peers().any(|peer| peer.state == ContactState::Verified && Some(peer.contact.address) == address)
 }
 
 /// The size of the largest datagram that a socket can send.

@@ -89,22 +89,29 @@
 //!   destination within [`SHUNNED`] is not sent, and the node is told the same at once. So a neighbour that is gone
 //!   costs one search, not one for each attempt. If several are gone, only the last one is remembered. Without this
 //!   rule, one datagram with a forged sender on the board's own segment would silence the board for good.
+//! - **A response doesn't wait behind one to a requester that is gone**, or that never existed, if it goes to a
+//!   verified contact: it takes the requests' socket. A response to a stranger is delayed by up to [`PATIENCE`], or
+//!   lost.
+//! - **Receiving goes on while the responses are held up**, after [`STALL`] at the latest. From then on, responses
+//!   that don't fit are dropped. If a request was given up too, requests go to verified contacts only: in a flood of
+//!   requests from forged neighbours, the node and its contacts still reach each other.
 //!
 //! A larger neighbour cache avoids most searches: set `SMOLTCP_IFACE_NEIGHBOR_CACHE_COUNT=32` in the build's
-//! environment. A response to a requester that is gone, or that never existed, delays the responses behind it by up to
-//! [`PATIENCE`], and they are lost with it. Where a gateway is the only neighbour, one socket for requests and
-//! responses works as well.
+//! environment. Where a gateway is the only neighbour, one socket for requests and responses works as well.
 //!
 //! The page of `kadlet-embassy` says what it does differently.
 //!
 //! # What is lost
 //!
-//! - No response is lost because the buffer is full: the driver takes no datagram from a socket before the largest
-//!   response fits into the transmit buffer of the responses' socket. A response that doesn't fit after all, because
-//!   the ring buffer's free space is in two pieces, waits in the driver.
+//! - While the responses' queue moves, no response is lost because the buffer is full: the driver takes no datagram
+//!   from a socket before the largest response fits into the transmit buffer of the responses' socket. A response that
+//!   doesn't fit after all, because the ring buffer's free space is in two pieces, waits in the driver.
+//! - The responses that don't fit while the queue is held up for [`STALL`] or longer are dropped.
 //! - smoltcp drops the datagrams that arrive while a socket's receive buffer is full, as any full link does. Nothing
 //!   counts them.
-//! - The datagrams in an emptied queue and those that a socket refused are lost. [`Losses`] counts both.
+//! - The datagrams in an emptied queue and those that a socket refused are lost.
+//!
+//! [`Losses`] counts all but the second.
 //!
 //! # Features
 //!
@@ -125,7 +132,7 @@ mod queue;
 mod readme {}
 
 pub use address::Endpoint;
-pub use driver::{DATAGRAMS, Driver, Losses, PATIENCE, SHUNNED};
+pub use driver::{DATAGRAMS, Driver, Losses, PATIENCE, SHUNNED, STALL};
 
 /// Converts smoltcp's time to the node's, for its commands: `node.get(time(now), ..)`. Times before zero become zero.
 #[must_use]

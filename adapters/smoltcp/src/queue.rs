@@ -4,7 +4,7 @@ use kadlet::Instant;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{SendError, Socket, UdpMetadata};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, STALL};
 
 /// A socket's transmit queue: the bytes in it at the last look, and the time since when no datagram has left.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,7 @@ pub(crate) struct Queue {
     pub(crate) handle: SocketHandle,
     bytes: usize,
     since: Instant,
+    is_stalled: bool,
 }
 
 /// What happened to a queue since the last look.
@@ -27,7 +28,7 @@ pub(crate) enum Seen {
 
 impl Queue {
     pub(crate) const fn new(handle: SocketHandle) -> Self {
-        Self { handle, bytes: 0, since: Instant::ZERO }
+        Self { handle, bytes: 0, since: Instant::ZERO, is_stalled: false }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -38,9 +39,14 @@ impl Queue {
     pub(crate) fn look(&mut self, now: Instant, sockets: &SocketSet<'_>) -> Seen {
         let bytes = sockets.get::<Socket<'_>>(self.handle).send_queue();
         if bytes < self.bytes {
-            (self.bytes, self.since) = (bytes, now);
+            (self.bytes, self.since, self.is_stalled) = (bytes, now, false);
             return Seen::Moved;
         }
+        // An earlier driver may have left datagrams behind.
+        if self.is_empty() {
+            (self.bytes, self.since) = (bytes, now);
+        }
+        self.is_stalled |= self.stalls_at().is_some_and(|at| at <= now);
         match self.deadline() {
             Some(deadline) if deadline <= now => Seen::Stuck,
             _ => Seen::Still,
@@ -62,6 +68,16 @@ impl Queue {
         }
         self.bytes = socket.send_queue();
         Ok(())
+    }
+
+    /// Whether no datagram left for [`STALL`], and none has left since. This holds until an emptied queue moves again.
+    pub(crate) const fn is_stalled(&self) -> bool {
+        self.is_stalled
+    }
+
+    /// The time at which the queue counts as stalled unless a datagram leaves before. `None` while it is empty.
+    pub(crate) fn stalls_at(&self) -> Option<Instant> {
+        (!self.is_empty()).then(|| self.since + STALL)
     }
 
     /// The time at which the queue counts as stuck unless a datagram leaves before. `None` while it is empty.

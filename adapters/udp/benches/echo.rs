@@ -1,10 +1,11 @@
 //! The cost of a node on a socket compared with a plain echo: the server's CPU time for each find_node response.
 //!
-//! `cargo bench -p kadlet-udp --bench echo`. One side is a [`Server`] with 250 contacts, which responds with eight. The
-//! other is an echo that waits, receives and sends with the same system calls in the same batches, and sends as many
-//! bytes as the node. Each has a thread, whose CPU time is measured. One client sends requests to each in turn, with
-//! the same number in flight. The times are noisy; their ratio, taken from neighbouring turns, is much less so. The
-//! median ratio must not exceed the limit.
+//! `cargo bench -p kadlet-udp --bench echo`. One side is a [`Server`] with 250 contacts, which responds with eight. In
+//! one turn it is bound to one address, in another to all of the host's, where it must find out which one was asked.
+//! The other side is an echo that waits, receives and sends with the same system calls in the same batches, and sends
+//! as many bytes as the node. Each has a thread, whose CPU time is measured. One client sends requests to each in turn,
+//! with the same number in flight. The times are noisy; their ratio, taken from neighbouring turns, is much less so. No
+//! median ratio may exceed the limit.
 
 #[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -59,35 +60,43 @@ mod linux {
     pub(super) fn main() -> Result<(), Error> {
         let quick = std::env::args().any(|argument| argument == "--quick");
         let turns = if quick { TURNS / 4 } else { TURNS };
-        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node())?;
-        let handle = server.handle();
-        let echo = Echo::start()?;
-        let mut client = Client::new()?;
-        let mut measure_node = || -> Result<Turn, Error> {
-            let began = handle.with(|_, _| cpu_time())?;
-            let took = client.run(server.local_addr())?;
-            Ok(Turn { cpu: handle.with(|_, _| cpu_time())? - began, took })
+        let servers =
+            [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].map(|address| Server::bind((address, 0).into(), node()));
+        let [one, all] = servers;
+        let (one, all, echo) = (one?, all?, Echo::start()?);
+        let (mut client, mut other) = (Client::new()?, Client::new()?);
+        let mut measure = |server: &Server<Mote>| -> Result<Turn, Error> {
+            let cpu = || server.handle().with(|_, _| cpu_time());
+            let (began, port) = (cpu()?, server.local_addr().port());
+            let took = client.run((Ipv4Addr::LOCALHOST, port).into())?;
+            Ok(Turn { cpu: cpu()? - began, took })
         };
         // The first turns warm up.
-        measure_node()?;
-        let mut measured = Vec::new();
-        let mut other = Client::new()?;
-        echo.measure(&mut other)?;
-        for _ in 0..turns {
-            measured.push((measure_node()?, echo.measure(&mut other)?));
+        for server in [&one, &all] {
+            measure(server)?;
         }
-        let responded = handle.with(|node, _| node.stats().responses_sent)?;
-        assert!(responded >= ((turns + 1) * REQUESTS) as u64, "only {responded} requests got a response");
+        echo.measure(&mut other)?;
+        let mut measured = Vec::new();
+        for _ in 0..turns {
+            measured.push((measure(&one)?, echo.measure(&mut other)?, measure(&all)?));
+        }
+        for server in [&one, &all] {
+            let responded = server.handle().with(|node, _| node.stats().responses_sent)?;
+            assert!(responded >= ((turns + 1) * REQUESTS) as u64, "only {responded} requests got a response");
+        }
 
         let each = |time: Duration| time.as_secs_f64() * 1e9 / REQUESTS as f64;
-        print("node, CPU ns a response", measured.iter().map(|(node, _)| each(node.cpu)), 0);
-        print("echo, CPU ns a response", measured.iter().map(|(_, echo)| each(echo.cpu)), 0);
+        let ratio = |node: &Turn, echo: &Turn| each(node.cpu) / each(echo.cpu);
+        print("node, CPU ns a response", measured.iter().map(|(node, ..)| each(node.cpu)), 0);
+        print("the same, all addresses", measured.iter().map(|(_, _, node)| each(node.cpu)), 0);
+        print("echo, CPU ns a response", measured.iter().map(|(_, echo, _)| each(echo.cpu)), 0);
         print("node without a socket", (0..turns).map(|_| each(node_alone())), 0);
-        print("node, responses/second", measured.iter().map(|(node, _)| 1e9 / each(node.took)), 0);
-        print("echo, responses/second", measured.iter().map(|(_, echo)| 1e9 / each(echo.took)), 0);
-        let ratio = print("CPU, node / echo", measured.iter().map(|(node, echo)| each(node.cpu) / each(echo.cpu)), 2);
-        if ratio > LIMIT {
-            return Err(format!("the median ratio of {ratio:.2} is above {LIMIT}").into());
+        print("node, responses/second", measured.iter().map(|(node, ..)| 1e9 / each(node.took)), 0);
+        print("echo, responses/second", measured.iter().map(|(_, echo, _)| 1e9 / each(echo.took)), 0);
+        let one = print("CPU, node / echo", measured.iter().map(|(node, echo, _)| ratio(node, echo)), 2);
+        let all = print("the same, all addresses", measured.iter().map(|(_, echo, node)| ratio(node, echo)), 2);
+        if one.max(all) > LIMIT {
+            return Err(format!("a median ratio is above {LIMIT}: {one:.2}, or {all:.2} with all addresses").into());
         }
         Ok(())
     }

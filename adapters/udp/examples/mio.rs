@@ -3,12 +3,11 @@
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use kadlet::{Config, Dht, Event, FixedStore, Kademlia, Node, Options, Outcome, QueryId, Record};
 use kadlet_udp::{Buffers, Driver};
-use mio::unix::SourceFd;
+use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
 const NODES: usize = 16;
@@ -40,6 +39,8 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 struct Loop {
     poll: Poll,
     drivers: Vec<Driver<Mote>>,
+    /// The drivers' sockets, for mio to wait on.
+    sockets: Vec<UdpSocket>,
     /// Shared by all drivers.
     buffers: Buffers,
     /// Nodes whose socket may still hold datagrams: mio reports a readable socket only once.
@@ -48,15 +49,17 @@ struct Loop {
 
 impl Loop {
     fn new() -> Result<Self, Box<dyn core::error::Error>> {
-        let (poll, mut drivers) = (Poll::new()?, Vec::new());
+        let (poll, mut drivers, mut sockets) = (Poll::new()?, Vec::new(), Vec::new());
         for index in 0..NODES {
             let node =
                 Mote::new(kadlet::Instant::ZERO, Config::default(), kadlet_udp::random_id()?, kadlet_udp::seed()?)?;
             let driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), node)?;
-            poll.registry().register(&mut SourceFd(&driver.as_raw_fd()), Token(index), Interest::READABLE)?;
+            let mut socket = UdpSocket::from_std(driver.socket().try_clone()?);
+            poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
             drivers.push(driver);
+            sockets.push(socket);
         }
-        Ok(Self { poll, drivers, buffers: Buffers::new(), readable: Vec::new() })
+        Ok(Self { poll, drivers, sockets, buffers: Buffers::new(), readable: Vec::new() })
     }
 
     /// Runs all nodes until these operations have ended.
@@ -99,7 +102,15 @@ impl Loop {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error.into()),
                 _ => self.readable.extend(events.iter().map(|event| event.token().0)),
             }
-            self.readable.retain(|index| self.drivers[*index].on_readable(&mut self.buffers));
+            self.readable.retain(|index| {
+                let more = self.drivers[*index].on_readable(&mut self.buffers);
+                if !more {
+                    // On Windows mio reports the socket again only after a call that would block; elsewhere this does
+                    // nothing.
+                    let _ = self.sockets[*index].try_io(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+                }
+                more
+            });
         }
     }
 }

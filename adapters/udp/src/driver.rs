@@ -13,10 +13,10 @@ use kadlet::{Dht, Transmit};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::IpAddress;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use crate::batch as system;
-use crate::buffers::{Buffers, Outbox};
-#[cfg(not(target_os = "linux"))]
+use crate::buffers::{Buffers, Outbox, Route};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 use crate::single as system;
 
 /// The most batches received or sent in one call: with 32 datagrams in each, a call receives at most 128.
@@ -81,7 +81,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// ```
 #[derive(Debug)]
 pub struct Driver<D> {
-    socket: UdpSocket,
+    socket: system::Socket,
     local: SocketAddr,
     node: D,
     start: Instant,
@@ -108,7 +108,7 @@ pub struct Losses {
     pub unsent: u64,
     /// Datagrams that the system refused to send: no route, no such family, a firewall.
     pub failed: u64,
-    /// Datagrams that ICMP reported as not delivered. Always 0 on systems other than Linux.
+    /// Datagrams that ICMP reported as not delivered. Always 0 on systems other than Linux and Android.
     pub refused: u64,
     /// Datagrams received and dropped because they were larger than [`MAX_DATAGRAM`].
     pub oversized: u64,
@@ -120,8 +120,8 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     /// Binds a socket for `node`. With port 0 the system chooses a free port. `[::]` serves IPv6 and IPv4 on one
     /// socket.
     ///
-    /// On a host with several addresses, the system's routes choose the address that a response leaves from. Bind to
-    /// one address if peers must see the address that they sent their request to.
+    /// A socket bound to `0.0.0.0` or `[::]` has all addresses of the host: a response leaves from the one that the
+    /// request was sent to. The system's routes choose the address of the node's own requests.
     ///
     /// # Errors
     ///
@@ -140,11 +140,12 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     ///
     /// # Errors
     ///
-    /// The socket isn't bound, or can't be made non-blocking.
+    /// The socket isn't bound, can't be made non-blocking, or is bound to all addresses of the host and can't tell to
+    /// which one a datagram was sent.
     pub fn new(socket: UdpSocket, node: D) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        system::keep_refusals(&socket);
         let local = socket.local_addr()?;
+        let socket = system::Socket::new(socket, local)?;
         Ok(Self { socket, local, node, start: Instant::now(), losses: Losses::default(), paused: None })
     }
 
@@ -157,7 +158,7 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     /// The socket, for the event loop to wait on. Datagrams that the caller reads from it never reach the node.
     #[must_use]
     pub fn socket(&self) -> &UdpSocket {
-        &self.socket
+        self.socket.get()
     }
 
     /// The node's current time, counted from the driver's start: the `now` for every command.
@@ -190,7 +191,7 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     /// Ends the driver, and returns the socket and the node.
     #[must_use]
     pub fn into_parts(self) -> (UdpSocket, D) {
-        (self.socket, self.node)
+        (self.socket.into_inner(), self.node)
     }
 
     /// Receives up to 128 datagrams, and sends the responses and everything else that is due. Returns whether more
@@ -236,9 +237,9 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
         let Buffers { inbox, outbox } = buffers;
         let mut refused = 0;
         for _ in 0..ATTEMPTS {
-            match system::receive(&self.socket, inbox) {
+            match self.socket.receive(inbox) {
                 Ok((count, more)) => {
-                    inbox.datagrams(count).for_each(|(from, datagram)| self.handle(now, from, datagram, outbox));
+                    inbox.datagrams(count).for_each(|(route, datagram)| self.handle(now, route, datagram, outbox));
                     return more;
                 }
                 Err(error) => {
@@ -253,17 +254,17 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
         refused > 0
     }
 
-    fn handle(&mut self, now: kadlet::Instant, from: SocketAddr, datagram: &[u8], outbox: &mut Outbox) {
+    fn handle(&mut self, now: kadlet::Instant, route: Route, datagram: &[u8], outbox: &mut Outbox) {
         if datagram.len() > MAX_DATAGRAM {
             self.losses.oversized += 1;
             return;
         }
-        let (Some(peer), Some(buf)) = (D::Address::from_socket(from), outbox.free()) else {
+        let (Some(peer), Some(buf)) = (D::Address::from_socket(route.peer), outbox.free()) else {
             return;
         };
         match self.node.handle_datagram(now, peer, datagram, buf) {
             // The sender's socket address has the scope of a link-local address; the node's address has none.
-            Some(response) if response.to == peer => outbox.push(response.len, from),
+            Some(response) if response.to == peer => outbox.push(response.len, route),
             Some(relayed) => self.queue(now, relayed, outbox),
             None => {}
         }
@@ -280,6 +281,7 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
                 self.queue(now, out, outbox);
             }
             let full = outbox.is_full();
+            outbox.group();
             self.send(now, outbox);
             outbox.clear();
             if !full {
@@ -291,7 +293,7 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     /// Adds the datagram that the node wrote into the outbox, if the socket can reach its destination.
     fn queue(&mut self, now: kadlet::Instant, out: Transmit<D::Address>, outbox: &mut Outbox) {
         match reachable(self.local, out.to.to_socket()) {
-            Some(to) => outbox.push(out.len, to),
+            Some(to) => outbox.push(out.len, Route::to(to)),
             None => {
                 self.losses.failed += 1;
                 self.node.handle_unreachable(now, out.to);
@@ -301,8 +303,8 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
 
     fn send(&mut self, now: kadlet::Instant, outbox: &Outbox) {
         let (mut sent, mut attempts) = (0, 0);
-        while let Some(to) = outbox.to(sent) {
-            match system::send(&self.socket, outbox, sent) {
+        while let Some(route) = outbox.route(sent) {
+            match self.socket.send(outbox, sent) {
                 Ok(count) => (sent, attempts) = (sent + count.max(1), 0),
                 Err(error) if system::is_full(&error) => {
                     self.losses.unsent += (outbox.len() - sent) as u64;
@@ -313,7 +315,8 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
                 Err(_) if self.take_refusals(now) > 0 && attempts < ATTEMPTS => attempts += 1,
                 Err(_) => {
                     self.losses.failed += 1;
-                    if let Some(to) = D::Address::from_socket(to) {
+                    // It may be only the source address that the host doesn't have any more.
+                    if let Some(to) = D::Address::from_socket(route.peer).filter(|_| route.local.is_none()) {
                         self.node.handle_unreachable(now, to);
                     }
                     (sent, attempts) = (sent + 1, 0);
@@ -328,7 +331,7 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
 
     fn take_refusals(&mut self, now: kadlet::Instant) -> usize {
         let node = &mut self.node;
-        let count = system::refusals(&self.socket, |to| {
+        let count = self.socket.refusals(|to| {
             if let Some(to) = D::Address::from_socket(to) {
                 node.handle_unreachable(now, to);
             }
@@ -360,20 +363,20 @@ fn reachable(local: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
 #[cfg(unix)]
 impl<D> AsFd for Driver<D> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.socket.get().as_fd()
     }
 }
 
 #[cfg(unix)]
 impl<D> AsRawFd for Driver<D> {
     fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.socket.get().as_raw_fd()
     }
 }
 
 #[cfg(windows)]
 impl<D> std::os::windows::io::AsSocket for Driver<D> {
     fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
-        self.socket.as_socket()
+        self.socket.get().as_socket()
     }
 }

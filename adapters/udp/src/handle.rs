@@ -13,6 +13,7 @@ use kadlet::{BeginError, Dht, GetError, Id, Key, Options, Progress, PutError, Qu
 use mio::Waker;
 
 use crate::driver::{Driver, Losses};
+use crate::life::{End, Life};
 use crate::outcome::{self, Error, Got, Joined, Nodes, Pong, Stored};
 use crate::{IpAddress, RecordBuf};
 
@@ -22,9 +23,14 @@ pub(crate) const QUEUE: usize = 256;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long after its time limit a call still waits for the thread's result.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a call waits for the reason why the thread has ended, which is there as soon as the thread has cleaned up.
+const REASON: Duration = Duration::from_secs(1);
 
-/// Calls a [`Server`](crate::Server)'s node from any thread. Clones are cheap. After the server has ended, each call
-/// returns [`Error::Stopped`].
+/// Calls a [`Server`](crate::Server)'s node from any thread. Clones are cheap.
+///
+/// Each call can also return the following: [`Error::Stopped`] after the server has ended, [`Error::Died`] after its
+/// thread has failed, at once and also if the call was waiting, and [`Error::OwnThread`] on the server's own thread.
+/// [`ended`](Handle::ended) waits for the end of the thread.
 ///
 /// A call blocks, within its time limit, first until one of the node's operation slots is free and then until the
 /// result is there. At most 256 calls wait for a slot; the next one returns [`Error::Busy`].
@@ -66,6 +72,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Handle<D: Dht> {
     commands: SyncSender<Command<D>>,
     waker: Arc<Waker>,
+    life: Arc<Life>,
     local: SocketAddr,
     watcher: Option<Watcher<D::Address>>,
 }
@@ -97,8 +104,8 @@ type Finish<A> = dyn FnOnce(Result<QueryResult<'_, A>, Error<A>>) + Send;
 type Convert<A, T> = fn(QueryResult<'_, A>) -> Result<T, Error<A>>;
 
 impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
-    pub(crate) fn new(commands: SyncSender<Command<D>>, waker: Waker, local: SocketAddr) -> Self {
-        Self { commands, waker: Arc::new(waker), local, watcher: None }
+    pub(crate) fn new(commands: SyncSender<Command<D>>, waker: Waker, life: Arc<Life>, local: SocketAddr) -> Self {
+        Self { commands, waker: Arc::new(waker), life, local, watcher: None }
     }
 
     /// The address that the server's socket is bound to.
@@ -119,7 +126,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Find`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`], [`Error::Stopped`].
+    /// [`Error::Begin`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`].
     pub fn bootstrap(
         &self,
         addresses: &[D::Address],
@@ -164,8 +171,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Get`], [`Error::NotFound`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`],
-    /// [`Error::Stopped`].
+    /// [`Error::Get`], [`Error::NotFound`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`].
     pub fn get(&self, key: Key, options: &Options) -> Result<Got<D::Address>, Error<D::Address>> {
         let options = *options;
         let begin = move |node: &mut D, now, left| match node.get(now, key, &Options { timeout: left, ..options }) {
@@ -179,8 +185,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Put`], [`Error::Conflict`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`],
-    /// [`Error::Stopped`].
+    /// [`Error::Put`], [`Error::Conflict`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`].
     pub fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored<D::Address>, Error<D::Address>> {
         let (record, options) = (RecordBuf::from(record), *options);
         let begin = move |node: &mut D, now, left| match node.put(
@@ -202,7 +207,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`], [`Error::Stopped`].
+    /// [`Error::Busy`].
     pub fn with<T: Send + 'static>(
         &self,
         f: impl FnOnce(&mut D, kadlet::Instant) -> T + Send + 'static,
@@ -217,9 +222,40 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`], [`Error::Stopped`].
+    /// [`Error::Busy`].
     pub fn losses(&self) -> Result<Losses, Error<D::Address>> {
         self.run(|driver| *driver.losses())
+    }
+
+    /// Waits until the server's thread has ended, at most for `limit`, and returns why: [`Error::Stopped`] or
+    /// [`Error::Died`]. `None` if it still runs. It doesn't disturb the thread, and with a limit of zero it doesn't
+    /// wait.
+    ///
+    /// A program whose purpose is its node must end when the node's thread dies, and can watch it on a thread:
+    ///
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use std::{process, thread};
+    /// # use core::net::SocketAddrV4;
+    /// # use kadlet::{FixedStore, Kademlia, Node};
+    /// # type MyNode = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>>;
+    /// use kadlet_udp::{Error, Handle};
+    ///
+    /// fn watch(handle: Handle<MyNode>) {
+    ///     thread::spawn(move || {
+    ///         if let Some(error @ Error::Died(_)) = handle.ended(Duration::MAX) {
+    ///             eprintln!("{error}");
+    ///             process::exit(1);
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    #[must_use]
+    pub fn ended(&self, limit: Duration) -> Option<Error<D::Address>> {
+        self.life.ended(limit).map(|end| match end {
+            End::Stopped => Error::Stopped,
+            End::Died(reason) => Error::Died(reason),
+        })
     }
 
     /// Wakes the thread, so that it looks at its queue and its stop flag.
@@ -235,7 +271,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
         let (reply, result) = mpsc::sync_channel(1);
         let reply = move |driver: &mut Driver<D>| drop(reply.try_send(f(driver)));
         self.send(Command::Run(Box::new(reply)))?;
-        result.recv().map_err(|_| Error::Stopped)
+        result.recv().map_err(|_| self.end())
     }
 
     fn call<T: Send + 'static>(
@@ -255,24 +291,32 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
         }))?;
         result.recv_timeout(limit + GRACE).unwrap_or_else(|error| match error {
             RecvTimeoutError::Timeout => Err(Error::TimedOut),
-            RecvTimeoutError::Disconnected => Err(Error::Stopped),
+            RecvTimeoutError::Disconnected => Err(self.end()),
         })
     }
 
     fn send(&self, command: Command<D>) -> Result<(), Error<D::Address>> {
+        if self.life.is_current() {
+            return Err(Error::OwnThread);
+        }
         self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => Error::Busy(QUEUE),
-            TrySendError::Disconnected(_) => Error::Stopped,
+            TrySendError::Disconnected(_) => self.end(),
         })?;
         self.wake();
         Ok(())
+    }
+
+    /// Why the thread, which doesn't listen any more, has ended.
+    fn end(&self) -> Error<D::Address> {
+        self.ended(REASON).unwrap_or(Error::Stopped)
     }
 }
 
 fn found<A>(begun: Result<QueryId, BeginError>) -> Begun<A> {
     match begun {
         Err(BeginError::Busy(_)) => None,
-        begun => Some(begun.map_err(Error::Find)),
+        begun => Some(begun.map_err(Error::Begin)),
     }
 }
 
@@ -281,6 +325,7 @@ impl<D: Dht> Clone for Handle<D> {
         Self {
             commands: self.commands.clone(),
             waker: self.waker.clone(),
+            life: self.life.clone(),
             local: self.local,
             watcher: self.watcher.clone(),
         }

@@ -104,7 +104,7 @@ pub struct Stored<A> {
 #[non_exhaustive]
 pub enum Error<A> {
     /// The ping, bootstrap or lookup did not begin. Never `Busy`: a call waits for a slot.
-    Find(BeginError),
+    Begin(BeginError),
     /// The get did not begin. Never `Busy` or `NoBuffer`: a call waits for both.
     Get(GetError),
     /// The put did not begin, and nothing was sent. Never `Busy`: a call waits for a slot.
@@ -137,8 +137,14 @@ pub enum Error<A> {
     TimedOut,
     /// Too many calls wait for a slot already: this many.
     Busy(usize),
-    /// The server has stopped.
+    /// The server has stopped: [`Server::shutdown`](crate::Server::shutdown) was called, or the server was dropped.
     Stopped,
+    /// The server's thread has died, and why: the system's poll failed, or a function of the caller panicked. Nothing
+    /// brings it back: start another server, or end the program.
+    Died(String),
+    /// The call came from the server's own thread, out of a function that was given to it, and would have waited for
+    /// itself.
+    OwnThread,
 }
 
 pub(crate) fn nodes<A: Address>(done: QueryResult<'_, A>) -> Result<Nodes<A>, Error<A>> {
@@ -190,7 +196,7 @@ fn contacts<A: Address>(found: Found<'_, A>) -> Vec<Contact<A>> {
 impl<A> fmt::Display for Error<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Find(error) => fmt::Display::fmt(error, f),
+            Self::Begin(error) => fmt::Display::fmt(error, f),
             Self::Get(error) => fmt::Display::fmt(error, f),
             Self::Put(error) => fmt::Display::fmt(error, f),
             Self::NotFound { stats, .. } => {
@@ -203,6 +209,8 @@ impl<A> fmt::Display for Error<A> {
             Self::TimedOut => f.write_str("the time limit was reached"),
             Self::Busy(calls) => write!(f, "{calls} calls wait for a slot already"),
             Self::Stopped => f.write_str("the server has stopped"),
+            Self::Died(reason) => write!(f, "the server's thread has died: {reason}"),
+            Self::OwnThread => f.write_str("a call from the server's own thread would wait for itself"),
         }
     }
 }
@@ -210,11 +218,12 @@ impl<A> fmt::Display for Error<A> {
 impl<A: Debug> error::Error for Error<A> {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Find(error) => Some(error),
+            Self::Begin(error) => Some(error),
             Self::Get(error) => Some(error),
             Self::Put(error) => Some(error),
             Self::Failed { failure, .. } => Some(failure),
-            Self::NotFound { .. } | Self::Conflict { .. } | Self::TimedOut | Self::Busy(_) | Self::Stopped => None,
+            Self::NotFound { .. } | Self::Conflict { .. } | Self::TimedOut | Self::Busy(_) => None,
+            Self::Stopped | Self::Died(_) | Self::OwnThread => None,
         }
     }
 }
@@ -229,7 +238,7 @@ mod tests {
     fn an_error_that_holds_another_has_it_as_its_source_and_includes_its_text() {
         let stats = QueryStats::default();
         let errors: [(Error<()>, &dyn error::Error); 4] = [
-            (Error::Find(BeginError::NoContacts), &BeginError::NoContacts),
+            (Error::Begin(BeginError::NoContacts), &BeginError::NoContacts),
             (Error::Get(GetError::NoContacts), &GetError::NoContacts),
             (Error::Put(PutError::Lifetime), &PutError::Lifetime),
             (Error::Failed { failure: Failure::TimedOut, stats }, &Failure::TimedOut),

@@ -1,9 +1,11 @@
 //! A node on a thread of its own.
 
 use core::net::SocketAddr;
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
@@ -14,6 +16,7 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::handle::{Command, Handle, Operation, QUEUE};
+use crate::life::{End, Life, panicked};
 use crate::outcome::Error;
 use crate::{Buffers, Driver, IpAddress};
 
@@ -25,7 +28,9 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// A node with its socket, on a thread of its own.
 ///
-/// Dropping the server ends the thread; the calls that still wait return [`Error::Stopped`].
+/// Dropping the server ends the thread; the calls that still wait return [`Error::Stopped`]. If the thread dies, by an
+/// error of the system or a panic in a function of the caller, each call returns [`Error::Died`], and
+/// [`Handle::ended`] tells the program.
 ///
 /// ```
 /// use core::net::{Ipv4Addr, SocketAddr};
@@ -89,7 +94,8 @@ impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
         poll.registry().register(&mut readiness, SOCKET, Interest::READABLE)?;
 
         let (sender, commands) = mpsc::sync_channel(QUEUE);
-        let handle = Handle::new(sender, waker, driver.local_addr());
+        let life = Arc::new(Life::default());
+        let handle = Handle::new(sender, waker, life.clone(), driver.local_addr());
         let stop = Arc::new(AtomicBool::new(false));
         let event_loop = EventLoop {
             driver: Box::new(driver),
@@ -100,9 +106,15 @@ impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
             on_event,
         };
         let stopped = stop.clone();
-        let thread = thread::Builder::new()
-            .name("kadlet".into())
-            .spawn(move || event_loop.run(poll, &readiness, &commands, &stopped))?;
+        let thread = thread::Builder::new().name("kadlet".into()).spawn(move || {
+            life.begin();
+            let run = || event_loop.run(poll, &readiness, &commands, &stopped);
+            let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+            // So that no call waits for a thread that has ended.
+            drop(commands);
+            life.end(End::of(&result));
+            result
+        })?;
         Ok(Self { handle, stop, thread: Some(thread) })
     }
 
@@ -123,7 +135,8 @@ impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
     ///
     /// # Errors
     ///
-    /// The thread had already ended, by an error of the system's poll or by a panic in a function of the caller.
+    /// The thread had already died, by an error of the system's poll or by a panic in a function of the caller. Or it
+    /// is the current thread.
     pub fn shutdown(mut self) -> io::Result<D> {
         let driver = self.join().unwrap_or_else(|| Err(io::Error::other("the server had already stopped")))?;
         Ok(driver.into_parts().1)
@@ -133,7 +146,11 @@ impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
         let thread = self.thread.take()?;
         self.stop.store(true, Ordering::Release);
         self.handle.wake();
-        Some(thread.join().unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked"))))
+        // A thread that waited for itself would wait for ever.
+        if thread.thread().id() == thread::current().id() {
+            return None;
+        }
+        Some(thread.join().unwrap_or_else(|panic| Err(panicked(panic.as_ref()))))
     }
 }
 
@@ -181,7 +198,9 @@ impl<D: Dht<Address: IpAddress>, F: FnMut(Event<'_, D::Address>)> EventLoop<D, F
                 let _ = readiness.try_io(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
                 let limit = self.deadline().map(|at| at.saturating_duration_since(Instant::now()));
                 match poll.poll(&mut events, limit) {
-                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                        return Err(io::Error::new(error.kind(), format!("the system's poll failed: {error}")));
+                    }
                     _ => more = events.iter().any(|event| event.token() == SOCKET),
                 }
             }

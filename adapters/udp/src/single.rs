@@ -1,45 +1,80 @@
-//! The functions of `batch.rs` with std alone, one system call for each datagram: for systems other than Linux.
+//! The socket of `batch.rs` for systems other than Linux, by quinn-udp: most of them take one system call for each
+//! datagram.
 
 use core::net::SocketAddr;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::UdpSocket;
 
-use crate::buffers::{Inbox, Outbox};
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
-/// Does nothing: most systems report a refusal as the error of the next call, and don't say which peer it is about.
-pub(crate) fn keep_refusals(_: &UdpSocket) {}
+use crate::buffers::{BATCH, Inbox, Outbox, Route};
 
-/// Receives up to one batch. Returns the number of datagrams, and whether more may wait.
-pub(crate) fn receive(socket: &UdpSocket, inbox: &mut Inbox) -> io::Result<(usize, bool)> {
-    let mut count = 0;
-    while let (Some(head), Some(bytes)) = (inbox.heads.get_mut(count), inbox.bytes.get_mut(count)) {
-        match socket.recv_from(bytes) {
-            Ok(received) => *head = received,
-            Err(error) if count == 0 => return Err(error),
-            Err(error) => return Ok((count, error.kind() != io::ErrorKind::WouldBlock)),
-        }
-        count += 1;
-    }
-    Ok((count, true))
+#[derive(Debug)]
+pub(crate) struct Socket {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    /// Whether the socket is bound to all of the host's addresses.
+    has_all: bool,
 }
 
-/// Sends the datagrams from index `first` on. Returns how many the system took, at least one. An error is about the
-/// first.
-pub(crate) fn send(socket: &UdpSocket, outbox: &Outbox, first: usize) -> io::Result<usize> {
-    let mut count = 0;
-    for (bytes, to) in outbox.datagrams(first) {
-        match socket.send_to(bytes, to) {
-            Ok(_) => count += 1,
-            Err(error) if count == 0 => return Err(error),
-            Err(_) => break,
-        }
+impl Socket {
+    /// Takes a socket that is bound to `local`.
+    pub(crate) fn new(socket: UdpSocket, local: SocketAddr) -> io::Result<Self> {
+        let state = UdpSocketState::new((&socket).into())?;
+        Ok(Self { socket, state, has_all: local.ip().is_unspecified() })
     }
-    Ok(count)
-}
 
-/// Returns 0: these systems have no error queue.
-pub(crate) fn refusals(_: &UdpSocket, _: impl FnMut(SocketAddr)) -> usize {
-    0
+    pub(crate) const fn get(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    pub(crate) fn into_inner(self) -> UdpSocket {
+        self.socket
+    }
+
+    /// Receives up to one batch. Returns the number of datagrams, and whether more may wait.
+    pub(crate) fn receive(&self, inbox: &mut Inbox) -> io::Result<(usize, bool)> {
+        let mut slices = inbox.bytes.each_mut().map(|bytes| IoSliceMut::new(bytes));
+        let mut received = [RecvMeta::default(); BATCH];
+        let (mut count, mut more) = (0, true);
+        while let (Some(slices @ [_, ..]), Some(received)) = (slices.get_mut(count..), received.get_mut(count..)) {
+            match self.state.recv((&self.socket).into(), slices, received) {
+                Ok(datagrams) => count += datagrams,
+                Err(error) if count == 0 => return Err(error),
+                // Any other error may be about an earlier datagram.
+                Err(error) => {
+                    more = error.kind() != io::ErrorKind::WouldBlock;
+                    break;
+                }
+            }
+        }
+        for (head, RecvMeta { addr, len, dst_ip, .. }) in inbox.heads.iter_mut().zip(received).take(count) {
+            *head = (len, Route::between(addr, dst_ip.filter(|_| self.has_all)));
+        }
+        Ok((count, more))
+    }
+
+    /// Sends the datagrams from index `first` on that leave from the same address. Returns how many the system took, at
+    /// least one. An error is about the first.
+    pub(crate) fn send(&self, outbox: &Outbox, first: usize) -> io::Result<usize> {
+        let src_ip = outbox.route(first).and_then(|route| route.local);
+        let mut count = 0;
+        for (contents, destination) in outbox.datagrams(first) {
+            let datagram = Transmit { destination, ecn: None, contents, segment_size: None, src_ip };
+            match self.state.try_send((&self.socket).into(), &datagram) {
+                Ok(()) => count += 1,
+                Err(error) if count == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Returns 0: most of these systems report a refusal as the error of the next call, and don't say which peer it is
+    /// about.
+    pub(crate) fn refusals(&self, _: impl FnMut(SocketAddr)) -> usize {
+        0
+    }
 }
 
 /// Whether the error means that the send buffer or the link's queue is full.
@@ -54,27 +89,47 @@ mod tests {
 
     use super::*;
     use crate::Buffers;
-    use crate::buffers::BATCH;
+
+    fn bind(address: Ipv4Addr) -> Socket {
+        let socket = UdpSocket::bind((address, 0)).unwrap();
+        let local = socket.local_addr().unwrap();
+        Socket::new(socket, local).unwrap()
+    }
 
     #[test]
-    fn a_batch_is_sent_and_received_one_datagram_at_a_time() {
-        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let (here, there, mut buffers) = (bind(), bind(), Buffers::new());
-        there.set_nonblocking(true).unwrap();
-        keep_refusals(&there);
-        assert!(is_full(&receive(&there, &mut buffers.inbox).unwrap_err()));
+    fn a_batch_is_sent_and_received() {
+        let (here, there, mut buffers) = (bind(Ipv4Addr::LOCALHOST), bind(Ipv4Addr::LOCALHOST), Buffers::new());
+        assert!(is_full(&there.receive(&mut buffers.inbox).unwrap_err()));
 
-        let to = there.local_addr().unwrap();
+        let to = there.get().local_addr().unwrap();
         while let Some(room) = buffers.outbox.free() {
             room[..2].copy_from_slice(b"hi");
-            buffers.outbox.push(2, to);
+            buffers.outbox.push(2, Route::to(to));
         }
-        assert_eq!(send(&here, &buffers.outbox, 0).unwrap(), BATCH);
-        assert_eq!(send(&here, &buffers.outbox, BATCH - 2).unwrap(), 2);
-        assert_eq!(receive(&there, &mut buffers.inbox).unwrap(), (BATCH, true));
-        assert_eq!(receive(&there, &mut buffers.inbox).unwrap(), (2, false));
-        let from = here.local_addr().unwrap();
+        assert_eq!(here.send(&buffers.outbox, 0).unwrap(), BATCH);
+        assert_eq!(here.send(&buffers.outbox, BATCH - 2).unwrap(), 2);
+        assert_eq!(there.receive(&mut buffers.inbox).unwrap(), (BATCH, true));
+        assert_eq!(there.receive(&mut buffers.inbox).unwrap(), (2, false));
+        let from = Route::to(here.into_inner().local_addr().unwrap());
         assert_eq!(buffers.inbox.datagrams(2).collect::<Vec<_>>(), [(from, b"hi".as_slice()); 2]);
-        assert_eq!(refusals(&there, |_| {}), 0);
+        assert_eq!(there.refusals(|_| {}), 0);
+    }
+
+    /// On Linux a host has all addresses of 127.0.0.0/8.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_response_leaves_from_the_address_that_was_asked() {
+        let (server, client, mut buffers) = (bind(Ipv4Addr::UNSPECIFIED), bind(Ipv4Addr::LOCALHOST), Buffers::new());
+        let server_at = |last| (Ipv4Addr::new(127, 0, 0, last), server.get().local_addr().unwrap().port()).into();
+        buffers.outbox.push(2, Route::to(server_at(2)));
+        assert_eq!(client.send(&buffers.outbox, 0).unwrap(), 1);
+        assert_eq!(server.receive(&mut buffers.inbox).unwrap(), (1, false));
+        let (route, _) = buffers.inbox.datagrams(1).next().unwrap();
+        assert_eq!(route.local, Some(Ipv4Addr::new(127, 0, 0, 2).into()));
+        buffers.outbox.clear();
+        buffers.outbox.push(2, route);
+        assert_eq!(server.send(&buffers.outbox, 0).unwrap(), 1);
+        assert_eq!(client.receive(&mut buffers.inbox).unwrap(), (1, false));
+        assert_eq!(buffers.inbox.datagrams(1).next().unwrap().0, Route::to(server_at(2)));
     }
 }

@@ -289,7 +289,7 @@ pub(crate) fn explain(error: &OperationError) -> Error {
         OperationError::Failed { failure, stats } => {
             network(format!("{failure}: {}", summary(stats))).tip("a longer --timeout, or another --bootstrap")
         }
-        OperationError::Find(BeginError::NoContacts) => {
+        OperationError::Begin(BeginError::NoContacts) => {
             network(error.to_string()).tip("check that the bootstrap node serves requests")
         }
         _ => network(error.to_string()).tip("a longer --timeout, or another --bootstrap"),

@@ -7,7 +7,7 @@ use core::error::Error as _;
 use core::future::poll_fn;
 use core::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
 use core::pin::pin;
-use core::task::Poll;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use kadlet::{
     Address, BeginError, Config, Contact, Dht, Failure, FixedStore, Kademlia, Key, Node, Options, Outcome, Record,
     Store,
 };
-use kadlet_embassy::{Error, Handle, News, PATIENCE};
+use kadlet_embassy::{Error, Handle, News, PATIENCE, Resources};
 use lan::{Bell, Lan, Medium, PORT, id};
 
 type On<A> = Node<Kademlia<A, 64>, FixedStore<8, 2_048>, 4, 24, 4>;
@@ -48,7 +48,7 @@ async fn join_all(nodes: &[MoteHandle]) {
     }
 }
 
-async fn ping<A: Address>(dht: Handle<'static, On<A>>, to: A) -> Result<Contact<A>, Error> {
+async fn ping<A: Address>(dht: Handle<'_, On<A>>, to: A) -> Result<Contact<A>, Error> {
     let begin = |node: &mut On<A>, now| node.ping(now, to);
     dht.call(begin, |result| match result.outcome {
         Outcome::Pong { contact, .. } => Ok(contact),
@@ -128,7 +128,7 @@ fn a_call_reports_the_errors_and_failures_of_the_core() {
         let (a, b) = (nodes[0], nodes[1]);
         let mut value = [0; 4];
         assert_eq!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::Get(kadlet::GetError::NoContacts)));
-        assert_eq!(b.bootstrap(&[]).await, Err(Error::Find(BeginError::NoAddresses)));
+        assert_eq!(b.bootstrap(&[]).await, Err(Error::Begin(BeginError::NoAddresses)));
         join_all(&nodes).await;
         assert!(matches!(b.get(Key::plain(b"x"), &OPTIONS, &mut value).await, Err(Error::NotFound(_))));
         assert!(matches!(ping(b, at(9)).await, Err(Error::Failed { failure: Failure::NoResponse, .. })));
@@ -280,6 +280,47 @@ fn a_task_that_waits_for_news_learns_of_a_copied_id() {
     lan.run(async move {
         let (news, _) = join(a.news(), ping(copy, at(1))).await;
         assert_eq!(news, News::OwnIdSeen { address: at(2) });
+    });
+}
+
+#[test]
+fn a_node_that_is_kept_over_a_deep_sleep_sees_its_time_go_on() {
+    let mut lan = Lan::new(Medium::Ip);
+    let stack = lan.stack();
+    let mut resources = Resources::<Mote>::new(Mote::empty());
+    let hour = Duration::from_secs(3_600);
+    let epoch = kadlet::Instant::from_secs(1_000_000);
+    resources.set_epoch(epoch);
+    let start = |node: &mut Mote, now| node.start(now, CONFIG, id(1), [1; 32]);
+    let (dht, runner) = kadlet_embassy::new(&mut resources, stack, PORT, start).unwrap();
+    let short = Record::immutable(b"short");
+    dht.with(|node, now| node.restore_record(now, &short, hour, true)).unwrap();
+    dht.with(|node, now| node.restore_record(now, &Record::immutable(b"long"), 3 * hour, true)).unwrap();
+    // A call that is never dropped, and an event that no task waits for, don't outlive the sleep.
+    let mut call = Box::pin(ping(dht, at(9)));
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    core::mem::forget(call);
+    let before = dht.with(|_, now| now);
+    assert!(before >= epoch);
+    drop(runner);
+
+    // embassy-time's clock starts anew in the sleep. Here it can't, so the epoch alone moves.
+    resources.set_epoch(before + hour);
+    let (dht, mut runner) = kadlet_embassy::new(Box::leak(Box::new(resources)), stack, PORT, |_, now| {
+        assert!(now >= before + hour, "time must go on: {before:?}, {now:?}");
+        Ok(())
+    })
+    .unwrap();
+    lan.spawn(async move { runner.run().await });
+    let (other, _) = mote(&mut lan, 2);
+    lan.run(async move {
+        other.bootstrap(&[at(1)]).await.unwrap();
+        assert_eq!(dht.with(|node, _| node.store().len()), 1, "the short record's lifetime is over");
+        dht.slept(2 * hour);
+        Timer::after_millis(50).await;
+        assert_eq!(dht.with(|node, _| node.store().len()), 0, "the long record's lifetime is over");
+        let calls = [(); 4].map(|()| ping(dht, at(2)));
+        assert!(join_array(calls).await.iter().all(Result::is_ok), "all places for calls are free");
     });
 }
 

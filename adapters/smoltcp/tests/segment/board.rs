@@ -7,11 +7,14 @@ use std::collections::VecDeque;
 
 use kadlet::{Config, FixedStore, Id, Kademlia, Node};
 use kadlet_smoltcp::{Driver, time};
-use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketSet, SocketStorage};
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketHandle, SocketSet, SocketStorage};
+use smoltcp::phy::{self, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
 use smoltcp::socket::udp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
+use smoltcp::wire::{
+    EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, HardwareAddress, IpCidr, IpProtocol, Ipv4Packet,
+    Ipv4Repr, UdpPacket, UdpRepr,
+};
 
 pub(crate) const PORT: u16 = 4000;
 /// The time from a frame's sending to its arrival, in microseconds.
@@ -29,6 +32,7 @@ pub(crate) struct Board {
     pub(crate) node: Mote,
     pub(crate) driver: Driver,
     pub(crate) sockets: SocketSet<'static>,
+    handles: [SocketHandle; 2],
     pub(crate) iface: Interface,
     pub(crate) plugged: bool,
     /// Turns of the superloop.
@@ -95,6 +99,34 @@ impl Segment {
         }
     }
 
+    /// Sends a datagram to a board, in a frame whose sender doesn't exist: the host of this number.
+    pub(crate) fn forge(&mut self, number: u8, to: usize, datagram: &[u8]) {
+        let addresses = [ip(self.family, number), ip(self.family, u8::try_from(to).unwrap())];
+        let [IpAddr::V4(from_ip), IpAddr::V4(to_ip)] = addresses else { panic!("IPv4 only") };
+        let udp = UdpRepr { src_port: PORT, dst_port: PORT };
+        let ip = Ipv4Repr {
+            src_addr: from_ip,
+            dst_addr: to_ip,
+            next_header: IpProtocol::Udp,
+            payload_len: udp.header_len() + datagram.len(),
+            hop_limit: 64,
+        };
+        let ethernet = EthernetRepr {
+            src_addr: mac(number),
+            dst_addr: mac(u8::try_from(to).unwrap()),
+            ethertype: EthernetProtocol::Ipv4,
+        };
+        let mut bytes = vec![0; ethernet.buffer_len() + ip.buffer_len() + ip.payload_len];
+        let mut frame = EthernetFrame::new_unchecked(&mut bytes);
+        ethernet.emit(&mut frame);
+        let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
+        ip.emit(&mut packet, &ChecksumCapabilities::default());
+        let mut segment = UdpPacket::new_unchecked(packet.payload_mut());
+        let fill = |to: &mut [u8]| to.copy_from_slice(datagram);
+        udp.emit(&mut segment, &from_ip.into(), &to_ip.into(), datagram.len(), fill, &ChecksumCapabilities::default());
+        self.wire.push_back((self.now, to, bytes));
+    }
+
     fn forward(&mut self, from: usize, frame: &[u8]) {
         let is_multicast = frame[0] & 1 == 1;
         for to in (0..self.boards.len()).filter(|to| *to != from) {
@@ -125,12 +157,18 @@ impl Board {
         let prefix = if family == Family::V4 { 24 } else { 64 };
         iface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(ip(family, number).into(), prefix)).unwrap());
         let mut sockets = SocketSet::new(Vec::from([SocketStorage::EMPTY; 2]).leak());
-        let driver = Driver::new(sockets.add(socket(8, 2560, 2560))).with_requests(sockets.add(socket(2, 64, 1232)));
+        let handles = [sockets.add(socket(8, 2560, 2560)), sockets.add(socket(2, 64, 1232))];
+        let driver = Driver::new(handles[0]).with_requests(handles[1]);
         // The crate's page recommends this timeout for a segment of more than eight nodes.
         let config = Config { plain: true, timeout_min: Duration::from_secs(1), ..Config::default() };
         let id = Id::from_bytes([number.wrapping_mul(37).wrapping_add(11); 20]);
         let node = Mote::new(kadlet::Instant::ZERO, config, id, [number + 1; 32]).unwrap();
-        Self { node, driver, sockets, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
+        Self { node, driver, sockets, handles, iface, plugged: true, turns: 0, port, wake: Some(Instant::ZERO) }
+    }
+
+    /// Moves the sockets to a driver that knows nothing of them.
+    pub(crate) fn renew_driver(&mut self) {
+        self.driver = Driver::new(self.handles[0]).with_requests(self.handles[1]);
     }
 
     /// Takes a turn of the superloop if a frame or the time wakes the board.

@@ -141,29 +141,104 @@ fn unplugged_boards_cost_a_search_each_and_stop_no_other_board() {
     assert!(losses.map(|losses| losses.emptied).sum::<u32>() > 0, "a search for an unplugged board must have failed");
 }
 
-#[test]
-fn a_requester_that_is_gone_delays_responses_for_a_limited_time() {
+/// A segment on which board 0 received a ping from a host that doesn't exist, when its own ping to that host had
+/// failed. The response holds up its responses' socket. Boards 0 and 1 have verified each other; nobody knows board 2.
+fn segment_with_a_response_to_nowhere() -> Segment {
     let mut segment = segment(Family::V4, 3, 0);
-    join_all(&mut segment);
     let responder = segment.address(0);
-    // Board 2 sends a request and is gone before the response, like a forged sender that never existed.
-    let (now, node) = segment.node(2);
-    node.ping(now, responder).unwrap();
-    segment.run(Duration::from_micros(50), |_| false);
-    segment.boards[2].plugged = false;
-    segment.boards[0].iface.update_ip_addrs(|_| {});
-    segment.run(Duration::from_millis(500), |_| false);
-    assert_eq!(segment.boards[0].driver.losses().emptied, 0);
-
     let (now, node) = segment.node(1);
+    let query = node.bootstrap(now, &[responder]).unwrap().query;
+    assert!(ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Joined { .. })));
+    segment.run(MINUTE, |_| false);
+    for millis in [3_200, 500] {
+        segment.forge(100, 0, &ping_of_a_stranger());
+        segment.run(Duration::from_millis(millis), |_| false);
+    }
+    assert_eq!(segment.boards[0].driver.losses().emptied, 2);
+    segment
+}
+
+/// How long a board waits for the pong of board 0.
+fn ping_the_first(segment: &mut Segment, board: usize) -> Duration {
+    let responder = segment.address(0);
+    let (now, node) = segment.node(board);
     let query = node.ping(now, responder).unwrap();
     let began = segment.now;
-    assert!(
-        ends(&mut segment, 1, query, |outcome| matches!(outcome, Outcome::Pong { .. })),
-        "the next requester must get its response"
-    );
-    assert!(segment.now - began < Duration::from_secs(4).into(), "the response took {}", segment.now - began);
-    assert_eq!(segment.boards[0].driver.losses().emptied, 1);
+    assert!(ends(segment, board, query, |outcome| matches!(outcome, Outcome::Pong { .. })), "it must get its response");
+    (segment.now - began).into()
+}
+
+#[test]
+fn a_requester_that_is_gone_delays_no_response_to_a_verified_contact() {
+    let mut segment = segment_with_a_response_to_nowhere();
+    let took = ping_the_first(&mut segment, 1);
+    assert!(took < Duration::from_millis(2), "the response took {took:?}");
+    assert_eq!(segment.boards[0].driver.losses().emptied, 2);
+}
+
+#[test]
+fn a_requester_that_is_gone_delays_responses_to_strangers_for_a_limited_time() {
+    let mut segment = segment_with_a_response_to_nowhere();
+    let took = ping_the_first(&mut segment, 2);
+    assert!(took < Duration::from_secs(4), "the response took {took:?}");
+    assert_eq!(segment.boards[0].driver.losses().emptied, 3);
+}
+
+#[test]
+fn a_new_driver_frees_the_queue_that_the_one_before_left_behind() {
+    let mut segment = segment_with_a_response_to_nowhere();
+    // Until there is no room for another response.
+    for _ in 0..40 {
+        segment.forge(100, 0, &ping_of_a_stranger());
+    }
+    segment.run(Duration::from_millis(500), |_| false);
+    segment.boards[0].renew_driver();
+    let took = ping_the_first(&mut segment, 2);
+    assert!(took < Duration::from_secs(4), "the response took {took:?}");
+}
+
+/// A ping from a node that nobody knows, as a datagram.
+fn ping_of_a_stranger() -> Vec<u8> {
+    let (now, id) = (kadlet::Instant::ZERO, kadlet::Id::from_bytes([99; 20]));
+    let mut stranger = board::Mote::new(now, kadlet::Config::default(), id, [99; 32]).unwrap();
+    stranger.ping(now, SocketAddr::from(([10, 77, 0, 1], 4000))).unwrap();
+    let mut buf = [0; kadlet::wire::MAX_DATAGRAM];
+    let out = stranger.poll_transmit(now, &mut buf).unwrap();
+    buf[..out.len].to_vec()
+}
+
+/// Pings once, for 200 ms and until the ping has ended, while a board receives pings from 100 hosts that don't exist,
+/// four every 5 ms. Returns the ping's duration if it was successful.
+fn ping_in_a_flood(segment: &mut Segment, from: usize, to: usize, flooded: usize) -> Option<Duration> {
+    let datagram = ping_of_a_stranger();
+    let address = segment.address(to);
+    let (now, node) = segment.node(from);
+    let query = node.ping(now, address).unwrap();
+    let (began, mut ended) = (segment.now, None);
+    for round in 0_u32.. {
+        if round >= 40 && ended.is_some() {
+            break;
+        }
+        (0..4).for_each(|number| segment.forge(100 + (round % 25 * 4 + number) as u8, flooded, &datagram));
+        segment.run(Duration::from_millis(5), |_| false);
+        let result = segment.boards[from].node.take_result(query);
+        let is_good = |result: kadlet::QueryResult<'_, _>| matches!(result.outcome, Outcome::Pong { .. });
+        ended = ended.or_else(|| result.map(|result| (is_good(result), segment.now - began)));
+    }
+    ended.filter(|(is_good, _)| *is_good).map(|(_, took)| took.into())
+}
+
+#[test]
+fn a_flood_from_forged_neighbours_stops_no_datagram_between_verified_contacts() {
+    let mut segment = segment(Family::V4, 3, 0);
+    join_all(&mut segment);
+    for (from, to) in [(0, 1), (1, 0)] {
+        let pings: Vec<_> = (0..20).map(|_| ping_in_a_flood(&mut segment, from, to, 0)).collect();
+        assert!(pings.iter().all(Option::is_some), "from {from}: {pings:?}");
+        // A ping of the flooded board to one of the forged hosts holds up its requests once.
+        let fast = pings.iter().flatten().filter(|took| **took < Duration::from_millis(20)).count();
+        assert!(fast >= 18, "from {from}: {pings:?}");
+    }
 }
 
 #[test]

@@ -55,6 +55,36 @@ fn a_response_goes_to_the_address_that_the_request_came_from() {
     }
 }
 
+/// On Linux a host has all addresses of 127.0.0.0/8.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_response_leaves_from_the_address_that_was_asked_on_a_host_with_several() {
+    let loopback = |last| Ipv4Addr::new(127, 0, 0, last);
+    for local in [SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))] {
+        if local.is_ipv6() && !has_ipv6() {
+            continue;
+        }
+        let mut driver = driver(local);
+        let port = driver.local_addr().port();
+        // As seen by the peers, an IPv4 address is never an IPv4-mapped one.
+        let mut asked: Vec<(UdpSocket, SocketAddr)> =
+            [1, 2, 3, 2, 1].map(|last| (peer(ANY_V4), (loopback(last), port).into())).into();
+        if local.is_ipv6() {
+            asked.insert(2, (peer(ANY_V6), (Ipv6Addr::LOCALHOST, port).into()));
+        }
+        for (peer, address) in &asked {
+            peer.send_to(b"request!", address).unwrap();
+        }
+        // They come in one batch, so that their responses are sent in groups.
+        until(&mut driver, |driver| driver.node().received.len() == asked.len());
+        for (peer, address) in &asked {
+            assert_eq!(peer.recv_from(&mut [0; 16]).unwrap(), (8, *address), "of {local}");
+        }
+        assert_eq!(*driver.losses(), Default::default());
+        assert!(driver.node().unreachable.is_empty());
+    }
+}
+
 #[test]
 fn one_socket_serves_peers_of_both_families_by_their_canonical_addresses() {
     if !has_ipv6() {

@@ -2,6 +2,7 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::net::UdpSocket;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -101,7 +102,7 @@ fn a_call_that_cannot_begin_returns_the_reason() {
     let alone_server = server(LOCAL);
     let handle = alone_server.handle();
     assert_eq!(alone.losses(), Err(Error::Stopped), "a handle outlives its server");
-    assert_eq!(handle.bootstrap(&[], LIMIT).map(|_| ()), Err(Error::Find(BeginError::NoAddresses)));
+    assert_eq!(handle.bootstrap(&[], LIMIT).map(|_| ()), Err(Error::Begin(BeginError::NoAddresses)));
     assert_eq!(
         handle.get(Key::immutable(b"x"), &Options::default()).map(|_| ()),
         Err(Error::Get(GetError::NoContacts))
@@ -123,6 +124,24 @@ fn a_ping_finds_a_live_node_and_fails_at_once_at_an_unused_address() {
     let failed = servers[0].handle().ping(gone, LIMIT);
     assert!(matches!(failed, Err(Error::Failed { .. })), "{failed:?}");
     assert!(start.elapsed() < LIMIT / 2);
+}
+
+/// On Linux a host has all addresses of 127.0.0.0/8.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_with_all_addresses_of_the_host_responds_at_each_of_them() {
+    let asking = server(LOCAL);
+    for any in [SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))] {
+        if any.is_ipv6() && !has_ipv6() {
+            continue;
+        }
+        let everywhere = server(any);
+        for last in [1, 2, 3] {
+            let address = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), everywhere.local_addr().port()));
+            let pong = asking.handle().ping(address, LIMIT).unwrap();
+            assert_eq!(pong.contact.address, address);
+        }
+    }
 }
 
 #[test]
@@ -179,12 +198,78 @@ fn a_shutdown_ends_the_waiting_calls_and_returns_the_node() {
 }
 
 #[test]
-fn a_panic_in_a_function_of_the_caller_ends_the_server_and_every_call() {
+fn a_panic_in_a_function_of_the_caller_ends_the_server_and_every_call_tells_why() {
     let server = server(LOCAL);
     let handle = server.handle();
-    assert_eq!(handle.with(|_, _| -> u8 { panic!("expected by the test") }), Err(Error::Stopped));
-    assert_eq!(handle.losses(), Err(Error::Stopped));
-    assert!(server.shutdown().is_err());
+    let died = Error::Died("it panicked: expected by the test".into());
+    assert_eq!(handle.with(|_, _| -> u8 { panic!("expected by the test") }), Err(died.clone()));
+    assert_eq!(handle.losses(), Err(died));
+    assert_eq!(server.shutdown().unwrap_err().to_string(), "it panicked: expected by the test");
+}
+
+#[test]
+fn a_call_that_waits_returns_at_once_when_the_thread_dies() {
+    let (_socket, address) = silent();
+    let server = server(LOCAL);
+    let handle = server.handle();
+    let waiting = thread::spawn(move || handle.ping(address, Duration::from_secs(60)).map(|_| ()));
+    let handle = server.handle();
+    while handle.with(|node, _| node.stats().sent).unwrap() == 0 {
+        thread::yield_now();
+    }
+    let start = Instant::now();
+    let _ = handle.with(|_, _| panic!("{}", "expected by the test"));
+    assert_eq!(waiting.join().unwrap(), Err(Error::Died("it panicked: expected by the test".into())));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_program_notices_that_the_thread_has_ended_and_why() {
+    let (dying, stopping) = (server(LOCAL), server(LOCAL));
+    let handle = dying.handle();
+    assert_eq!(handle.ended(Duration::ZERO), None);
+    let watcher = thread::spawn(move || handle.ended(LIMIT));
+    // An event function that panics, as one does that prints to a closed pipe, is the same.
+    let _ = dying.handle().with(|_, _| panic!("expected by the test"));
+    assert_eq!(watcher.join().unwrap(), Some(Error::Died("it panicked: expected by the test".into())));
+
+    let handle = stopping.handle();
+    drop(stopping);
+    assert_eq!(handle.ended(Duration::ZERO), Some(Error::Stopped));
+}
+
+#[test]
+fn a_server_that_is_dropped_on_its_own_thread_ends() {
+    let server = server(LOCAL);
+    let handle = server.handle();
+    let sender = server.handle();
+    assert_eq!(sender.with(move |_, _| drop(server)), Ok(()));
+    assert_eq!(handle.ended(LIMIT), Some(Error::Stopped));
+}
+
+#[test]
+fn a_call_on_the_server_s_own_thread_is_an_error_and_does_not_wait_for_itself() {
+    let server = server(LOCAL);
+    let handle = server.handle();
+    assert_eq!(server.handle().with(move |_, _| handle.losses()), Ok(Err(Error::OwnThread)));
+}
+
+/// The child process of the next test.
+#[test]
+#[ignore = "the next test runs it"]
+fn start_a_server_without_a_thread() {
+    let error = Server::bind(LOCAL.into(), mote()).map(|_| ()).unwrap_err();
+    println!("an error: {error}");
+}
+
+#[test]
+fn a_server_that_the_system_gives_no_thread_is_an_error() {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    // No system has memory for such a stack. With one test at a time, the child needs no thread of its own.
+    child.args(["server::start_a_server_without_a_thread", "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
+    let output = child.env("RUST_MIN_STACK", (1_u64 << 46).to_string()).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("an error: "), "{output:?}");
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! Whether a server's thread still runs, and why it has ended.
+
+use core::any::Any;
+use core::time::Duration;
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
+
+/// What a server and its handles know of its thread.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    thread: OnceLock<ThreadId>,
+    end: Mutex<Option<End>>,
+    ended: Condvar,
+}
+
+/// Why a thread has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was told to.
+    Stopped,
+    /// By an error of the system, or a panic.
+    Died(String),
+}
+
+impl Life {
+    /// Called on the thread when it begins.
+    pub(crate) fn begin(&self) {
+        let _ = self.thread.set(thread::current().id());
+    }
+
+    /// Called on the thread when it ends.
+    pub(crate) fn end(&self, end: End) {
+        *self.lock() = Some(end);
+        self.ended.notify_all();
+    }
+
+    /// Waits for the end of the thread, at most for `limit`. `None`: it still runs.
+    pub(crate) fn ended(&self, limit: Duration) -> Option<End> {
+        let waited = self.ended.wait_timeout_while(self.lock(), limit, |end| end.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// Whether this is called on the thread.
+    pub(crate) fn is_current(&self) -> bool {
+        self.thread.get() == Some(&thread::current().id())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<End>> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl End {
+    /// The end of a thread that returned `result`.
+    pub(crate) fn of<T>(result: &io::Result<T>) -> Self {
+        result.as_ref().map_or_else(|error| Self::Died(error.to_string()), |_| Self::Stopped)
+    }
+}
+
+/// A panic as an error.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> io::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    io::Error::other(format!("it panicked: {}", text.unwrap_or("without a text")))
+}
