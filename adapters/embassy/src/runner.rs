@@ -146,10 +146,8 @@ impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {
         for call in calls.iter_mut().filter(|call| node.progress(call.query).is_none()) {
             call.waker.wake();
         }
-        // Not while an operation has ended whose call was not polled yet: `poll_event` would take its result away.
-        while calls.iter().all(|call| node.progress(call.query).is_some())
-            && let Some(event) = node.poll_event()
-        {
+        // A result that a call waits for stays until the call's task takes it.
+        while let Some(event) = node.poll_event_except(&|query| calls.iter().any(|call| call.query == query)) {
             let _ = match event {
                 Event::OwnIdSeen { address } => news.push(News::OwnIdSeen { address }),
                 Event::Superseded { key } => news.push(News::Superseded { key }),

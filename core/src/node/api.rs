@@ -194,7 +194,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         self.transmit(now, buf)
     }
 
-    fn poll_event(&mut self) -> Option<Event<'_, P::Address>> {
+    fn poll_event_except(&mut self, is_awaited: &dyn Fn(QueryId) -> bool) -> Option<Event<'_, P::Address>> {
         self.reclaim();
         let shared = &mut self.shared;
         if core::mem::take(&mut shared.own_id_unreported)
@@ -208,7 +208,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         if let Some((target, to)) = shared.forwarding.take_unreported() {
             return Some(Event::Forwarded { target, to });
         }
-        let slot = self.find(Operation::has_result)?;
+        let slot = self.find(|operation| operation.has_result() && !is_awaited(operation.query()))?;
         self.lend(slot).map(Event::Finished)
     }
 

@@ -140,7 +140,13 @@ pub trait Dht {
     fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<Self::Address>>;
 
     /// The next event. If it is the result of a query, the next call that changes the node frees the slot of the query.
-    fn poll_event(&mut self) -> Option<Event<'_, Self::Address>>;
+    fn poll_event(&mut self) -> Option<Event<'_, Self::Address>> {
+        self.poll_event_except(&|_| false)
+    }
+
+    /// The next event that is not the result of a query for which `is_awaited` returns true. Such a result stays until
+    /// [`take_result`](Dht::take_result) takes it, and delays no other event.
+    fn poll_event_except(&mut self, is_awaited: &dyn Fn(QueryId) -> bool) -> Option<Event<'_, Self::Address>>;
 
     /// The result of one query, if it has ended and its result was not polled or taken before. The next call that
     /// changes the node frees its slot.

@@ -325,6 +325,29 @@ fn a_node_that_is_kept_over_a_deep_sleep_sees_its_time_go_on() {
 }
 
 #[test]
+fn a_call_that_has_ended_but_is_not_polled_blocks_no_event_and_keeps_its_result() {
+    let mut lan = Lan::new(Medium::Ip);
+    let (a, _) = mote(&mut lan, 1);
+    let (b, _) = mote(&mut lan, 2);
+    let (copy, _) = lan.node(Mote::empty(), |node, now| node.start(now, CONFIG, id(1), [9; 32]));
+    lan.run(async move {
+        join_all(&[a, b]).await;
+        let mut call = pin!(ping(a, at(2)));
+        assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
+        Timer::after_millis(100).await;
+        ping(copy, at(1)).await.ok();
+        let news = select(a.news(), Timer::after_secs(2)).await;
+        assert!(matches!(news, Either::First(News::OwnIdSeen { address }) if address == at(3)), "{news:?}");
+        // Operations that no call waits for end too, and free their slots.
+        for _ in 0..8 {
+            a.with(|node, now| node.ping(now, at(2))).unwrap();
+            Timer::after_millis(50).await;
+        }
+        assert!(call.await.is_ok());
+    });
+}
+
+#[test]
 fn an_operation_that_no_call_waits_for_frees_its_slot() {
     let mut lan = Lan::new(Medium::Ip);
     let (a, _) = mote(&mut lan, 1);

@@ -66,7 +66,7 @@ impl Dht for Fake {
 
     fn handle_timeout(&mut self, _: Instant) {}
 
-    fn poll_event(&mut self) -> Option<Event<'_, SocketAddr>> {
+    fn poll_event_except(&mut self, _: &dyn Fn(QueryId) -> bool) -> Option<Event<'_, SocketAddr>> {
         None
     }
 
