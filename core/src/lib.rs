@@ -63,6 +63,7 @@
 //! | 5 | [`guard`] | admission: tokens, rate limiter, which contacts and records are accepted |
 //! | 5 | `replication` | when a record is published again, and when its holders replicate it |
 //! | 5 | `forwarding` | relayed requests under way, and their next hops |
+//! | 5 | `bootstraps` | when the bootstrap addresses are asked again |
 //! | 5 | `naming` | which contacts a response names |
 //! | 4 | [`routing`] | the tables [`Kademlia`], [`Chord`] and [`Pastry`]: which contacts to remember, which to name, when maintenance is due |
 //! | 4 | [`store`] | the records that a node holds, and which of them are evicted |
@@ -186,6 +187,7 @@ extern crate std;
 
 pub mod address;
 mod array;
+mod bootstraps;
 mod config_error;
 mod contact;
 #[cfg(feature = "ed25519")]

@@ -11,7 +11,7 @@ use crate::address::Prefix;
 use crate::config_error::{ConfigError, Unit};
 use crate::time::{Instant, Micros};
 
-/// A rate limiter for `SOURCES` prefixes in each lane. If more prefixes are active, the one whose bucket is empty first
+/// A rate limiter for `N` prefixes in each lane. If more prefixes are active, the one whose bucket is empty first
 /// is forgotten.
 ///
 /// ```
@@ -29,7 +29,7 @@ use crate::time::{Instant, Micros};
 /// assert!(limiter.allows(Instant::from_secs(1), prefix, true), "the proved lane has a bucket of its own");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type RateLimiter<const SOURCES: usize> = RateLimiterInner<[[Bucket; 2]; SOURCES]>;
+pub type RateLimiter<const N: usize> = RateLimiterInner<[[Bucket; 2]; N]>;
 
 /// A [`RateLimiter`] with any bound. Its methods are compiled once for all bounds.
 pub type RateLimiterView = RateLimiterInner<[[Bucket; 2]]>;
@@ -54,12 +54,12 @@ pub struct Bucket {
 /// A burst can have as many requests as the rate allows in this time.
 const BURST: Micros = Micros::from_secs(2);
 
-impl<const SOURCES: usize> RateLimiter<SOURCES> {
+impl<const N: usize> RateLimiter<N> {
     /// All zeros: allows everything until it is started.
-    pub const EMPTY: Self = Self { cost: Micros::ZERO, buckets: [[Bucket::EMPTY; 2]; SOURCES] };
+    pub const EMPTY: Self = Self { cost: Micros::ZERO, buckets: [[Bucket::EMPTY; 2]; N] };
 }
 
-impl<const SOURCES: usize> Deref for RateLimiter<SOURCES> {
+impl<const N: usize> Deref for RateLimiter<N> {
     type Target = RateLimiterView;
 
     fn deref(&self) -> &RateLimiterView {
@@ -67,7 +67,7 @@ impl<const SOURCES: usize> Deref for RateLimiter<SOURCES> {
     }
 }
 
-impl<const SOURCES: usize> DerefMut for RateLimiter<SOURCES> {
+impl<const N: usize> DerefMut for RateLimiter<N> {
     fn deref_mut(&mut self) -> &mut RateLimiterView {
         self
     }
@@ -145,7 +145,7 @@ mod tests {
         Prefix::new(number)
     }
 
-    fn started<const SOURCES: usize>(rate: u16) -> RateLimiter<SOURCES> {
+    fn started<const N: usize>(rate: u16) -> RateLimiter<N> {
         let mut limiter = RateLimiter::EMPTY;
         limiter.start(rate).unwrap();
         limiter

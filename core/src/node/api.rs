@@ -287,9 +287,8 @@ impl<P: Parts> Dht for NodeInner<P> {
 impl<P: Parts> NodeInner<P> {
     /// A slot for a user's command, and what all operations share. The slot is idle, or its maintenance has yielded.
     fn free_slot(&mut self, now: Instant) -> Option<(&mut Shared<P>, &mut Op<P>)> {
-        let idle = self.find(|operation| operation.is_idle());
-        let slot = idle.or_else(|| self.find(Operation::is_free))?;
-        let operation = self.operations.get_mut(slot)?;
+        let free = self.operations.iter_mut().filter(|operation| operation.is_free());
+        let operation = free.min_by_key(|operation| !operation.is_idle())?;
         self.shared.yield_slot(now, operation);
         Some((&mut self.shared, operation))
     }
@@ -297,8 +296,9 @@ impl<P: Parts> NodeInner<P> {
     /// A buffer for a user's get. It is free, or its maintenance has yielded.
     fn free_buffer(&mut self, now: Instant) -> Option<u8> {
         if self.shared.buffers.iter().all(|buffer| buffer.taken) {
-            let slot = self.find(|operation| operation.is_free() && operation.buffer.is_some())?;
-            self.shared.yield_slot(now, self.operations.get_mut(slot)?);
+            let mut operations = self.operations.iter_mut();
+            let operation = operations.find(|operation| operation.is_free() && operation.buffer.is_some())?;
+            self.shared.yield_slot(now, operation);
         }
         u8::try_from(self.shared.buffers.iter().position(|buffer| !buffer.taken)?).ok()
     }

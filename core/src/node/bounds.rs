@@ -7,12 +7,12 @@
 use core::marker::PhantomData;
 use core::ops::DerefMut;
 
-use super::bootstraps::{Bootstraps, BootstrapsView};
 use super::buffer::{Buffer, Buffers};
 use super::network::Network;
 use super::operation::{Operation, SizedOperation};
 use super::purpose::Purpose;
 use crate::address::Address;
+use crate::bootstraps::{Bootstraps, BootstrapsView};
 use crate::forwarding::{Forwarding, ForwardingView};
 use crate::geometry::Geometry;
 use crate::guard::{RateLimiter, RateLimiterView};

@@ -12,11 +12,11 @@
 //! that another record won.
 
 use super::bounds::Parts;
-use super::operation::{Ending, Phase, Recursion};
+use super::operation::{Phase, Recursion};
 use super::purpose::Purpose;
 use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
-use super::task::{RecordSource, Retry, Stores, Task, Then};
+use super::task::{Ending, RecordSource, Retry, Stores, Then};
 use crate::geometry::Geometry;
 use crate::guard::density::is_crowded;
 use crate::lookup::Which;
@@ -229,12 +229,10 @@ fn must_store<P: Parts>(now: Instant, operation: &Op<P>) -> bool {
 
 /// How an operation ends that has nothing to store.
 fn ending_of_search<P: Parts>(now: Instant, operation: &Op<P>) -> Ending {
-    match operation.task {
-        Task::Get if operation.best(now).is_some() => Ending::Value,
-        Task::Get if operation.tally.too_large > 0 => Ending::TooLarge,
+    match operation.task.traits().ending {
+        Ending::NotFound if operation.best(now).is_some() => Ending::Value,
+        Ending::NotFound if operation.tally.too_large > 0 => Ending::TooLarge,
         _ if operation.lookup.count(Which::Closest) == 0 => Ending::NoResponse,
-        Task::Get => Ending::NotFound,
-        Task::Bootstrap => Ending::Joined,
-        _ => Ending::Nodes,
+        ending => ending,
     }
 }

@@ -25,8 +25,7 @@ impl<P: Parts> NodeInner<P> {
                 return;
             }
             let table_is_due = self.next_table_maintenance().is_due(now);
-            let idle = self.find(|operation| operation.phase == Phase::Idle);
-            let Some(operation) = idle.and_then(|slot| self.operations.get_mut(slot)) else {
+            let Some(operation) = self.operations.iter_mut().find(|operation| operation.phase == Phase::Idle) else {
                 return;
             };
             let shared = &mut self.shared;

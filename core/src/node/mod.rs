@@ -23,11 +23,10 @@
 //! | `inner`, `shared`, `bounds` | the fields of a node, and the size of each |
 //! | `operation`, `task` | one operation, and all that depends on its kind |
 //!
-//! Below these are the plain types: `dht` (the trait), `config`, `network`, `query`, `command_error`, `bootstraps`,
-//! `buffer`, `purpose` and `stats`.
+//! Below these are the plain types: `dht` (the trait), `config`, `network`, `query`, `command_error`, `buffer`,
+//! `purpose` and `stats`.
 
 mod api;
-mod bootstraps;
 mod bounds;
 mod buffer;
 mod command_error;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::buffer::Buffer;
 use super::config::Mode;
 use super::query::{Failure, Outcome, Progress, QueryId, QueryStats};
-use super::task::Task;
+use super::task::{Ending, Task};
 use crate::address::Address;
 use crate::geometry::Geometry;
 use crate::id::Id;
@@ -103,24 +103,6 @@ impl From<Mode> for Recursion {
             Mode::Recursive => Self::Wanted,
         }
     }
-}
-
-/// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Ending {
-    Pong,
-    Joined,
-    Nodes,
-    Value,
-    NotFound,
-    Stored,
-    Conflict,
-    NoResponse,
-    TimedOut,
-    Replaced,
-    Refused,
-    TooLarge,
 }
 
 /// Counts of what has happened so far.

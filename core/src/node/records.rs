@@ -1,8 +1,9 @@
 //! Records in the own store: which the node accepts, and what becomes of those that it publishes.
 
 use super::bounds::Parts;
-use super::operation::{Ending, Operation};
+use super::operation::Operation;
 use super::shared::{Op, Shared};
+use super::task::Ending;
 use crate::record::{Key, Kind, Record};
 use crate::replication::published_again;
 use crate::routing::Routing;

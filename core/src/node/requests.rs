@@ -7,7 +7,7 @@ use super::purpose::Purpose;
 use super::query::Transmit;
 use super::sending::{Outgoing, Outlet};
 use super::shared::{Op, Shared};
-use super::task::{RecordSource, Task};
+use super::task::RecordSource;
 use crate::address::Address;
 use crate::geometry::Geometry;
 use crate::message::Request;
@@ -59,8 +59,7 @@ impl<P: Parts> Shared<P> {
             }
             Purpose::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
         };
-        let wants_ping = self.config.serve
-            && operation.is_none_or(|operation| operation.task.is_maintenance() || operation.task == Task::Bootstrap);
+        let wants_ping = self.config.serve && operation.is_none_or(|operation| operation.task.traits().wants_ping);
         let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
         let least = if finds && token.is_none() { self.padded_len(ready.to, wants_ping) } else { 0 };
         let outgoing = Outgoing::<P> { to: ready.to, transaction: ready.transaction, token, request, least };

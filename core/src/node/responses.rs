@@ -1,13 +1,13 @@
 //! Responses to the node's own requests.
 
 use super::bounds::{Parts, TokenOf, TransactionOf};
-use super::operation::{Ending, Recursion};
+use super::operation::Recursion;
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::relaying::RelayResult;
 use super::shared::{Op, Shared};
 use super::stats::count_up;
-use super::task::Task;
+use super::task::{Ending, Task};
 use crate::address::Address;
 use crate::contact::Contact;
 use crate::forwarding::{HopState, MOST_HOPS, Previous};

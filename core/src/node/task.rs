@@ -38,16 +38,39 @@ pub(super) struct Traits {
     pub(super) maintenance: bool,
     /// Whether it asks the bootstrap addresses, and ends only after the node that must know this one does.
     pub(super) joins: bool,
+    /// Whether its requests make room for a ping back, by which the nodes that it asks check whether they can add this
+    /// one to their tables.
+    pub(super) wants_ping: bool,
     /// What it asks nodes for.
     pub(super) finds: Finds,
     /// Where it stores its record once the nodes are found.
     pub(super) stores: Stores,
     /// Where the record that it stores is kept.
     pub(super) record: RecordSource,
+    /// How it ends if nodes responded and nothing was to be stored.
+    pub(super) ending: Ending,
     /// What follows when it ends.
     pub(super) then: Then,
     /// How it is tried again after it yielded.
     pub(super) retry: Retry,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Ending {
+    Pong,
+    Joined,
+    Nodes,
+    Value,
+    NotFound,
+    Stored,
+    Conflict,
+    NoResponse,
+    TimedOut,
+    Replaced,
+    Refused,
+    TooLarge,
 }
 
 /// What a task asks nodes for.
@@ -119,26 +142,31 @@ pub(super) enum Retry {
 const LOOKUP: Traits = Traits {
     maintenance: false,
     joins: false,
+    wants_ping: false,
     finds: Finds::Nodes,
     stores: Stores::Nowhere,
     record: RecordSource::Replicated,
+    ending: Ending::Nodes,
     then: Then::LookedUp,
     retry: Retry::Nothing,
 };
 
-const MAINTENANCE: Traits = Traits { maintenance: true, ..LOOKUP };
+const MAINTENANCE: Traits = Traits { maintenance: true, wants_ping: true, ..LOOKUP };
 
 impl Task {
     /// The traits of the task.
     pub(super) const fn traits(self) -> &'static Traits {
         match self {
             Self::Ping => &Traits { finds: Finds::Node, then: Then::Nothing, ..LOOKUP },
-            Self::Bootstrap => &Traits { joins: true, then: Then::CheckSoon, ..LOOKUP },
+            Self::Bootstrap => {
+                &Traits { joins: true, wants_ping: true, ending: Ending::Joined, then: Then::CheckSoon, ..LOOKUP }
+            }
             Self::FindNode => &LOOKUP,
             Self::Get => &Traits {
                 finds: Finds::Record,
                 stores: Stores::WhereMissingLater,
                 record: RecordSource::Buffer,
+                ending: Ending::NotFound,
                 ..LOOKUP
             },
             Self::Put => {

@@ -2,10 +2,11 @@
 
 use super::bounds::{Parts, Slots};
 use super::inner::NodeInner;
-use super::operation::{Ending, Recursion};
+use super::operation::Recursion;
 use super::purpose::Purpose;
 use super::shared::{Op, Shared};
 use super::stats::count_up;
+use super::task::Ending;
 use crate::forwarding::HopState;
 use crate::id::Id;
 use crate::routing::Routing;

@@ -3,10 +3,9 @@
 use core::cmp::Ordering;
 
 use super::bounds::Parts;
-use super::operation::Ending;
 use super::purpose::Purpose;
 use super::shared::{Op, Shared};
-use super::task::{RecordSource, Then};
+use super::task::{Ending, RecordSource, Then};
 use crate::contact::Contact;
 use crate::id::Id;
 use crate::message::ErrorCode;
