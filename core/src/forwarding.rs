@@ -1,4 +1,4 @@
-//! Forwarding of the relayed requests of recursive lookups: which are under way, which nodes they were forwarded to,
+//! Forwarding of the relay requests of recursive lookups: which are under way, which nodes they were forwarded to,
 //! and which node is next.
 //!
 //! ```text
@@ -17,10 +17,10 @@
 //! lookups in the same table as the requests that it forwards for others.
 //!
 //! These are the bounds. A node takes a relay request only with a valid token, so only from a requester that receives
-//! what is sent to its address, and the response goes only there. The forwarded request is as long as the one that came
-//! in, except for the token. Each node forwards it to at most [`TRIES`] nodes. At most [`MOST_HOPS`] nodes in a row
+//! what is sent to its address, and the response goes only there. A request is as long after it was forwarded as
+//! before, except for the token. Each node forwards it to at most [`TRIES`] nodes. At most [`MOST_HOPS`] nodes in a row
 //! forward it, each to one nearer to the target by its own table, and all within [`MOST_TIME`]. The table has a fixed
-//! size, and forwarded requests take at most half of the request slots; further ones get the response `Busy`. A request
+//! size, and relay requests take at most half of the request slots; further ones get the response `Busy`. A request
 //! that comes again from the same previous hop is acknowledged again. One that comes from another hop has gone in a
 //! circle, and gets the response `Busy`.
 
@@ -50,7 +50,7 @@ pub(crate) const ATTEMPTS: NonZeroU8 = NonZeroU8::MIN.saturating_add(1);
 /// How many tokens each place keeps.
 const TOKENS: usize = 8;
 
-/// At most `N` relayed requests under way, and the tokens that other nodes gave last, which forwarded requests need.
+/// At most `N` relay requests under way, and the tokens that other nodes gave last, which relay requests need.
 /// Zeros when idle.
 pub(crate) type Forwarding<A, W, const N: usize> = ForwardingInner<[ForwardingSlot<A, W>; N]>;
 
@@ -70,7 +70,7 @@ pub struct ForwardingSlot<A, W: Wire> {
     tokens: [KnownToken<W>; TOKENS],
 }
 
-/// A relayed request under way.
+/// A relay request under way.
 #[derive(Debug)]
 pub(crate) struct RelayedRequest<A, W: Wire> {
     stage: Stage,
@@ -99,7 +99,7 @@ enum Stage {
     Ending,
 }
 
-/// Where a relayed request came from.
+/// Where a relay request came from.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(crate) enum Previous<A, W: Wire> {
@@ -109,7 +109,7 @@ pub(crate) enum Previous<A, W: Wire> {
     Hop(PreviousHop<A, W>),
 }
 
-/// The node that a relayed request came from, and that its result goes to.
+/// The node that a relay request came from, and that its result goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PreviousHop<A, W: Wire> {
     pub(crate) contact: Contact<A>,

@@ -62,7 +62,7 @@
 //! | 5 | [`rpc`] | requests in flight: transactions, round trips, retransmissions, timeouts |
 //! | 5 | [`guard`] | admission: tokens, rate limiter, which contacts and records are accepted |
 //! | 5 | `replication` | when a record is published again, and when its holders replicate it |
-//! | 5 | `forwarding` | relayed requests under way, and their next hops |
+//! | 5 | `forwarding` | relay requests under way, and their next hops |
 //! | 5 | `bootstraps` | when the bootstrap addresses are asked again |
 //! | 5 | `naming` | which contacts a response names |
 //! | 4 | [`routing`] | the tables [`Kademlia`], [`Chord`] and [`Pastry`]: which contacts to remember, which to name, when maintenance is due |
@@ -79,7 +79,7 @@
 //!    message, or is of another network.
 //! 2. A **request** goes to `server`. [`guard`] checks its token, and the rate of the requester's address prefix. The
 //!    content of the response comes from the [`routing`] table and the [`store`]. A record to be stored is checked and
-//!    stored; a relayed request goes on to the next hop. Nothing else of the request is kept. If the table would take
+//!    stored; a relay request goes on to the next hop. Nothing else of the request is kept. If the table would take
 //!    the requester, the node pings it, to see that it is there.
 //! 3. A **response** goes to `responses`. It counts only if it belongs to a request in flight ([`rpc`]): its
 //!    transaction, its address and its sender must match. Then the table verifies the sender. The contacts that the
@@ -166,12 +166,12 @@
 //! | write back | after a get: to store the newest record at the responsible nodes that lack it | caching (Kademlia), read repair (Dynamo) |
 //! | lifetime | the time after which holders remove a record | expiration time |
 //! | evict | to remove a contact or a record because another one needs its place | |
-//! | relayed request | a request of a recursive lookup, on its way through several nodes; a `RelayId` identifies it | |
-//! | previous hop, next hop | the node that a relayed request came from, and the node that it is forwarded to | |
+//! | relay request | a request of a recursive lookup, on its way through several nodes; a `RelayId` identifies it | |
+//! | previous hop, next hop | the node that a relay request came from, and the node that it is forwarded to | |
 //! | query | work that a user's call began: a bootstrap, ping, find_node, get or put | |
 //! | maintenance | work that no user waits for: it keeps the table fresh and the records alive | stabilisation (Chord), bucket refresh (Kademlia) |
 //! | operation | a query, or maintenance that needs a lookup | |
-//! | slot | the place of an operation in its node; there are `OPERATIONS` of them | |
+//! | slot | room for one operation, request in flight, relay request or stored record; a bound says how many there are | |
 //! | task, phase | what an operation is for; how far it is | |
 //! | yield | maintenance yields its slot to a user's call, and is done later | |
 //! | wake reason | why a node must be called at a certain time | |

@@ -37,7 +37,7 @@ pub(crate) fn family_first<A: Address>(named: &mut [Contact<A>], family: u8) {
     move_to_front(named, |contact| contact.address.encode().family == family);
 }
 
-/// Finds the contacts that the last hop of a relayed request names: the `k` nearest to `target` by rank, without the
+/// Finds the contacts that the last hop of a relay request names: the `k` nearest to `target` by rank, without the
 /// previous hop and without those in `silent`, which were asked and did not respond. They are written to `named`.
 pub(crate) fn nearest_by_rank<'a, R: Routing>(
     table: &R,
@@ -55,7 +55,7 @@ pub(crate) fn nearest_by_rank<'a, R: Routing>(
     named.get_mut(..others.min(k)).unwrap_or_default()
 }
 
-/// Inserts `next`, the next hop of a relayed request, into the contacts that it named, unless it is among them. It
+/// Inserts `next`, the next hop of a relay request, into the contacts that it named, unless it is among them. It
 /// could not name itself, because it doesn't know its own address. At most `k` contacts are left.
 pub(crate) fn insert_next_hop<G: Geometry, A: Address>(
     target: &Id,

@@ -8,8 +8,8 @@ use core::time::Duration;
 use embassy_sync::waitqueue::WakerRegistration;
 use kadlet::{BeginError, Contact, Dht, Id, Instant, Key, Options, Outcome, QueryId, QueryResult, Record, Stats};
 
+use crate::outcome::{Error, Got, Joined, Losses, News, Stored};
 use crate::resources::{Call, Shared, now};
-use crate::{Error, Got, Joined, Losses, News, Stored};
 
 /// Calls a node from any task on its executor. It is `Copy`: give each task its own.
 ///

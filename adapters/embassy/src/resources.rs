@@ -8,7 +8,7 @@ use heapless::{Vec, VecView};
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{Dht, Instant, QueryId};
 
-use crate::{Losses, News};
+use crate::outcome::{Losses, News};
 
 /// The most datagrams in each of the sockets' buffers, whatever their size.
 pub(crate) const DATAGRAMS: usize = 8;

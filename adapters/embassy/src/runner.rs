@@ -14,8 +14,9 @@ use embassy_time::{Duration, Instant, Timer};
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{Address, ConfigError, Dht, Event, WakeReason};
 
+use crate::handle::Handle;
+use crate::outcome::{Losses, News};
 use crate::resources::{DATAGRAMS, Resources, Shared, now};
-use crate::{Handle, Losses, News};
 
 /// A transmit queue that was not seen empty for this long is emptied: 2.9 s.
 ///

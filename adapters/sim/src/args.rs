@@ -63,7 +63,7 @@ pub(crate) struct RunArgs {
     /// at a time; 1,000,000 nodes take 13 GB.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     nodes: u32,
-    /// Contacts in a bucket, and replicas of a record: 1 to 32.
+    /// Contacts in a bucket, and holders of a record: 1 to 32.
     #[arg(long, default_value_t = 8)]
     k: u8,
     /// Requests of one lookup in flight at once: 1 to 16.

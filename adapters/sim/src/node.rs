@@ -4,7 +4,7 @@ use kadlet::{Chord, Config, Dht, Geometry, HashStore, Id, Kademlia, Node, NodeIn
 
 use crate::overlay::Overlay;
 
-/// The usual node: 192 contacts, up to 4 operations and 16 relayed requests at once, k up to 8, records as [`Capacity`]
+/// The usual node: 192 contacts, up to 4 operations and 16 relay requests at once, k up to 8, records as [`Capacity`]
 /// says.
 pub type Peer<R = Kademlia<u32, 192>> = Node<R, HashStore, 4, 24, 1, 32, 16, 4, 16>;
 /// The same with longer shortlists, for a k of up to 32.

@@ -9,23 +9,11 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{SendError, Socket, UdpMetadata};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
-use crate::Endpoint;
+use crate::address::Endpoint;
 use crate::queue::{Queue, Seen};
 
 /// The most datagrams that one [`Driver::poll`] receives, and so the most responses that it sends: 4.
 pub const DATAGRAMS: usize = 4;
-
-/// After this time without a datagram that leaves it, the responses' queue is waited for no more: 1.1 s.
-///
-/// By then smoltcp has searched twice for a neighbour. One that is there has mostly responded to the first search.
-pub const STALL: Duration = Duration::from_millis(1_100);
-
-/// A transmit queue that no datagram has left for this long is emptied: 2.9 s.
-///
-/// smoltcp searches for an unknown neighbour once a second and keeps the socket silent in between. After 2.9 s it has
-/// searched three times, and the silence after the third search ends 0.1 s later. With a little more than 3 s, a fourth
-/// search would have begun, and the emptied queue would stay silent for almost another second.
-pub const PATIENCE: Duration = Duration::from_millis(2_900);
 
 /// How long an address counts as unreachable after a request to it was given up: 10 s. No request is sent to it in this
 /// time.
@@ -136,12 +124,12 @@ pub struct Driver {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Losses {
-    /// Transmit queues emptied because no datagram had left them for [`PATIENCE`]: each held one request, or some
+    /// Transmit queues emptied because no datagram had left them for [`PATIENCE`](crate::PATIENCE): each held one request, or some
     /// responses.
     pub emptied: u32,
     /// Datagrams not received because their socket was closed to empty its transmit queue.
     pub closed: u32,
-    /// Responses not sent because the responses' queue was held up ([`STALL`]) and had no room.
+    /// Responses not sent because the responses' queue was held up ([`STALL`](crate::STALL)) and had no room.
     pub unsent: u32,
     /// Datagrams that a socket refused: it isn't bound, it has no buffer, or the address is unspecified or of a family
     /// that smoltcp was built without.
@@ -197,7 +185,7 @@ impl Driver {
     /// this, and sleep no longer than that says.
     ///
     /// While the queue for requests is held up, the node's timers that only lead to sending wait too, for at most
-    /// [`PATIENCE`]. Receiving waits for the queue for responses for at most [`STALL`].
+    /// [`PATIENCE`](crate::PATIENCE). Receiving waits for the queue for responses for at most [`STALL`](crate::STALL).
     ///
     /// # Panics
     ///
@@ -211,7 +199,7 @@ impl Driver {
     where
         D: Dht<Address: Endpoint>,
     {
-        let now = crate::time(now);
+        let now = time(now);
         self.look(now, node, sockets);
         self.send_response(now, node, sockets);
         self.receive(now, node, sockets);
@@ -402,6 +390,12 @@ fn unreachable<D: Dht<Address: Endpoint>>(now: Instant, node: &mut D, endpoint: 
 fn is_verified<D: Dht<Address: Endpoint>>(node: &D, endpoint: IpEndpoint) -> bool {
     let address = D::Address::from_endpoint(endpoint);
     node.routing().peers().any(|peer| peer.state == ContactState::Verified && Some(peer.contact.address) == address)
+}
+
+/// Converts smoltcp's time to the node's, for its commands: `node.get(time(now), ..)`. Times before zero become zero.
+#[must_use]
+pub fn time(now: smoltcp::time::Instant) -> Instant {
+    Instant::from_micros(u64::try_from(now.total_micros()).unwrap_or(0))
 }
 
 /// The size of the largest datagram that a socket can send.

@@ -132,10 +132,5 @@ mod queue;
 mod readme {}
 
 pub use address::Endpoint;
-pub use driver::{DATAGRAMS, Driver, Losses, PATIENCE, SHUNNED, STALL};
-
-/// Converts smoltcp's time to the node's, for its commands: `node.get(time(now), ..)`. Times before zero become zero.
-#[must_use]
-pub fn time(now: smoltcp::time::Instant) -> kadlet::Instant {
-    kadlet::Instant::from_micros(u64::try_from(now.total_micros()).unwrap_or(0))
-}
+pub use driver::{DATAGRAMS, Driver, Losses, SHUNNED, time};
+pub use queue::{PATIENCE, STALL};

@@ -1,10 +1,22 @@
 //! A socket's transmit queue, and whether datagrams leave it. smoltcp shows only how many bytes are in it.
 
+use core::time::Duration;
+
 use kadlet::Instant;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{SendError, Socket, UdpMetadata};
 
-use crate::{PATIENCE, STALL};
+/// After this time without a datagram that leaves it, the responses' queue is waited for no more: 1.1 s.
+///
+/// By then smoltcp has searched twice for a neighbour. One that is there has mostly responded to the first search.
+pub const STALL: Duration = Duration::from_millis(1_100);
+
+/// A transmit queue that no datagram has left for this long is emptied: 2.9 s.
+///
+/// smoltcp searches for an unknown neighbour once a second and keeps the socket silent in between. After 2.9 s it has
+/// searched three times, and the silence after the third search ends 0.1 s later. With a little more than 3 s, a fourth
+/// search would have begun, and the emptied queue would stay silent for almost another second.
+pub const PATIENCE: Duration = Duration::from_millis(2_900);
 
 /// A socket's transmit queue: the bytes in it at the last look, and the time since when no datagram has left.
 #[derive(Clone, Copy, Debug)]

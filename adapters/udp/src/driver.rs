@@ -12,7 +12,7 @@ use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{Dht, Transmit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::IpAddress;
+use crate::address::IpAddress;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use crate::batch as system;
 use crate::buffers::{Buffers, Outbox, Route};

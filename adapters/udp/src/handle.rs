@@ -12,14 +12,15 @@ use std::time::Instant;
 use kadlet::{BeginError, Dht, GetError, Id, Key, Options, Progress, PutError, QueryId, QueryResult, Record};
 use mio::Waker;
 
+use crate::address::IpAddress;
 use crate::driver::{Driver, Losses};
 use crate::life::{End, Life};
 use crate::outcome::{self, Error, Got, Joined, Nodes, Pong, Stored};
-use crate::{IpAddress, RecordBuf};
+use crate::record::RecordBuf;
 
 /// The most calls in a server's queue, and also the most calls that wait for an operation slot of its node.
 pub(crate) const QUEUE: usize = 256;
-/// The longest time limit of a call; a longer one is shortened to this.
+/// The longest time limit of a call. A longer one counts as this, so that a deadline doesn't overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long after its time limit a call still waits for the thread's result.
 const GRACE: Duration = Duration::from_secs(5);
@@ -32,8 +33,9 @@ const REASON: Duration = Duration::from_secs(1);
 /// thread has failed, at once and also if the call was waiting, and [`Error::OwnThread`] on the server's own thread.
 /// [`ended`](Handle::ended) waits for the end of the thread.
 ///
-/// A call blocks, within its time limit, first until one of the node's operation slots is free and then until the
-/// result is there. At most 256 calls wait for a slot; the next one returns [`Error::Busy`].
+/// A call blocks, within its time limit (at most 365 days; more counts as that), first until one of the node's
+/// operation slots is free and then until the result is there. At most 256 calls wait for a slot; the next one returns
+/// [`Error::Busy`].
 ///
 /// ```
 /// use core::net::{Ipv4Addr, SocketAddr};

@@ -7,7 +7,7 @@ use core::time::Duration;
 use kadlet::lookup::Found;
 use kadlet::{Address, BeginError, Contact, Failure, GetError, Outcome, PutError, QueryResult, QueryStats};
 
-use crate::RecordBuf;
+use crate::record::RecordBuf;
 
 /// The nodes that a lookup found.
 #[derive(Clone, Debug, PartialEq, Eq)]

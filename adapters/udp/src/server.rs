@@ -15,10 +15,12 @@ use kadlet::{Dht, Event, QueryId, QueryStats};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use crate::address::IpAddress;
+use crate::buffers::Buffers;
+use crate::driver::Driver;
 use crate::handle::{Command, Handle, Operation, QUEUE};
 use crate::life::{End, Life, panicked};
 use crate::outcome::Error;
-use crate::{Buffers, Driver, IpAddress};
 
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);

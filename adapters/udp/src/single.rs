@@ -88,7 +88,7 @@ mod tests {
     use core::net::Ipv4Addr;
 
     use super::*;
-    use crate::Buffers;
+    use crate::buffers::Buffers;
 
     fn bind(address: Ipv4Addr) -> Socket {
         let socket = UdpSocket::bind((address, 0)).unwrap();

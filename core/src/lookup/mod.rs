@@ -67,7 +67,8 @@ pub struct LookupLimits {
     pub k: u8,
     /// How many responses to wait for at once, those of slow nodes not counted: 1 to 255.
     pub alpha: u8,
-    /// How many contacts of one [`Prefix`] the shortlist can hold. It never refuses one of the k closest for this.
+    /// How many contacts of one [`Prefix`] the shortlist can hold: 0 to 255. It never refuses one of the k closest for
+    /// this.
     pub prefix: u8,
 }
 
@@ -201,7 +202,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.add(contact, self.depth_of(by).saturating_add(1))
     }
 
-    /// Inserts a contact that the response to a relayed request named, at the depth `hops`: how often the request was
+    /// Inserts a contact that the response to a relay request named, at the depth `hops`: how often the request was
     /// forwarded. Returns whether the shortlist took it. The caller must not insert its own id.
     pub fn relayed(&mut self, contact: Contact<A>, hops: u8) -> bool {
         self.add(contact, hops)

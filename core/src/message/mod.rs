@@ -14,6 +14,8 @@ use crate::record::{Key, Record, Version};
 pub use contacts::{Contacts, Observed, ReadContact, ReceivedContact};
 
 /// A request. Each has one response, except [`Relay`](Request::Relay), which can have two.
+///
+/// It is matched exhaustively, as [`Response`] is: a new message doesn't compile before every wire format has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Checks that the node is there. Its response is [`Response::Pong`].
@@ -47,7 +49,7 @@ pub enum Request<'a> {
     /// acknowledges it by [`Response::Accepted`] and completes it by [`Response::Relayed`], both with the transaction
     /// of this request.
     Relay {
-        /// Identifies the relayed request. It is the same on all hops.
+        /// Identifies the relay request. It is the same on all hops.
         relay_id: RelayId,
         /// What is looked for.
         target: Target,
@@ -103,9 +105,9 @@ pub enum Response<'a, A: Address> {
         /// For how many seconds it holds the record.
         lifetime: u32,
     },
-    /// The relayed request was forwarded. Its result follows, and the request must not be retransmitted.
+    /// The relay request was forwarded. Its result follows, and the request must not be retransmitted.
     Accepted,
-    /// The result of a relayed request.
+    /// The result of a relay request.
     Relayed {
         /// How often the request was forwarded after it left the sender of this response.
         hops: u8,
@@ -123,11 +125,11 @@ pub enum Response<'a, A: Address> {
     },
 }
 
-/// Identifies a relayed request on all its hops: 8 random bytes that the first requester chose.
+/// Identifies a relay request on all its hops: 8 random bytes that the first requester chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RelayId(pub [u8; 8]);
 
-/// What a relayed request looks for.
+/// What a relay request looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The nodes nearest to an identifier.

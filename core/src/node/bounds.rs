@@ -44,7 +44,7 @@ pub trait Parts {
     type RateLimiter: Part<Target = RateLimiterView>;
     /// The bootstrap addresses.
     type Bootstraps: Part<Target = BootstrapsView<Self::Address>>;
-    /// The relayed requests under way.
+    /// The relay requests under way.
     type Forwarding: Part<Target = ForwardingView<Self::Address, Self::Wire>>;
     /// Whether the node takes part in recursive lookups. A constant, so that other nodes don't link their code.
     const FORWARDS: bool;

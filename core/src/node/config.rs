@@ -179,7 +179,8 @@ impl fmt::Display for Mode {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The time limit, at which the query ends with what it has reached. 30 s by default.
+    /// The time limit, at which the query ends with what it has reached. With 0 it ends at the next call of the node.
+    /// 30 s by default.
     pub timeout: Duration,
     /// Put: how long the nodes should hold the record, at least 1 s. They can hold it for less. 24 hours by default.
     pub lifetime: Duration,

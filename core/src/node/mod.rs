@@ -75,7 +75,7 @@ pub use stats::Stats;
 /// | `REQUESTS` | requests in flight: some 4 for each operation | 2 to 4,096 | 16 |
 /// | `SOURCES` | address prefixes whose rates are known at once. With 0, no rate is limited | any | 16 |
 /// | `BOOTSTRAPS` | bootstrap addresses | 1 to 255 | 4 |
-/// | `RELAYS` | relayed requests under way, including those of own recursive lookups, each with 8 tokens. With 0, there are no recursive lookups, and their code isn't linked | 0 to 255; 0 if the wire format has no relay requests | 0 |
+/// | `RELAYS` | relay requests under way, including those of own recursive lookups, each with 8 tokens. With 0, there are no recursive lookups, and their code isn't linked | 0 to 255; 0 if the wire format has no relay requests | 0 |
 ///
 /// The size of a node is a constant. The trait [`Dht`] has its calls. [`NodeInner`] is the type behind it, and has the
 /// functions that start a node.

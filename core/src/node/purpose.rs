@@ -27,7 +27,7 @@ pub enum Purpose {
     Table,
     /// Checks that a node is there: a requester that the table would take, or a next hop that did not respond.
     Check,
-    /// A relayed request is forwarded.
+    /// A relay request is forwarded.
     Relay {
         /// The place of the request in the table of those under way.
         relay: u8,

@@ -99,7 +99,7 @@ pub enum Event<'a, A> {
         /// The key of the record.
         key: Key,
     },
-    /// A relayed request, of this node or another one, was forwarded. It is not reported if the request is over before
+    /// A relay request, of this node or another one, was forwarded. It is not reported if the request is over before
     /// the event is polled.
     Forwarded {
         /// The identifier that the request looks for.
@@ -217,7 +217,7 @@ pub struct QueryStats {
     pub depth: u8,
     /// The distance from the target to the closest node that responded.
     pub closest: Option<Distance>,
-    /// How often a relayed request was forwarded until a node responded with the result. 0 if no result came, or if the
+    /// How often a relay request was forwarded until a node responded with the result. 0 if no result came, or if the
     /// lookup was iterative.
     pub hops: u8,
     /// Whether the result came through other nodes and was not checked. If these are nodes, they were not asked

@@ -8,7 +8,7 @@ use super::operation::Recursion;
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::records::held_in;
-use super::sending::{Outlet, Recipient, token_holder};
+use super::sending::{Outlet, Recipient, token_bound_to};
 use super::shared::{Op, Shared};
 use super::stats::count_up;
 use crate::address::Address;
@@ -24,7 +24,7 @@ use crate::routing::Routing;
 use crate::time::{Instant, Micros};
 use crate::wire::{TokenSource, Wire};
 
-/// The result of a relayed request, as a next hop sent it.
+/// The result of a relay request, as a next hop sent it.
 pub(super) struct RelayResult<'a, A: Address> {
     pub(super) from: Contact<A>,
     pub(super) hops: u8,
@@ -232,7 +232,7 @@ impl<P: Parts> Shared<P> {
         if P::Wire::RULES.tokens != TokenSource::EveryResponse {
             return P::Wire::NO_TOKEN;
         }
-        let (address, id) = token_holder::<P>(contact);
+        let (address, id) = token_bound_to::<P>(contact);
         P::Wire::token(self.tokens.make(now, &address, &id))
     }
 

@@ -34,7 +34,7 @@ impl<P: Parts> Arrived<'_, P> {
     }
 }
 
-/// What must be done after a response to a relayed request.
+/// What must be done after a response to a relay request.
 pub(super) enum RelayEffect<'a, A: Address> {
     /// Nothing.
     Nothing,
@@ -315,7 +315,7 @@ fn set_token<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
 fn contacts_of<'a, A: Address>(response: &Response<'a, A>) -> Contacts<'a, A> {
     match *response {
         Response::Nodes { contacts } | Response::Value { contacts, .. } | Response::Held { contacts, .. } => contacts,
-        // The result of a relayed request is handled on its own.
+        // The result of a relay request is handled on its own.
         Response::Pong { .. }
         | Response::Stored { .. }
         | Response::Accepted

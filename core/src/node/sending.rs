@@ -134,7 +134,7 @@ impl<P: Parts> Shared<P> {
 }
 
 /// The address and the identifier that a token for this contact is bound to.
-pub(super) fn token_holder<P: Parts>(contact: &Contact<P::Address>) -> (P::Address, Id) {
+pub(super) fn token_bound_to<P: Parts>(contact: &Contact<P::Address>) -> (P::Address, Id) {
     match P::Wire::RULES.token_binding {
         TokenBinding::Sender => (contact.address, contact.id),
         TokenBinding::Host => (contact.address.without_port(), Id::ZERO),

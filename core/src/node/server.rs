@@ -1,12 +1,12 @@
 //! Requests of other nodes. The response is sent at once. Nothing of the request is kept, except for a record that is
-//! stored, or a relayed request that is forwarded.
+//! stored, or a relay request that is forwarded.
 
 use core::cmp::Ordering;
 
 use super::bounds::{Parts, TokenOf};
 use super::query::Transmit;
 use super::records::held_in;
-use super::sending::{Outlet, Recipient, token_holder};
+use super::sending::{Outlet, Recipient, token_bound_to};
 use super::shared::Shared;
 use super::stats::count_up;
 use crate::address::Address;
@@ -130,7 +130,7 @@ impl<P: Parts> Shared<P> {
 
     /// Whether the token of the requester is valid, and a fresh token for it.
     fn renew_token(&mut self, incoming: &Incoming<'_, P>) -> (bool, TokenOf<P>) {
-        let (now, (address, id)) = (incoming.now, token_holder::<P>(&incoming.contact()));
+        let (now, (address, id)) = (incoming.now, token_bound_to::<P>(&incoming.contact()));
         let shown = incoming.token.as_ref().and_then(P::Wire::mac);
         let (holds, mac) = self.tokens.renew(now, &address, &id, shown);
         if incoming.token.is_some() && !holds {

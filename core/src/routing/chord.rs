@@ -15,7 +15,7 @@
 //! | `n'.notify(n)` | a request makes its sender an unverified contact: if it can be a neighbour it is asked, and taken if it responds |
 //! | `n.fix_fingers()` | a lookup of each finger's start, every hour |
 //! | `check_predecessor` | the predecessor is asked as the successor is |
-//! | replicas | the k nodes that follow the key: the successor and k - 1 of its successor list |
+//! | holders | the k nodes that follow the key: the successor and k - 1 of its successor list |
 //!
 //! Where this table departs from the paper:
 //! - Fingers that would be equal are one, and those that the successor list covers aren't looked up. So a finger is the
@@ -56,7 +56,7 @@ use crate::id::{Distance, Id};
 use crate::routing::entry::TableEntry;
 use crate::routing::ring::{Cell, Circle, NameList, Plan, Ring};
 
-/// Chord's table: `SUCCESSORS` successors, as many predecessors as a record has replicas, and in the rest of `CONTACTS`
+/// Chord's table: `SUCCESSORS` successors, as many predecessors as a record has holders, and in the rest of `CONTACTS`
 /// fingers and their replacements. A contact takes 36 bytes with an IPv4 address.
 ///
 /// 64 contacts serve a network of a million nodes. `SUCCESSORS` should be no less than k: the ring stays whole unless
@@ -127,7 +127,7 @@ impl<A: Address, const SUCCESSORS: usize, const CONTACTS: usize> Chord<A, SUCCES
     #[must_use]
     pub fn finger(&self, number: u8) -> Option<Contact<A>> {
         let row = 159_u8.checked_sub(number)?;
-        (0..=row).rev().find_map(|row| self.holder(row, 0))
+        (0..=row).rev().find_map(|row| self.contact_in(row, 0))
     }
 }
 

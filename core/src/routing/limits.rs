@@ -10,7 +10,7 @@ const LONGEST: u32 = 1 << 31;
 /// The part of the configuration that a table needs. No time in it is longer than 2^31 s (68 years).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Contacts in a k-bucket, and replicas of a record: 1 to 32, but not more than the table has places; 8 by default.
+    /// Contacts in a k-bucket, and holders of a record: 1 to 32, but not more than the table has places; 8 by default.
     pub k: u8,
     /// The neighbourhood is checked this long after a change: at least 1 s; 30 s by default.
     pub neighbourhood_min: Duration,

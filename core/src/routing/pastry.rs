@@ -16,7 +16,7 @@
 //! | join | a lookup of the own identifier, then of the cells that are empty |
 //! | exchange of leaf sets | `find_node` for the own identifier: to both next leaves every minute, to all at each check of the neighbourhood |
 //! | row maintenance | a lookup of an identifier in each row, every hour |
-//! | replicas | the k numerically closest nodes: a node and its closest leaves |
+//! | holders | the k numerically closest nodes: a node and its closest leaves |
 //!
 //! Where this table departs from the paper:
 //! - There is no neighbourhood set. The paper keeps nodes that are near in the network so that new nodes can ask them
@@ -28,7 +28,7 @@
 //! - Several contacts are named in a response, since iterative lookups ask several at once. They sort by numerical
 //!   distance. A step by the routing table makes it smaller too, except across the few borders between digits.
 //! - The paper leaves open which node holds a key that is as far from one node as from another. Here both do, as far as
-//!   there are replicas.
+//!   there are holders.
 //! - A request is forwarded only to a node that shares a longer prefix with the key, or an equally long one and is
 //!   numerically closer. So it never returns.
 
@@ -124,10 +124,10 @@ impl<A: Address, const LEAVES: usize, const BITS: usize, const CONTACTS: usize> 
         leaves.map(|(_, entry)| entry.contact)
     }
 
-    /// The verified contact that holds a cell: it shares `row` digits with the own identifier and has `digit` next.
+    /// The verified contact that a cell keeps: it shares `row` digits with the own identifier and has `digit` next.
     #[must_use]
     pub fn cell(&self, row: u8, digit: u8) -> Option<Contact<A>> {
-        self.holder(row, digit)
+        self.contact_in(row, digit)
     }
 }
 
@@ -178,7 +178,7 @@ impl<const BITS: usize> Plan for Digits<BITS> {
 
     fn closest<A: Address>(circle: &Circle<Self, A>, target: &Id, named: &mut NameList<'_, A>) {
         if !circle.covers(target) {
-            named.add_verified(circle.holder(Self::cell(&circle.own, target)).into_iter());
+            named.add_verified(circle.contact_in(Self::cell(&circle.own, target)).into_iter());
         }
         named.add_verified(circle.around(target));
     }
@@ -190,7 +190,7 @@ impl<const BITS: usize> Plan for Digits<BITS> {
             return named.add_verified(nearer);
         }
         let cell = Self::cell(&circle.own, target);
-        named.add_verified(circle.holder(cell).into_iter());
+        named.add_verified(circle.contact_in(cell).into_iter());
         named.add_verified(circle.verified().filter(|(_, entry)| Self::cell(&circle.own, &entry.contact.id) == cell));
         named
             .add_verified(nearer.filter(|(_, entry)| Self::shared(&entry.contact.id, target) >= usize::from(cell.row)));

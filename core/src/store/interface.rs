@@ -136,7 +136,7 @@ pub trait Store {
     }
 }
 
-/// The result of a put.
+/// The result of a put. There are no others, so it can be matched exhaustively.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     /// No record was stored under its key, or one that has expired.

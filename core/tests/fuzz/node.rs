@@ -78,7 +78,7 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     latest: Instant,
     /// Requests that the node sent, the newest last.
     requests: Vec<SentRequest>,
-    /// All requests that the node ever sent, by destination and transaction, each with the index of the relayed request
+    /// All requests that the node ever sent, by destination and transaction, each with the index of the relay request
     /// that it forwarded, if any.
     asked: BTreeMap<(SocketAddrV4, [u8; 8]), Option<usize>>,
     relays: Vec<Relay>,
@@ -124,7 +124,7 @@ struct Operation {
     deadline: Instant,
     /// What it looks for: a value if it is a get.
     seeks: Target,
-    /// Whether it may send relayed requests.
+    /// Whether it may send relay requests.
     recursive: bool,
 }
 
@@ -365,7 +365,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 datagrams += 1;
                 assert!(
                     datagrams <= REQUESTS + RELAYS,
-                    "more datagrams than requests in flight and relayed requests without a response"
+                    "more datagrams than requests in flight and relay requests without a response"
                 );
                 self.sent(out.to, &buf[..out.len]);
             }

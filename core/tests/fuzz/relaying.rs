@@ -1,4 +1,4 @@
-//! Relayed requests of a fuzzed node: what it is sent about them, and a model of what it may send then. The rules are
+//! Relay requests of a fuzzed node: what it is sent about them, and a model of what it may send then. The rules are
 //! those of the modules `forwarding` and `node/relaying`.
 
 use core::net::SocketAddrV4;
@@ -18,7 +18,7 @@ const HOPS: u8 = 32;
 const TRIES: usize = 8;
 /// How often a next hop is sent a request. With a fresh token it may be sent as often again.
 const ATTEMPTS: u8 = 2;
-/// The longest time that a relayed request may take.
+/// The longest time that a relay request may take.
 const TIME: Duration = Duration::from_secs(10);
 /// The bytes of a `relayed` response without contacts. There is no response in a smaller buffer.
 const SHORTEST: usize = 46;
@@ -79,7 +79,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         self.given_token(contact)
     }
 
-    /// A next hop's response to a relayed request.
+    /// A next hop's response to a relay request.
     pub(super) fn relayed<'a>(
         &mut self,
         record: Record<'a>,
@@ -97,7 +97,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         }
     }
 
-    /// Whether a relayed request has the same sender and transaction as another open one. Their responses could not be
+    /// Whether a relay request has the same sender and transaction as another open one. Their responses could not be
     /// told apart, so such a request is not sent.
     pub(super) fn is_ambiguous(&self, from: SocketAddrV4, message: &Message<'_, SocketAddrV4, Kadlet>) -> bool {
         let Body::Request { request: Request::Relay { relay_id, .. }, .. } = message.body else {
@@ -169,7 +169,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         len: usize,
     ) -> usize {
         let Request::Relay { relay_id, target, hops, time } = *request else {
-            panic!("{request:?} is not a relayed request");
+            panic!("{request:?} is not a relay request");
         };
         assert!(RELAYS > 0, "a node without relays takes no part in recursive lookups");
         let foreign = self.relays.iter().position(|relay| relay.open && relay.relay_id == relay_id);
@@ -287,9 +287,9 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         assert_eq!(self.node.stats().forwarded, foreign().count() as u64);
     }
 
-    /// Checks that every forwarded request got its response. This must hold long after the last request.
+    /// Checks that every relay request got its response. This must hold long after the last request.
     pub(super) fn check_relays_ended(&self) {
-        assert!(self.relays.iter().all(|relay| !relay.open), "a forwarded request never got a response");
+        assert!(self.relays.iter().all(|relay| !relay.open), "a relay request never got a response");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Recursive lookups: what only they do, and what a hostile relayed request can cause. `geometries` covers what
+//! Recursive lookups: what only they do, and what a hostile relay request can cause. `geometries` covers what
 //! iterative and recursive lookups have in common.
 
 use core::net::SocketAddrV4;

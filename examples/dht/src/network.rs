@@ -20,7 +20,7 @@ use crate::output::{cannot_start, spawn};
 use crate::resolver::Resolved;
 use crate::watch::Watch;
 
-/// The tool's node: 16 operations at once, and 16 forwarded requests.
+/// The tool's node: 16 operations at once, and 16 relay requests.
 pub(crate) type Node<R> = kadlet::Node<R, HashStore, 16, 24, 16, 64, 256, BOOTSTRAPS, 16>;
 
 /// The routing table of the tool's nodes, of any geometry.
@@ -332,7 +332,7 @@ pub(crate) fn summary(stats: &QueryStats) -> String {
         hops => text += &format!(", over {hops} hops"),
     }
     if stats.fell_back {
-        text += ", iteratively after the recursive request failed";
+        text += ", iteratively after the recursive lookup failed";
     }
     text + &format!(", in {:.0?}", stats.took)
 }
@@ -441,7 +441,7 @@ mod tests {
         stats.hops = 3;
         assert!(summary(&stats).contains(", over 3 hops, in"));
         (stats.hops, stats.fell_back) = (0, true);
-        assert!(summary(&stats).contains(", iteratively after the recursive request failed, in"));
+        assert!(summary(&stats).contains(", iteratively after the recursive lookup failed, in"));
     }
 
     #[test]

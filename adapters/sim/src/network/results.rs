@@ -24,6 +24,7 @@ pub struct OperationResult {
 
 /// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OperationOutcome {
     /// The node joined.
     Joined,

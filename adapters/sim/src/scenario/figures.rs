@@ -25,7 +25,7 @@ pub struct Figures {
     pub depth_mean: f64,
     /// The most steps.
     pub depth_max: u8,
-    /// The fraction of lookups that fell back to iterative ones, because a recursive request got no response in time.
+    /// The fraction of lookups that fell back to iterative ones, because a relay request got no response in time.
     pub fell_back: f64,
     /// The fraction of lookups that were right and did not fall back.
     pub success_without_fallback: f64,

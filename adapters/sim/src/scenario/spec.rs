@@ -95,7 +95,7 @@ pub struct Spec {
     pub lookup: LookupMode,
     /// How many nodes the network has: 2 to 4,000,000.
     pub nodes: u32,
-    /// Contacts in a bucket, and replicas of a record: 1 to 32.
+    /// Contacts in a bucket, and holders of a record: 1 to 32.
     pub k: u8,
     /// Requests of one lookup in flight at once: 1 to 16.
     pub alpha: u8,

@@ -100,7 +100,7 @@ impl<P: Plan, A: Address> Circle<P, A> {
         let (start, _) = P::start(&self.own, row, Some(column));
         let cell = P::cell(&self.own, &start);
         // The column of the own digit does not belong to this row.
-        cell.row == row && self.holder(cell).is_none()
+        cell.row == row && self.contact_in(cell).is_none()
     }
 
     fn ask(&mut self, now: Instant) -> Option<Maintenance<A>> {

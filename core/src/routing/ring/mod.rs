@@ -66,9 +66,9 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Ring<P, A, N
         &mut self.circle
     }
 
-    /// The verified contact that holds a cell.
-    pub(super) fn holder(&self, row: u8, column: u8) -> Option<Contact<A>> {
-        let (_, entry) = self.circle().holder(Cell { row, column })?;
+    /// The verified contact that a cell keeps.
+    pub(super) fn contact_in(&self, row: u8, column: u8) -> Option<Contact<A>> {
+        let (_, entry) = self.circle().contact_in(Cell { row, column })?;
         Some(entry.contact)
     }
 }

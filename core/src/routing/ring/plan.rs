@@ -15,7 +15,7 @@ pub trait Plan: Geometry + Sized {
     const PREDECESSOR_ADMITS: bool;
 
     /// How many neighbours to keep clockwise and counter-clockwise, where `near` are configured and a record has `k`
-    /// replicas.
+    /// holders.
     fn sides(near: usize, k: usize) -> (usize, usize);
 
     /// The cell of an identifier in the table of `own`.

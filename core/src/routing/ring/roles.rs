@@ -19,19 +19,19 @@ pub(super) enum Role {
     Unverified,
     /// It fails, and a verified contact has its part.
     Lost,
-    /// It is verified, and waits for the cell that another holds.
+    /// It is verified, and waits for a cell that keeps another.
     Replacement,
     /// It fails, and no verified contact has its part.
     Failing,
-    /// It holds a cell, this many rows from the innermost.
-    Holder(u8),
+    /// A cell keeps it, this many rows from the innermost.
+    Cell(u8),
     /// It is a neighbour.
     Near,
 }
 
 impl<P: Plan, A: Address> Circle<P, A> {
-    /// The verified contact that holds a cell.
-    pub(in crate::routing) fn holder(&self, cell: Cell) -> Option<(usize, &TableEntry<A>)> {
+    /// The verified contact that a cell keeps.
+    pub(in crate::routing) fn contact_in(&self, cell: Cell) -> Option<(usize, &TableEntry<A>)> {
         let candidates = self.verified().filter(|(_, entry)| self.cell(entry) == cell);
         candidates.reduce(|best, other| if P::prefers(&self.own, other.1, best.1) { other } else { best })
     }
@@ -46,13 +46,13 @@ impl<P: Plan, A: Address> Circle<P, A> {
         if !self.is_within_prefix_limits(contact, cell, 1) {
             return None;
         }
-        match self.holder(cell) {
-            Some((_, holder)) if !P::prefers(&self.own, contact, holder) => {
+        match self.contact_in(cell) {
+            Some((_, kept)) if !P::prefers(&self.own, contact, kept) => {
                 let reserved = self.contacts.capacity() / SHARE;
                 let room = self.contacts.len().saturating_add(reserved) < self.contacts.capacity();
                 (room && self.replacements(cell) < REPLACEMENTS).then_some(Role::Replacement)
             }
-            _ => Some(holder_in(cell.row)),
+            _ => Some(role_in(cell.row)),
         }
     }
 
@@ -91,9 +91,8 @@ impl<P: Plan, A: Address> Circle<P, A> {
         for cell in self.contacts.chunk_by(|a, b| self.cell(a) == self.cell(b)) {
             let verified = || cell.iter().zip(start..).filter(|(entry, _)| entry.is_verified());
             let far = |at: usize| at > ahead && at < behind;
-            let holder = verified().reduce(|best, other| if prefers(other.0, best.0) { other } else { best });
-            let replacements =
-                || verified().filter(|(_, at)| far(*at) && holder.is_none_or(|(_, holder)| holder != *at));
+            let kept = verified().reduce(|best, other| if prefers(other.0, best.0) { other } else { best });
+            let replacements = || verified().filter(|(_, at)| far(*at) && kept.is_none_or(|(_, kept)| kept != *at));
             if replacements().count() > REPLACEMENTS {
                 let worst = replacements().reduce(|worst, other| if prefers(worst.0, other.0) { other } else { worst });
                 return worst.map(|(_, at)| at);
@@ -109,10 +108,10 @@ impl<P: Plan, A: Address> Circle<P, A> {
             ContactState::Unverified => Role::Unverified,
             ContactState::Failing => {
                 let alone = self.edges().is_none() && self.is_near(at);
-                if alone || self.holder(cell).is_none() { Role::Failing } else { Role::Lost }
+                if alone || self.contact_in(cell).is_none() { Role::Failing } else { Role::Lost }
             }
             ContactState::Verified if self.is_near(at) => Role::Near,
-            ContactState::Verified if self.holder(cell).is_some_and(|(holder, _)| holder == at) => holder_in(cell.row),
+            ContactState::Verified if self.contact_in(cell).is_some_and(|(kept, _)| kept == at) => role_in(cell.row),
             ContactState::Verified => Role::Replacement,
         }
     }
@@ -121,11 +120,11 @@ impl<P: Plan, A: Address> Circle<P, A> {
         P::cell(&self.own, &entry.contact.id)
     }
 
-    /// Verified contacts of a cell that are not near and do not hold it.
+    /// Verified contacts of a cell that are not near, without the one that the cell keeps.
     fn replacements(&self, cell: Cell) -> usize {
         let others = self.verified().filter(|(at, entry)| self.cell(entry) == cell && !self.is_near(*at));
-        let holder = self.holder(cell).map(|(at, _)| at);
-        others.filter(|(at, _)| Some(*at) != holder).count()
+        let kept = self.contact_in(cell).map(|(at, _)| at);
+        others.filter(|(at, _)| Some(*at) != kept).count()
     }
 
     /// Whether its address prefix keeps to the limits with `more` contacts of it. Neighbours are exempt, but count.
@@ -140,7 +139,8 @@ impl<P: Plan, A: Address> Circle<P, A> {
     }
 }
 
-/// The role of the holder of a cell in this row. A table has many rows, and the innermost serve the fewest targets.
-fn holder_in(row: u8) -> Role {
-    Role::Holder(u8::MAX.saturating_sub(row))
+/// The role of the contact that a cell in this row keeps. A table has many rows, and the innermost serve the fewest
+/// targets.
+fn role_in(row: u8) -> Role {
+    Role::Cell(u8::MAX.saturating_sub(row))
 }
