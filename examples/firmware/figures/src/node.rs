@@ -3,11 +3,19 @@
 #![no_std]
 #![no_main]
 
-use cortex_m_rt::entry;
 use figures::Mote;
 
-#[entry]
+#[cfg(target_arch = "arm")]
+#[cortex_m_rt::entry]
 fn main() -> ! {
     static mut NODE: Mote = Mote::empty();
     figures::drive(NODE, None)
+}
+
+#[cfg(target_arch = "riscv32")]
+#[unsafe(export_name = "_start")]
+fn main() -> ! {
+    static mut NODE: Mote = Mote::empty();
+    // SAFETY: this function is the image's first, is called once, and doesn't return.
+    figures::drive(unsafe { &mut *&raw mut NODE }, None)
 }

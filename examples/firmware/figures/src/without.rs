@@ -5,10 +5,10 @@
 
 use core::hint::black_box;
 
-use cortex_m_rt::entry;
 use figures as _;
 
-#[entry]
+#[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
+#[cfg_attr(target_arch = "riscv32", unsafe(export_name = "_start"))]
 fn main() -> ! {
     let mut input = figures::input();
     loop {
