@@ -8,21 +8,11 @@ use crate::routing::Routing;
 use crate::time::Instant;
 
 impl<P: Parts> Shared<P> {
-    /// Begins to join: asks the bootstrap addresses and the contacts of the table for the nodes nearest to the own
-    /// identifier.
+    /// Begins to join: `search` asks the bootstrap addresses and the contacts of the table for the nodes nearest to the
+    /// own identifier.
     pub(super) fn begin_join(&mut self, now: Instant, operation: &mut Op<P>, task: Task) {
         let own = self.table.own();
         self.begin_lookup(now, operation, task, own, TIMEOUT);
-        let purpose = Purpose::Bootstrap { slot: operation.slot };
-        for index in 0.. {
-            let Some(address) = self.bootstraps.get(index) else {
-                return;
-            };
-            if self.begin_request(purpose, address, None, None) {
-                operation.bootstraps_asked += 1;
-                operation.tally.asked += 1;
-            }
-        }
     }
 
     /// Joins again through the bootstrap addresses, if no contact is verified. Otherwise asks one of them for the nodes

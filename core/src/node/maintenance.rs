@@ -45,14 +45,16 @@ impl<P: Parts> NodeInner<P> {
     }
 
     /// Whether there is room for one more operation of maintenance. Maintenance takes at most half of the slots (one,
-    /// if there is only one), and leaves request slots to the user.
+    /// if there is only one), and leaves alpha request slots to the user
+    /// (all but one, if there are no more).
     pub(super) fn can_begin_maintenance(&self) -> bool {
         let running = self.operations.iter().filter(|operation| operation.is_running());
         let busy = running.filter(|operation| operation.task.is_maintenance()).count();
         // A slot whose result is lent is idle from the next call on.
         let idle = self.any(|operation| matches!(operation.phase, Phase::Idle | Phase::Lent));
-        let requests = self.shared.requests.free() > usize::from(self.shared.config.alpha);
-        idle && busy < P::Operations::LEN.div_ceil(2) && requests
+        let requests = &self.shared.requests;
+        let for_the_user = usize::from(self.shared.config.alpha).min(requests.capacity().saturating_sub(1));
+        idle && busy < P::Operations::LEN.div_ceil(2) && requests.free() > for_the_user
     }
 
     /// When the table's maintenance is due. Never for a client, whose own lookups keep the table fresh enough, and

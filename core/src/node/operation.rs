@@ -34,7 +34,9 @@ pub struct OperationInner<L: ?Sized> {
     pub(super) slot: u8,
     /// The index of the buffer that a get fills.
     pub(super) buffer: Option<u8>,
-    /// How many bootstrap addresses were asked and have not responded yet.
+    /// How many bootstrap addresses the join has asked.
+    pub(super) bootstraps_begun: u8,
+    /// How many of the nodes asked by their addresses have not responded yet.
     pub(super) bootstraps_asked: u8,
     /// How many nodes should hold the record of a put.
     pub(super) wanted: u8,
@@ -181,6 +183,7 @@ impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N
         publish: false,
         slot: 0,
         buffer: None,
+        bootstraps_begun: 0,
         bootstraps_asked: 0,
         wanted: 0,
         recursion: Recursion::Unwanted,
@@ -207,6 +210,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.best = None;
         self.fetching = None;
         self.buffer = None;
+        self.bootstraps_begun = 0;
         self.bootstraps_asked = 0;
         self.widened = false;
         self.publish = false;

@@ -85,6 +85,7 @@ impl<P: Parts> Shared<P> {
             Recursion::Relayed => return true,
             _ => {}
         }
+        let bootstraps_begun = !operation.task.traits().joins || self.ask_bootstraps(operation);
         while operation.fetching.is_none()
             && let Some(contact) = operation.lookup.next()
         {
@@ -95,7 +96,21 @@ impl<P: Parts> Shared<P> {
             }
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
-        operation.lookup.is_done() && operation.bootstraps_asked == 0 && operation.fetching.is_none()
+        let bootstraps_responded = bootstraps_begun && operation.bootstraps_asked == 0;
+        bootstraps_responded && operation.lookup.is_done() && operation.fetching.is_none()
+    }
+
+    /// Asks those bootstrap addresses that the join has not asked yet. False if no request slot is left for one.
+    fn ask_bootstraps(&mut self, operation: &mut Op<P>) -> bool {
+        while let Some(address) = self.bootstraps.get(usize::from(operation.bootstraps_begun)) {
+            if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, None) {
+                return false;
+            }
+            operation.bootstraps_begun = operation.bootstraps_begun.saturating_add(1);
+            operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
+            operation.tally.asked = operation.tally.asked.saturating_add(1);
+        }
+        true
     }
 
     /// Whether a get has its final value: that of an immutable key, or the result of a recursive lookup.

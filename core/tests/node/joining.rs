@@ -227,3 +227,27 @@ fn a_client_that_sends_requests_is_not_asked_back() {
         "a server that sends a request is pinged"
     );
 }
+
+#[test]
+fn a_bootstrap_that_finds_no_free_request_slot_waits_for_one() {
+    type Narrow = Node<Kademlia<SocketAddrV4, 64>, FixedStore<4, 512>, 4, 24, 0, 2>;
+    let mut node = Box::new(Narrow::new(NOW, config(), id(&[7]), [1; 32]).unwrap());
+    let peers = [1, 2, 3].map(|n| Peer::new(id(&[n]), SocketAddrV4::new([10, 0, 0, n].into(), 4000)));
+    for peer in &peers[..2] {
+        node.ping(NOW, peer.contact.address).unwrap();
+    }
+    let pings = sent(&mut *node, NOW);
+    let query = node.bootstrap(NOW, &[peers[2].contact.address]).unwrap().query;
+    assert!(node.take_result(query).is_none(), "it ended before it asked anybody");
+    assert!(sent(&mut *node, NOW).is_empty());
+
+    for ((_, ping), peer) in pings.iter().zip(&peers) {
+        deliver(&mut *node, NOW, peer.contact.address, &peer.empty_response(ping));
+    }
+    while let Some((to, request)) = sent(&mut *node, NOW).into_iter().next() {
+        let peer = peers.iter().find(|peer| peer.contact.address == to).unwrap();
+        deliver(&mut *node, NOW, to, &peer.empty_response(&request));
+    }
+    let result = node.take_result(query).unwrap();
+    assert!(matches!(result.outcome, Outcome::Joined { .. }) && result.stats.asked >= 1, "{result:?}");
+}

@@ -1,5 +1,6 @@
 //! Timers: when a node asks to be called and why, and that a call at any other time is harmless.
 
+use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use kadlet::message::Request;
@@ -10,7 +11,7 @@ use kadlet::{
     Store, WakeReason,
 };
 
-use crate::by_hand::{NOW, Node4, Peer, at, deliver, id, idle, node4, sent};
+use crate::by_hand::{NOW, Node4, Peer, at, decode, deliver, id, idle, node4, sent};
 use crate::net::{Mote, Net, Random, config};
 use crate::{get, once, put};
 
@@ -344,4 +345,41 @@ fn publishing_that_yields_its_slot_to_a_command_waits_before_it_starts_again() {
         node.cancel(query);
     }
     assert_eq!(published, 1);
+}
+
+#[test]
+fn maintenance_runs_with_no_more_request_slots_than_alpha() {
+    type Wide = Node<Kademlia<SocketAddrV4, 64>, FixedStore<4, 512>>;
+    type Narrow = Node<Kademlia<SocketAddrV4, 64>, FixedStore<4, 512>, 1, 24, 0, 2>;
+    let contact = Contact::new(id(&[9]), at("10.0.0.9:4000"));
+    let mut wide = Box::new(Wide::new(NOW, Config { alpha: 16, ..config() }, id(&[7]), [1; 32]).unwrap());
+    let mut narrow = Box::new(Narrow::new(NOW, config(), id(&[7]), [1; 32]).unwrap());
+    wide.restore_contact(NOW, contact);
+    narrow.restore_contact(NOW, contact);
+    assert!(!idle(&mut *wide, &mut NOW.clone(), HOUR).is_empty(), "alpha 16 of 16 request slots");
+    assert!(!idle(&mut *narrow, &mut NOW.clone(), HOUR).is_empty(), "alpha 3 of 2 request slots");
+}
+
+#[test]
+fn a_put_that_some_nodes_stored_when_its_time_is_over_says_stored() {
+    let mut node = node4(config());
+    let peers = [1, 2, 3].map(|n| Peer::new(id(&[n]), SocketAddrV4::new([10, 0, 0, n].into(), 4000)));
+    peers.iter().for_each(|peer| peer.meet(&mut *node, NOW));
+    let options = Options { timeout: Duration::from_secs(2), ..once() };
+    let query = node.put(NOW, &Record::plain(b"hello", b"world"), &options).unwrap();
+    let mut requests = sent(&mut *node, NOW);
+    while let Some((to, request)) = requests.pop() {
+        let peer = peers.iter().find(|peer| peer.contact.address == to).unwrap();
+        let stores =
+            matches!(decode::<SocketAddrV4>(&request).body, Body::Request { request: Request::Store { .. }, .. });
+        // One of the three stores it, and the others are silent from then on.
+        if !stores || to == peers[0].contact.address {
+            deliver(&mut *node, NOW, to, &peer.empty_response(&request));
+        }
+        requests.extend(sent(&mut *node, NOW));
+    }
+    assert!(node.take_result(query).is_none());
+    node.handle_timeout(NOW + options.timeout);
+    let result = node.take_result(query).unwrap();
+    assert!(matches!(result.outcome, Outcome::Stored { holders, .. } if holders.len() == 1), "{result:?}");
 }
