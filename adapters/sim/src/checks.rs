@@ -15,6 +15,8 @@ use kadlet::record::Version;
 use kadlet::wire::Token;
 use kadlet::{Instant, Key, Kind, QueryId};
 
+use crate::address::HostAddress;
+
 /// How long a token is valid: two epochs of five minutes.
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
 /// How many violations are kept in words. All are counted.
@@ -26,13 +28,13 @@ pub struct Checks {
     violations: Vec<String>,
     count: u64,
     /// The last two tokens that a responder gave to a requester, and when it last gave each.
-    tokens: HashMap<(u32, u32), [(Token, Instant); 2]>,
+    tokens: HashMap<(u32, HostAddress), [(Token, Instant); 2]>,
     /// When old tokens were last removed.
     swept: Instant,
     /// Everything that was ever put: the key, and the digest of the value.
     put: HashSet<(Key, u64)>,
     keys: HashSet<Key>,
-    /// The operations that ended, by address and incarnation.
+    /// The operations that ended, by host and incarnation.
     ended: HashSet<(u32, u32, QueryId)>,
 }
 
@@ -61,7 +63,7 @@ impl Checks {
     }
 
     /// `responder` gave `requester` a token.
-    pub(crate) fn token_given(&mut self, now: Instant, responder: u32, requester: u32, token: Token) {
+    pub(crate) fn token_given(&mut self, now: Instant, responder: u32, requester: HostAddress, token: Token) {
         if now.since(self.swept) >= TOKEN_LIFE {
             self.swept = now;
             self.tokens.retain(|_, given| given.iter().any(|(_, at)| now.since(*at) < TOKEN_LIFE));
@@ -74,7 +76,7 @@ impl Checks {
     }
 
     /// `responder` stored a record that `requester` sent with this token.
-    pub(crate) fn stored(&mut self, now: Instant, responder: u32, requester: u32, token: Option<Token>) {
+    pub(crate) fn stored(&mut self, now: Instant, responder: u32, requester: HostAddress, token: Option<Token>) {
         let given = self.tokens.get(&(responder, requester)).copied();
         let valid = |(given, at): (Token, Instant)| token == Some(given) && now.since(at) <= TOKEN_LIFE;
         self.require(given.is_some_and(|given| given.into_iter().any(valid)), || {
@@ -90,16 +92,16 @@ impl Checks {
 
     /// A get of `key` returned this version of a record under the key `found`. Keys that only applications put are not
     /// checked.
-    pub(crate) fn got(&mut self, now: Instant, address: u32, key: Key, found: Key, version: Version) {
-        self.require(key == found, || format!("{now:?}: {address} requested {key:?} and got {found:?}"));
+    pub(crate) fn got(&mut self, now: Instant, host: u32, key: Key, found: Key, version: Version) {
+        self.require(key == found, || format!("{now:?}: {host} requested {key:?} and got {found:?}"));
         let known =
             key.kind == Kind::Immutable || !self.keys.contains(&key) || self.put.contains(&(key, version.digest));
-        self.require(known, || format!("{now:?}: {address} got a value of {key:?} that was never put"));
+        self.require(known, || format!("{now:?}: {host} got a value of {key:?} that was never put"));
     }
 
     /// An operation ended.
-    pub(crate) fn ended(&mut self, now: Instant, address: u32, incarnation: u32, query: QueryId) {
-        let first = self.ended.insert((address, incarnation, query));
-        self.require(first, || format!("{now:?}: {query:?} at {address} ended twice"));
+    pub(crate) fn ended(&mut self, now: Instant, host: u32, incarnation: u32, query: QueryId) {
+        let first = self.ended.insert((host, incarnation, query));
+        self.require(first, || format!("{now:?}: {query:?} at {host} ended twice"));
     }
 }

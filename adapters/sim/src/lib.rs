@@ -39,13 +39,13 @@
 //! network.links.loss = 0.1;
 //! network.add_ideal(100, || ());
 //! let done = Rc::new(Cell::new(0));
-//! for address in 50..60 {
-//!     network.attach(address, Box::new(Reader { done: done.clone(), next_get: Instant::ZERO }));
+//! for host in 50..60 {
+//!     network.attach(host, Box::new(Reader { done: done.clone(), next_get: Instant::ZERO }));
 //! }
 //! network.put(0, &Record::plain(b"news", b"none"), &Options::DEFAULT).expect("node 0 has a free slot");
-//! for address in 1..40 {
+//! for host in 1..40 {
 //!     network.run_until(network.now() + Duration::from_secs(10));
-//!     network.crash(address); // No other node learns of it.
+//!     network.crash(host); // No other node learns of it.
 //!     network.join(&[0]); // A new node joins.
 //! }
 //! assert_eq!(done.get(), 10, "every reader has the news");
@@ -63,10 +63,11 @@
 //! | 4 | [`scenario`] | one run: what happens to a network, and what is measured |
 //! | 3 | [`Network`] | nodes, datagrams in flight, and time; each node can have an [`Application`] |
 //! | 2 | [`Peer`], [`Overlay`] | node types, ideal tables, and the right result of a lookup in each geometry |
-//! | 1 | [`Links`], [`Random`], [`Checks`] | what happens to a datagram on its way, chance, and the invariants of every history |
+//! | 1 | [`HostAddress`], [`Links`], [`Random`], [`Checks`] | addresses, what happens to a datagram on its way, chance, and the invariants of every history |
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod application;
 mod checks;
 pub mod gates;
@@ -87,10 +88,11 @@ mod thousands;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use address::{HostAddress, IdRule};
 pub use application::Application;
 pub use checks::Checks;
-pub use links::{Latency, Links};
+pub use links::{Filtering, Latency, Links};
 pub use network::{Counts, Datagram, Divergence, Network, OperationId, OperationOutcome, OperationResult};
 pub use node::{Capacity, ChordTable, PastryTable, Peer, SimulatedNode, SmallPeer, WidePeer};
-pub use overlay::{Members, Overlay};
+pub use overlay::{Members, Overlay, RoundTrips};
 pub use random::Random;

@@ -3,13 +3,10 @@
 use core::time::Duration;
 use std::collections::HashMap;
 
-use kadlet::Instant;
+use kadlet::{Address, Instant};
 
+use crate::address::HostAddress;
 use crate::random::Random;
-
-/// A NAT lets a datagram in from an address only within this time after one went out to it: the least that RFC 4787
-/// asks for (REQ-5).
-const BINDING: Duration = Duration::from_secs(120);
 
 /// How long a datagram takes, one way.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,8 +15,8 @@ pub enum Latency {
     Constant(Duration),
     /// Uniformly distributed from the first to the second.
     Uniform(Duration, Duration),
-    /// As on the Internet. Nodes are points in a square, which depend on their addresses alone. A datagram takes
-    /// `base`, plus the distance, plus an exponentially distributed jitter.
+    /// As on the Internet. Hosts are points in a square, which depend on their numbers alone. A datagram takes `base`,
+    /// plus the distance, plus an exponentially distributed jitter.
     Plane {
         /// What a datagram takes between two nodes at the same point.
         base: Duration,
@@ -38,7 +35,7 @@ impl Latency {
         jitter: Duration::from_millis(5),
     };
 
-    /// The mean round-trip time between two addresses.
+    /// The mean round-trip time between two hosts.
     #[must_use]
     pub fn round_trip(&self, a: u32, b: u32) -> Duration {
         match *self {
@@ -67,9 +64,9 @@ impl Latency {
     }
 }
 
-/// A node's point in the unit square: SplitMix64 (Steele, Lea and Flood, 2014) of its address.
-fn point(address: u32) -> (f64, f64) {
-    let mixed = u64::from(address).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+/// A node's point in the unit square: SplitMix64 (Steele, Lea and Flood, 2014) of its host's number.
+fn point(host: u32) -> (f64, f64) {
+    let mixed = u64::from(host).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     let mixed = mixed ^ (mixed >> 31);
@@ -77,8 +74,31 @@ fn point(address: u32) -> (f64, f64) {
     (coordinate(mixed >> 32), coordinate(mixed))
 }
 
-/// The links between all nodes. Everything can be changed at any time; it applies to datagrams that are sent from then
-/// on.
+/// What the NAT or the firewall of a node lets in (RFC 4787, section 5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Filtering {
+    /// Everything.
+    #[default]
+    EndpointIndependent,
+    /// Datagrams from IP addresses that the node has lately sent to.
+    AddressDependent,
+    /// Datagrams from IP addresses and ports that the node has lately sent to.
+    AddressAndPortDependent,
+}
+
+impl Filtering {
+    /// What it remembers of an address that a node sends to. `None` if it lets everything in.
+    fn remembers(self, address: HostAddress) -> Option<HostAddress> {
+        match self {
+            Self::EndpointIndependent => None,
+            Self::AddressDependent => Some(address.without_port()),
+            Self::AddressAndPortDependent => Some(address),
+        }
+    }
+}
+
+/// The links between all hosts, which are named by their numbers here. Everything can be changed at any time; it
+/// applies to datagrams that are sent from then on.
 ///
 /// ```
 /// use core::time::Duration;
@@ -114,9 +134,13 @@ pub struct Links {
     partitions: Vec<u8>,
     /// Pairs of partitions: nothing gets from the first to the second.
     cuts: Vec<(u8, u8)>,
-    behind_nat: Vec<bool>,
-    /// When each node behind a NAT last sent to another address.
-    bindings: HashMap<(u32, u32), Instant>,
+    /// How long a filter lets datagrams in from an address after one went out to it: two minutes, the least that RFC
+    /// 4787 asks for (REQ-5).
+    pub binding: Duration,
+    /// Each node's filter; nodes beyond the end have none.
+    filters: Vec<Filtering>,
+    /// When each node with a filter last sent to another address.
+    bindings: HashMap<(u32, HostAddress), Instant>,
     /// When each node's link will have sent what waits there.
     busy_until: HashMap<u32, Instant>,
 }
@@ -137,31 +161,38 @@ impl Links {
             bandwidth: None,
             partitions: Vec::new(),
             cuts: Vec::new(),
-            behind_nat: Vec::new(),
+            binding: Duration::from_secs(120),
+            filters: Vec::new(),
             bindings: HashMap::new(),
             busy_until: HashMap::new(),
         }
     }
 
-    /// Puts a node behind a NAT. From then on a datagram reaches it only within two minutes after the node sent one to
-    /// the datagram's sender.
-    pub fn put_behind_nat(&mut self, address: u32) {
-        let index = address as usize;
-        self.behind_nat.resize(self.behind_nat.len().max(index + 1), false);
-        self.behind_nat[index] = true;
+    /// Puts a node behind a NAT or a firewall that lets in only what its filtering says. The mapping is
+    /// endpoint-independent: the node has one address for all others.
+    pub fn filter(&mut self, node: u32, filtering: Filtering) {
+        let index = node as usize;
+        self.filters.resize(self.filters.len().max(index + 1), Filtering::EndpointIndependent);
+        self.filters[index] = filtering;
+    }
+
+    /// What the filter of a node lets in.
+    #[must_use]
+    pub fn filtering(&self, node: u32) -> Filtering {
+        self.filters.get(node as usize).copied().unwrap_or(Filtering::EndpointIndependent)
     }
 
     /// Assigns a node to a partition. That alone separates no nodes: see [`cut`](Links::cut).
-    pub fn assign_partition(&mut self, address: u32, partition: u8) {
-        let index = address as usize;
+    pub fn assign_partition(&mut self, node: u32, partition: u8) {
+        let index = node as usize;
         self.partitions.resize(self.partitions.len().max(index + 1), 0);
         self.partitions[index] = partition;
     }
 
     /// The partition of a node.
     #[must_use]
-    pub fn partition(&self, address: u32) -> u8 {
-        self.partitions.get(address as usize).copied().unwrap_or(0)
+    pub fn partition(&self, node: u32) -> u8 {
+        self.partitions.get(node as usize).copied().unwrap_or(0)
     }
 
     /// Cuts the links from one partition to another, in this direction only.
@@ -174,20 +205,26 @@ impl Links {
         self.cuts.clear();
     }
 
-    /// Whether cuts and NATs let a datagram through now.
-    pub(crate) fn connects(&self, now: Instant, from: u32, to: u32) -> bool {
+    /// Whether cuts and filters let a datagram through now, that a node sends and that seems to come from `source`.
+    pub(crate) fn connects(&self, now: Instant, (from, source): (u32, HostAddress), to: u32) -> bool {
         if !self.cuts.is_empty() && self.cuts.contains(&(self.partition(from), self.partition(to))) {
             return false;
         }
-        let behind_nat = self.behind_nat.get(to as usize).copied().unwrap_or(false);
-        !behind_nat || self.bindings.get(&(to, from)).is_some_and(|at| now.since(*at) < BINDING)
+        let Some(source) = self.filtering(to).remembers(source) else {
+            return true;
+        };
+        self.bindings.get(&(to, source)).is_some_and(|at| now.since(*at) < self.binding)
+    }
+
+    /// A node sends a datagram to an address: its filter lets responses in.
+    pub(crate) fn note_sent(&mut self, now: Instant, from: u32, to: HostAddress) {
+        if let Some(to) = self.filtering(from).remembers(to) {
+            self.bindings.insert((from, to), now);
+        }
     }
 
     /// When a datagram of this length that is sent now arrives: never, once or twice.
     pub(crate) fn send(&mut self, now: Instant, from: u32, to: u32, bytes: usize, random: &mut Random) -> Arrivals {
-        if self.behind_nat.get(from as usize).copied().unwrap_or(false) {
-            self.bindings.insert((from, to), now);
-        }
         let departure = self.departure(now, from, bytes);
         if random.happens(self.loss) {
             return [None, None];
@@ -222,13 +259,20 @@ mod tests {
         let mut links = Links::new(Latency::Constant(Duration::from_millis(1)));
         links.assign_partition(1, 1);
         links.cut(0, 1);
-        assert!(!links.connects(now, 0, 1) && links.connects(now, 1, 0));
+        let connects = |links: &Links, now, from| links.connects(now, (from, HostAddress::spread(from)), 1);
+        assert!(!connects(&links, now, 0) && links.connects(now, (1, HostAddress::spread(1)), 0));
         links.heal();
-        links.put_behind_nat(1);
-        assert!(!links.connects(now, 0, 1));
-        let _ = links.send(now, 1, 0, 100, &mut Random::new(1));
-        assert!(links.connects(now, 0, 1) && !links.connects(now, 2, 1));
-        assert!(!links.connects(now + BINDING, 0, 1));
+        links.filter(1, Filtering::AddressAndPortDependent);
+        assert!(!connects(&links, now, 0));
+        links.note_sent(now, 1, HostAddress::spread(0));
+        assert!(connects(&links, now, 0) && !connects(&links, now, 2));
+        assert!(!connects(&links, now + links.binding, 0));
+        let [asked, other] = [5, 6].map(|port| (3, HostAddress::shared(0, port)));
+        links.note_sent(now, 1, asked.1);
+        assert!(links.connects(now, asked, 1) && !links.connects(now, other, 1));
+        links.filter(1, Filtering::AddressDependent);
+        links.note_sent(now, 1, asked.1);
+        assert!(links.connects(now, other, 1), "another port of the same address");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What the simulator must know of a geometry: which nodes are responsible for an identifier in the whole network, and
 //! what an ideal table contains.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use kadlet::{Chord, Contact, Id, Kademlia, Pastry, Routing};
 
-use crate::links::Latency;
+use crate::address::HostAddress;
 use crate::random::Random;
 
 /// An ideal prefix table has this many candidates for each cell: one contact and two replacements.
@@ -13,37 +14,40 @@ const CANDIDATES: usize = 3;
 /// They are the nearest of this many nodes, drawn at random.
 const SAMPLE: usize = 32;
 
-/// Addresses of all live nodes whose join has ended, by identifier.
+/// Hosts of all live nodes whose join has ended, by identifier.
 pub type Members = BTreeMap<Id, u32>;
+
+/// The mean time of a round trip between two addresses.
+pub type RoundTrips<'a> = dyn Fn(HostAddress, HostAddress) -> Duration + 'a;
 
 /// A table whose geometry the simulator knows. To simulate a table of your own, implement this.
 ///
 /// ```
-/// use kadlet::{Contact, Id, Kademlia};
-/// use kadlet_sim::{Members, Overlay};
+/// use kadlet::{Id, Kademlia};
+/// use kadlet_sim::{HostAddress, Members, Overlay};
 ///
 /// let id = |first| Id::from_bytes(core::array::from_fn(|index| if index == 0 { first } else { 0 }));
 /// let members: Members = [(id(0x10), 0), (id(0x40), 1), (id(0x70), 2)].into();
 /// // XOR distances in the first byte: 0x40 ^ 0x60 = 0x20, 0x70 ^ 0x60 = 0x10, 0x10 ^ 0x60 = 0x70.
-/// assert_eq!(Kademlia::<u32, 192>::responsible(&members, &id(0x60), 2), [2, 1]);
+/// assert_eq!(Kademlia::<HostAddress, 192>::responsible(&members, &id(0x60), 2), [2, 1]);
 /// ```
-pub trait Overlay: Routing<Address = u32> {
-    /// The addresses of the `count` members that are responsible for `target`, best first; of all, if there are fewer.
+pub trait Overlay: Routing<Address = HostAddress> {
+    /// The hosts of the `count` members that are responsible for `target`, best first; of all, if there are fewer.
     fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32>;
 
     /// The contacts of a node that has met all others. `all` has all nodes, sorted by identifier, and the node itself
     /// at index `own`. The neighbours come first. Where more nodes compete for a place than there is room for, they are
-    /// drawn at random, or the nearest by `latency` are taken, if the geometry prefers those.
+    /// drawn at random, or the nearest by `round_trip` are taken, if the geometry prefers those.
     fn ideal_contacts(
-        all: &[Contact<u32>],
+        all: &[Contact<HostAddress>],
         own: usize,
         k: usize,
-        latency: &Latency,
+        round_trip: &RoundTrips<'_>,
         random: &mut Random,
-    ) -> Vec<Contact<u32>>;
+    ) -> Vec<Contact<HostAddress>>;
 }
 
-impl<const CONTACTS: usize, const REPLACEMENTS: usize> Overlay for Kademlia<u32, CONTACTS, REPLACEMENTS> {
+impl<const CONTACTS: usize, const REPLACEMENTS: usize> Overlay for Kademlia<HostAddress, CONTACTS, REPLACEMENTS> {
     fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32> {
         let wanted = count.min(members.len());
         // Members that share more bits with the target are nearer. Finds the smallest subtree that has enough of them.
@@ -56,19 +60,19 @@ impl<const CONTACTS: usize, const REPLACEMENTS: usize> Overlay for Kademlia<u32,
             shared += 1;
         }
         let mut nearest: Vec<_> =
-            members.range(subtree(target, shared)).map(|(id, address)| (id.xor(target), *address)).collect();
+            members.range(subtree(target, shared)).map(|(id, host)| (id.xor(target), *host)).collect();
         nearest.sort_unstable();
         nearest.truncate(wanted);
-        nearest.into_iter().map(|(_, address)| address).collect()
+        nearest.into_iter().map(|(_, host)| host).collect()
     }
 
     fn ideal_contacts(
-        all: &[Contact<u32>],
+        all: &[Contact<HostAddress>],
         own: usize,
         k: usize,
-        _: &Latency,
+        _: &RoundTrips<'_>,
         random: &mut Random,
-    ) -> Vec<Contact<u32>> {
+    ) -> Vec<Contact<HostAddress>> {
         let id = all[own].id;
         let mut buckets = Vec::new();
         let (mut rest, mut depth) = (all, 0);
@@ -84,13 +88,19 @@ impl<const CONTACTS: usize, const REPLACEMENTS: usize> Overlay for Kademlia<u32,
 }
 
 /// The nodes that follow the key are responsible.
-impl<const SUCCESSORS: usize, const CONTACTS: usize> Overlay for Chord<u32, SUCCESSORS, CONTACTS> {
+impl<const SUCCESSORS: usize, const CONTACTS: usize> Overlay for Chord<HostAddress, SUCCESSORS, CONTACTS> {
     fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32> {
-        members.range(target..).chain(members.range(..target)).take(count).map(|(_, address)| *address).collect()
+        members.range(target..).chain(members.range(..target)).take(count).map(|(_, host)| *host).collect()
     }
 
     /// The successors, k predecessors, and for each finger the first node that follows its start.
-    fn ideal_contacts(all: &[Contact<u32>], own: usize, k: usize, _: &Latency, _: &mut Random) -> Vec<Contact<u32>> {
+    fn ideal_contacts(
+        all: &[Contact<HostAddress>],
+        own: usize,
+        k: usize,
+        _: &RoundTrips<'_>,
+        _: &mut Random,
+    ) -> Vec<Contact<HostAddress>> {
         let starts = (0..Id::BITS).map(|bit| ahead(&all[own].id, bit));
         let fingers = starts.map(|start| all[all.partition_point(|contact| contact.id < start) % all.len()]);
         distinct(all, own, neighbours(all, own, SUCCESSORS, k).chain(fingers))
@@ -98,25 +108,27 @@ impl<const SUCCESSORS: usize, const CONTACTS: usize> Overlay for Chord<u32, SUCC
 }
 
 /// The nodes that are numerically closest to the key are responsible.
-impl<const LEAVES: usize, const BITS: usize, const CONTACTS: usize> Overlay for Pastry<u32, LEAVES, BITS, CONTACTS> {
+impl<const LEAVES: usize, const BITS: usize, const CONTACTS: usize> Overlay
+    for Pastry<HostAddress, LEAVES, BITS, CONTACTS>
+{
     fn responsible(members: &Members, target: &Id, count: usize) -> Vec<u32> {
         let after = members.range(target..).chain(members.range(..target)).take(count);
         let before = members.range(..target).rev().chain(members.range(target..).rev()).take(count);
-        let mut nearest: Vec<_> = after.chain(before).map(|(id, address)| (id.ring(target), *address)).collect();
+        let mut nearest: Vec<_> = after.chain(before).map(|(id, host)| (id.ring(target), *host)).collect();
         nearest.sort_unstable();
         nearest.dedup();
         nearest.truncate(count);
-        nearest.into_iter().map(|(_, address)| address).collect()
+        nearest.into_iter().map(|(_, host)| host).collect()
     }
 
     /// The leaf set, and for each cell the nearest of the nodes that fit into it.
     fn ideal_contacts(
-        all: &[Contact<u32>],
+        all: &[Contact<HostAddress>],
         own: usize,
         _: usize,
-        latency: &Latency,
+        round_trip: &RoundTrips<'_>,
         random: &mut Random,
-    ) -> Vec<Contact<u32>> {
+    ) -> Vec<Contact<HostAddress>> {
         let Contact { id, address } = all[own];
         let leaves: Vec<_> = neighbours(all, own, LEAVES / 2, LEAVES / 2).collect();
         let mut cells = Vec::new();
@@ -127,7 +139,7 @@ impl<const LEAVES: usize, const BITS: usize, const CONTACTS: usize> Overlay for 
             for column in (0..1 << BITS).filter(|column| *column != digit(&id)) {
                 let cell = range(rest, |id| digit(id).cmp(&column));
                 let mut sampled = sample(cell, SAMPLE, random);
-                sampled.sort_by_key(|contact| latency.round_trip(address, contact.address));
+                sampled.sort_by_key(|contact| round_trip(address, contact.address));
                 cells.extend(sampled.iter().take(CANDIDATES));
             }
             (rest, row) = (range(rest, |other| digit(other).cmp(&digit(&id))), row + 1);
@@ -147,9 +159,16 @@ fn subtree(id: &Id, shared: u32) -> core::ops::RangeInclusive<Id> {
 }
 
 /// `k` contacts for a bucket: the `near` closest, and the others drawn at random.
-fn bucket(all: &[Contact<u32>], own: &Id, k: usize, near: usize, random: &mut Random) -> Vec<Contact<u32>> {
-    let mut drawn: Vec<Contact<u32>> = Vec::with_capacity(k);
-    let nearest_first = |contacts: &mut [Contact<u32>]| contacts.sort_unstable_by_key(|contact| contact.id.xor(own));
+fn bucket(
+    all: &[Contact<HostAddress>],
+    own: &Id,
+    k: usize,
+    near: usize,
+    random: &mut Random,
+) -> Vec<Contact<HostAddress>> {
+    let mut drawn: Vec<Contact<HostAddress>> = Vec::with_capacity(k);
+    let nearest_first =
+        |contacts: &mut [Contact<HostAddress>]| contacts.sort_unstable_by_key(|contact| contact.id.xor(own));
     if all.len() <= k || near > 0 {
         drawn.extend(all);
         nearest_first(&mut drawn);
@@ -181,15 +200,24 @@ fn ahead(id: &Id, bit: u32) -> Id {
 }
 
 /// The next `after` nodes on the ring and the last `before`, from the nearest on.
-fn neighbours(all: &[Contact<u32>], own: usize, after: usize, before: usize) -> impl Iterator<Item = Contact<u32>> {
+fn neighbours(
+    all: &[Contact<HostAddress>],
+    own: usize,
+    after: usize,
+    before: usize,
+) -> impl Iterator<Item = Contact<HostAddress>> {
     let len = all.len();
     let at = move |steps: usize| all[(own + steps) % len];
     (1..=after.min(len - 1)).map(at).chain((1..=before.min(len - 1)).map(move |steps| at(len - steps)))
 }
 
 /// Each contact once, and without the own node.
-fn distinct(all: &[Contact<u32>], own: usize, contacts: impl Iterator<Item = Contact<u32>>) -> Vec<Contact<u32>> {
-    let mut kept: Vec<Contact<u32>> = Vec::new();
+fn distinct(
+    all: &[Contact<HostAddress>],
+    own: usize,
+    contacts: impl Iterator<Item = Contact<HostAddress>>,
+) -> Vec<Contact<HostAddress>> {
+    let mut kept: Vec<Contact<HostAddress>> = Vec::new();
     for contact in contacts.filter(|contact| contact.id != all[own].id) {
         if !kept.contains(&contact) {
             kept.push(contact);
@@ -199,12 +227,12 @@ fn distinct(all: &[Contact<u32>], own: usize, contacts: impl Iterator<Item = Con
 }
 
 /// `count` contacts drawn at random, some perhaps twice; all contacts, if there are no more than that.
-fn sample(all: &[Contact<u32>], count: usize, random: &mut Random) -> Vec<Contact<u32>> {
+fn sample(all: &[Contact<HostAddress>], count: usize, random: &mut Random) -> Vec<Contact<HostAddress>> {
     if all.len() <= count { all.to_vec() } else { (0..count).map(|_| all[random.below(all.len())]).collect() }
 }
 
 /// The contacts whose identifiers compare as equal, of contacts that are sorted in this order.
-fn range(sorted: &[Contact<u32>], order: impl Fn(&Id) -> core::cmp::Ordering) -> &[Contact<u32>] {
+fn range(sorted: &[Contact<HostAddress>], order: impl Fn(&Id) -> core::cmp::Ordering) -> &[Contact<HostAddress>] {
     let start = sorted.partition_point(|contact| order(&contact.id).is_lt());
     let end = sorted.partition_point(|contact| order(&contact.id).is_le());
     &sorted[start..end]
@@ -215,20 +243,24 @@ mod tests {
     use super::*;
     use crate::node::{ChordTable, PastryTable};
 
-    type Table = Kademlia<u32, 192>;
+    type Table = Kademlia<HostAddress, 192>;
 
-    fn network(count: u32) -> (Vec<Contact<u32>>, Members, Random) {
+    fn network(count: u32) -> (Vec<Contact<HostAddress>>, Members, Random) {
         let mut random = Random::new(3);
-        let mut all: Vec<_> = (0..count).map(|address| Contact::new(random.id(), address)).collect();
+        let mut all: Vec<_> = (0..count).map(|host| Contact::new(random.id(), HostAddress::spread(host))).collect();
         all.sort_unstable_by_key(|contact| contact.id);
-        let members = all.iter().map(|contact| (contact.id, contact.address)).collect();
+        let members = all.iter().map(|contact| (contact.id, host(contact))).collect();
         (all, members, random)
     }
 
-    fn ranked(all: &[Contact<u32>], count: usize, rank: impl Fn(&Id) -> kadlet::Distance) -> Vec<u32> {
+    fn host(contact: &Contact<HostAddress>) -> u32 {
+        contact.address.default_host().expect("it is where its number says")
+    }
+
+    fn ranked(all: &[Contact<HostAddress>], count: usize, rank: impl Fn(&Id) -> kadlet::Distance) -> Vec<u32> {
         let mut all = all.to_vec();
         all.sort_by_key(|contact| rank(&contact.id));
-        all.iter().take(count).map(|contact| contact.address).collect()
+        all.iter().take(count).map(host).collect()
     }
 
     #[test]
@@ -238,7 +270,7 @@ mod tests {
             let target = random.id();
             let mut nearest = all.clone();
             nearest.sort_unstable_by_key(|contact| contact.id.xor(&target));
-            let nearest: Vec<u32> = nearest.iter().take(count).map(|contact| contact.address).collect();
+            let nearest: Vec<u32> = nearest.iter().take(count).map(host).collect();
             assert_eq!(Table::responsible(&members, &target, count), nearest);
             assert_eq!(
                 ChordTable::responsible(&members, &target, count),

@@ -5,8 +5,8 @@ use core::time::Duration;
 use kadlet::routing::{Limits, Maintenance};
 use kadlet::{Contact, Instant};
 
-use crate::links::Latency;
-use crate::overlay::Overlay;
+use crate::address::HostAddress;
+use crate::overlay::{Overlay, RoundTrips};
 use crate::random::Random;
 
 /// The pauses, in seconds, after which a table in a calm network checks its neighbourhood. They grow to its maximum of
@@ -25,19 +25,19 @@ const CHECKED: &str = "the network's limits are in their ranges";
 pub(crate) fn ideal_table<R: Overlay>(
     fresh: bool,
     now: Instant,
-    own: Contact<u32>,
-    contacts: &[Contact<u32>],
+    own: Contact<HostAddress>,
+    contacts: &[Contact<HostAddress>],
     limits: &Limits,
-    latency: &Latency,
+    round_trip: &RoundTrips<'_>,
     random: &mut Random,
 ) -> R {
     if !fresh {
-        return calm_table(now, own, contacts, limits, latency, random);
+        return calm_table(now, own, contacts, limits, round_trip, random);
     }
     let mut table = R::EMPTY;
     table.start(now, own.id, limits, random.number()).expect(CHECKED);
     for contact in contacts {
-        table.responded(now, *contact, Some(latency.round_trip(own.address, contact.address)));
+        table.responded(now, *contact, Some(round_trip(own.address, contact.address)));
     }
     table
 }
@@ -47,13 +47,13 @@ pub(crate) fn ideal_table<R: Overlay>(
 /// now on if its last was within seven eighths of the wait.
 fn calm_table<R: Overlay>(
     now: Instant,
-    own: Contact<u32>,
-    contacts: &[Contact<u32>],
+    own: Contact<HostAddress>,
+    contacts: &[Contact<HostAddress>],
     limits: &Limits,
-    latency: &Latency,
+    round_trip: &RoundTrips<'_>,
     random: &mut Random,
 ) -> R {
-    let round_trip = |contact: &Contact<u32>| Some(latency.round_trip(own.address, contact.address));
+    let round_trip = |contact: &Contact<HostAddress>| Some(round_trip(own.address, contact.address));
     let ago = |time: Duration| {
         Instant::from_micros(now.as_micros().saturating_sub(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)))
     };
@@ -101,16 +101,16 @@ mod tests {
 
     #[test]
     fn a_calm_table_contains_its_ideal_contacts_and_has_no_maintenance_due_at_once() {
-        type Table = Kademlia<u32, 192>;
+        type Table = Kademlia<HostAddress, 192>;
 
         let mut random = Random::new(3);
-        let mut all: Vec<_> = (0..300).map(|address| Contact::new(random.id(), address)).collect();
+        let mut all: Vec<_> = (0..300).map(|host| Contact::new(random.id(), HostAddress::spread(host))).collect();
         all.sort_unstable_by_key(|contact| contact.id);
-        let contacts = Table::ideal_contacts(&all, 17, 8, &Latency::INTERNET, &mut random);
+        let round_trip = |_, _| Duration::from_millis(100);
+        let contacts = Table::ideal_contacts(&all, 17, 8, &round_trip, &mut random);
         assert!(contacts.is_sorted_by_key(|contact| contact.id.xor(&all[17].id)));
         let now = Instant::from_secs(12 * 3_600);
-        let mut table: Table =
-            ideal_table(false, now, all[17], &contacts, &Limits::DEFAULT, &Latency::INTERNET, &mut random);
+        let mut table: Table = ideal_table(false, now, all[17], &contacts, &Limits::DEFAULT, &round_trip, &mut random);
         assert_eq!(table.peers().map(|peer| peer.contact).collect::<Vec<_>>(), contacts);
         assert!(table.peers().all(|peer| peer.state == ContactState::Verified));
         assert!(table.maintenance(now).is_none_or(|maintenance| matches!(maintenance, Maintenance::Ask(_))));

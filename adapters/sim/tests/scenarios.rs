@@ -2,10 +2,13 @@
 
 use core::time::Duration;
 
-use kadlet::{Config, Kademlia, Key, Mode, Options, Record};
+use kadlet::{Address, Config, Dht, Kademlia, Key, Mode, Options, Record, Routing};
 use kadlet_sim::progress::Progress;
 use kadlet_sim::scenario::{self, Figures, Geometry, LookupMode, Scenario, Spec};
-use kadlet_sim::{ChordTable, Divergence, Latency, Links, Network, OperationOutcome, Overlay, PastryTable, Peer};
+use kadlet_sim::{
+    ChordTable, Divergence, Filtering, HostAddress, Latency, Links, Network, OperationOutcome, Overlay, PastryTable,
+    Peer,
+};
 
 fn run(spec: &Spec) -> Figures {
     let figures = scenario::run(spec, &mut Progress::silent()).expect("the specification is valid");
@@ -86,9 +89,51 @@ fn a_healed_network_converges_and_loses_no_record() {
 }
 
 #[test]
+fn the_limits_of_a_table_count_the_simulated_nodes_of_one_prefix() {
+    let mut network = Network::<Peer>::new(6, Links::new(Latency::INTERNET), Config::DEFAULT);
+    network.add_ideal(40, || ());
+    let crowd: Vec<u32> = (0..30).map(|host| network.join_at(HostAddress::in_prefix(1, host), &[host])).collect();
+    network.run_until(network.now() + Duration::from_secs(600));
+    let most = usize::from(Config::DEFAULT.table.per_prefix_in_table);
+    let prefix = HostAddress::in_prefix(1, 0).prefix();
+    for host in 0..40 {
+        let peers = network.node(host).expect("it lives").routing().peers();
+        let of_crowd = peers.filter(|peer| peer.contact.address.prefix() == prefix).count();
+        assert!((1..=most).contains(&of_crowd), "{of_crowd} of {} in the table of {host}", crowd.len());
+    }
+}
+
+#[test]
+fn a_node_behind_a_nat_is_reached_only_by_nodes_that_it_sent_to() {
+    let mut network = Network::<Peer>::new(6, Links::new(Latency::INTERNET), Config::DEFAULT);
+    network.add_ideal(3, || ());
+    network.links.filter(2, Filtering::AddressAndPortDependent);
+    let pong = |network: &mut Network<Peer>, from, to| {
+        network.ping(from, to).expect("it has a free slot");
+        network.run_until(network.now() + Duration::from_secs(31));
+        network.next_result().expect("it ended").outcome == OperationOutcome::Pong
+    };
+    assert!(!pong(&mut network, 0, 2), "nothing was sent from there");
+    assert!(pong(&mut network, 2, 1));
+    assert!(pong(&mut network, 1, 2), "the filter lets in what comes back");
+}
+
+#[test]
+fn a_renumbered_node_is_reached_at_its_new_address_only() {
+    let mut network = Network::<Peer>::new(6, Links::new(Latency::INTERNET), Config::DEFAULT);
+    network.add_ideal(2, || ());
+    let (old, new) = (network.address(1), HostAddress::in_prefix(3, 0));
+    network.renumber(1, new);
+    assert_eq!((network.host_at(old), network.host_at(new), network.address(1)), (None, Some(1), new));
+    network.ping(0, 1).expect("it has a free slot");
+    network.run_until(network.now() + Duration::from_secs(31));
+    assert_eq!(network.next_result().map(|result| result.outcome), Some(OperationOutcome::Pong));
+}
+
+#[test]
 fn nodes_leave_and_restart_with_and_without_their_state() {
     for lookup in [Mode::Iterative, Mode::Recursive] {
-        leave_and_restart::<Kademlia<u32, 192>>(lookup);
+        leave_and_restart::<Kademlia<HostAddress, 192>>(lookup);
         leave_and_restart::<ChordTable>(lookup);
         leave_and_restart::<PastryTable>(lookup);
     }

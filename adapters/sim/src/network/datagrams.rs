@@ -3,6 +3,8 @@
 
 use kadlet::wire::MAX_DATAGRAM;
 
+use crate::address::HostAddress;
+
 /// The sizes of blocks, in bytes: for a request, a response with 8 contacts, a response with a value.
 const SIZES: [usize; 3] = [96, 320, MAX_DATAGRAM];
 
@@ -13,9 +15,9 @@ pub(crate) const MAINTENANCE: u32 = u32::MAX;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
     /// The sender's address.
-    pub from: u32,
+    pub from: HostAddress,
     /// The attacker's address.
-    pub to: u32,
+    pub to: HostAddress,
     /// The UDP payload.
     pub bytes: Vec<u8>,
 }
@@ -31,8 +33,8 @@ pub(crate) struct DatagramPool {
 /// A datagram in flight, without its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InFlight {
-    pub(super) from: u32,
-    pub(super) to: u32,
+    pub(super) from: HostAddress,
+    pub(super) to: HostAddress,
     /// The number of the operation that caused it, or [`MAINTENANCE`].
     pub(super) cause: u32,
     len: u16,
@@ -53,7 +55,7 @@ impl DatagramPool {
     /// # Panics
     ///
     /// If it is larger than [`MAX_DATAGRAM`].
-    pub(super) fn put(&mut self, from: u32, to: u32, cause: u32, datagram: &[u8]) -> u32 {
+    pub(super) fn put(&mut self, from: HostAddress, to: HostAddress, cause: u32, datagram: &[u8]) -> u32 {
         let class =
             SIZES.iter().position(|size| datagram.len() <= *size).expect("no datagram is larger than MAX_DATAGRAM");
         let block = self.classes[class].put(SIZES[class], datagram);
@@ -112,11 +114,12 @@ mod tests {
     fn a_datagram_comes_out_as_it_went_in_and_its_block_is_used_again() {
         let mut pool = DatagramPool::default();
         let mut buf = [0; SIZES[2]];
+        let (from, to) = (HostAddress::spread(1), HostAddress::spread(2));
         for round in 0..10_u8 {
             for size in [0, 96, 97, 1_232] {
-                let slot = pool.put(1, 2, MAINTENANCE, &vec![round; size]);
+                let slot = pool.put(from, to, MAINTENANCE, &vec![round; size]);
                 let (in_flight, len) = pool.take(slot, &mut buf);
-                assert_eq!((in_flight.from, in_flight.to, len), (1, 2, size));
+                assert_eq!((in_flight.from, in_flight.to, len), (from, to, size));
                 assert!(buf[..len].iter().all(|byte| *byte == round));
             }
         }

@@ -21,13 +21,13 @@ impl ExpectedNodes {
 
     /// Adds the node that is responsible now. Must be called whenever the members change.
     pub(super) fn update<R: Overlay>(&mut self, members: &Members) {
-        let best = R::responsible(members, &self.target, 2).into_iter().find(|address| *address != self.requester);
+        let best = R::responsible(members, &self.target, 2).into_iter().find(|host| *host != self.requester);
         if let Some(best) = best.filter(|best| !self.nodes.contains(best)) {
             self.nodes.push(best);
         }
     }
 
-    pub(super) fn contains(&self, address: u32) -> bool {
-        self.nodes.contains(&address)
+    pub(super) fn contains(&self, host: u32) -> bool {
+        self.nodes.contains(&host)
     }
 }

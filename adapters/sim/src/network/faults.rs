@@ -11,6 +11,7 @@ use super::datagrams::{Datagram, MAINTENANCE};
 use super::host::Host;
 use super::queue::Scheduled;
 use super::state::Network;
+use crate::address::HostAddress;
 use crate::node::SimulatedNode;
 
 /// Faults. Datagrams in flight are numbered from 0 in the order in which they will arrive; a number beyond the last
@@ -63,7 +64,7 @@ impl<M: SimulatedNode> Network<M> {
     /// let mut network = Network::<Peer>::new(1, Links::new(Latency::INTERNET), Config::DEFAULT);
     /// network.add_ideal(2, || ());
     /// let attacker = network.add_attacker(Id::from_bytes([9; 20]));
-    /// network.send_as(attacker, 0, b"not a message");
+    /// network.send_as(network.address(attacker), network.address(0), b"not a message");
     /// network.run_until(network.now() + Duration::from_secs(1));
     /// assert_eq!(network.next_received(), None);
     /// assert_eq!(network.node(0).expect("it lives").stats().wrong_version, 1);
@@ -72,18 +73,19 @@ impl<M: SimulatedNode> Network<M> {
         let mut host = Host::new(id);
         host.is_attacker = true;
         self.hosts.push(host);
-        self.hosts.len() as u32 - 1
+        self.directory.add(HostAddress::spread(self.hosts.len() as u32 - 1))
     }
 
     /// Sends a datagram of at most [`MAX_DATAGRAM`] bytes from any address, forged or not. The checks take a record
     /// that it stores for one that was put.
-    pub fn send_as(&mut self, from: u32, to: u32, datagram: &[u8]) {
+    pub fn send_as(&mut self, from: HostAddress, to: HostAddress, datagram: &[u8]) {
         if let Ok(Message { body: Body::Request { request: Request::Store { record, .. }, .. }, .. }) =
-            wire::decode::<u32>(datagram)
+            wire::decode::<HostAddress>(datagram)
         {
             self.checks.put(Record::key(&record), record.version());
         }
-        self.transmit(from, to, MAINTENANCE, datagram);
+        let host = self.host_at(from).unwrap_or(0);
+        self.transmit(host, from, to, MAINTENANCE, datagram);
     }
 
     /// The next datagram that reached an attacker, in the order of arrival; `None` if there is none.
@@ -154,12 +156,12 @@ mod tests {
             Header { geometry: 1, network: 0, transaction: Transaction::default(), sender: id, features: Features(0) };
         let body = Body::Request { largest: 1_208, token: None, request: Request::Ping, padding: 0 };
         let mut buf = [0; MAX_DATAGRAM];
-        let len = wire::encode::<u32>(&Message { header, body }, &mut buf).expect("it fits");
-        network.send_as(attacker, 1, &buf[..len]);
+        let len = wire::encode::<HostAddress>(&Message { header, body }, &mut buf).expect("it fits");
+        network.send_as(network.address(attacker), network.address(1), &buf[..len]);
         network.run_until(network.now() + 2 * TRIP);
         let received = network.next_received().expect("node 1 responded");
-        assert_eq!((received.from, received.to), (1, attacker));
-        let response = wire::decode::<u32>(&received.bytes).expect("it is a message").body;
+        assert_eq!((network.host_at(received.from), network.host_at(received.to)), (Some(1), Some(attacker)));
+        let response = wire::decode::<HostAddress>(&received.bytes).expect("it is a message").body;
         assert!(matches!(response, Body::Response { response: Response::Pong { .. }, .. }));
         assert!(network.now() > Instant::ZERO && network.next_received().is_none());
     }

@@ -1,18 +1,17 @@
-//! The host at one address: the node on it, the application on it, and the operations under way there.
+//! A host: the node on it, the application on it, and the operations under way there.
 
 use kadlet::{Dht, Id, Instant, Key, QueryId};
 
 use super::results::OperationId;
+use crate::address::HostAddress;
 use crate::application::Application;
 
-/// A host. Its address is its index in the network.
+/// A host. Its number is its index in the network.
 pub(crate) struct Host<M: Dht> {
     /// The node; `None` while none is alive here.
     pub(super) node: Option<Box<M>>,
     /// The identifier of the node that is or was here.
     pub(super) id: Id,
-    /// The identifiers of the nodes that were here before a restart without state.
-    pub(super) former_ids: Vec<Id>,
     /// How often a node was restarted here.
     pub(super) incarnation: u32,
     /// The node left politely: the host reports to senders that nobody listens here.
@@ -20,7 +19,7 @@ pub(crate) struct Host<M: Dht> {
     /// The test itself sends and receives here: see [`Network::add_attacker`](super::Network::add_attacker).
     pub(super) is_attacker: bool,
     /// The addresses through which the node joins.
-    pub(super) bootstraps: Vec<u32>,
+    pub(super) bootstraps: Vec<HostAddress>,
     /// When the node is called next. A scheduled wake-up at any other time is out of date.
     pub(super) wake_at: Instant,
     /// The operations of the network that are under way at the node.
@@ -37,7 +36,6 @@ impl<M: Dht> Host<M> {
         Self {
             node: None,
             id,
-            former_ids: Vec::new(),
             incarnation: 0,
             left: false,
             is_attacker: false,
@@ -50,7 +48,7 @@ impl<M: Dht> Host<M> {
         }
     }
 
-    /// Puts a node onto the host.
+    /// Puts a node onto the state.
     pub(super) fn install(&mut self, node: Box<M>) {
         self.node = Some(node);
         self.left = false;

@@ -10,9 +10,10 @@
 //! | `traffic` | a datagram is counted, checked and sent |
 //! | `oracle` | the right result, as seen from outside |
 //! | `state` | the fields, and what can be read from them |
-//! | `host`, `expected`, `results`, `datagrams`, `queue` | one kind of field each |
+//! | `host`, `directory`, `expected`, `results`, `datagrams`, `queue` | one kind of field each |
 
 mod datagrams;
+mod directory;
 mod driver;
 mod expected;
 mod faults;

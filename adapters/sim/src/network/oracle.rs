@@ -20,7 +20,7 @@ use crate::overlay::Overlay;
 /// let mut network = Network::<Peer>::new(1, Links::new(Latency::INTERNET), Config::DEFAULT);
 /// network.add_ideal(100, || ());
 /// assert_eq!(network.divergence(), Divergence::default());
-/// (0..50).for_each(|address| drop(network.crash(address)));
+/// (0..50).for_each(|host| drop(network.crash(host)));
 /// assert!(network.divergence().tables > 0, "the survivors lack contacts in place of the dead");
 /// network.run_until(network.now() + Duration::from_secs(1_800));
 /// assert_eq!(network.divergence(), Divergence::default());
@@ -46,15 +46,15 @@ impl<M: SimulatedNode> Network<M> {
     #[must_use]
     pub fn divergence(&self) -> Divergence {
         let k = usize::from(self.config.table.k);
-        let diverges = |own: &Id, address: u32| {
-            let Some(node) = self.node(address) else {
+        let diverges = |own: &Id, host: u32| {
+            let Some(node) = self.node(host) else {
                 return true;
             };
             let neighbours = self.responsible(own, k + 1);
             let verified = |id: &Id| node.routing().get(id).is_some_and(|peer| peer.state == ContactState::Verified);
-            neighbours.iter().any(|other| *other != address && !verified(&self.hosts[*other as usize].id))
+            neighbours.iter().any(|other| *other != host && !verified(&self.hosts[*other as usize].id))
         };
-        let tables = self.members.iter().filter(|(own, address)| diverges(own, **address)).count();
+        let tables = self.members.iter().filter(|(own, host)| diverges(own, **host)).count();
         let replicas = self.newest_versions().iter().map(|(key, newest)| self.missing_replicas(key, *newest)).sum();
         Divergence { tables, replicas }
     }
@@ -63,7 +63,7 @@ impl<M: SimulatedNode> Network<M> {
     #[must_use]
     pub fn newest_versions(&self) -> BTreeMap<Key, Version> {
         let mut newest = BTreeMap::new();
-        for node in self.hosts.iter().filter_map(|host| host.node.as_deref()) {
+        for node in self.hosts.iter().filter_map(|state| state.node.as_deref()) {
             for stored in (0..node.store().len()).filter_map(|slot| node.store().get(slot)) {
                 let version = stored.version(self.now);
                 let best = newest.entry(stored.key).or_insert(version);
@@ -79,17 +79,17 @@ impl<M: SimulatedNode> Network<M> {
     #[must_use]
     pub fn missing_replicas(&self, key: &Key, newest: Version) -> usize {
         let k = usize::from(self.config.table.k);
-        let stores = |address: &u32| {
-            let version = self.stored_version(*address, key);
+        let stores = |host: &u32| {
+            let version = self.stored_version(*host, key);
             version.is_some_and(|version| key.kind.contest(newest, version).offered.is_ge())
         };
-        self.responsible(&key.id, k).iter().filter(|address| !stores(address)).count()
+        self.responsible(&key.id, k).iter().filter(|host| !stores(host)).count()
     }
 
-    /// The version of a record that the node at an address stores, as of now; `None` if it stores none.
+    /// The version of a record that the node at a host stores, as of now; `None` if it stores none.
     #[must_use]
-    pub fn stored_version(&self, address: u32, key: &Key) -> Option<Version> {
-        let store = self.node(address)?.store();
+    pub fn stored_version(&self, host: u32, key: &Key) -> Option<Version> {
+        let store = self.node(host)?.store();
         Some(store.get(store.find(key)?)?.version(self.now))
     }
 }

@@ -5,18 +5,20 @@ use std::collections::BinaryHeap;
 
 use kadlet::Instant;
 
+use crate::address::HostAddress;
+
 /// An event to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheduled {
     /// The datagram in this slot of the pool arrives.
     Arrival(u32),
-    /// The node at this address is called: a timeout of it is due.
+    /// The node at this host is called: a timeout of it is due.
     Wake(u32),
-    /// The node at the first address learns that its datagram did not reach the second.
-    Unreachable(u32, u32),
-    /// The application at this address is called.
+    /// The node at this host learns that its datagram did not reach this address.
+    Unreachable(u32, HostAddress),
+    /// The application at this host is called.
     Application(u32),
-    /// The node at this address begins to join again, if it is still in this incarnation.
+    /// The node at this host begins to join again, if it is still in this incarnation.
     Join(u32, u32),
 }
 
@@ -88,7 +90,7 @@ mod tests {
         let mut next = |end| queue.pop(Instant::from_secs(end)).map(|(_, event)| event);
         assert_eq!(next(2), None);
         let order = [next(9), next(9), next(9), next(9), next(9)];
-        let woken = |address| Some(Scheduled::Wake(address));
+        let woken = |host| Some(Scheduled::Wake(host));
         assert_eq!(order, [woken(2), woken(4), woken(1), woken(3), None]);
     }
 }

@@ -12,8 +12,8 @@ pub struct OperationId(pub(super) u32);
 pub struct OperationResult {
     /// The operation.
     pub operation: OperationId,
-    /// The address of the node that ran it.
-    pub address: u32,
+    /// The host of the node that ran it.
+    pub host: u32,
     /// When it ended.
     pub at: Instant,
     /// How it ended.
@@ -30,7 +30,7 @@ pub enum OperationOutcome {
     Joined,
     /// A lookup ended.
     Found {
-        /// The address of the closest node that it found; `None` if it found none.
+        /// The host of the closest node that it found; `None` if it found none.
         closest: Option<u32>,
         /// Whether that node was responsible for the target at some instant of the lookup. The simulator knows, as it
         /// sees the whole network.

@@ -23,10 +23,10 @@ impl<M: SimulatedNode> Network<M> {
         self.now = at;
         match event {
             Scheduled::Arrival(slot) => self.arrive(slot),
-            Scheduled::Wake(address) => self.wake(address),
+            Scheduled::Wake(host) => self.wake(host),
             Scheduled::Unreachable(from, to) => drop(self.with(from, |node, now| node.handle_unreachable(now, to))),
-            Scheduled::Application(address) => self.call_application(address),
-            Scheduled::Join(address, incarnation) => self.join_again(address, incarnation),
+            Scheduled::Application(host) => self.call_application(host),
+            Scheduled::Join(host, incarnation) => self.join_again(host, incarnation),
         }
         true
     }

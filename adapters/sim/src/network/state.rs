@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use kadlet::{Config, Dht, Id, Instant, Mode};
 
 use super::datagrams::{Datagram, DatagramPool};
+use super::directory::Directory;
 use super::expected::ExpectedNodes;
 use super::host::Host;
 use super::queue::EventQueue;
 use super::results::{OperationId, OperationResult};
+use crate::address::{HostAddress, IdRule};
 use crate::checks::Checks;
 use crate::links::Links;
 use crate::node::{Capacity, SimulatedNode};
@@ -20,7 +22,9 @@ use crate::random::Random;
 /// Every network begins at this time: ideal tables need a past in which they came about.
 const START: Duration = Duration::from_secs(12 * 3_600);
 
-/// Nodes at the addresses 0, 1, 2 .., and the links between them.
+/// Nodes on hosts, which have the numbers 0, 1, 2 .., and the links between them. Each host has an address:
+/// [`HostAddress::spread`] of its number, unless it is added at another or [moves](Network::renumber).
+///
 /// Time passes only in [`run_until`](Network::run_until) and [`step`](Network::step). The same seed and the same calls
 /// give the same history, on every machine.
 ///
@@ -53,6 +57,8 @@ pub struct Network<M: Dht> {
     pub config: Config,
     /// The store's capacity of nodes that are added from now on.
     pub capacity: Capacity,
+    /// How nodes get their identifiers: random ones unless set.
+    pub ids: IdRule,
     /// How lookups and gets run: iteratively unless set.
     pub lookup: Mode,
     /// Whether nodes with ideal tables begin as new nodes do, which check their contacts often. Otherwise they begin as
@@ -61,6 +67,7 @@ pub struct Network<M: Dht> {
     /// The one stream of random numbers. To draw from it changes the history.
     pub random: Random,
     pub(super) hosts: Vec<Host<M>>,
+    pub(super) directory: Directory,
     /// All live nodes whose join has ended.
     pub(super) members: Members,
     /// How many nodes live.
@@ -72,7 +79,7 @@ pub struct Network<M: Dht> {
     pub(super) checks: Checks,
     /// The right result of each lookup under way.
     pub(super) expected: BTreeMap<OperationId, ExpectedNodes>,
-    /// The address of the node that began each operation, by the operation's number.
+    /// The host of the node that began each operation, by the operation's number.
     pub(super) requesters: Vec<u32>,
     /// The numbers of the operations that run recursively, by their target.
     pub(super) relayed: HashMap<Id, u32>,
@@ -112,10 +119,12 @@ impl<M: SimulatedNode> Network<M> {
             links,
             config,
             capacity: Capacity::DEFAULT,
+            ids: IdRule::FREE,
             lookup: Mode::Iterative,
             fresh_tables: false,
             random: Random::new(seed),
             hosts: Vec::new(),
+            directory: Directory::default(),
             members: Members::new(),
             living: 0,
             queue: EventQueue::default(),
@@ -143,28 +152,44 @@ impl<M: SimulatedNode> Network<M> {
         &self.checks
     }
 
-    /// How many addresses were given out so far.
+    /// How many hosts there are, with a node or without.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.hosts.len()
     }
 
-    /// Whether no address was given out yet.
+    /// Whether there is no host yet.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.hosts.is_empty()
     }
 
-    /// The node at an address; `None` if none lives there.
+    /// The node on a host; `None` if none lives there.
     #[must_use]
-    pub fn node(&self, address: u32) -> Option<&M> {
-        self.hosts.get(address as usize)?.node.as_deref()
+    pub fn node(&self, host: u32) -> Option<&M> {
+        self.hosts.get(host as usize)?.node.as_deref()
     }
 
-    /// The identifier of the node at an address, alive or not.
+    /// The identifier of the node on a host, alive or not.
     #[must_use]
-    pub fn id(&self, address: u32) -> Option<Id> {
-        Some(self.hosts.get(address as usize)?.id)
+    pub fn id(&self, host: u32) -> Option<Id> {
+        Some(self.hosts.get(host as usize)?.id)
+    }
+
+    /// The address of a host.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such host.
+    #[must_use]
+    pub fn address(&self, host: u32) -> HostAddress {
+        self.directory.address(host)
+    }
+
+    /// The host at an address; `None` if there is none.
+    #[must_use]
+    pub fn host_at(&self, address: HostAddress) -> Option<u32> {
+        self.directory.host_at(address)
     }
 
     /// All members: the live nodes whose join has ended.
@@ -173,10 +198,10 @@ impl<M: SimulatedNode> Network<M> {
         &self.members
     }
 
-    /// Whether the node at this address is a member.
+    /// Whether the node at this host is a member.
     #[must_use]
-    pub fn is_member(&self, address: u32) -> bool {
-        self.hosts.get(address as usize).is_some_and(|host| host.node.is_some() && self.members.contains_key(&host.id))
+    pub fn is_member(&self, host: u32) -> bool {
+        self.hosts.get(host as usize).is_some_and(|state| state.node.is_some() && self.members.contains_key(&state.id))
     }
 
     /// A member drawn at random; `None` if there is none.
@@ -186,13 +211,13 @@ impl<M: SimulatedNode> Network<M> {
         }
         // Of ten draws nearly always one is a member; if not, the next after a random identifier is as good.
         for _ in 0..10 {
-            let address = self.random.below(self.hosts.len()) as u32;
-            if self.is_member(address) {
-                return Some(address);
+            let host = self.random.below(self.hosts.len()) as u32;
+            if self.is_member(host) {
+                return Some(host);
             }
         }
         let from = self.random.id();
-        self.members.range(from..).chain(&self.members).next().map(|(_, address)| *address)
+        self.members.range(from..).chain(&self.members).next().map(|(_, host)| *host)
     }
 
     /// How many live nodes have not joined yet.
@@ -210,8 +235,8 @@ impl<M: SimulatedNode> Network<M> {
     pub fn count_from_now(&mut self) {
         self.counts = Counts::default();
         self.counted_until = self.now;
-        for host in &mut self.hosts {
-            host.requests_served = 0;
+        for state in &mut self.hosts {
+            state.requests_served = 0;
         }
     }
 
@@ -225,8 +250,8 @@ impl<M: SimulatedNode> Network<M> {
     /// requests.
     #[must_use]
     pub fn load_max_over_mean(&self) -> f64 {
-        let live = self.hosts.iter().filter(|host| host.node.is_some());
-        let served = live.map(|host| u64::from(host.requests_served));
+        let live = self.hosts.iter().filter(|state| state.node.is_some());
+        let served = live.map(|state| u64::from(state.requests_served));
         let (max, sum) = served.fold((0, 0), |(max, sum), served| (served.max(max), sum + served));
         if sum == 0 { 0.0 } else { max as f64 * self.living as f64 / sum as f64 }
     }

@@ -19,8 +19,8 @@ pub(super) fn run<M: SimulatedNode>(mut runner: Runner<'_, M>) -> Figures {
     runner.add_ideal();
     let measured = runner.spec.measured();
     runner.begin_phase("nodes come and go", measured + measured / 3);
-    for address in 0..runner.spec.nodes {
-        runner.schedule_death(address);
+    for host in 0..runner.spec.nodes {
+        runner.schedule_death(host);
     }
     runner.run_for(measured / 3);
     runner.network.count_from_now();
@@ -41,12 +41,12 @@ pub(super) fn replace<M: SimulatedNode>(mut runner: Runner<'_, M>) -> Figures {
     runner.put_all(&names, 64, Duration::from_millis(20));
     runner.begin_phase("replacing nodes", measured);
     let replaced = (f64::from(nodes) * REPLACED) as u32;
-    let mut addresses: Vec<u32> = (0..nodes).collect();
+    let mut hosts: Vec<u32> = (0..nodes).collect();
     for index in 0..replaced {
         let other = index as usize + runner.random().below((nodes - index) as usize);
-        addresses.swap(index as usize, other);
+        hosts.swap(index as usize, other);
         let at = runner.network.now() + measured.mul_f64(f64::from(index) / f64::from(replaced));
-        runner.schedule(at, Action::Replace { address: addresses[index as usize], repeats: false });
+        runner.schedule(at, Action::Replace { host: hosts[index as usize], repeats: false });
     }
     runner.network.count_from_now();
     runner.schedule_lookups(runner.spec.lookups, measured);

@@ -6,7 +6,7 @@ use crate::network::Network;
 use crate::node::SimulatedNode;
 
 /// Where a request for `target` ends if each node, from the requester on, forwards it once to the best contact in its
-/// table: the last node's address, or `None` if the request reaches a dead node or gets lost.
+/// table: the last node's host, or `None` if the request reaches a dead node or gets lost.
 pub(super) fn forwarded_lookup<M: SimulatedNode>(
     network: &mut Network<M>,
     requester: u32,
@@ -18,9 +18,12 @@ pub(super) fn forwarded_lookup<M: SimulatedNode>(
         if node.routing().next_hops(&target, &mut next) == 0 {
             return (Some(at), stats);
         }
-        stats.took += network.links.latency.round_trip(at, next[0].address);
+        let Some(next) = network.host_at(next[0].address) else {
+            break;
+        };
+        stats.took += network.links.latency.round_trip(at, next);
         stats.hops = stats.hops.saturating_add(1);
-        at = next[0].address;
+        at = next;
         if network.random.happens(network.links.loss) {
             break;
         }

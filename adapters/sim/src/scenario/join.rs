@@ -19,9 +19,9 @@ pub(super) fn run<M: SimulatedNode>(mut runner: Runner<'_, M>) -> Figures {
     let first = runner.network.join(&[]);
     runner.begin_phase("joining", Duration::ZERO);
     for joined in 1..nodes {
-        let address = runner.network.join(&[first]);
+        let host = runner.network.join(&[first]);
         if !runner.spec.burst {
-            run_until_joined(&mut runner, address);
+            run_until_joined(&mut runner, host);
         }
         runner.progress_at(f64::from(joined) / f64::from(nodes));
     }
@@ -41,11 +41,11 @@ pub(super) fn run<M: SimulatedNode>(mut runner: Runner<'_, M>) -> Figures {
 }
 
 /// Runs until this node has joined. Results of others are dropped.
-fn run_until_joined<M: SimulatedNode>(runner: &mut Runner<'_, M>, address: u32) {
+fn run_until_joined<M: SimulatedNode>(runner: &mut Runner<'_, M>, host: u32) {
     let patience = runner.network.now() + PATIENCE;
     while runner.network.step(patience) {
         while let Some(result) = runner.network.next_result() {
-            if result.address == address && result.outcome == OperationOutcome::Joined {
+            if result.host == host && result.outcome == OperationOutcome::Joined {
                 return;
             }
         }

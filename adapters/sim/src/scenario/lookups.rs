@@ -7,6 +7,7 @@ use kadlet::{Chord, Key};
 use super::figures::Figures;
 use super::runner::{Runner, value_of};
 use super::spec::{Scenario, Spec};
+use crate::address::HostAddress;
 use crate::network::OperationOutcome;
 use crate::node::{Peer, SimulatedNode, WidePeer};
 use crate::progress::Progress;
@@ -60,7 +61,7 @@ pub(super) fn gets<M: SimulatedNode>(mut runner: Runner<'_, M>) -> Figures {
 /// [`Scenario::Stale`] on a Chord with 20 successors. `converged_seconds` in the figures is the time until the ring was
 /// whole again; it is watched for an hour.
 pub fn half_dead_chord(spec: &Spec, progress: &mut Progress) -> Figures {
-    let mut runner = Runner::<WidePeer<Chord<u32, 20, 192>>>::new(spec, progress);
+    let mut runner = Runner::<WidePeer<Chord<HostAddress, 20, 192>>>::new(spec, progress);
     runner.add_ideal();
     kill(&mut runner);
     let died = runner.network.now();
@@ -87,13 +88,13 @@ pub fn small_datagrams(spec: &Spec, progress: &mut Progress, records: u32, value
 
 /// Kills the specified part of the nodes, drawn at random.
 fn kill<M: SimulatedNode>(runner: &mut Runner<'_, M>) {
-    let mut addresses: Vec<u32> = (0..runner.spec.nodes).collect();
-    for index in 0..addresses.len() {
-        let other = index + runner.random().below(addresses.len() - index);
-        addresses.swap(index, other);
+    let mut hosts: Vec<u32> = (0..runner.spec.nodes).collect();
+    for index in 0..hosts.len() {
+        let other = index + runner.random().below(hosts.len() - index);
+        hosts.swap(index, other);
     }
-    for address in &addresses[runner.spec.survivors() as usize..] {
-        runner.network.crash(*address);
+    for host in &hosts[runner.spec.survivors() as usize..] {
+        runner.network.crash(*host);
     }
 }
 

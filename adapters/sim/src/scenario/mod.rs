@@ -39,6 +39,7 @@ pub use versions::versions;
 
 use kadlet::Kademlia;
 
+use crate::address::HostAddress;
 use crate::node::{ChordTable, PastryTable, Peer, SimulatedNode, SmallPeer, WidePeer};
 use crate::overlay::Overlay;
 use crate::progress::Progress;
@@ -54,7 +55,9 @@ pub fn run(spec: &Spec, progress: &mut Progress) -> Result<Figures, InvalidSpec>
     spec.check()?;
     let began = std::time::Instant::now();
     let mut figures = match spec.geometry {
-        Geometry::Kademlia => run_with_table::<Kademlia<u32, 192>, Kademlia<u32, 192, 8>>(spec, progress),
+        Geometry::Kademlia => {
+            run_with_table::<Kademlia<HostAddress, 192>, Kademlia<HostAddress, 192, 8>>(spec, progress)
+        }
         Geometry::Chord => run_with_table::<ChordTable, ChordTable>(spec, progress),
         Geometry::Pastry => run_with_table::<PastryTable, PastryTable>(spec, progress),
     };

@@ -14,8 +14,8 @@ pub(super) fn run<M: SimulatedNode>(mut runner: Runner<'_, M>) -> Figures {
     runner.add_ideal();
     let (nodes, measured) = (runner.spec.nodes, runner.spec.measured());
     runner.begin_phase("a split network", measured * 2);
-    for address in (1..nodes).step_by(2) {
-        runner.network.links.assign_partition(address, 1);
+    for host in (1..nodes).step_by(2) {
+        runner.network.links.assign_partition(host, 1);
     }
     runner.network.links.cut(0, 1);
     runner.network.links.cut(1, 0);

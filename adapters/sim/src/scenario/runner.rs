@@ -44,10 +44,10 @@ pub(super) struct Runner<'a, M: SimulatedNode> {
 pub(super) enum Action {
     /// A member drawn at random looks up a random identifier.
     Lookup,
-    /// The node at this address looks up a random identifier.
+    /// The node at this host looks up a random identifier.
     LookupFrom(u32),
     /// A node dies, and a new one joins in its place: once, or again and again.
-    Replace { address: u32, repeats: bool },
+    Replace { host: u32, repeats: bool },
 }
 
 impl<'a, M: SimulatedNode> Runner<'a, M> {
@@ -117,7 +117,7 @@ impl<'a, M: SimulatedNode> Runner<'a, M> {
         }
     }
 
-    /// Schedules the specified lookups, evenly from now on, at the nodes whose addresses are multiples of `every`, in
+    /// Schedules the specified lookups, evenly from now on, at the nodes whose numbers are multiples of `every`, in
     /// turn.
     pub(super) fn schedule_lookups_from(&mut self, every: u32, over: Duration) {
         let (now, lookups) = (self.network.now(), self.spec.lookups);
@@ -130,10 +130,10 @@ impl<'a, M: SimulatedNode> Runner<'a, M> {
     }
 
     /// Schedules a node's death for the end of its session. The node that joins in its place will die as well.
-    pub(super) fn schedule_death(&mut self, address: u32) {
+    pub(super) fn schedule_death(&mut self, host: u32) {
         let session = self.spec.draw_session(&mut self.network.random);
         let at = self.network.now() + session;
-        self.schedule(at, Action::Replace { address, repeats: true });
+        self.schedule(at, Action::Replace { host, repeats: true });
     }
 
     /// Runs the network and the schedule for this time.
@@ -178,9 +178,9 @@ impl<'a, M: SimulatedNode> Runner<'a, M> {
     }
 
     /// Puts a plain record at a node. `None` if it can't begin.
-    pub(super) fn put(&mut self, address: u32, name: &[u8], value: &[u8], publish: bool) -> Option<OperationId> {
+    pub(super) fn put(&mut self, host: u32, name: &[u8], value: &[u8], publish: bool) -> Option<OperationId> {
         let options = Options { publish, mode: self.network.lookup, ..Options::DEFAULT };
-        self.network.put(address, &Record::plain(name, value), &options).ok()
+        self.network.put(host, &Record::plain(name, value), &options).ok()
     }
 
     /// Puts a value of this length under each name, each at a member drawn at random, and waits until all puts have
@@ -190,8 +190,8 @@ impl<'a, M: SimulatedNode> Runner<'a, M> {
             let value = value_of(name, bytes);
             // Nearly always one of these members is free. A record that none can put shows as lost when it is got.
             let _ = (0..DRAWS).find_map(|_| {
-                let address = self.network.any_member()?;
-                self.put(address, name, &value, false)
+                let host = self.network.any_member()?;
+                self.put(host, name, &value, false)
             });
             self.run_for(pause);
         }
@@ -277,7 +277,7 @@ impl<'a, M: SimulatedNode> Runner<'a, M> {
         while let Some(result) = self.network.next_result() {
             match result.outcome {
                 OperationOutcome::Found { right, closest } => {
-                    let direct = closest.map(|closest| self.network.links.latency.round_trip(result.address, closest));
+                    let direct = closest.map(|closest| self.network.links.latency.round_trip(result.host, closest));
                     self.tally.add(&result.stats, right, direct);
                 }
                 // Whether it would have been right is unknown.
@@ -305,7 +305,7 @@ impl<'a, M: SimulatedNode> Runner<'a, M> {
                     self.schedule(later, action);
                 }
             }
-            Action::Replace { address, repeats } => self.replace(address, repeats),
+            Action::Replace { host, repeats } => self.replace(host, repeats),
         }
     }
 
@@ -321,8 +321,8 @@ impl<'a, M: SimulatedNode> Runner<'a, M> {
         true
     }
 
-    fn replace(&mut self, address: u32, repeats: bool) {
-        self.network.crash(address);
+    fn replace(&mut self, host: u32, repeats: bool) {
+        self.network.crash(host);
         // With a single bootstrap address, a newcomer could never join if the node there dies first.
         let bootstraps: Vec<u32> = (0..2).filter_map(|_| self.network.any_member()).collect();
         let newcomer = self.network.join(&bootstraps);

@@ -21,8 +21,8 @@ const PUT_PAUSE: Duration = Duration::from_secs(5);
 pub fn versions(spec: &Spec, progress: &mut Progress, records: u32) -> Figures {
     let mut runner = Runner::<Peer>::new(spec, progress);
     runner.add_ideal();
-    for address in 0..runner.spec.nodes {
-        runner.schedule_death(address);
+    for host in 0..runner.spec.nodes {
+        runner.schedule_death(host);
     }
     runner.network.count_from_now();
     let measured = runner.spec.measured();

@@ -18,7 +18,7 @@ use kadlet::{
     Chord, Config, Contact, Geometry, GetError, HashStore, Id, Instant, Kademlia, Key, Kind, Mode, Node, Options,
     Pastry, PutError, Record, Routing,
 };
-use kadlet_sim::{Capacity, Latency, Links, Network, OperationId, OperationOutcome, Overlay};
+use kadlet_sim::{Capacity, HostAddress, Latency, Links, Network, OperationId, OperationOutcome, Overlay};
 use record::{Parts, VERIFY};
 
 type SwarmNode<R> = Node<R, HashStore, OPERATIONS, 12, VALUES, 16, 16, 4, 2>;
@@ -49,9 +49,9 @@ pub fn run(data: &[u8]) {
     let choice = data.first().map_or(0, |seed| seed >> 5);
     let lookup = if matches!(choice, 3 | 5 | 7) { Mode::Recursive } else { Mode::Iterative };
     match choice {
-        4 | 5 => run_on::<Chord<u32, 3, 8>>(data, lookup),
-        6 | 7 => run_on::<Pastry<u32, 4, 2, 8>>(data, lookup),
-        _ => run_on::<Kademlia<u32, 8>>(data, lookup),
+        4 | 5 => run_on::<Chord<HostAddress, 3, 8>>(data, lookup),
+        6 | 7 => run_on::<Pastry<HostAddress, 4, 2, 8>>(data, lookup),
+        _ => run_on::<Kademlia<HostAddress, 8>>(data, lookup),
     }
 }
 
@@ -312,7 +312,7 @@ impl<'a, R: Overlay> Swarm<'a, R> {
             handover: self.input.once_in(2),
         };
         let token = self.tokens[to as usize];
-        let contacts = [Contact::new(Id::from_bytes([number; 20]), u32::from(number))];
+        let contacts = [Contact::new(Id::from_bytes([number; 20]), HostAddress::spread(number.into()))];
         let request = |token, request| Body::Request { largest: 1_208, token, request, padding: 0 };
         let body = match self.input.below(4) {
             0 => request(None, Request::FindNode { target: Id::ZERO }),
@@ -332,15 +332,18 @@ impl<'a, R: Overlay> Swarm<'a, R> {
         };
         self.trusted &= record.kind() != Kind::Plain;
         let mut buf = [0; wire::MAX_DATAGRAM];
-        if let Ok(len) = wire::encode::<u32>(&Message { header, body }, &mut buf) {
+        if let Ok(len) = wire::encode::<HostAddress>(&Message { header, body }, &mut buf) {
+            let [from, to] = [from, to].map(|host| self.network.address(host));
             self.network.send_as(from, to, &buf[..len]);
         }
     }
 
     fn handle_results(&mut self) {
         while let Some(datagram) = self.network.next_received() {
-            if let Ok(Message { body: Body::Response { token, .. }, .. }) = wire::decode::<u32>(&datagram.bytes) {
-                self.tokens[datagram.from as usize] = Some(token);
+            if let Ok(Message { body: Body::Response { token, .. }, .. }) = wire::decode::<HostAddress>(&datagram.bytes)
+            {
+                let responder = self.network.host_at(datagram.from).expect("a node responded");
+                self.tokens[responder as usize] = Some(token);
             }
         }
         while let Some(result) = self.network.next_result() {
