@@ -105,6 +105,14 @@ impl HostAddress {
         if self.0 >> 24 < SHARED { (self.0 & 0xFF).saturating_sub(1) } else { self.0 & 0xFF }
     }
 
+    /// Another address in the same /24: 254 of them, and `number` beyond that begins from the first again.
+    #[must_use]
+    pub const fn in_same_prefix(self, number: u8) -> Self {
+        let others = if number == 255 { 0 } else { number };
+        let own = self.0 & 0xFF;
+        Self(self.0 & !0xFF | ((own + 1 + others as u32) & 0xFF))
+    }
+
     /// The number of the host that has this address by default.
     pub(crate) const fn default_host(self) -> Option<u32> {
         let (octet, b, c, d) = (self.0 >> 24, self.0 >> 16 & 0xFF, self.0 >> 8 & 0xFF, self.0 & 0xFF);
@@ -130,8 +138,9 @@ impl IdRule {
         assigned: |_, random| random.id(),
         claimed: |address, target| {
             let mut bytes = *target.as_bytes();
-            for (byte, own) in bytes[Id::LEN - 4..].iter_mut().zip(address.0.to_be_bytes()) {
-                *byte ^= own;
+            if let Some(end) = bytes.last_chunk_mut() {
+                // A liar at another address claims another identifier, and for each target another liar is nearest.
+                *end = (u32::from_be_bytes(*end) ^ address.0).wrapping_mul(0x9E37_79B1).to_be_bytes();
             }
             Id::from_bytes(bytes)
         },

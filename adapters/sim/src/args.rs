@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use kadlet_sim::scenario::{Geometry, Lifetime, LookupMode, Scenario, Spec};
+use kadlet_sim::scenario::{Attack, AttackSpec, Geometry, Lifetime, LookupMode, Scenario, Spec};
 
 /// A deterministic network of up to a million kadlet nodes: the real protocol on simulated links.
 ///
@@ -26,6 +26,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run one scenario, and print its figures.
     Run(RunArgs),
+    /// Attack a network, and print how many gets were right, for each geometry and each kind of lookup.
+    ///
+    /// Honest nodes put records of three kinds while the attack lasts, then get them. A get is right if it finds the
+    /// record that was put last; of plain records, which any node may replace, if it finds any value.
+    Attack(AttackArgs),
     /// Run all gates: targets that published results set for a DHT.
     ///
     /// Prints a page of Markdown, and fails if a target is missed. A full run takes 14 GiB of memory, and some ten
@@ -34,7 +39,8 @@ pub(crate) enum Command {
         /// Smaller networks and shorter times with the same targets: less than four minutes on two cores.
         #[arg(long)]
         quick: bool,
-        /// Only gates whose names contain this, for example `churn`.
+        /// Only gates whose names contain this, for example `churn`. `adversary` runs what a network under attack must
+        /// show: these are run only if they are named, as most are missed today.
         #[arg(long, value_name = "WORD", default_value = "", hide_default_value = true)]
         only: String,
         /// The seed of all random numbers. Every seed must pass.
@@ -126,5 +132,45 @@ impl RunArgs {
             burst: self.burst,
             ..Spec::new(self.scenario)
         }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AttackArgs {
+    /// What attackers do.
+    #[arg(long)]
+    attack: Attack,
+    /// How many attackers there are: of all nodes, or for each record, as the attack says.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    attackers: u32,
+    /// How many nodes the network has: 2 to 200,000.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    nodes: u32,
+    /// How many records of each kind are put: 1 to 1,000. In attacks on single keys, each has attackers of its own.
+    #[arg(long, value_name = "R", default_value_t = 20)]
+    records: u32,
+    /// How many gets of each kind there are.
+    #[arg(long, value_name = "G", default_value_t = 200)]
+    gets: u32,
+    /// The seed of all random numbers.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object a line, with all figures.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl AttackArgs {
+    /// The attack on each geometry, with each kind of lookup.
+    pub(crate) fn specs(&self) -> Vec<AttackSpec> {
+        let geometries = [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry].into_iter();
+        let lookups = [LookupMode::Iterative, LookupMode::Recursive];
+        let variants = geometries.flat_map(|geometry| lookups.map(|lookup| (geometry, lookup)));
+        let spec = |(geometry, lookup)| {
+            let (nodes, lookups, seed) = (self.nodes, self.gets, self.seed);
+            let network = Spec { geometry, lookup, nodes, lookups, seed, ..Spec::new(Scenario::Gets) };
+            AttackSpec { network, attack: self.attack, attackers: self.attackers, records: self.records }
+        };
+        variants.map(spec).collect()
     }
 }

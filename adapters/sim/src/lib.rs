@@ -68,6 +68,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod adversary;
 mod application;
 mod checks;
 pub mod gates;
@@ -80,6 +81,7 @@ pub mod plot;
 pub mod progress;
 mod random;
 pub mod scenario;
+mod signed;
 mod table;
 mod thousands;
 
@@ -96,3 +98,4 @@ pub use network::{Counts, Datagram, Divergence, Network, OperationId, OperationO
 pub use node::{Capacity, ChordTable, PastryTable, Peer, SimulatedNode, SmallPeer, WidePeer};
 pub use overlay::{Members, Overlay, RoundTrips};
 pub use random::Random;
+pub use signed::SignedRecord;

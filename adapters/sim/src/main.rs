@@ -16,11 +16,12 @@ use kadlet_sim::plot;
 use kadlet_sim::progress::Progress;
 use kadlet_sim::scenario::{self, Figures};
 
-use args::{Cli, Command, RunArgs};
+use args::{AttackArgs, Cli, Command, RunArgs};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Attack(args) => attack(&args),
         Command::Gates { quick, seed, only } => run_gates(&GateOptions { seed, quick, only }),
         Command::Plot { out, seed } => draw_plots(&out, seed),
     }
@@ -48,6 +49,41 @@ fn print(figures: &Figures, json: bool) {
     for (name, value) in object.as_object().into_iter().flatten() {
         println!("{name:36} {value}");
     }
+}
+
+fn attack(args: &AttackArgs) -> ExitCode {
+    let mut violations = 0;
+    if !args.json {
+        println!("geometry  lookup      right   wrong    none    plain  immutable  signed   p99");
+    }
+    for spec in args.specs() {
+        let mut progress = Progress::on_stderr();
+        let figures = scenario::attack(&spec, &mut progress);
+        progress.end();
+        let figures = figures.unwrap_or_else(|invalid| usage_error("attack", invalid));
+        violations += figures.violations;
+        let (geometry, lookup) = (format!("{:?}", spec.network.geometry), format!("{:?}", spec.network.lookup));
+        if args.json {
+            let mut object = serde_json::to_value(&figures).unwrap_or_default();
+            (object["geometry"], object["lookup"]) = (geometry.into(), lookup.into());
+            println!("{object}");
+            continue;
+        }
+        let [right, wrong, none, plain, immutable, signed] = [
+            figures.right,
+            figures.wrong,
+            figures.none,
+            figures.right_plain,
+            figures.right_immutable,
+            figures.right_signed,
+        ]
+        .map(|part| format!("{:.1} %", part * 100.0));
+        println!(
+            "{geometry:8}  {lookup:9} {right:>7} {wrong:>7} {none:>7}  {plain:>7}    {immutable:>7} {signed:>7} {:>5.2} s",
+            figures.latency_p99_ms / 1e3
+        );
+    }
+    if violations > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn run_gates(options: &GateOptions) -> ExitCode {

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use kadlet::{Contact, Id};
+use kadlet::address::Prefix;
+use kadlet::{Address, Contact, Id};
 
 use crate::address::HostAddress;
 
@@ -13,6 +14,8 @@ pub(crate) struct Directory {
     addresses: Vec<HostAddress>,
     /// The hosts whose address is not the one that follows from their number.
     placed: HashMap<HostAddress, u32>,
+    /// The hosts that receive at all addresses in a prefix at which no other host is.
+    owners: HashMap<Prefix, u32>,
     /// The nodes that were at an address and are there no more.
     former: HashSet<Contact<HostAddress>>,
 }
@@ -47,6 +50,14 @@ impl Directory {
         self.former.insert(Contact::new(id, old));
     }
 
+    /// From now on, a host receives what is sent to any address in the prefix of its own. Without a prefix, nothing
+    /// changes.
+    pub(super) fn own_prefix(&mut self, host: u32) {
+        if let Some(prefix) = self.address(host).prefix() {
+            self.owners.insert(prefix, host);
+        }
+    }
+
     /// The node with this identifier is no longer at a host.
     pub(super) fn remember(&mut self, host: u32, id: Id) {
         self.former.insert(Contact::new(id, self.address(host)));
@@ -69,11 +80,18 @@ impl Directory {
     /// The host at an address.
     pub(super) fn host_at(&self, address: HostAddress) -> Option<u32> {
         let default = address.default_host().filter(|host| self.addresses.get(*host as usize) == Some(&address));
-        default.or_else(|| self.placed.get(&address).copied())
+        let placed = default.or_else(|| self.placed.get(&address).copied());
+        if placed.is_some() || self.owners.is_empty() {
+            return placed;
+        }
+        address.prefix().and_then(|prefix| self.owners.get(&prefix).copied())
     }
 
     fn place(&mut self, host: u32, address: HostAddress) {
-        assert_eq!(self.host_at(address), None, "{address} is taken");
+        assert!(
+            self.host_at(address).is_none_or(|other| self.addresses[other as usize] != address),
+            "{address} is taken"
+        );
         if address.default_host() != Some(host) {
             self.placed.insert(address, host);
         }

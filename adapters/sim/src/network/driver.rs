@@ -27,6 +27,9 @@ impl<M: SimulatedNode> Network<M> {
         let Some(to) = self.directory.host_at(in_flight.to) else {
             return;
         };
+        if self.react(to, &in_flight, datagram) {
+            return;
+        }
         let state = &mut self.hosts[to as usize];
         let Some(mut node) = state.node.take() else {
             if state.is_attacker {

@@ -3,9 +3,8 @@
 
 use core::time::Duration;
 
-use kadlet::message::Request;
-use kadlet::wire::{self, Body, MAX_DATAGRAM, Message};
-use kadlet::{Id, Record};
+use kadlet::Id;
+use kadlet::wire::MAX_DATAGRAM;
 
 use super::datagrams::{Datagram, MAINTENANCE};
 use super::host::Host;
@@ -79,11 +78,7 @@ impl<M: SimulatedNode> Network<M> {
     /// Sends a datagram of at most [`MAX_DATAGRAM`] bytes from any address, forged or not. The checks take a record
     /// that it stores for one that was put.
     pub fn send_as(&mut self, from: HostAddress, to: HostAddress, datagram: &[u8]) {
-        if let Ok(Message { body: Body::Request { request: Request::Store { record, .. }, .. }, .. }) =
-            wire::decode::<HostAddress>(datagram)
-        {
-            self.checks.put(Record::key(&record), record.version());
-        }
+        self.note_put(datagram);
         let host = self.host_at(from).unwrap_or(0);
         self.transmit(host, from, to, MAINTENANCE, datagram);
     }
@@ -102,8 +97,8 @@ impl<M: SimulatedNode> Network<M> {
 
 #[cfg(test)]
 mod tests {
-    use kadlet::message::{Features, Response};
-    use kadlet::wire::{Header, Transaction};
+    use kadlet::message::{Features, Request, Response};
+    use kadlet::wire::{self, Body, Header, Message, Transaction};
     use kadlet::{Config, Dht, Instant};
 
     use super::*;

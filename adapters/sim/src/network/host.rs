@@ -4,6 +4,7 @@ use kadlet::{Dht, Id, Instant, Key, QueryId};
 
 use super::results::OperationId;
 use crate::address::HostAddress;
+use crate::adversary::Adversary;
 use crate::application::Application;
 
 /// A host. Its number is its index in the network.
@@ -18,6 +19,8 @@ pub(crate) struct Host<M: Dht> {
     pub(super) left: bool,
     /// The test itself sends and receives here: see [`Network::add_attacker`](super::Network::add_attacker).
     pub(super) is_attacker: bool,
+    /// What it does with datagrams, if it is hostile.
+    pub(super) adversary: Option<Box<dyn Adversary>>,
     /// The addresses through which the node joins.
     pub(super) bootstraps: Vec<HostAddress>,
     /// When the node is called next. A scheduled wake-up at any other time is out of date.
@@ -39,6 +42,7 @@ impl<M: Dht> Host<M> {
             incarnation: 0,
             left: false,
             is_attacker: false,
+            adversary: None,
             bootstraps: Vec::new(),
             wake_at: Instant::NEVER,
             running: Vec::new(),

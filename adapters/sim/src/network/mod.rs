@@ -7,6 +7,7 @@
 //! | `operations` | a lookup, get, put, ping or join begins at a node |
 //! | `faults` | single datagrams are dropped, duplicated, corrupted and forged |
 //! | `driver` | a node handles what arrives and what is due; its datagrams, events and timeouts are polled |
+//! | `hostile` | an adversary is attached to a host, and handles what arrives there |
 //! | `traffic` | a datagram is counted, checked and sent |
 //! | `oracle` | the right result, as seen from outside |
 //! | `state` | the fields, and what can be read from them |
@@ -18,6 +19,7 @@ mod driver;
 mod expected;
 mod faults;
 mod host;
+mod hostile;
 mod nodes;
 mod operations;
 mod oracle;

@@ -96,7 +96,11 @@ impl<M: SimulatedNode> Network<M> {
             let verified = node.routing().get(&contact.id).is_some_and(|peer| peer.state == ContactState::Verified);
             self.checks.require(verified, || format!("{responder} named {contact:?}, which it has not verified"));
             let host = self.directory.host_at(contact.address);
-            let exists = host.is_some_and(|host| self.hosts[host as usize].id == contact.id);
+            let exists = host.is_some_and(|host| {
+                let state = &self.hosts[host as usize];
+                // A hostile host claims any identifier.
+                state.id == contact.id || state.adversary.is_some()
+            });
             self.checks.require(exists || self.directory.was_there(&contact), || {
                 format!("{responder} named {contact:?}, which never existed")
             });

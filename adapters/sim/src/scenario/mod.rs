@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lookups` | ideal tables, gets, dead nodes, loss |
 //! | `join`, `churn`, `partition`, `storm`, `versions` | one kind of scenario each |
+//! | `attack` | an attack, from the folder of this name |
 //! | `runner` | a network, a schedule of actions, and the lookups that were evaluated |
 //! | `forwarded` | lookups without acknowledgements, for comparison |
 //! | `spec`, `figures` | the input, and the output |
@@ -20,6 +21,7 @@
 //! # Ok::<(), scenario::InvalidSpec>(())
 //! ```
 
+mod attack;
 mod churn;
 mod figures;
 mod forwarded;
@@ -31,6 +33,7 @@ mod spec;
 mod storm;
 mod versions;
 
+pub use attack::{Attack, AttackFigures, AttackSpec, attack};
 pub use figures::{Figures, peak_memory_bytes};
 pub(crate) use lookups::VALUE;
 pub use lookups::{half_dead_chord, small_datagrams};

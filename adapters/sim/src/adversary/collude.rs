@@ -1,0 +1,47 @@
+//! Attackers that name only each other.
+
+use std::rc::Rc;
+
+use kadlet::{Contact, Id};
+
+use super::policy::{Adversary, Arrival, Reaction, draw, name_only, nearest};
+use crate::address::HostAddress;
+use crate::random::Random;
+
+/// Which accomplices attackers name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// The nearest to the target.
+    Nearest,
+    /// Drawn from this many of the nearest. It is harder to resist: each response has new contacts.
+    SpreadOver(usize),
+}
+
+/// Names only accomplices, by their true identifiers. It pretends to store what it is given, and finds nothing.
+#[derive(Clone, Debug)]
+pub struct Collude {
+    /// All attackers.
+    pub accomplices: Rc<[Contact<HostAddress>]>,
+    /// Which of them are named.
+    pub naming: Naming,
+    /// How many contacts a response names.
+    pub count: usize,
+    /// What contacts are drawn by.
+    pub random: Random,
+}
+
+impl Collude {
+    fn name(&mut self, own: &Id, target: &Id) -> Vec<Contact<HostAddress>> {
+        let others = self.accomplices.iter().copied().filter(|contact| contact.id != *own);
+        match self.naming {
+            Naming::Nearest => nearest(others, target, self.count),
+            Naming::SpreadOver(of) => draw(nearest(others, target, of), self.count, &mut self.random),
+        }
+    }
+}
+
+impl Adversary for Collude {
+    fn handle(&mut self, arrival: &Arrival<'_>) -> Reaction {
+        name_only(arrival, arrival.own.id, |target| self.name(&arrival.own.id, target))
+    }
+}

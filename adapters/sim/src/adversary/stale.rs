@@ -1,0 +1,78 @@
+//! Old versions: served by holders, and planted at honest nodes.
+
+use std::collections::HashMap;
+
+use kadlet::message::{Contacts, Features, Request, Response};
+use kadlet::wire::{self, Body, Header, Kadlet, Message};
+use kadlet::{Id, Key, Kind};
+
+use super::policy::{Adversary, Arrival, Outgoing, Reaction, encoded, request_in, respond};
+use crate::address::HostAddress;
+use crate::signed::SignedRecord;
+
+/// The lifetime of planted records, in seconds.
+const LIFETIME: u32 = 3_600;
+
+/// Keeps the first version of each signed record that it is given, and serves it for good. It is honest otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Stale {
+    /// The datagrams in which the records came.
+    first: HashMap<Key, Vec<u8>>,
+}
+
+impl Adversary for Stale {
+    fn handle(&mut self, arrival: &Arrival<'_>) -> Reaction {
+        let response = |header, response| respond(arrival, header, arrival.own.id, response);
+        match request_in(arrival.datagram) {
+            Some((header, Request::Store { record, lifetime, .. })) if record.kind() == Kind::Signed => {
+                self.first.entry(record.key()).or_insert_with(|| arrival.datagram.to_vec());
+                response(&header, Response::Stored { lifetime })
+            }
+            Some((header, Request::FindValue { key, .. })) => {
+                match self.first.get(&key).and_then(|held| request_in(held)) {
+                    Some((_, Request::Store { record, lifetime, .. })) => {
+                        response(&header, Response::Value { record, lifetime, contacts: Contacts::EMPTY })
+                    }
+                    _ => Reaction::Honest,
+                }
+            }
+            _ => Reaction::Honest,
+        }
+    }
+}
+
+/// A client that stores a record at every node that gives it a token: it sends each [a request](Plant::probe), and the
+/// record in response.
+#[derive(Clone, Debug)]
+pub struct Plant {
+    /// The header of its requests.
+    pub header: Header<Kadlet>,
+    /// The record.
+    pub record: SignedRecord,
+}
+
+impl Plant {
+    /// A request whose response has a token.
+    #[must_use]
+    pub fn probe(&self, target: Id) -> Vec<u8> {
+        self.request(None, Request::FindNode { target })
+    }
+
+    fn request(&self, token: Option<wire::Token>, request: Request<'_>) -> Vec<u8> {
+        let header = Header { features: Features(0), ..self.header };
+        encoded(&Message { header, body: Body::Request { largest: 1_208, token, request, padding: 0 } })
+    }
+}
+
+impl Adversary for Plant {
+    fn handle(&mut self, arrival: &Arrival<'_>) -> Reaction {
+        match wire::decode::<HostAddress>(arrival.datagram).map(|message| message.body) {
+            Ok(Body::Response { token, response: Response::Nodes { .. } }) => {
+                let record = self.record.record();
+                let store = Request::Store { record, lifetime: LIFETIME, compare: None, handover: false };
+                Reaction::Send(vec![Outgoing { to: arrival.from, bytes: self.request(Some(token), store) }])
+            }
+            _ => Reaction::Send(Vec::new()),
+        }
+    }
+}
