@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use kadlet::message::{Contacts, Features, Request, Response};
+use kadlet::message::{Contacts, Features, Request, Response, Target};
 use kadlet::wire::{self, Body, Header, Kadlet, Message};
-use kadlet::{Id, Key, Kind};
+use kadlet::{Id, Key, Kind, Record};
 
 use super::policy::{Adversary, Arrival, Outgoing, Reaction, encoded, request_in, respond};
 use crate::address::HostAddress;
@@ -28,15 +28,29 @@ impl Adversary for Stale {
                 self.first.entry(record.key()).or_insert_with(|| arrival.datagram.to_vec());
                 response(&header, Response::Stored { lifetime })
             }
-            Some((header, Request::FindValue { key, .. })) => {
-                match self.first.get(&key).and_then(|held| request_in(held)) {
-                    Some((_, Request::Store { record, lifetime, .. })) => {
-                        response(&header, Response::Value { record, lifetime, contacts: Contacts::EMPTY })
-                    }
-                    _ => Reaction::Honest,
+            Some((header, Request::FindValue { key, .. })) => match self.first(&key) {
+                Some((record, lifetime)) => {
+                    response(&header, Response::Value { record, lifetime, contacts: Contacts::EMPTY })
                 }
-            }
+                None => Reaction::Honest,
+            },
+            Some((header, Request::Relay { target: Target::Value(key), .. })) => match self.first(&key) {
+                Some(found) => {
+                    response(&header, Response::Relayed { hops: 0, found: Some(found), contacts: Contacts::EMPTY })
+                }
+                None => Reaction::Honest,
+            },
             _ => Reaction::Honest,
+        }
+    }
+}
+
+impl Stale {
+    /// The record that is served under a key, and its lifetime in seconds.
+    fn first(&self, key: &Key) -> Option<(Record<'_>, u32)> {
+        match request_in(self.first.get(key)?)? {
+            (_, Request::Store { record, lifetime, .. }) => Some((record, lifetime)),
+            _ => None,
         }
     }
 }

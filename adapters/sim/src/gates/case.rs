@@ -62,6 +62,11 @@ pub(super) struct CaseResult {
 }
 
 impl CaseResult {
+    /// No figure yet.
+    pub(super) const fn of(scenario: String) -> Self {
+        Self { scenario, figures: Vec::new() }
+    }
+
     /// No figure yet, except for violations of invariants, if there were any.
     pub(super) fn new(spec: &Spec, figures: &Figures) -> Self {
         let result = Self { scenario: describe(spec, figures), figures: Vec::new() };

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use kadlet::Kind;
 use serde::Serialize;
 
 /// The figures of one attack. The same specification always gives the same figures. Fractions are 0 to 1.
@@ -22,6 +23,8 @@ pub struct AttackFigures {
     pub right_immutable: f64,
     /// The fraction of the gets of signed records that were right.
     pub right_signed: f64,
+    /// The fraction of the gets of signed records that found an old version.
+    pub old_signed: f64,
     /// How many gets there were.
     pub gets: u64,
     /// The median of the time that a get takes, in milliseconds.
@@ -74,8 +77,7 @@ impl Tally {
         let sum = |of: fn(&Gets) -> u64| self.by_kind.iter().map(of).sum::<u64>();
         let (gets, right, wrong) = (sum(|kind| kind.gets), sum(|kind| kind.right), sum(|kind| kind.wrong));
         let part = |of: u64| if gets == 0 { 0.0 } else { of as f64 / gets as f64 };
-        let [right_plain, right_immutable, right_signed] =
-            self.by_kind.map(|kind| if kind.gets == 0 { 0.0 } else { kind.right as f64 / kind.gets as f64 });
+        let [right_plain, right_immutable, right_signed] = self.by_kind.map(|kind| fraction(&kind, |kind| kind.right));
         AttackFigures {
             right: part(right),
             wrong: part(wrong),
@@ -83,6 +85,7 @@ impl Tally {
             right_plain,
             right_immutable,
             right_signed,
+            old_signed: fraction(&self.by_kind[Kind::Signed as usize], |kind| kind.wrong),
             gets,
             latency_p50_ms: percentile(0.5),
             latency_p99_ms: percentile(0.99),
@@ -90,4 +93,8 @@ impl Tally {
             ..AttackFigures::default()
         }
     }
+}
+
+fn fraction(gets: &Gets, of: fn(&Gets) -> u64) -> f64 {
+    if gets.gets == 0 { 0.0 } else { of(gets) as f64 / gets.gets as f64 }
 }

@@ -27,7 +27,7 @@ impl TestRecord {
     /// This many records of each kind.
     pub(super) fn of_each_kind(count: u32) -> Vec<Self> {
         let kinds = [Kind::Plain, Kind::Immutable, Kind::Signed];
-        kinds.into_iter().flat_map(|kind| (0..count).map(move |number| Self { kind, number })).collect()
+        (0..count).flat_map(|number| kinds.map(|kind| Self { kind, number })).collect()
     }
 
     pub(super) fn key(&self) -> Key {
