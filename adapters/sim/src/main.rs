@@ -53,10 +53,14 @@ fn print(figures: &Figures, json: bool) {
 
 fn attack(args: &AttackArgs) -> ExitCode {
     let mut violations = 0;
+    let specs = args.specs();
+    if let Some(invalid) = specs.iter().find_map(|spec| spec.check().err()) {
+        usage_error("attack", invalid);
+    }
     if !args.json {
         println!("geometry  lookup      right   wrong    none    plain  immutable  signed   p99");
     }
-    for spec in args.specs() {
+    for spec in specs {
         let mut progress = Progress::on_stderr();
         let figures = scenario::attack(&spec, &mut progress);
         progress.end();

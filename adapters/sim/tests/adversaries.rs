@@ -219,6 +219,12 @@ fn every_attack_runs_its_course_and_one_seed_is_one_history() {
         (Attack::Bootstrap, 6),
         (Attack::BootstrapInvent, 6),
         (Attack::Stall, 6),
+        (Attack::Crowd, 60),
+        (Attack::BehindOne, 12),
+        (Attack::Tens, 60),
+        (Attack::Private, 0),
+        (Attack::Nat, 18),
+        (Attack::Renumber, 12),
     ] {
         let spec = small(kind, attackers);
         let figures = attack(&spec);

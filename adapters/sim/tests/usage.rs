@@ -52,6 +52,8 @@ fn an_argument_out_of_range_is_a_usage_error_that_names_it() {
         ("run --scenario churn --minutes 0", "--minutes"),
         ("run --scenario nothing", "--scenario"),
         ("run", "--scenario"),
+        ("attack --attack invent --attackers 900", "--attackers"),
+        ("attack --attack none --attackers 0 --records 0", "--records"),
         ("gates --only nothing", "--only"),
         ("plot", "--out"),
     ] {

@@ -42,6 +42,8 @@ enum Target {
     Latency(f64),
     /// No publisher withdraws a record, and no put reports a conflict.
     NothingWithdrawn,
+    /// The fraction of contacts that are behind a NAT is at most this.
+    Unreachable(f64),
     /// Nothing: the figures are only reported.
     Reported,
 }
@@ -99,6 +101,23 @@ fn rows(quick: bool) -> Vec<Row> {
         add("adversary, bootstrap", attack, Attackers::Part(0.1), kademlia, right(0.99, 0.99));
     }
     add("adversary, stall", Attack::Stall, Attackers::Part(0.1), kademlia, [Target::Latency(3_000.0); 2]);
+    // Honest nodes in hard places.
+    let crowd = if quick { 40 } else { 200 };
+    for (attack, part) in [(Attack::Crowd, 0.2), (Attack::BehindOne, 0.05), (Attack::Tens, 0.2), (Attack::Private, 0.0)]
+    {
+        add("adversary, crowds", attack, Attackers::Part(part), kademlia, right(0.999, 0.999));
+    }
+    add("adversary, renumber", Attack::Renumber, Attackers::Part(0.2), kademlia, right(1.0, 1.0));
+    add("adversary, NAT", Attack::Nat, Attackers::Part(0.3), kademlia, [Target::Unreachable(0.01); 2]);
+    for (lookup, nodes, attack, part) in [
+        (LookupMode::Iterative, crowd, Attack::Crowd, 1.0),
+        (LookupMode::Recursive, crowd, Attack::Crowd, 1.0),
+        (LookupMode::Iterative, 5, Attack::Private, 0.0),
+        (LookupMode::Recursive, 5, Attack::Private, 0.0),
+    ] {
+        let (gate, attackers, target) = ("adversary, crowds", Attackers::Part(part), Target::Right(0.999));
+        rows.push(Row { gate, attack, attackers, nodes, geometry: kademlia, lookup, target });
+    }
     if !quick {
         for attack in [Attack::Collude, Attack::ColludeSpread] {
             for (lookup, least) in LOOKUPS.into_iter().zip([0.97, 0.93]) {
@@ -161,6 +180,10 @@ fn run(options: &GateOptions, row: &Row, quick: bool) -> CaseResult {
         Target::Latency(most) => {
             result.at_most("latency_p99_ms", most, mean(|run| run.latency_p99_ms)).report("right", right)
         }
+        Target::Unreachable(most) => result
+            .at_most("unreachable_contacts", most, mean(|run| run.unreachable_contacts))
+            .report("latency_p99_ms", mean(|run| run.latency_p99_ms))
+            .report("right", right),
         Target::NothingWithdrawn => result
             .at_most("withdrawn", 0.0, sum(|run| run.withdrawn))
             .at_most("puts_conflict", 0.0, sum(|run| run.puts_conflict))

@@ -8,6 +8,7 @@ use kadlet::{Id, Instant, Key, Mode, Options, Record};
 use super::figures::{Figures, LookupTally};
 use super::forwarded::forwarded_lookup;
 use super::spec::{LookupMode, MOST_WITH_RECORDS, Spec};
+use crate::address::HostAddress;
 use crate::links::{Latency, Links};
 use crate::network::{Counts, Divergence, Network, OperationId, OperationOutcome, OperationResult};
 use crate::node::{Capacity, SimulatedNode};
@@ -78,10 +79,16 @@ impl<'a, M: SimulatedNode> Runner<'a, M> {
 
     /// Fills the network with nodes whose tables are ideal.
     pub(super) fn add_ideal(&mut self) {
-        let (nodes, mut done) = (self.spec.nodes, 0);
+        let addresses: Vec<_> = (0..self.spec.nodes).map(HostAddress::spread).collect();
+        self.add_ideal_at(&addresses);
+    }
+
+    /// The same with a node at each of these addresses.
+    pub(super) fn add_ideal_at(&mut self, addresses: &[HostAddress]) {
+        let (nodes, mut done) = (addresses.len() as u32, 0);
         self.progress.begin(format!("making {nodes} nodes"));
         let progress = &mut *self.progress;
-        self.network.add_ideal(nodes, || {
+        self.network.add_ideal_at(addresses, || {
             done += 1;
             if done % 256 == 0 {
                 progress.at(f64::from(done) / f64::from(nodes));

@@ -41,6 +41,8 @@ pub struct AttackFigures {
     pub puts_conflict: u64,
     /// How many records their publishers stopped publishing, or deleted, though nobody replaced them.
     pub withdrawn: u64,
+    /// The fraction of contacts in the tables of all others that are nodes behind a NAT.
+    pub unreachable_contacts: f64,
     /// How often an invariant was violated. Anything but 0 is a fault of kadlet.
     pub violations: u64,
     /// The first of these violations, in words.

@@ -5,9 +5,11 @@
 //! | `run` | one attack: records are put, then got, while it lasts |
 //! | `placing` | where the attackers are, and what they do |
 //! | `refusals` | an attack on publishers |
+//! | `crowds` | honest nodes in hard places |
 //! | `records` | the records of three kinds, and what gets of them find |
 //! | `spec`, `figures` | the input, and the output |
 
+mod crowds;
 mod figures;
 mod placing;
 mod records;

@@ -13,8 +13,10 @@ use crate::signed::SignedRecord;
 
 /// The time between two puts, and between two gets.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often a busy requester is left aside for another.
-const DRAWS: usize = 10;
+/// How many requesters are drawn before a get counts as one that found nothing, and the time between two draws: a
+/// requester can be busy.
+const DRAWS: usize = 50;
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// One record. Its value follows from its number; that of the old version, which only signed records have, differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +90,7 @@ pub(super) fn put_all<M: SimulatedNode>(
     let mut begun = BTreeMap::new();
     let mut puts: Vec<Put> = Vec::new();
     for (index, record) in records.iter().enumerate() {
-        let free = (0..DRAWS).find_map(|draw| {
+        let free = (0..hosts.len().min(DRAWS)).find_map(|draw| {
             let host = hosts[(index + draw) % hosts.len()];
             Some((host, record.put(runner, host, new, publish)?))
         });
@@ -124,6 +126,7 @@ pub(super) fn get_all<M: SimulatedNode>(
                 begun.insert(operation, *record);
                 break;
             }
+            runner.run_for(AGAIN);
         }
         runner.run_for(PAUSE);
     }

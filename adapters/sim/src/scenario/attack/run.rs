@@ -2,6 +2,7 @@
 
 use kadlet::{Kademlia, Kind};
 
+use super::crowds::{addresses, filter, renumber};
 use super::figures::AttackFigures;
 use super::placing::{join_through_attackers, plant_old, surround, turn_hostile};
 use super::records::{Put, TestRecord, get_all, put_all};
@@ -43,13 +44,15 @@ pub fn attack(spec: &AttackSpec, progress: &mut Progress) -> Result<AttackFigure
 fn run<M: SimulatedNode>(spec: &AttackSpec, progress: &mut Progress) -> AttackFigures {
     let mut runner = Runner::<M>::new(&spec.network, progress);
     runner.network.config.verify = Some(SignedRecord::VERIFY);
-    runner.add_ideal();
+    runner.add_ideal_at(&addresses(spec));
     let records = TestRecord::of_each_kind(spec.records);
     turn_hostile(&mut runner, spec);
     let is_honest = |host: &u32| !runner.network.is_hostile(*host);
     let mut honest: Vec<u32> = (0..spec.network.nodes).filter(is_honest).collect();
+    let unreachable_contacts = if spec.attack == Attack::Nat { filter(&mut runner, spec) } else { 0.0 };
     let (puts, withdrawn) = put(&mut runner, spec, &records, &honest);
     match spec.attack {
+        Attack::Renumber => renumber(&mut runner, spec),
         Attack::PlantOld => plant_old(&mut runner, spec, &records),
         Attack::Bootstrap | Attack::BootstrapInvent => honest = join_through_attackers(&mut runner, spec, &honest),
         _ => {}
@@ -65,6 +68,7 @@ fn run<M: SimulatedNode>(spec: &AttackSpec, progress: &mut Progress) -> AttackFi
         puts_stored: ended(|outcome| matches!(outcome, OperationOutcome::Stored { .. })),
         puts_conflict: ended(|outcome| *outcome == OperationOutcome::Conflict),
         withdrawn,
+        unreachable_contacts,
         violations: checks.count(),
         violated: checks.violations().to_vec(),
         seed: spec.network.seed,

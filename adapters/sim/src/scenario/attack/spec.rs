@@ -4,7 +4,8 @@ use clap::ValueEnum;
 
 use crate::scenario::spec::{InvalidSpec, LookupMode, MOST_WITH_RECORDS, Spec};
 
-/// What attackers do.
+/// What attackers do, or what is hard for honest nodes: the last six have no attackers, but nodes of another kind in
+/// their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Attack {
     /// Nothing: no node is hostile.
@@ -40,6 +41,18 @@ pub enum Attack {
     BootstrapInvent,
     /// Of the nodes, they claim to hold every record and never deliver one, and drop relayed requests.
     Stall,
+    /// Of the nodes, they are honest, and all in one /24.
+    Crowd,
+    /// Of the nodes, they are honest, and all behind one IP address.
+    BehindOne,
+    /// Of the nodes, they are honest, and in /24s of ten nodes each.
+    Tens,
+    /// All nodes are honest, and in one private network. The number of attackers must be 0.
+    Private,
+    /// Of the nodes, they are honest, and behind NATs without a forwarded port: they can't be reached unasked.
+    Nat,
+    /// Of the nodes, they are honest, and all get another address at once. Five minutes later the gets begin.
+    Renumber,
 }
 
 /// An attack and its parameters.
@@ -80,6 +93,9 @@ impl AttackSpec {
         match self.attack {
             Attack::RefuseOutdated | Attack::RefuseConflict => self.network.k as u32,
             Attack::Sybils | Attack::SybilsOfOnePrefix | Attack::Density => 250,
+            Attack::None | Attack::Private => 0,
+            Attack::Crowd | Attack::BehindOne if self.network.nodes > 255 => 255,
+            Attack::Crowd | Attack::BehindOne | Attack::Tens => self.network.nodes,
             _ => self.network.nodes / 2,
         }
     }
