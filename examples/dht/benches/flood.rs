@@ -2,7 +2,7 @@
 //! responds.
 //!
 //! `cargo bench -p kadlet-cli --bench flood [-- DATAGRAMS]`, on Linux. One million datagrams are, a third each, random
-//! bytes, requests with some bytes changed, and responses without a request. Another million are recursive requests,
+//! bytes, requests with some bytes changed, and responses without a request. Another million are relay requests,
 //! most of them with a valid token. The node forwards these to its contacts. Some contacts are silent, some promise a
 //! response that never comes, and some send the request back in a circle. The memory before is measured after the first
 //! tenth, when the node has touched all memory that it needs to serve.
@@ -47,7 +47,7 @@ mod linux {
     /// The most KiB that the node's memory can grow by: what the allocator may take for one of its pools.
     const LIMIT: usize = 64;
 
-    /// Recursive requests that the node forwarded to a contact.
+    /// relay requests that the node forwarded to a contact.
     static FORWARDED: AtomicUsize = AtomicUsize::new(0);
 
     pub(super) fn main() -> Result<(), Error> {
@@ -88,7 +88,7 @@ mod linux {
         flood(datagrams)?;
         let after = node.resident()?;
         println!(
-            "{datagrams} hostile datagrams and as many recursive requests in {:.1} s, and the node responds",
+            "{datagrams} hostile datagrams and as many relay requests in {:.1} s, and the node responds",
             began.elapsed().as_secs_f64()
         );
         let forwarded = FORWARDED.load(Ordering::Relaxed);
@@ -215,7 +215,7 @@ mod linux {
             self.send(request.transaction, Features::SERVES, Body::Response { token: Token(*b"mine too"), response })
         }
 
-        /// Responds to the node as a contact that handles forwarded requests badly.
+        /// Responds to the node as a contact that handles relay requests badly.
         fn serve(mut self) {
             let mut buf = [0; MAX_DATAGRAM];
             let mut random = Random(self.id.as_bytes()[0].into());
@@ -265,7 +265,7 @@ mod linux {
         Response::Pong { observed: Observed::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000)) }
     }
 
-    /// A recursive request. Its relay id may be that of another requester's request. Its token is the requester's own,
+    /// A relay request. Its relay id may be that of another requester's request. Its token is the requester's own,
     /// another requester's, made up, or missing.
     fn relay(random: &mut Random, requesters: &[Requester], at: usize) -> Vec<u8> {
         let token = match random.next() % 8 {

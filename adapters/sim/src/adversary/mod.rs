@@ -12,7 +12,7 @@
 //! | `misname` | responses name honest identifiers, at addresses of the attackers |
 //! | `refuse` | stores are refused as outdated or in conflict, without proof |
 //! | `stale` | the first version of a record is served for good; an old version is planted at other nodes |
-//! | `stall` | a record is claimed and never delivered; a relayed request is accepted and dropped |
+//! | `stall` | a record is claimed and never delivered; a relay request is accepted and dropped |
 //! | `policy` | the trait, and what all policies use |
 //!
 //! A policy of a few lines, which responds to nothing but pings:

@@ -7,7 +7,7 @@ use kadlet::wire::{self, Body};
 use super::policy::{Adversary, Arrival, Reaction, request_in, respond};
 use crate::address::HostAddress;
 
-/// Claims to hold every record, newer than any other, and never delivers it. Accepts relayed requests and drops them.
+/// Claims to hold every record, newer than any other, and never delivers it. Accepts relay requests and drops them.
 /// It is honest otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Stall;

@@ -1,5 +1,7 @@
 //! The operations that the network began at its nodes, and their results.
 
+use core::fmt;
+
 use kadlet::record::Version;
 use kadlet::{Failure, Instant, QueryStats};
 
@@ -72,6 +74,26 @@ impl OperationOutcome {
             Self::Found { right, .. } => *right,
             Self::Joined | Self::Value { .. } | Self::Stored { .. } | Self::Pong => true,
             Self::NotFound | Self::Conflict | Self::Failed(_) | Self::Died => false,
+        }
+    }
+}
+
+impl fmt::Display for OperationOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Joined => f.write_str("joined"),
+            Self::Found { closest: Some(closest), right: true } => {
+                write!(f, "found host {closest}, which is responsible")
+            }
+            Self::Found { closest: Some(closest), .. } => write!(f, "found host {closest}, which is not responsible"),
+            Self::Found { closest: None, .. } => f.write_str("found no node"),
+            Self::Value { value, holders, .. } => write!(f, "a value of {} bytes at {holders} nodes", value.len()),
+            Self::NotFound => f.write_str("no node asked holds a record under the key"),
+            Self::Stored { holders, wanted } => write!(f, "stored at {holders} of {wanted} nodes"),
+            Self::Conflict => f.write_str("a newer record is held"),
+            Self::Pong => f.write_str("responded"),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Died => f.write_str("its node died"),
         }
     }
 }

@@ -223,9 +223,9 @@ fn a_recursive_lookup_reports_its_hops() {
             (0, &0.into(), &false.into(), &false.into())
         );
         assert!(!iterative.err.contains(" hop") && !iterative.err.contains("recursive"), "{iterative:?}");
-        // A client sends no recursive request if its random id is nearer to the key than all nodes that it knows. Then
+        // A client sends no relay request if its random id is nearer to the key than all nodes that it knows. Then
         // the next client tries.
-        until("a recursive request gets a response", Duration::from_secs(30), || {
+        until("a relay request gets a response", Duration::from_secs(30), || {
             let ended = kadlet(&format!("{command} --lookup recursive"));
             assert_eq!(ended.code, 0, "{ended:?}");
             let json = ended.json();

@@ -24,7 +24,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 use ethernet::Ethernet;
 use sensor::Sensor;
 
-/// A node with the default bounds, except for the last: it forwards two recursive requests at once, its own included.
+/// A node with the default bounds, except for the last: it forwards two relay requests at once, its own included.
 type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, 2>;
 
 /// The most frames received in one turn of the loop, so that a flood of frames doesn't keep the node from its timers.

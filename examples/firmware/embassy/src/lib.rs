@@ -27,7 +27,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 
 use ethernet::{Ethernet, RECEIVED};
 
-/// A node with the default bounds, except for the last: it forwards two recursive requests at once, its own included.
+/// A node with the default bounds, except for the last: it forwards two relay requests at once, its own included.
 type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4, 24, 1, 16, 16, 4, 2>;
 
 static NODE: ConstStaticCell<Resources<Mote>> = ConstStaticCell::new(Resources::new(Mote::empty()));

@@ -39,7 +39,7 @@ pub enum Attack {
     Bootstrap,
     /// The same with attackers that name identifiers next to every target.
     BootstrapInvent,
-    /// Of the nodes, they claim to hold every record and never deliver one, and drop relayed requests.
+    /// Of the nodes, they claim to hold every record and never deliver one, and drop relay requests.
     Stall,
     /// Of the nodes, they are honest, and all in one /24.
     Crowd,
