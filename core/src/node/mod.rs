@@ -15,6 +15,7 @@
 //! | `requests` | makes own requests, when they are sent |
 //! | `maintenance`, `joining` | begin work that no user asked for: joining again, refreshing, publishing, replicating |
 //! | `search` | asks the nodes that a lookup returns, then stores |
+//! | `claims` | verifies what nodes claim to hold instead of a record that they refuse |
 //! | `values` | handles records that arrive while an operation looks for the newest |
 //! | `relaying` | recursive lookups: forwards requests, and sends results back |
 //! | `finishing` | ends an operation, with or without a result, and decides what becomes of its record |
@@ -29,6 +30,7 @@
 mod api;
 mod bounds;
 mod buffer;
+mod claims;
 mod command_error;
 mod config;
 mod contacts;

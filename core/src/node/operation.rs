@@ -118,7 +118,8 @@ pub(super) struct Tally {
     /// The last reason for a refusal, if there was any. An `Option` would not be all zeros while it is `None`.
     refusal: ErrorCode,
     refusal_detail: u64,
-    /// The highest number of a record that nodes hold instead of the one that is put.
+    /// The highest number of a record that nodes hold instead of the one that is put. Only of records that were fetched
+    /// and verified.
     pub(super) held_instead: Option<u64>,
     /// The length of a response with a record that is too large for this node.
     pub(super) too_large: u16,
@@ -152,9 +153,6 @@ impl Tally {
         self.refused = self.refused.saturating_add(1);
         self.refusal = code;
         self.refusal_detail = detail;
-        if matches!(code, ErrorCode::Outdated | ErrorCode::Conflict) {
-            self.held_instead = self.held_instead.max(Some(detail));
-        }
     }
 
     fn refusal(&self) -> Option<ErrorCode> {

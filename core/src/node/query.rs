@@ -170,6 +170,8 @@ pub enum Outcome<'a, A> {
         wanted: usize,
     },
     /// Put: nodes hold a newer record, or one that the compare-and-swap doesn't name, and no majority stored this one.
+    /// The other record was fetched and verified. A put that nodes refused without such a proof ends with `Stored`, or
+    /// with [`Failure::Refused`] if all of them did.
     Conflict {
         /// The nodes that stored it nevertheless.
         holders: Found<'a, A>,

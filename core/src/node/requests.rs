@@ -51,6 +51,7 @@ impl<P: Parts> Shared<P> {
                     Request::FindNode { target: operation.lookup.target() }
                 }
             }
+            Purpose::Verify { .. } => Request::FindValue { key: operation.ok_or(Unsent::Past)?.key, have: None },
             Purpose::Store { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
                 let (record, lifetime) = record_of(now, operation, &self.store, &self.buffers).ok_or(Unsent::Past)?;

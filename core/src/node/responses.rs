@@ -1,6 +1,7 @@
 //! Responses to the node's own requests.
 
 use super::bounds::{Parts, TokenOf, TransactionOf};
+use super::claims::note_refusal;
 use super::operation::Recursion;
 use super::purpose::Purpose;
 use super::query::Transmit;
@@ -119,6 +120,7 @@ impl<P: Parts> Shared<P> {
         match purpose {
             Purpose::Search { .. } => self.search_responded(now, operation, arrived),
             Purpose::Store { .. } => store_responded(operation, arrived),
+            Purpose::Verify { .. } => self.claim_responded(now, operation, &arrived.from.id, arrived.response),
             Purpose::Bootstrap { .. } => self.bootstrap_responded(operation, arrived),
             Purpose::Ping { .. } => {
                 operation.lookup.insert(arrived.from);
@@ -299,7 +301,7 @@ fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
         }
         Response::Error { code, detail } => {
             operation.tally.note_refusal(code, detail);
-            operation.lookup.refused(from);
+            note_refusal(operation, from, code);
         }
         _ => operation.lookup.refused(from),
     }

@@ -128,6 +128,7 @@ impl<P: Parts> Shared<P> {
                 break;
             }
         }
+        self.verify_claims(operation);
         operation.lookup.stores_done()
     }
 

@@ -86,7 +86,7 @@ impl<P: Parts> Shared<P> {
 
     /// Maintenance found a newer record than the one held here. If this node publishes its own, it stops, unless this
     /// is the same plain value: then only the clocks of its holders are slower.
-    fn keep_newer(
+    pub(super) fn keep_newer(
         &mut self,
         now: Instant,
         operation: &mut Op<P>,
