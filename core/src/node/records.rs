@@ -34,9 +34,9 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Whether the signature of a record is valid. True if it needs none.
+    /// Whether the signature of a record is valid in this network. True if it needs none.
     pub(super) fn is_valid(&self, record: &Record<'_>) -> bool {
-        self.config.verify.is_none_or(|verify| record.verify(verify))
+        self.config.verify.is_none_or(|verify| record.verify(self.config.network, verify))
     }
 
     /// Puts a record of another node into the store. If it replaces one that is published here, publishing stops.

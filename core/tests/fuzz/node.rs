@@ -398,7 +398,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             Request::FindNode { target } => About::Nodes(target),
             Request::FindValue { key, .. } => About::Value(key),
             Request::Store { record, .. } => {
-                assert!(record.check().is_ok() && record.verify(VERIFY) && self.supports(record.kind()));
+                assert!(record.check().is_ok() && record.verify(0, VERIFY) && self.supports(record.kind()));
                 About::Store
             }
             Request::Relay { relay_id, target, .. } => {
@@ -529,7 +529,7 @@ fn check_result(result: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Ope
     match &result.outcome {
         Outcome::Value { record, holders, .. } => {
             assert_eq!(Target::Value(record.key()), ended.seeks);
-            assert!(record.check().is_ok() && record.verify(config.verify.unwrap_or(VERIFY)));
+            assert!(record.check().is_ok() && record.verify(0, config.verify.unwrap_or(VERIFY)));
             assert!(holders.len() <= SHORTLIST);
         }
         Outcome::NotFound { closest } => assert!(ended.gets() && closest.len() <= SHORTLIST),
