@@ -197,9 +197,7 @@ impl<P: Parts> Dht for NodeInner<P> {
     fn poll_event_except(&mut self, is_awaited: &dyn Fn(QueryId) -> bool) -> Option<Event<'_, P::Address>> {
         self.reclaim();
         let shared = &mut self.shared;
-        if core::mem::take(&mut shared.own_id_unreported)
-            && let Some(address) = shared.own_id_seen.first().copied()
-        {
+        if let Some(address) = shared.own_id_seen.pop() {
             return Some(Event::OwnIdSeen { address });
         }
         if let Some(key) = shared.superseded.pop() {

@@ -60,7 +60,8 @@ pub struct Config {
     /// least 1 s. 1 hour by default.
     pub republish: Duration,
     /// How many requests per second one address prefix can send, with bursts of twice as many: at least 1. 64 by
-    /// default.
+    /// default. All prefixes together can send sixteen times as many. One can cause an eighth as many checks of
+    /// signatures, and all together a quarter.
     pub rate_limit: u16,
     /// How many bytes of records are held for one address prefix. A record counts its value and 100 bytes. 0, the
     /// default, stands for a quarter of the store's capacity.

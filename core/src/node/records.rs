@@ -4,6 +4,9 @@ use super::bounds::Parts;
 use super::operation::Operation;
 use super::shared::{Op, Shared};
 use super::task::Ending;
+use crate::geometry::Geometry;
+use crate::guard::responsibility::is_far;
+use crate::id::Id;
 use crate::record::{Key, Kind, Record};
 use crate::replication::published_again;
 use crate::routing::Routing;
@@ -37,6 +40,12 @@ impl<P: Parts> Shared<P> {
     /// Whether the signature of a record is valid in this network. True if it needs none.
     pub(super) fn is_valid(&self, record: &Record<'_>) -> bool {
         self.config.verify.is_none_or(|verify| record.verify(self.config.network, verify))
+    }
+
+    /// Whether this node ranks far outside the k nodes that are responsible for a key. Then it stores no record there.
+    pub(super) fn is_far_from(&self, key: &Id) -> bool {
+        let own = P::Geometry::rank(key, &self.table.own());
+        is_far(own, self.table.expected_reach()) && self.table.rank_of_own(key, self.k()) >= self.k()
     }
 
     /// Puts a record of another node into the store. If it replaces one that is published here, publishing stops.

@@ -95,6 +95,7 @@ impl<P: Parts> Shared<P> {
             self.forwarding.note_token(&arrived.from.id, token);
         }
         if features.contains(Features::SERVES) && self.fits(&arrived.from) {
+            self.is_global |= arrived.from.address.prefix().is_some();
             self.table.responded(now, arrived.from, rtt);
             self.bootstraps.responded(now, arrived.from.address);
         }

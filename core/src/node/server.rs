@@ -16,7 +16,7 @@ use crate::guard::{amplification, quota};
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use crate::naming::{MAX_NAMED, Named, family_first, nearest};
-use crate::record::{Key, MAX_VALUE, Record, Version};
+use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
 use crate::routing::{ContactState, Routing};
 use crate::store::{Metadata, Put, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -72,14 +72,16 @@ impl<P: Parts> Shared<P> {
             count_up(&mut self.stats.not_serving);
             return None;
         }
-        if incoming.header.sender == self.table.own() {
-            self.note_own_id(incoming.from);
+        let now = incoming.now;
+        let own_id = incoming.header.sender == self.table.own();
+        if own_id && self.requests.owner(incoming.header.transaction).is_some() {
+            // An own request that came back.
             return None;
         }
-        let now = incoming.now;
         let (token_holds, fresh) = self.renew_token(incoming);
         let proved = token_holds || self.is_proved_by_contact(incoming);
-        let within = self.limiter.allows(now, incoming.from.prefix(), proved);
+        let limited = self.limited(incoming.from);
+        let within = self.limiter.allows(now, limited, proved);
         if !within {
             count_up(&mut self.stats.rate_limited);
             if proved || !P::Wire::RULES.asks_for_token(request) {
@@ -97,7 +99,7 @@ impl<P: Parts> Shared<P> {
         let most = room.min(allowance.saturating_sub(self.kept_for_ping(incoming, proved)));
         let served = Served { now, to: Recipient { contact, transaction, most }, proved, token_holds, token };
         let sent = match request {
-            _ if !within => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
+            _ if !within || own_id => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
             Request::Ping => self.reply(&served, Response::Pong { observed: Observed::new(incoming.from) }, buf),
             Request::FindNode { target } => self.respond_nodes(&served, target, buf),
             Request::FindValue { key, have } => self.respond_value(&served, key, *have, buf),
@@ -122,7 +124,9 @@ impl<P: Parts> Shared<P> {
             }
         }?;
         count_up(&mut self.stats.responses_sent);
-        if within && incoming.header.features.contains(Features::SERVES) {
+        if own_id {
+            self.check_own_id(now, incoming.from);
+        } else if within && incoming.header.features.contains(Features::SERVES) {
             self.introduce(now, contact, allowance - sent.len);
         }
         Some(sent)
@@ -276,7 +280,8 @@ impl<P: Parts> Shared<P> {
         let hands_over = offer.handover && self.has_responded(contact);
         let source = contact.address.prefix().filter(|_| !hands_over);
         let mut expires = now + lifetime;
-        let held = self.held(now, &record.key());
+        let key = record.key();
+        let held = self.held(now, &key);
         if let Some(held) = &held {
             check_against(now, held, offer)?;
             if offer.handover && held.version(now).digest == record.version().digest {
@@ -284,9 +289,16 @@ impl<P: Parts> Shared<P> {
             }
         } else if offer.compare.is_some_and(|compare| compare != 0) {
             return Err((ErrorCode::Conflict, 0));
+        } else if self.is_far_from(&key.id) {
+            return Err((ErrorCode::Full, 0));
         }
         if quota::exceeds(&self.store, self.config.quota, record, source, held.as_ref()) {
             return Err((ErrorCode::Full, 0));
+        }
+        let limited = self.limited(contact.address);
+        if record.kind() == Kind::Signed && !self.limiter.allows_check(now, limited) {
+            count_up(&mut self.stats.rate_limited);
+            return Err((ErrorCode::Busy, 0));
         }
         if !self.is_valid(record) {
             return Err((ErrorCode::Invalid, 0));

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use input::Input;
-use kadlet::message::{Request, Response, Target};
+use kadlet::message::{ErrorCode, Request, Response, Target};
 use kadlet::routing::ContactState;
 use kadlet::wire::{self, Body, Header, Message, Token, Transaction};
 use kadlet::{
@@ -310,7 +310,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                     );
                     account.bytes_out += response.len();
                 }
-                assert!(self.config.serve && header.sender != OWN);
+                assert!(self.config.serve);
                 assert!(
                     response.len() <= room
                         && response.len() <= usize::from(largest)
@@ -325,6 +325,10 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 };
                 assert_eq!(transaction, header.transaction);
                 assert!(proved || !matches!(decoded, Response::Stored { .. }), "a store needs a valid token");
+                if header.sender == OWN {
+                    assert!(matches!(decoded, Response::Error { code: ErrorCode::Token, .. }));
+                    return;
+                }
                 self.tokens.push((requester, token));
                 let previous = relaying::PreviousHop { contact: requester, transaction, largest, len: datagram.len() };
                 self.check_response(&previous, proved, request, &decoded);
