@@ -215,12 +215,8 @@ mod tests {
         let mut store = Values::EMPTY;
         store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
         for (name, pinned, last_replicated) in records {
-            let metadata = Metadata {
-                expires: at(1) + Duration::from_secs(24 * 3_600),
-                source: None,
-                pinned: *pinned,
-                last_replicated: *last_replicated,
-            };
+            let expires = at(1) + Duration::from_secs(24 * 3_600);
+            let metadata = Metadata { pinned: *pinned, last_replicated: *last_replicated, ..Metadata::until(expires) };
             store.put(at(1), &Record::plain(name, b"value"), metadata).unwrap();
         }
         store

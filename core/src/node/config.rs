@@ -63,7 +63,7 @@ pub struct Config {
     /// default. All prefixes together can send sixteen times as many. One can cause an eighth as many checks of
     /// signatures, and all together a quarter.
     pub rate_limit: u16,
-    /// How many bytes of records are held for one address prefix. A record counts its value and 100 bytes. 0, the
+    /// How many bytes of records are held for one address prefix. A record counts its bytes and 100 more. 0, the
     /// default, stands for a quarter of the store's capacity.
     pub quota: usize,
     /// Whether identifiers must fit their addresses (the rule of BEP 42). `false` by default.

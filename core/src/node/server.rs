@@ -277,8 +277,7 @@ impl<P: Parts> Shared<P> {
             return Err((ErrorCode::Invalid, 0));
         }
         let contact = &served.to.contact;
-        let hands_over = offer.handover && self.has_responded(contact);
-        let source = contact.address.prefix().filter(|_| !hands_over);
+        let source = contact.address.prefix();
         let mut expires = now + lifetime;
         let key = record.key();
         let held = self.held(now, &key);
@@ -303,7 +302,9 @@ impl<P: Parts> Shared<P> {
         if !self.is_valid(record) {
             return Err((ErrorCode::Invalid, 0));
         }
-        let put = self.keep(now, record, Metadata { expires, source, pinned: false, last_replicated: now });
+        let responsible = self.table.rank_of_own(&key.id, self.k()) < self.k();
+        let metadata = Metadata { source, responsible, last_replicated: now, ..Metadata::until(expires) };
+        let put = self.keep(now, record, metadata);
         match put {
             Ok(Put::New | Put::Replaced) => self.table.check_neighbourhood_soon(now),
             Ok(Put::Renewed) => {}

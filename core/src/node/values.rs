@@ -99,7 +99,7 @@ impl<P: Parts> Shared<P> {
         let same = own.filter(|own| key.kind == Kind::Plain && own.stored_version.digest == version.digest);
         let same = same.map(|own| *own.metadata);
         let expires = now + Micros::from_secs(u64::from(lifetime));
-        let others = Metadata { expires, source: None, pinned: false, last_replicated: Instant::ZERO };
+        let others = Metadata::until(expires);
         // If the own store has no room for it, nodes that lag get the record held here, and others hold the newer one.
         let _ = self.keep(now, record, same.unwrap_or(others));
         if same.is_none() && operation.task.traits().then == Then::SettlePublication {

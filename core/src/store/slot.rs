@@ -76,6 +76,7 @@ impl<P> Slot<P> {
             (self.version, self.stored_at) = (again.version, again.stored_at);
         }
         let expires = self.metadata.expires.max(again.metadata.expires);
+        self.metadata.responsible = again.metadata.responsible;
         if again.metadata.pinned {
             self.metadata = again.metadata;
         } else if !self.metadata.pinned {

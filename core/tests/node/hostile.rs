@@ -406,3 +406,24 @@ fn a_node_far_from_a_key_refuses_to_store_its_record() {
     assert!(!store(true), "of a network this dense, half of all nodes are nearer to the key");
     assert!(store(false));
 }
+
+#[test]
+fn handovers_count_against_the_quota_of_their_sender() {
+    let mut node = node4(config());
+    let holders: Vec<_> = (1..=5).map(|n| Peer::new(id(&[n * 40]), at(&format!("{}.1.1.1:4000", n + 20)))).collect();
+    let liar = Peer::new(id(&[0x80]), at("60.1.1.1:4000"));
+    holders.iter().chain([&liar]).for_each(|peer| peer.meet(&mut *node, NOW));
+    let mut store = |sender: &Peer<SocketAddrV4>, now, value: &[u8]| {
+        let token = sender.token(&mut *node, now);
+        let record = Record::immutable(value);
+        let store = Request::Store { record, lifetime: 3_600, compare: None, handover: true };
+        let response = sender.ask(&mut *node, now, store, Some(token));
+        matches!(response_of::<SocketAddrV4>(&response), Response::Stored { .. })
+    };
+    assert!((0..20_u8).all(|n| store(&holders[usize::from(n) % 5], NOW, &[n; 20])));
+    let hostile = |n: u64| NOW + Duration::from_millis(50 * n);
+    let taken = (0..400_u64).filter(|n| store(&liar, hostile(*n), &[&[9; 20][..], &n.to_be_bytes()].concat())).count();
+    assert!(taken <= 20, "{taken} of 400");
+    let kept = (0..20_u8).filter(|n| node.store().find(&Key::immutable(&[*n; 20])).is_some()).count();
+    assert!(kept >= 18, "{kept} of 20");
+}
