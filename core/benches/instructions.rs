@@ -1,8 +1,9 @@
 //! Instruction counts by callgrind of the response to a find_node, from incoming to outgoing datagram, and of its
 //! parts; and of a put into a full store on the heap.
 //!
-//! `cargo bench -p kadlet --features alloc --bench instructions` needs valgrind and gungraun's runner of the same version. With one
-//! compiler, counts are the same on every machine of one architecture. A count above its limit is an error.
+//! `cargo bench -p kadlet --features alloc --bench instructions` needs valgrind and gungraun's runner of the same
+//! version. With one compiler, counts are the same on every machine of one architecture. A count above its limit is an
+//! error.
 //!
 //! Tables are filled as a network of any size fills them: eight contacts for each length of the prefix that they share
 //! with the own identifier, from zero bits on. Responses name eight contacts. With 512 contacts the last eight share 63
@@ -91,7 +92,7 @@ fn closest((table, target): (Box<Table<512>>, Id)) -> ([Contact<SocketAddrV4>; 8
     (named, table)
 }
 
-/// A full store of 65,536 records, of 4,096 address prefixes.
+// A full store of 65,536 records, of 4,096 address prefixes.
 #[library_benchmark(config = limit(60_000))]
 #[bench::evicts_1(full_store(16))]
 #[bench::evicts_16(full_store(250))]
@@ -101,7 +102,7 @@ fn put((mut store, record): (HashStore, Vec<u8>)) -> (Result<Put, StoreError>, H
     (put, store)
 }
 
-/// The same, for a prefix that has reached its quota.
+// The same, for a prefix that has reached its quota.
 #[library_benchmark(config = limit(60_000))]
 #[bench::is_reached(full_store(16))]
 fn quota((store, record): (HashStore, Vec<u8>)) -> (bool, HashStore) {

@@ -166,19 +166,20 @@ fn place(sources: &mut [Source], prefix: u64, lane: usize) -> Option<&mut Source
 }
 
 /// Fills two buckets, if both have room for these costs.
-fn fill(now: Instant, buckets: [(&mut Instant, Micros); 2]) -> bool {
-    let filled = buckets.map(|(empty_at, cost)| {
-        // A clock that was set back must not lock a prefix out.
-        let from = if *empty_at > now + BURST { now } else { now.max(*empty_at) };
-        (empty_at, from + cost)
-    });
-    let within = filled.iter().all(|(_, until)| until.micros_since(now) <= BURST);
+fn fill(now: Instant, [(one, cost), (other, other_cost)]: [(&mut Instant, Micros); 2]) -> bool {
+    let (filled, other_filled) = (filled(now, *one, cost), filled(now, *other, other_cost));
+    let within = filled.max(other_filled) <= now + BURST;
     if within {
-        for (empty_at, until) in filled {
-            *empty_at = until;
-        }
+        (*one, *other) = (filled, other_filled);
     }
     within
+}
+
+/// When a bucket is empty, if one more cost is put into it.
+fn filled(now: Instant, empty_at: Instant, cost: Micros) -> Instant {
+    // A clock that was set back must not lock a prefix out.
+    let from = if empty_at > now + BURST { now } else { now.max(empty_at) };
+    from + cost
 }
 
 impl Source {

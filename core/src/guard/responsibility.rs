@@ -6,8 +6,8 @@ use crate::id::Distance;
 const FAR_BITS: u32 = 3;
 
 /// Whether the own node is far outside the nodes responsible for a key: more than four times as far from it as the k-th
-/// node should be, by the density of nodes. `own` is its distance to the key, `expected` that of the k-th node. False if
-/// the density is not known.
+/// node should be, by the density of nodes. `own` is its distance to the key, `expected` that of the k-th node. False
+/// if the density is not known.
 #[must_use]
 pub fn is_far(own: Distance, expected: Option<Distance>) -> bool {
     expected.is_some_and(|expected| own.leading_zeros().saturating_add(FAR_BITS) <= expected.leading_zeros())

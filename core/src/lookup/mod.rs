@@ -281,6 +281,12 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         }
     }
 
+    /// Whether the node holds the newest record found.
+    #[must_use]
+    pub fn is_holder(&self, id: &Id) -> bool {
+        self.candidate(id).is_some_and(|candidate| candidate.newest)
+    }
+
     /// Begins to store a record at the closest nodes that responded. With `lagging_only`, leaves those out that hold
     /// the newest record.
     pub fn begin_stores(&mut self, lagging_only: bool) {

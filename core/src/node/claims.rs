@@ -1,18 +1,16 @@
 //! Claims: a node refuses a record because it holds another one. What it says is only a hint. The publisher fetches the
 //! other record from this node and verifies it before it acts on the refusal.
 
-use core::cmp::Ordering;
-
 use super::bounds::Parts;
 use super::operation::Operation;
 use super::purpose::Purpose;
 use super::shared::{Op, Shared};
-use super::task::{RecordSource, Then};
+use super::task::RecordSource;
 use crate::address::Address;
 use crate::geometry::Geometry;
 use crate::id::Id;
 use crate::message::{ErrorCode, Response};
-use crate::record::{Kind, Record};
+use crate::record::Kind;
 use crate::time::Instant;
 
 /// A node refused the record of an operation. Its claim must be verified if it matters: if this node publishes the
@@ -48,7 +46,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// The response of a node that was asked for the record that it claims to hold.
+    /// The response of a node that was asked for the record that it claims to hold. If it is the one of this operation,
+    /// the response to an earlier store was lost.
     pub(super) fn claim_responded(
         &mut self,
         now: Instant,
@@ -58,37 +57,12 @@ impl<P: Parts> Shared<P> {
     ) {
         operation.stop_fetching(from);
         operation.lookup.refused(from);
-        if let Response::Value { record, lifetime, .. } = response
-            && record.key() == operation.key
-            && record.check().is_ok()
-        {
-            self.claim_delivered(now, operation, from, record, *lifetime);
-        }
-    }
-
-    /// A node delivered the record that it holds instead of the one of this operation. Of a compare-and-swap, a later
-    /// version than the one to be replaced proves that it has failed; an earlier one only shows that this node lags.
-    fn claim_delivered(&mut self, now: Instant, operation: &mut Op<P>, from: &Id, record: &Record<'_>, lifetime: u32) {
-        let (kind, version) = (operation.key.kind, record.version());
-        let Some(own) = operation.best(now) else { return };
-        if version.digest == own.digest && (kind == Kind::Plain || version.number == own.number) {
-            // It has the record already: the response to an earlier store was lost, or its clock is slower.
-            operation.tally.stored = operation.tally.stored.saturating_add(1);
-            return operation.lookup.stored(from);
-        }
-        let wins = match operation.compare {
-            Some(compare) => version.number > compare,
-            None => kind.contest(own, version).offered == Ordering::Greater,
-        };
-        if !wins {
-            return;
-        }
-        if !self.is_valid(record) {
-            return operation.tally.note_refusal(ErrorCode::Invalid, 0);
-        }
-        operation.tally.held_instead = Some(version.number);
-        if operation.task.traits().then == Then::SettlePublication {
-            self.keep_newer(now, operation, record, version, lifetime);
+        if let Response::Value { record, lifetime, .. } = response {
+            self.value_found(now, operation, from, record, *lifetime);
+            if operation.tally.held_instead.is_none() && operation.lookup.is_holder(from) {
+                operation.tally.stored = operation.tally.stored.saturating_add(1);
+                operation.lookup.stored(from);
+            }
         }
     }
 }

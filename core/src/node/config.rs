@@ -56,8 +56,8 @@ pub struct Config {
     pub attempts: u8,
     /// The longest lifetime of a record of another node: at least 1 s. 24 hours by default.
     pub max_lifetime: Duration,
-    /// The time after which an own record is published again, or after a third of its lifetime if that is sooner: at
-    /// least 1 s. 1 hour by default.
+    /// The time after which an own record is published again, or after a third of its lifetime if that is sooner, and
+    /// after which a holder replicates a record although its holders are the same: at least 1 s. 1 hour by default.
     pub republish: Duration,
     /// How many requests per second one address prefix can send, with bursts of twice as many: at least 1. 64 by
     /// default. All prefixes together can send sixteen times as many. One can cause an eighth as many checks of

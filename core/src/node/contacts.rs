@@ -74,8 +74,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A requester claims this node's identifier. Its address may be forged, so it is pinged: only a response from there
-    /// shows that another node has the identifier.
+    /// A requester claims this node's identifier. Its address may be forged, so it is pinged: only a response from
+    /// there shows that another node has the identifier.
     pub(super) fn check_own_id(&mut self, now: Instant, address: P::Address) {
         if self.own_id_checked.is_due(now) {
             self.own_id_checked = now + OWN_ID_PAUSE;

@@ -19,6 +19,7 @@
 //! | `values` | handles records that arrive while an operation looks for the newest |
 //! | `relaying` | recursive lookups: forwards requests, and sends results back |
 //! | `finishing` | ends an operation, with or without a result, and decides what becomes of its record |
+//! | `offers` | decides which nodes a record that is replicated goes to |
 //! | `records`, `contacts` | decide which records and contacts the node accepts |
 //! | `sending` | the outlet: encodes and counts every datagram that is sent |
 //! | `inner`, `shared`, `bounds` | the fields of a node, and the size of each |
@@ -41,6 +42,7 @@ mod inner;
 mod joining;
 mod maintenance;
 mod network;
+mod offers;
 mod operation;
 mod purpose;
 mod query;

@@ -88,8 +88,8 @@ impl fmt::Display for WakeReason {
 pub enum Event<'a, A> {
     /// A query ended. The next call that changes the node frees its slot.
     Finished(QueryResult<'a, A>),
-    /// Another node uses this node's identifier: its state was copied, or this is an attack. The node has responded from
-    /// its address. This is reported at most once a minute.
+    /// Another node uses this node's identifier: its state was copied, or this is an attack. The node has responded
+    /// from its address. This is reported at most once a minute.
     OwnIdSeen {
         /// The other node's address.
         address: A,

@@ -8,7 +8,7 @@ use crate::geometry::Geometry;
 use crate::guard::responsibility::is_far;
 use crate::id::Id;
 use crate::record::{Key, Kind, Record};
-use crate::replication::published_again;
+use crate::replication::{holders_of, published_again};
 use crate::routing::Routing;
 use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -116,10 +116,13 @@ impl<P: Parts> Shared<P> {
         self.replication.publish_by(now + Micros::from_secs(1));
     }
 
-    /// A record was published, or replicated to all responsible nodes.
-    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key) {
+    /// A record was published, or replicated to all responsible nodes. `lacked` is whether any of them lacked it.
+    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key, lacked: bool) {
+        let holders = holders_of(&self.table, &key.id, self.k());
         if let Some(metadata) = self.metadata_mut(key) {
             metadata.last_replicated = now.max(Instant::from_micros(1));
+            metadata.calm = if lacked { 0 } else { metadata.calm.saturating_add(1) };
+            (metadata.claimed, metadata.holders) = (false, holders);
         }
     }
 }

@@ -120,7 +120,10 @@ impl<P: Parts> Shared<P> {
     ) {
         match purpose {
             Purpose::Search { .. } => self.search_responded(now, operation, arrived),
-            Purpose::Store { .. } => store_responded(operation, arrived),
+            Purpose::Store { .. } => {
+                self.note_refused_offer(operation, &arrived.from, arrived.response);
+                store_responded(operation, arrived);
+            }
             Purpose::Verify { .. } => self.claim_responded(now, operation, &arrived.from.id, arrived.response),
             Purpose::Bootstrap { .. } => self.bootstrap_responded(operation, arrived),
             Purpose::Ping { .. } => {
@@ -293,6 +296,7 @@ fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
             operation.tally.stored = operation.tally.stored.saturating_add(1);
             operation.lookup.stored(from);
         }
+        Response::Held { .. } if operation.tells(from) => operation.lookup.stored(from),
         // The token became too old since the search, or the node that made it was started again.
         Response::Error { code: ErrorCode::Token, .. }
             if arrived.token().is_some() && operation.tally.may_renew_token() =>

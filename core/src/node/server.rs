@@ -17,6 +17,7 @@ use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use crate::naming::{MAX_NAMED, Named, family_first, nearest};
 use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
+use crate::replication::holders_of;
 use crate::routing::{ContactState, Routing};
 use crate::store::{Metadata, Put, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -186,6 +187,7 @@ impl<P: Parts> Shared<P> {
             return self.respond_nodes(served, &key.id, buf);
         };
         let (version, lifetime) = (held.version(now), held.metadata.expires.micros_since(now).secs());
+        let claimed = held.metadata.claimed;
         // What the requester has is the version held there, and the own one is offered to it.
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let size = P::Wire::LENGTHS.value + P::Wire::record_len(&held.stored);
@@ -208,14 +210,17 @@ impl<P: Parts> Shared<P> {
         };
         let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
         let sent = outlet.respond(&served.to, served.token, response, buf);
+        // A co-holder that has the same version claims that it has replicated it. This is believed once, and never by
+        // the most responsible holder.
         if compared == Some(Ordering::Equal)
+            && served.token_holds
+            && !claimed
             && self.has_responded(&served.to.contact)
             && self.table.rank_of_own(&key.id, 1) > 0
         {
-            // A node that has the same version is replicating it. But its address can be forged, so the most
-            // responsible holder doesn't rely on this.
+            let holders = holders_of(&self.table, &key.id, self.k());
             if let Some(metadata) = self.metadata_mut(key).filter(|metadata| !metadata.pinned) {
-                metadata.last_replicated = now;
+                (metadata.last_replicated, metadata.claimed, metadata.holders) = (now, true, holders);
             }
         }
         sent
@@ -281,8 +286,13 @@ impl<P: Parts> Shared<P> {
         let mut expires = now + lifetime;
         let key = record.key();
         let held = self.held(now, &key);
+        // To store a record that is held already claims no more than a find_value with its version.
+        let (mut claimed, mut replicated) = (false, now);
         if let Some(held) = &held {
-            check_against(now, held, offer)?;
+            claimed = check_against(now, held, offer)? == Ordering::Equal;
+            if claimed && held.metadata.claimed {
+                replicated = Instant::ZERO;
+            }
             if offer.handover && held.version(now).digest == record.version().digest {
                 expires = expires.min(held.metadata.expires);
             }
@@ -303,7 +313,9 @@ impl<P: Parts> Shared<P> {
             return Err((ErrorCode::Invalid, 0));
         }
         let responsible = self.table.rank_of_own(&key.id, self.k()) < self.k();
-        let metadata = Metadata { source, responsible, last_replicated: now, ..Metadata::until(expires) };
+        let holders = holders_of(&self.table, &key.id, self.k());
+        let metadata =
+            Metadata { source, responsible, last_replicated: replicated, claimed, holders, ..Metadata::until(expires) };
         let put = self.keep(now, record, metadata);
         match put {
             Ok(Put::New | Put::Replaced) => self.table.check_neighbourhood_soon(now),
@@ -317,15 +329,15 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// Checks that the record offered can replace the one held.
-fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
+/// Checks that the record offered can replace the one held. `Equal` if both are the same.
+fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<Ordering, (ErrorCode, u64)> {
     let version = held.version(now);
     if offer.compare.is_some_and(|compare| compare != version.number) {
         return Err((ErrorCode::Conflict, version.number));
     }
     match held.key.kind.contest(version, offer.record.version()).offered {
         Ordering::Less => Err((ErrorCode::Outdated, version.number)),
-        Ordering::Equal | Ordering::Greater => Ok(()),
+        wins => Ok(wins),
     }
 }
 

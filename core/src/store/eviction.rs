@@ -4,6 +4,7 @@ use core::cmp::Ordering;
 
 use super::interface::{Put, Rank, StoreError};
 use super::slot::Slot;
+use super::stored_record::Metadata;
 use crate::address::Prefix;
 use crate::id::{Distance, Id};
 use crate::record::Key;
@@ -27,17 +28,15 @@ pub(super) struct Load {
     pub(super) records: usize,
 }
 
-/// The prefixes of a source at three levels, the widest first: the /8, /16 and /24 of IPv4, the /24, /32 and /48 of
-/// IPv6. All records without a source have one at each level.
-pub(super) type Levels = [Option<u64>; 3];
-
 /// What decides which record is evicted: the one of the greatest weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Weight {
+    /// Greater the sooner it expired. 0 if it has not expired.
+    pub(super) overdue: u64,
     /// Whether the own node is not responsible for it.
     pub(super) extra: bool,
-    /// How much of the store its source takes, at each level.
-    pub(super) shares: [u64; 3],
+    /// How much of the store its source takes, at each of three levels.
+    pub(super) shares: [usize; 3],
     /// How far it is from the own node.
     pub(super) distance: Distance,
     /// Orders records at the same distance.
@@ -75,50 +74,75 @@ pub(super) fn make_room<P>(
     owner: &Owner,
     offer: &Slot<P>,
 ) -> Result<(), StoreError> {
-    let mut load = load.plus(offer.load());
-    let mut evicted = 0;
+    let (mut load, mut left) = (load.plus(offer.load()), MOST_EVICTED);
     while !load.fits(capacity) {
-        let expired = slots.iter_mut().filter(|slot| !slot.leaving && slot.metadata.expires <= now);
-        let mut leaving = expired.min_by_key(|slot| (slot.metadata.expires, slot.key));
-        if leaving.is_none() && evicted < MOST_EVICTED {
-            evicted += 1;
-            let weight = |slot: &Slot<P>| slot.is_evictable().then(|| weigh(slots, capacity, owner, offer, slot));
-            let heaviest = slots.iter().enumerate().filter_map(|(index, slot)| Some((weight(slot)?, index))).max();
-            let index = heaviest.filter(|(heaviest, _)| weight(offer).is_none_or(|offer| offer < *heaviest));
-            leaving = index.and_then(|(_, index)| slots.get_mut(index));
+        // The offered record doesn't count as expired.
+        let (mut heaviest, mut index) = (weigh(Instant::ZERO, slots, capacity, owner, offer, offer), usize::MAX);
+        for (other, slot) in slots.iter().enumerate() {
+            let weight = weigh(now, slots, capacity, owner, offer, slot);
+            if weight > heaviest {
+                (heaviest, index) = (weight, other);
+            }
         }
-        let Some(slot) = leaving else {
+        let Some(slot) = slots.get_mut(index).filter(|_| left != 0) else {
             slots.iter_mut().for_each(|slot| slot.leaving = false);
             return Err(StoreError::Full);
         };
         slot.leaving = true;
         load = load.minus(slot.load());
+        left -= usize::from(slot.metadata.expires > now);
     }
     Ok(())
 }
 
-/// The weight of a slot or of the offer.
-fn weigh<P>(slots: &[Slot<P>], capacity: Load, owner: &Owner, offer: &Slot<P>, slot: &Slot<P>) -> Weight {
-    let (levels, extra) = (levels(slot.metadata.source), !slot.metadata.responsible);
-    let mut loads = [Load::default(); 3];
-    for other in slots.iter().chain([offer]).filter(|other| other.is_evictable()) {
-        if other.metadata.responsible == slot.metadata.responsible {
-            let same = self::levels(other.metadata.source).into_iter().zip(levels);
-            for (load, _) in loads.iter_mut().zip(same).filter(|(_, (other, own))| other == own) {
-                *load = load.plus(other.load());
+/// The weight of a slot or of the offer. `None` if it can't be evicted.
+#[inline(never)]
+fn weigh<P>(
+    now: Instant,
+    slots: &[Slot<P>],
+    capacity: Load,
+    owner: &Owner,
+    offer: &Slot<P>,
+    slot: &Slot<P>,
+) -> Option<Weight> {
+    let Metadata { expires, responsible, source, .. } = slot.metadata;
+    let mut weight = Weight { overdue: 0, extra: false, shares: [0; 3], distance: Distance::ZERO, key: slot.key };
+    if expires <= now {
+        weight.overdue = !expires.as_micros();
+        return Some(weight).filter(|_| !slot.leaving);
+    }
+    if !slot.is_evictable() {
+        return None;
+    }
+    for other in slots.iter().chain([offer]) {
+        if other.is_evictable() && other.metadata.responsible == responsible {
+            let share = other.load().share(capacity);
+            for sum in weight.shares.iter_mut().take(levels_in_common(source, other.metadata.source)) {
+                *sum = sum.saturating_add(share);
             }
         }
     }
-    let shares = loads.map(|load| load.share(capacity));
-    Weight { extra, shares, distance: owner.distance(&slot.key), key: slot.key }
+    (weight.extra, weight.distance) = (!responsible, owner.distance(&slot.key));
+    Some(weight)
 }
 
-/// The prefixes of a source at each level.
-pub(super) fn levels(source: Option<Prefix>) -> Levels {
-    let number = source.map(Prefix::number);
-    // The number of an IPv4 prefix has 32 bits.
-    let widths = if number.is_some_and(|number| number >> 32 != 0) { [24, 16, 0] } else { [16, 8, 0] };
-    widths.map(|width| number.map(|number| number >> width))
+/// At how many levels two sources have the same prefix, the widest first: the /8, /16 and /24 of IPv4, the /24, /32 and
+/// /48 of IPv6. All records without a source have one.
+fn levels_in_common(one: Option<Prefix>, other: Option<Prefix>) -> usize {
+    let [one, other] = [one, other].map(|source| source.map_or(0, Prefix::number));
+    let [wide, widest] = if is_long(one) { [16, 24] } else { [8, 16] };
+    match one ^ other {
+        0 => 3,
+        // Without a source, on one side.
+        _ if one == 0 || other == 0 => 0,
+        differ if differ >> wide == 0 => 2,
+        differ => usize::from(differ >> widest == 0),
+    }
+}
+
+/// Whether a prefix is longer than the 32 bits of an IPv4 prefix, with its family.
+pub(super) const fn is_long(number: u64) -> bool {
+    number >> 32 != 0
 }
 
 impl Owner {
@@ -141,10 +165,11 @@ impl Load {
         self.bytes <= capacity.bytes && self.records <= capacity.records
     }
 
-    /// The part of the bytes and the part of the records that it takes of a capacity, added.
-    pub(super) fn share(self, capacity: Self) -> u64 {
-        let part = |taken: usize, other: usize| (taken as u64).saturating_mul(other as u64);
-        part(self.bytes, capacity.records).saturating_add(part(self.records, capacity.bytes))
+    /// The part of a capacity that it takes: its bytes, and for each record the mean of the bytes that there are for
+    /// one.
+    pub(super) fn share(self, capacity: Self) -> usize {
+        let mean = capacity.bytes.checked_div(capacity.records).unwrap_or(0);
+        self.bytes.saturating_add(self.records.saturating_mul(mean))
     }
 }
 

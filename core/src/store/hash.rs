@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::hash::BuildHasher;
 
 use hashbrown::HashMap;
@@ -45,7 +46,7 @@ pub struct HashStore {
     slots: Vec<Slot<Box<[u8]>>>,
     index: HashMap<Key, usize, Seed>,
     /// When each record expires.
-    expiries: BTreeSet<(Instant, Key)>,
+    expiries: BTreeSet<(Instant, Reverse<Key>)>,
     shares: Shares,
     /// The slot whose metadata was lent to the caller. It is on neither of the two lists above until the next call.
     lent: Option<usize>,
@@ -140,9 +141,9 @@ impl Store for HashStore {
 
     fn expire(&mut self, now: Instant) -> Instant {
         self.settle();
-        let until = (now, Key { kind: Kind::Signed, id: Id::from_bytes([0xFF; Id::LEN]) });
+        let until = (now, Reverse(Key { kind: Kind::Plain, id: Id::ZERO }));
         let expired = self.expiries.range(..=until);
-        let mut slots: BTreeSet<usize> = expired.filter_map(|(_, key)| self.find(key)).collect();
+        let mut slots: BTreeSet<usize> = expired.filter_map(|(_, key)| self.find(&key.0)).collect();
         // In the order of the slots, as all stores do: the last record moves into the slot that is freed.
         while let Some(slot) = slots.pop_first() {
             let last = self.slots.len() - 1;
@@ -190,7 +191,7 @@ impl HashStore {
             if taken.fits(self.capacity) {
                 break Ok(());
             }
-            let expired = self.expiries.first().filter(|(expires, _)| *expires <= now).map(|(_, key)| *key);
+            let expired = self.expiries.first().filter(|(expires, _)| *expires <= now).map(|(_, key)| key.0);
             let heaviest = || self.shares.heaviest().filter(|_| evicted < MOST_EVICTED);
             let Some(slot) = expired.or_else(heaviest).filter(|key| *key != offer.key).and_then(|key| self.find(&key))
             else {
@@ -217,7 +218,7 @@ impl HashStore {
     /// Puts a slot on the lists by which records expire and are evicted.
     fn list(&mut self, slot: usize) {
         let Some(slot) = self.slots.get(slot) else { return };
-        self.expiries.insert((slot.metadata.expires, slot.key));
+        self.expiries.insert((slot.metadata.expires, Reverse(slot.key)));
         if slot.is_evictable() {
             self.shares.add(self.capacity, &self.owner, slot);
         }
@@ -226,7 +227,7 @@ impl HashStore {
     /// Takes a slot off these lists.
     fn unlist(&mut self, slot: usize) {
         let Some(slot) = self.slots.get(slot) else { return };
-        self.expiries.remove(&(slot.metadata.expires, slot.key));
+        self.expiries.remove(&(slot.metadata.expires, Reverse(slot.key)));
         if slot.is_evictable() {
             self.shares.remove(self.capacity, &self.owner, slot);
         }

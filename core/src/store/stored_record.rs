@@ -57,15 +57,31 @@ pub struct Metadata {
     pub responsible: bool,
     /// Whether the own node published it. A pinned record is never evicted.
     pub pinned: bool,
-    /// When the record was last seen to be replicated, by the own node or another holder. If it is pinned, when it was
-    /// last published.
+    /// When the record was last replicated by the own node or, as far as it believes, by another holder. If it is
+    /// pinned, when it was last published.
     pub last_replicated: Instant,
+    /// Whether `last_replicated` is what another node claims. It is believed once: then the own node replicates the
+    /// record itself.
+    pub claimed: bool,
+    /// How often in a row the own node found that nothing was lacking when it replicated the record.
+    pub calm: u8,
+    /// A digest of the nodes that should hold the record, as of `last_replicated`.
+    pub holders: u32,
 }
 
 impl Metadata {
     /// The metadata of a record that expires at this instant: without a source, and not yet replicated.
     #[must_use]
     pub const fn until(expires: Instant) -> Self {
-        Self { expires, source: None, responsible: true, pinned: false, last_replicated: Instant::ZERO }
+        Self {
+            expires,
+            source: None,
+            responsible: true,
+            pinned: false,
+            last_replicated: Instant::ZERO,
+            claimed: false,
+            calm: 0,
+            holders: 0,
+        }
     }
 }

@@ -123,8 +123,15 @@ fn play_on<S: Store>(store: &mut S, rank: Rank, random: [u8; 16], operations: &[
                 let expires = now + core::time::Duration::from_secs(u64::from(*lifetime));
                 let source = Prefix::new(SOURCES[usize::from(*source % 4)]);
                 let responsible = lifetime % 2 == 0;
-                let metadata =
-                    Metadata { source, pinned: *pinned, last_replicated: now, responsible, ..Metadata::until(expires) };
+                let metadata = Metadata {
+                    source,
+                    pinned: *pinned,
+                    last_replicated: now,
+                    claimed: *lifetime > 6,
+                    holders: (*lifetime).into(),
+                    responsible,
+                    ..Metadata::until(expires)
+                };
                 let put = store.put(now, &record, metadata);
                 assert_eq!(put, model.put(now, &record, metadata), "{operation:?}");
                 if put.is_err() || put == Ok(Put::Renewed) {
@@ -241,7 +248,9 @@ impl Model {
         self.items.insert(key, new);
         while !self.fits() {
             let expired = self.items.iter().filter(|(other, item)| **other != key && item.metadata.expires <= now);
-            let first = expired.min_by_key(|(other, item)| (item.metadata.expires, **other)).map(|(other, _)| *other);
+            let first = expired
+                .min_by_key(|(other, item)| (item.metadata.expires, core::cmp::Reverse(**other)))
+                .map(|(other, _)| *other);
             match first.or_else(|| self.victim()) {
                 Some(victim) if victim != key => self.items.remove(&victim),
                 _ => {
@@ -257,13 +266,13 @@ impl Model {
     /// the /16 and of the /24 with the largest, the farthest.
     fn victim(&self) -> Option<Key> {
         let unpinned = || self.items.iter().filter(|(_, item)| !item.metadata.pinned);
-        let weight = |(key, item): &(&Key, &Item)| -> (bool, [u64; 3], Distance) {
+        let weight = |(key, item): &(&Key, &Item)| -> (bool, [usize; 3], Distance) {
             let responsible = item.metadata.responsible;
             let shares = [16, 8, 0].map(|bits| {
                 let of = |item: &Item| item.metadata.source.map(|source| source.number() >> bits);
                 let same = |other: &Item| other.metadata.responsible == responsible && of(other) == of(item);
                 let sizes = || unpinned().filter(|(_, other)| same(other)).map(|(_, other)| other.size());
-                (sizes().count() * BYTES + sizes().sum::<usize>() * RECORDS) as u64
+                sizes().count() * (BYTES / RECORDS) + sizes().sum::<usize>()
             });
             (!responsible, shares, (self.rank)(&key.id, &OWN))
         };
@@ -340,8 +349,9 @@ impl Item {
             self.metadata.source = new.metadata.source;
             self.metadata.last_replicated = new.metadata.last_replicated;
             self.metadata.pinned = true;
-        } else if !self.metadata.pinned {
-            self.metadata.last_replicated = self.metadata.last_replicated.max(new.metadata.last_replicated);
+        } else if !self.metadata.pinned && new.metadata.last_replicated > self.metadata.last_replicated {
+            self.metadata.last_replicated = new.metadata.last_replicated;
+            (self.metadata.claimed, self.metadata.holders) = (new.metadata.claimed, new.metadata.holders);
         }
     }
 }

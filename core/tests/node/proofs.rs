@@ -197,3 +197,79 @@ fn a_compare_and_swap_has_failed_only_if_a_later_version_is_delivered() {
     let outcome = node.take_result(query).unwrap().outcome;
     assert!(matches!(&outcome, Outcome::Stored { holders, .. } if holders.len() == 8), "{outcome:?}");
 }
+
+#[test]
+fn a_claim_to_have_replicated_a_record_needs_a_token_and_is_believed_once() {
+    let (mut node, peers) = scene();
+    let record = Record::immutable(b"value");
+    let key = record.key();
+    node.restore_record(NOW, &record, 20 * HOUR, false).unwrap();
+    let replicated = |node: &Node4| node.store().get(0).unwrap().metadata.last_replicated;
+    // A peer that is nearer to the key, so that the node isn't the most responsible.
+    let nearer = Peer::new(key.id, at("11.0.9.1:4000"));
+    nearer.meet(&mut *node, NOW);
+    let claim = Request::FindValue { key, have: Some(record.version()) };
+    let token = nearer.token(&mut *node, NOW);
+    nearer.ask(&mut *node, NOW, claim, None);
+    assert_eq!(replicated(&node), Instant::ZERO, "without a token it may be forged");
+    nearer.ask(&mut *node, NOW, claim, Some(token));
+    assert_eq!(replicated(&node), NOW);
+    let later = NOW + Duration::from_secs(60);
+    nearer.ask(&mut *node, later, claim, Some(token));
+    let store = Request::Store { record, lifetime: 60, compare: None, handover: true };
+    nearer.ask(&mut *node, later, store, Some(token));
+    assert_eq!(replicated(&node), NOW, "neither a second claim nor a store of the same record is believed");
+    // An hour later, the node replicates the record itself, though it was told all the time that others do.
+    let mut now = NOW;
+    let (mut stored, mut all) = (0, peers.clone());
+    all.push(nearer);
+    while now < NOW + HOUR + Duration::from_secs(20 * 60) && stored == 0 {
+        now = now + Duration::from_secs(10);
+        node.handle_timeout(now);
+        let token = nearer.token(&mut *node, now);
+        nearer.ask(&mut *node, now, claim, Some(token));
+        stored = stores_to(&mut node, now, &all, &[]).len();
+    }
+    assert!(stored >= 8, "{stored} of the others lacked it");
+}
+
+/// Responds to what the node sends, until it sends nothing: peers at the places in `full` refuse records. Returns the
+/// addresses that were sent a record.
+fn stores_to(node: &mut Node4, now: Instant, peers: &[Peer<SocketAddrV4>], full: &[usize]) -> Vec<SocketAddrV4> {
+    let mut stores = Vec::new();
+    for _ in 0..100 {
+        let requests = sent(node, now);
+        if requests.is_empty() {
+            return stores;
+        }
+        for (to, bytes) in requests {
+            let nth = peers.iter().position(|peer| peer.contact.address == to).unwrap();
+            let is_store = matches!(request_of::<SocketAddrV4>(&bytes), Request::Store { .. });
+            stores.extend(is_store.then_some(to));
+            let refusal = Response::Error { code: ErrorCode::Full, detail: 0 };
+            let response = if is_store && full.contains(&nth) {
+                peers[nth].response(transaction_of::<SocketAddrV4>(&bytes), refusal)
+            } else {
+                peers[nth].empty_response(&bytes)
+            };
+            deliver(node, now, to, &response);
+        }
+    }
+    panic!("it sends requests without end");
+}
+
+#[test]
+fn a_holder_that_refused_a_record_is_not_offered_it_again() {
+    let (mut node, peers) = scene();
+    node.restore_record(NOW, &Record::immutable(b"value"), 20 * HOUR, false).unwrap();
+    let mut now = NOW;
+    let mut offers = Vec::new();
+    while now < NOW + 10 * HOUR {
+        now = now + Duration::from_secs(10);
+        node.handle_timeout(now);
+        offers.extend(stores_to(&mut node, now, &peers, &[1, 4]));
+    }
+    let count = |nth: usize| offers.iter().filter(|to| **to == peers[nth].contact.address).count();
+    assert_eq!((count(1), count(4)), (1, 1), "of {} offers", offers.len());
+    assert!(count(0) > 1, "others, which forget it, are offered it again");
+}
