@@ -95,7 +95,7 @@ fn closest((table, target): (Box<Table<512>>, Id)) -> ([Contact<SocketAddrV4>; 8
 // A full store of 65,536 records, of 4,096 address prefixes.
 #[library_benchmark(config = limit(60_000))]
 #[bench::evicts_1(full_store(16))]
-#[bench::evicts_16(full_store(250))]
+#[bench::evicts_8(full_store(128))]
 fn put((mut store, record): (HashStore, Vec<u8>)) -> (Result<Put, StoreError>, HashStore) {
     let metadata = Metadata { source: Prefix::new(7), ..Metadata::until(Instant::NEVER) };
     let put = store.put(NOW, &Record::immutable(black_box(&record)), metadata);

@@ -231,13 +231,13 @@ fn a_record_that_the_node_is_responsible_for_evicts_one_that_it_is_not() {
 }
 
 #[test]
-fn a_put_evicts_sixteen_records_at_most() {
+fn a_put_evicts_eight_records_at_most() {
     on_each::<40, 400>(|store, _| {
         for n in 0..40 {
             store.put(NOW, &Record::immutable(&[n; 10]), from(1)).unwrap();
         }
-        assert_eq!(store.put(NOW, &Record::immutable(&[41; 170]), from(2)), Err(StoreError::Full));
-        assert_eq!(store.put(NOW, &Record::immutable(&[41; 160]), from(2)), Ok(Put::New));
+        assert_eq!(store.put(NOW, &Record::immutable(&[41; 90]), from(2)), Err(StoreError::Full));
+        assert_eq!(store.put(NOW, &Record::immutable(&[41; 80]), from(2)), Ok(Put::New));
         assert_eq!(store.bytes(), 400);
     });
 }

@@ -11,7 +11,7 @@ use crate::record::Key;
 use crate::time::Instant;
 
 /// The most records that are evicted for one, expired ones apart, so that the work of one put is bounded.
-pub(super) const MOST_EVICTED: usize = 16;
+pub(super) const MOST_EVICTED: usize = 8;
 
 /// The node whose store it is.
 #[derive(Clone, Copy, Debug)]
@@ -30,17 +30,17 @@ pub(super) struct Load {
 
 /// What decides which record is evicted: the one of the greatest weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Weight {
+struct Weight {
     /// Greater the sooner it expired. 0 if it has not expired.
-    pub(super) overdue: u64,
+    overdue: u64,
     /// Whether the own node is not responsible for it.
-    pub(super) extra: bool,
+    extra: bool,
     /// How much of the store its source takes, at each of three levels.
-    pub(super) shares: [usize; 3],
+    shares: [usize; 3],
     /// How far it is from the own node.
-    pub(super) distance: Distance,
+    distance: Distance,
     /// Orders records at the same distance.
-    pub(super) key: Key,
+    key: Key,
 }
 
 /// Decides which version wins, and renews the stored record if both are the same. `stored` is the slot of the record

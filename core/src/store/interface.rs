@@ -97,7 +97,7 @@ pub trait Store {
     /// - The stored record wins: the offered one is [`StoreError::Outdated`].
     ///
     /// While there is no room, expired records are evicted, the first to expire first. If that is not enough, one more
-    /// record is evicted, up to 16 times: records that the own node is not responsible for come first. Of these, the
+    /// record is evicted, up to 8 times: records that the own node is not responsible for come first. Of these, the
     /// /8 with the largest share loses a record, in it the /16 with the largest, in it the /24 with the largest (of
     /// IPv6: /24, /32 and /48), and in this source it is the one that is farthest from the own node. A share is counted
     /// in bytes, to which each record adds the mean of the bytes that there are for one; the offered record counts.

@@ -6,11 +6,10 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::eviction::{Load, Owner, Weight, is_long};
+use super::eviction::{Load, Owner, is_long};
 use super::slot::Slot;
 use crate::address::Prefix;
-use crate::id::Distance;
-use crate::id::Id;
+use crate::id::{Distance, Id};
 use crate::record::{Key, Kind};
 
 /// The records of a store that can be evicted.
@@ -22,13 +21,18 @@ pub(super) struct Shares {
     members: BTreeSet<(Subnet, Weight)>,
 }
 
-/// A prefix at one level. Its records with responsibility and those without are two groups.
+/// A prefix at one level, in one number, which is quick to compare. Its records with responsibility and those without
+/// are two groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Subnet {
-    extra: bool,
-    /// 0 for all prefixes, 1 for a /8, 2 for a /16, 3 for a /24.
-    level: u8,
-    prefix: Option<u64>,
+struct Subnet(u64);
+
+/// What decides which record is evicted: the one of the greatest weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    /// How much its source takes, at the levels below the group whose member it is.
+    shares: [usize; 3],
+    distance: Distance,
+    key: Key,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,11 +42,22 @@ struct Taken {
     heaviest: Option<Weight>,
 }
 
-/// The prefixes of a source at each level, the widest first.
-fn levels(source: Option<Prefix>) -> [Option<u64>; 3] {
-    let number = source.map(Prefix::number);
-    let widths = if number.is_some_and(is_long) { [24, 16, 0] } else { [16, 8, 0] };
-    widths.map(|width| number.map(|number| number >> width))
+impl Subnet {
+    /// A prefix at a level: 0 for all prefixes, 1 for a /8, 2 for a /16, 3 for a /24.
+    fn new(extra: bool, level: u8, source: Option<Prefix>) -> Self {
+        let prefix = source.map_or(0, |source| {
+            let [wide, widest] = if is_long(source.number()) { [16, 24] } else { [8, 16] };
+            // The number of a prefix has 59 bits at most. 0 stands for no source.
+            1 + match level {
+                0 => 0,
+                1 => source.number() >> widest,
+                2 => source.number() >> wide,
+                _ => source.number(),
+            }
+        });
+        let prefix = if level == 0 { 0 } else { prefix };
+        Self(u64::from(extra) << 63 | u64::from(level) << 61 | prefix & (u64::MAX >> 3))
+    }
 }
 
 impl Shares {
@@ -60,28 +75,27 @@ impl Shares {
 
     /// The record to be evicted next.
     pub(super) fn heaviest(&self) -> Option<Key> {
-        let of = |extra| self.heaviest_of(Subnet { extra, level: 0, prefix: None });
+        let of = |extra| self.heaviest_of(Subnet::new(extra, 0, None));
         Some(of(true).or_else(|| of(false))?.key)
     }
 
     /// What the records of a source take.
     pub(super) fn taken_by(&self, source: Prefix) -> Load {
-        let [.., prefix] = levels(Some(source));
-        let group = |extra| self.groups.get(&Subnet { extra, level: 3, prefix });
+        let group = |extra| self.groups.get(&Subnet::new(extra, 3, Some(source)));
         [true, false].into_iter().filter_map(group).fold(Load::default(), |load, group| load.plus(group.load))
     }
 
     fn change<P>(&mut self, capacity: Load, owner: &Owner, slot: &Slot<P>, added: bool) {
-        let (extra, [widest, wide, narrow]) = (!slot.metadata.responsible, levels(slot.metadata.source));
-        let record = Weight { overdue: 0, extra, shares: [0; 3], distance: owner.distance(&slot.key), key: slot.key };
-        let mut member = Subnet { extra, level: 3, prefix: narrow };
+        let (extra, source) = (!slot.metadata.responsible, slot.metadata.source);
+        let record = Weight { shares: [0; 3], distance: owner.distance(&slot.key), key: slot.key };
+        let mut member = Subnet::new(extra, 3, source);
         if added {
             self.members.insert((member, record));
         } else {
             self.members.remove(&(member, record));
         }
         // The record that the narrower group would lose decides about the wider one.
-        for (level, prefix) in [(2, wide), (1, widest), (0, None)] {
+        for level in [2, 1, 0] {
             let heaviest = self.heaviest_of(member);
             let group = self.groups.entry(member).or_default();
             group.load = if added { group.load.plus(slot.load()) } else { group.load.minus(slot.load()) };
@@ -96,7 +110,7 @@ impl Shares {
             if heaviest.is_none() {
                 self.groups.remove(&member);
             }
-            member = Subnet { extra, level, prefix };
+            member = Subnet::new(extra, level, source);
             if let Some(before) = before {
                 self.members.remove(&(member, before));
             }
@@ -107,9 +121,8 @@ impl Shares {
     }
 
     fn heaviest_of(&self, group: Subnet) -> Option<Weight> {
-        let highest = Key { kind: Kind::Signed, id: Id::from_bytes([0xFF; Id::LEN]) };
-        let (distance, shares) = (Distance::MAX, [usize::MAX; 3]);
-        let up_to = (group, Weight { overdue: 0, extra: true, shares, distance, key: highest });
+        let key = Key { kind: Kind::Signed, id: Id::from_bytes([0xFF; Id::LEN]) };
+        let up_to = (group, Weight { shares: [usize::MAX; 3], distance: Distance::MAX, key });
         let (of, heaviest) = self.members.range(..=up_to).next_back()?;
         (*of == group).then_some(*heaviest)
     }
