@@ -16,6 +16,8 @@ mod joining;
 #[path = "node/memory.rs"]
 mod memory;
 mod net;
+#[path = "node/proofs.rs"]
+mod proofs;
 #[path = "node/quiet.rs"]
 mod quiet;
 #[path = "node/records.rs"]

@@ -30,8 +30,10 @@ pub(super) enum CandidateState {
     Responded,
     /// The record must be stored there.
     Wanted,
-    /// The record was sent.
+    /// The record was sent, or the one that the node claims to hold was asked for.
     Sent,
+    /// The node claims to hold another record, which must be verified.
+    Claimed,
     Stored,
     Refused,
 }

@@ -281,6 +281,12 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         }
     }
 
+    /// Whether the node holds the newest record found.
+    #[must_use]
+    pub fn is_holder(&self, id: &Id) -> bool {
+        self.candidate(id).is_some_and(|candidate| candidate.newest)
+    }
+
     /// Begins to store a record at the closest nodes that responded. With `lagging_only`, leaves those out that hold
     /// the newest record.
     pub fn begin_stores(&mut self, lagging_only: bool) {
@@ -317,10 +323,24 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Refused);
     }
 
-    /// Whether no store is left to be sent, and no response to one is awaited.
+    /// The node refused the record because it holds another one, as it claims: [`next_claim`](Lookup::next_claim)
+    /// returns it, so that the other record can be verified.
+    pub fn claimed(&mut self, id: &Id) {
+        self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Claimed);
+    }
+
+    /// The next node whose claim must be verified. It then counts as asked.
+    pub fn next_claim(&mut self) -> Option<Contact<A>> {
+        let candidate = self.shortlist.iter_mut().find(|candidate| candidate.state == CandidateState::Claimed)?;
+        candidate.state = CandidateState::Sent;
+        Some(candidate.contact)
+    }
+
+    /// Whether no store is left to be sent, no claim to be verified, and no response to either is awaited.
     #[must_use]
     pub fn stores_done(&self) -> bool {
-        !self.shortlist.iter().any(|candidate| matches!(candidate.state, CandidateState::Wanted | CandidateState::Sent))
+        let awaited = CandidateState::Wanted..=CandidateState::Claimed;
+        !self.shortlist.iter().any(|candidate| awaited.contains(&candidate.state))
     }
 
     /// The token that the node gave last.

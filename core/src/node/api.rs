@@ -132,7 +132,7 @@ impl<P: Parts> Dht for NodeInner<P> {
             return Err(PutError::Conflict(held.number));
         }
         let expires = now + options.lifetime;
-        let metadata = Metadata { expires, source: None, pinned: true, last_replicated: now };
+        let metadata = Metadata { pinned: true, last_replicated: now, ..Metadata::until(expires) };
         self.shared.store.put(now, record, metadata).map_err(PutError::Store)?;
         self.shared.replication.stored(expires);
         self.replace_stores(now, &key);
@@ -197,9 +197,7 @@ impl<P: Parts> Dht for NodeInner<P> {
     fn poll_event_except(&mut self, is_awaited: &dyn Fn(QueryId) -> bool) -> Option<Event<'_, P::Address>> {
         self.reclaim();
         let shared = &mut self.shared;
-        if core::mem::take(&mut shared.own_id_unreported)
-            && let Some(address) = shared.own_id_seen.first().copied()
-        {
+        if let Some(address) = shared.own_id_seen.pop() {
             return Some(Event::OwnIdSeen { address });
         }
         if let Some(key) = shared.superseded.pop() {
@@ -262,7 +260,7 @@ impl<P: Parts> Dht for NodeInner<P> {
             return Err(RestoreError::Signature);
         }
         let expires = now + lifetime;
-        let metadata = Metadata { expires, source: None, pinned: publish, last_replicated: Instant::ZERO };
+        let metadata = Metadata { pinned: publish, ..Metadata::until(expires) };
         shared.store.put(now, record, metadata).map_err(RestoreError::Store)?;
         shared.replication.stored(expires);
         if publish {

@@ -6,16 +6,19 @@ use super::bounds::Parts;
 use super::purpose::Purpose;
 use super::shared::Shared;
 use super::stats::count_up;
-use crate::address::Address;
+use crate::address::{Address, Prefix};
 use crate::contact::Contact;
 use crate::guard::admission;
 use crate::id::Id;
 use crate::routing::{Origin, Routing};
-use crate::time::Instant;
+use crate::time::{Instant, Micros};
 use crate::wire::Wire;
 
 /// At most one in this many request slots checks that requesters are there.
 const INTRODUCTIONS: usize = 4;
+
+/// The time from one report that another node has the own identifier to the next, and from one check to the next.
+const OWN_ID_PAUSE: Micros = Micros::from_secs(60);
 
 impl<P: Parts> Shared<P> {
     /// Whether the node accepts a contact that the node at `namer` names. Counts those that it doesn't.
@@ -42,6 +45,12 @@ impl<P: Parts> Shared<P> {
         self.table.get(id).is_some_and(|peer| peer.contact.address.canonical() == address.canonical())
     }
 
+    /// The prefix that the rate of an address is limited by. Addresses without one share a rate if this node is also in
+    /// a global network, and are exempt otherwise.
+    pub(super) fn limited(&self, address: P::Address) -> Option<Prefix> {
+        address.prefix().or_else(|| Prefix::new(u64::MAX).filter(|_| self.is_global))
+    }
+
     /// Pings a requester that serves, if the table would take it. `left` is how many bytes can still be sent to it by
     /// the amplification limit.
     pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, left: usize) {
@@ -65,11 +74,21 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Another node uses this node's identifier: reports this to the user, once for each address in a row.
-    pub(super) fn note_own_id(&mut self, address: P::Address) {
-        if self.own_id_seen.first() != Some(&address) {
+    /// A requester claims this node's identifier. Its address may be forged, so it is pinged: only a response from
+    /// there shows that another node has the identifier.
+    pub(super) fn check_own_id(&mut self, now: Instant, address: P::Address) {
+        if self.own_id_checked.is_due(now) {
+            self.own_id_checked = now + OWN_ID_PAUSE;
+            self.begin_request(Purpose::Check, address, None, Some(NonZeroU8::MIN));
+        }
+    }
+
+    /// A node at this address has responded with this node's identifier: reports this to the user, at most once a
+    /// minute.
+    pub(super) fn note_own_id(&mut self, now: Instant, address: P::Address) {
+        if self.own_id_reported.is_due(now) {
+            self.own_id_reported = now + OWN_ID_PAUSE;
             self.own_id_seen = [address].into();
-            self.own_id_unreported = true;
         }
     }
 }

@@ -101,17 +101,13 @@ impl<P: Parts> Shared<P> {
             return;
         }
         let ending = self.ending_of_store(operation);
-        let replicated = match operation.task.traits().then {
-            Then::SettlePublication => true,
+        match operation.task.traits().then {
+            Then::SettlePublication => self.note_replicated(now, &operation.key, true),
             // If not all have it, the next check of the neighbourhood tries again.
-            Then::SettleReplication => {
-                let lookup = &operation.lookup;
-                lookup.count(Which::Stored) + lookup.count(Which::Holders) >= lookup.count(Which::Closest)
+            Then::SettleReplication if self.is_where_it_can_be(operation) => {
+                self.note_replicated(now, &operation.key, operation.tally.stored != 0);
             }
-            _ => false,
-        };
-        if replicated {
-            self.note_replicated(now, &operation.key);
+            _ => {}
         }
         self.finish(now, operation, ending);
     }

@@ -1,5 +1,6 @@
 //! Operations: one slot of work each, with a lookup, its task, and its state. Zeros when idle.
 
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use super::buffer::Buffer;
@@ -118,7 +119,8 @@ pub(super) struct Tally {
     /// The last reason for a refusal, if there was any. An `Option` would not be all zeros while it is `None`.
     refusal: ErrorCode,
     refusal_detail: u64,
-    /// The highest number of a record that nodes hold instead of the one that is put.
+    /// The highest number of a record that nodes hold instead of the one that is put. Only of records that were fetched
+    /// and verified.
     pub(super) held_instead: Option<u64>,
     /// The length of a response with a record that is too large for this node.
     pub(super) too_large: u16,
@@ -152,9 +154,6 @@ impl Tally {
         self.refused = self.refused.saturating_add(1);
         self.refusal = code;
         self.refusal_detail = detail;
-        if matches!(code, ErrorCode::Outdated | ErrorCode::Conflict) {
-            self.held_instead = self.held_instead.max(Some(detail));
-        }
     }
 
     fn refusal(&self) -> Option<ErrorCode> {
@@ -292,9 +291,30 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.task.finds_record(self.key.kind)
     }
 
+    /// Whether a node has the record that this operation replicates already. Then it is only told.
+    pub(super) fn tells(&self, id: &Id) -> bool {
+        self.task == Task::Replicate && self.lookup.is_holder(id)
+    }
+
     /// The newest version found, as of `now`.
     pub(super) fn best(&self, now: Instant) -> Option<Version> {
         self.best.map(|(version, then)| self.key.kind.as_of(now, version, then))
+    }
+
+    /// Whether a version that was found wins over the newest so far. Of a compare-and-swap, a later version than the
+    /// one to be replaced wins: it proves that the swap has failed. An earlier one only shows that a node lags.
+    pub(super) fn contest(&self, now: Instant, found: Version) -> Ordering {
+        match (self.best(now), self.compare) {
+            (None, _) => Ordering::Greater,
+            (Some(best), Some(compare)) if best != found => {
+                if found.number > compare {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
+            (Some(best), _) => self.key.kind.contest(best, found).offered,
+        }
     }
 
     pub(super) const fn set_best(&mut self, now: Instant, version: Version) {

@@ -13,6 +13,11 @@ pub enum Purpose {
         /// The operation's slot.
         slot: u8,
     },
+    /// An operation asks a node that refused its record for the record that the node claims to hold instead.
+    Verify {
+        /// The operation's slot.
+        slot: u8,
+    },
     /// A join asks a bootstrap address.
     Bootstrap {
         /// The operation's slot.
@@ -38,7 +43,11 @@ impl Purpose {
     /// The slot of the operation that sends the request. `None` if it is not from an operation.
     pub(super) const fn slot(self) -> Option<u8> {
         match self {
-            Self::Search { slot } | Self::Store { slot } | Self::Bootstrap { slot } | Self::Ping { slot } => Some(slot),
+            Self::Search { slot }
+            | Self::Store { slot }
+            | Self::Verify { slot }
+            | Self::Bootstrap { slot }
+            | Self::Ping { slot } => Some(slot),
             Self::Table | Self::Check | Self::Relay { .. } => None,
         }
     }

@@ -88,8 +88,8 @@ impl fmt::Display for WakeReason {
 pub enum Event<'a, A> {
     /// A query ended. The next call that changes the node frees its slot.
     Finished(QueryResult<'a, A>),
-    /// Another node uses this node's identifier: its state was copied, or this is an attack. It is reported again only
-    /// after another address was reported.
+    /// Another node uses this node's identifier: its state was copied, or this is an attack. The node has responded
+    /// from its address. This is reported at most once a minute.
     OwnIdSeen {
         /// The other node's address.
         address: A,
@@ -170,6 +170,8 @@ pub enum Outcome<'a, A> {
         wanted: usize,
     },
     /// Put: nodes hold a newer record, or one that the compare-and-swap doesn't name, and no majority stored this one.
+    /// The other record was fetched and verified. A put that nodes refused without such a proof ends with `Stored`, or
+    /// with [`Failure::Refused`] if all of them did.
     Conflict {
         /// The nodes that stored it nevertheless.
         holders: Found<'a, A>,

@@ -10,6 +10,7 @@ use super::shared::{Op, Shared};
 use super::task::RecordSource;
 use crate::address::Address;
 use crate::geometry::Geometry;
+use crate::id::Id;
 use crate::message::Request;
 use crate::record::Record;
 use crate::routing::Routing;
@@ -51,6 +52,11 @@ impl<P: Parts> Shared<P> {
                     Request::FindNode { target: operation.lookup.target() }
                 }
             }
+            Purpose::Verify { .. } => Request::FindValue { key: operation.ok_or(Unsent::Past)?.key, have: None },
+            Purpose::Store { .. } if is_told(operation, ready.expect) => {
+                let operation = operation.ok_or(Unsent::Past)?;
+                Request::FindValue { key: operation.key, have: operation.best(now) }
+            }
             Purpose::Store { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
                 let (record, lifetime) = record_of(now, operation, &self.store, &self.buffers).ok_or(Unsent::Past)?;
@@ -66,6 +72,11 @@ impl<P: Parts> Shared<P> {
         let outlet = Outlet::<P> { stats: &mut self.stats, config: &self.config, table: &self.table };
         outlet.request(outgoing, buf).ok_or(Unsent::NoRoom)
     }
+}
+
+/// Whether a node gets no record from an operation, but only learns that it is replicated.
+fn is_told<G: Geometry, A: Address, T: Copy + Sync>(operation: Option<&Operation<G, A, T>>, to: Option<Id>) -> bool {
+    operation.zip(to).is_some_and(|(operation, id)| operation.tells(&id))
 }
 
 /// The record that an operation stores at other nodes, and the seconds left of its lifetime.

@@ -1,6 +1,7 @@
 //! Responses to the node's own requests.
 
 use super::bounds::{Parts, TokenOf, TransactionOf};
+use super::claims::note_refusal;
 use super::operation::Recursion;
 use super::purpose::Purpose;
 use super::query::Transmit;
@@ -94,6 +95,7 @@ impl<P: Parts> Shared<P> {
             self.forwarding.note_token(&arrived.from.id, token);
         }
         if features.contains(Features::SERVES) && self.fits(&arrived.from) {
+            self.is_global |= arrived.from.address.prefix().is_some();
             self.table.responded(now, arrived.from, rtt);
             self.bootstraps.responded(now, arrived.from.address);
         }
@@ -118,7 +120,11 @@ impl<P: Parts> Shared<P> {
     ) {
         match purpose {
             Purpose::Search { .. } => self.search_responded(now, operation, arrived),
-            Purpose::Store { .. } => store_responded(operation, arrived),
+            Purpose::Store { .. } => {
+                self.note_refused_offer(operation, &arrived.from, arrived.response);
+                store_responded(operation, arrived);
+            }
+            Purpose::Verify { .. } => self.claim_responded(now, operation, &arrived.from.id, arrived.response),
             Purpose::Bootstrap { .. } => self.bootstrap_responded(operation, arrived),
             Purpose::Ping { .. } => {
                 operation.lookup.insert(arrived.from);
@@ -290,6 +296,7 @@ fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
             operation.tally.stored = operation.tally.stored.saturating_add(1);
             operation.lookup.stored(from);
         }
+        Response::Held { .. } if operation.tells(from) => operation.lookup.stored(from),
         // The token became too old since the search, or the node that made it was started again.
         Response::Error { code: ErrorCode::Token, .. }
             if arrived.token().is_some() && operation.tally.may_renew_token() =>
@@ -299,7 +306,7 @@ fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
         }
         Response::Error { code, detail } => {
             operation.tally.note_refusal(code, detail);
-            operation.lookup.refused(from);
+            note_refusal(operation, from, code);
         }
         _ => operation.lookup.refused(from),
     }

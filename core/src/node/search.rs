@@ -122,12 +122,16 @@ impl<P: Parts> Shared<P> {
     /// Asks the next nodes to store the record. Returns whether all of them have responded or failed.
     fn store_at_nodes(&mut self, operation: &mut Op<P>) -> bool {
         while let Some((contact, _)) = operation.lookup.next_store() {
+            if self.needs_nothing(operation, &contact) {
+                continue;
+            }
             let purpose = Purpose::Store { slot: operation.slot };
             if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
                 operation.lookup.unstored(&contact.id);
                 break;
             }
         }
+        self.verify_claims(operation);
         operation.lookup.stores_done()
     }
 

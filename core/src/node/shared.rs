@@ -17,7 +17,7 @@ use crate::record::Key;
 use crate::replication::{Placement, Replication};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::RequestLimits;
-use crate::time::Micros;
+use crate::time::{Instant, Micros};
 
 /// An operation of a node with the parts `P`.
 pub(super) type Op<P> = Operation<<P as Parts>::Geometry, <P as Parts>::Address, TokenOf<P>>;
@@ -33,15 +33,20 @@ pub(crate) struct Shared<P: Parts> {
     /// Whether an operation ended, or a request could not be sent, so that request slots are free which other
     /// operations may wait for.
     pub(super) requests_freed: bool,
-    /// Whether `own_id_seen` was not reported to the user yet.
-    pub(super) own_id_unreported: bool,
+    /// Whether any node at an address with a prefix has responded.
+    pub(super) is_global: bool,
     pub(super) config: Config,
     pub(super) stats: Stats,
     pub(super) replication: Replication,
     pub(super) tokens: Tokens,
     pub(super) random: Random,
+    /// When the user can be told again that another node has the own identifier.
+    pub(super) own_id_reported: Instant,
+    /// When a requester that claims the own identifier can be checked again.
+    pub(super) own_id_checked: Instant,
     // At most one element each. An `Option` of these would not be all zeros while it is `None`, and the whole node
     // would lie in flash.
+    /// The address of a node that has the own identifier, until it is reported to the user.
     pub(super) own_id_seen: Vec<P::Address, 1, u8>,
     pub(super) superseded: Vec<Key, 1, u8>,
     pub(super) bootstraps: P::Bootstraps,
@@ -59,12 +64,14 @@ impl<P: Parts> Shared<P> {
             started: false,
             lent: false,
             requests_freed: false,
-            own_id_unreported: false,
+            is_global: false,
             config: Config::ZERO,
             stats: Stats::ZERO,
             replication: Replication::EMPTY,
             tokens: Tokens::EMPTY,
             random: Random::EMPTY,
+            own_id_reported: Instant::ZERO,
+            own_id_checked: Instant::ZERO,
             own_id_seen: Vec::new(),
             superseded: Vec::new(),
             bootstraps: P::Bootstraps::EMPTY,
@@ -99,7 +106,8 @@ impl<P: Parts> Shared<P> {
         self.started = true;
         self.lent = false;
         self.requests_freed = false;
-        self.own_id_unreported = false;
+        self.is_global = false;
+        (self.own_id_reported, self.own_id_checked) = (Instant::ZERO, Instant::ZERO);
         self.own_id_seen.clear();
         self.superseded.clear();
     }

@@ -85,7 +85,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             Err(PutError::Record(error)) => assert_eq!(record.check(), Err(error)),
             Err(PutError::TooLarge(limit)) => assert!(limit < record.value.len().max(1)),
             Err(PutError::Lifetime) => assert!(options.lifetime < Duration::from_secs(1)),
-            Err(PutError::Signature) => assert!(!record.verify(VERIFY)),
+            Err(PutError::Signature) => assert!(!record.verify(0, VERIFY)),
             Err(PutError::CompareUnsigned) => assert!(options.compare.is_some() && record.kind() != Kind::Signed),
             Err(PutError::Conflict(held)) => assert_ne!(options.compare, Some(held)),
             Err(PutError::Store(_)) => {}
@@ -128,7 +128,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             let parts = self.record();
             let (lifetime, publish) = (self.options().lifetime, self.input.once_in(2));
             let restored = self.node.restore_record(self.now, &parts.record(), lifetime, publish);
-            assert!(restored.is_err() || (parts.record().verify(VERIFY) && self.supports(parts.record().kind())));
+            assert!(restored.is_err() || (parts.record().verify(0, VERIFY) && self.supports(parts.record().kind())));
             self.records.push(parts);
         } else {
             let peer = self.peer();

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use input::Input;
-use kadlet::message::{Request, Response, Target};
+use kadlet::message::{ErrorCode, Request, Response, Target};
 use kadlet::routing::ContactState;
 use kadlet::wire::{self, Body, Header, Message, Token, Transaction};
 use kadlet::{
@@ -310,7 +310,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                     );
                     account.bytes_out += response.len();
                 }
-                assert!(self.config.serve && header.sender != OWN);
+                assert!(self.config.serve);
                 assert!(
                     response.len() <= room
                         && response.len() <= usize::from(largest)
@@ -325,6 +325,10 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 };
                 assert_eq!(transaction, header.transaction);
                 assert!(proved || !matches!(decoded, Response::Stored { .. }), "a store needs a valid token");
+                if header.sender == OWN {
+                    assert!(matches!(decoded, Response::Error { code: ErrorCode::Token, .. }));
+                    return;
+                }
                 self.tokens.push((requester, token));
                 let previous = relaying::PreviousHop { contact: requester, transaction, largest, len: datagram.len() };
                 self.check_response(&previous, proved, request, &decoded);
@@ -398,7 +402,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             Request::FindNode { target } => About::Nodes(target),
             Request::FindValue { key, .. } => About::Value(key),
             Request::Store { record, .. } => {
-                assert!(record.check().is_ok() && record.verify(VERIFY) && self.supports(record.kind()));
+                assert!(record.check().is_ok() && record.verify(0, VERIFY) && self.supports(record.kind()));
                 About::Store
             }
             Request::Relay { relay_id, target, .. } => {
@@ -529,7 +533,7 @@ fn check_result(result: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Ope
     match &result.outcome {
         Outcome::Value { record, holders, .. } => {
             assert_eq!(Target::Value(record.key()), ended.seeks);
-            assert!(record.check().is_ok() && record.verify(config.verify.unwrap_or(VERIFY)));
+            assert!(record.check().is_ok() && record.verify(0, config.verify.unwrap_or(VERIFY)));
             assert!(holders.len() <= SHORTLIST);
         }
         Outcome::NotFound { closest } => assert!(ended.gets() && closest.len() <= SHORTLIST),

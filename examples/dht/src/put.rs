@@ -81,7 +81,7 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
     let record = match &signer {
         Some(signer) => {
             let sequence = signer.sequence(args, &client).map_err(nothing)?;
-            signature = kadlet::ed25519::sign(&signer.secret, &signer.salt, sequence, &value);
+            signature = kadlet::ed25519::sign(&signer.secret, common.network, &signer.salt, sequence, &value);
             let proof =
                 Proof::Signed { public_key: &signer.public_key, salt: &signer.salt, sequence, signature: &signature };
             Record { value: &value, proof }

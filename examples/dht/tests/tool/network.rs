@@ -192,7 +192,7 @@ fn a_put_names_the_newer_record_that_some_nodes_hold() {
     knows(&first.to_string(), 8);
     for holder in &holders[3..5] {
         let restored = holder.handle().with(move |node, now| {
-            let signature = kadlet::ed25519::sign(&secret, b"", 100, b"newer");
+            let signature = kadlet::ed25519::sign(&secret, 0, b"", 100, b"newer");
             let proof = Proof::Signed { public_key: &public_key, salt: b"", sequence: 100, signature: &signature };
             node.restore_record(now, &Record { value: b"newer", proof }, Duration::from_secs(3600), false)
         });
