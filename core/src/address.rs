@@ -16,8 +16,6 @@ use core::hash::Hash;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::num::NonZeroU64;
 
-use crate::id::Id;
-
 /// The most bytes that an address can take in a message.
 pub const MAX_ADDRESS: usize = 18;
 
@@ -51,8 +49,9 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
         self
     }
 
-    /// The network prefix of the address, for limits on one network: the /24 of a global IPv4 address, the /48 of a
-    /// global IPv6 address. `None`, as for private and loopback addresses, exempts the address from these limits.
+    /// The network prefix of the address, for limits on one network and for [bound identifiers](crate::Id::bound): the
+    /// /24 of a global IPv4 address, the /48 of a global IPv6 address. `None`, as for private and loopback addresses,
+    /// exempts the address from both.
     fn prefix(&self) -> Option<Prefix> {
         None
     }
@@ -60,14 +59,6 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
     /// The scope in which the address is valid.
     fn scope(&self) -> Scope {
         Scope::Global
-    }
-
-    /// `id`, changed to fit this address, in a network that binds identifiers to addresses (BEP 42): the first 21 bits
-    /// follow from the address and from the last 3 bits of `id`. Addresses without a prefix (local ones, and those of
-    /// other links) can have any identifier: the default returns `id`.
-    #[must_use]
-    fn bind(&self, id: Id) -> Id {
-        id
     }
 }
 
@@ -165,11 +156,6 @@ impl Address for SocketAddrV4 {
         Prefix::new(u64::from(u32::from_be_bytes([4, a, b, c]))).filter(|_| self.scope() == Scope::Global)
     }
 
-    fn bind(&self, id: Id) -> Id {
-        let masked = u32::from(*self.ip()) & 0x030F_3FFF;
-        self.prefix().map_or(id, |_| bound(id, &masked.to_be_bytes()))
-    }
-
     fn scope(&self) -> Scope {
         let ip = self.ip();
         let [a, b, ..] = ip.octets();
@@ -214,11 +200,6 @@ impl Address for SocketAddrV6 {
         let [a, b, c, ..] = self.ip().segments();
         let prefix = u64::from(a) << 32 | u64::from(b) << 16 | u64::from(c);
         Prefix::new(6 << 56 | prefix).filter(|_| self.scope() == Scope::Global)
-    }
-
-    fn bind(&self, id: Id) -> Id {
-        let masked = (u128::from(*self.ip()) >> 64) as u64 & 0x0103_070F_1F3F_7FFF;
-        self.prefix().map_or(id, |_| bound(id, &masked.to_be_bytes()))
     }
 
     fn scope(&self) -> Scope {
@@ -271,13 +252,6 @@ impl Address for SocketAddr {
         }
     }
 
-    fn bind(&self, id: Id) -> Id {
-        match self {
-            Self::V4(v4) => v4.bind(id),
-            Self::V6(v6) => v6.bind(id),
-        }
-    }
-
     fn scope(&self) -> Scope {
         match self {
             Self::V4(v4) => v4.scope(),
@@ -294,20 +268,6 @@ impl fmt::Display for Scope {
             Self::Global => "global",
         })
     }
-}
-
-/// Binds an identifier to an address by the rule of BEP 42. Puts the last three bits of the id into the first byte of
-/// the masked address; the first 21 bits of the id are then those of the CRC-32C of these bytes.
-fn bound(id: Id, masked: &[u8]) -> Id {
-    let mut bytes = *id.as_bytes();
-    let salt = bytes[19] & 7;
-    let crc = masked.iter().enumerate().fold(u32::MAX, |crc, (index, byte)| {
-        let byte = if index == 0 { byte | salt << 5 } else { *byte };
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0x82F6_3B78 } else { 0 })
-    });
-    let [a, b, c, _] = (!crc).to_be_bytes();
-    (bytes[0], bytes[1], bytes[2]) = (a, b, c & 0xF8 | bytes[2] & 7);
-    Id::from_bytes(bytes)
 }
 
 macro_rules! integer_address {
@@ -364,24 +324,6 @@ mod tests {
         assert_eq!(encoded_and_decoded(mapped), None, "only the canonical form is decoded");
         let scoped = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 2, 3));
         assert_eq!(scoped.canonical(), SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 0, 0)));
-    }
-
-    #[test]
-    fn ids_are_bound_to_addresses_as_in_bep_42() {
-        for (ip, last, start) in [
-            ("124.31.75.21:1", 1, [0x5F, 0xBF, 0xB8]),
-            ("21.75.31.124:1", 86, [0x5A, 0x3C, 0xE8]),
-            ("65.23.51.170:1", 22, [0xA5, 0xD4, 0x30]),
-            ("84.124.73.14:1", 65, [0x1B, 0x03, 0x20]),
-            ("43.213.53.83:1", 90, [0xE5, 0x6F, 0x68]),
-        ] {
-            let mut id = [0; 20];
-            id[19] = last;
-            let bound = ip.parse::<SocketAddr>().unwrap().bind(Id::from_bytes(id));
-            assert_eq!(bound.as_bytes()[..3], start, "{ip}: BEP 42's own examples, 21 bits of them");
-        }
-        let id = Id::from_bytes([7; 20]);
-        assert_eq!("127.0.0.1:1".parse::<SocketAddr>().unwrap().bind(id), id);
     }
 
     #[test]

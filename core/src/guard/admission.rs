@@ -4,11 +4,12 @@ use crate::address::Address;
 use crate::contact::Contact;
 use crate::id::Id;
 
-/// Whether the identifier of a contact fits its address. Always true unless `bind_ids` is set, which applies the rule
-/// of BEP 42.
+/// Whether the identifier of a contact is [bound](Id::is_bound) to its address. With `first_class`, it must also be that
+/// of a first-class seat, unless the address has no prefix.
 #[must_use]
-pub fn fits<A: Address>(bind_ids: bool, contact: &Contact<A>) -> bool {
-    !bind_ids || contact.address.bind(contact.id) == contact.id
+pub fn fits<A: Address>(contact: &Contact<A>, first_class: bool) -> bool {
+    let Contact { id, address } = contact;
+    id.is_bound(address) && (!first_class || id.is_first_class() || address.prefix().is_none())
 }
 
 /// Whether the node at `namer` can name this contact. It can't name the own node, nor an address with a narrower scope
@@ -36,9 +37,11 @@ mod tests {
     }
 
     #[test]
-    fn an_id_fits_any_address_unless_ids_are_bound() {
-        let free = contact(3, "192.0.2.1:1");
-        let bound = Contact { id: free.address.bind(free.id), ..free };
-        assert!(fits(false, &free) && !fits(true, &free) && fits(true, &bound));
+    fn an_id_must_be_bound_to_a_global_address_and_be_first_class_where_only_that_counts() {
+        let (private, global) = (contact(3, "10.0.0.1:1"), contact(3, "192.0.2.1:1"));
+        let seat = |seat| Contact { id: Id::bound(global.address.prefix().unwrap(), seat), ..global };
+        let fits = |contact| [fits(&contact, false), fits(&contact, true)];
+        assert_eq!((fits(private), fits(global)), ([true, true], [false, false]));
+        assert_eq!((fits(seat(1)), fits(seat(2))), ([true, true], [true, false]));
     }
 }

@@ -9,10 +9,12 @@
 //! - [`quota`]: how much of the store the records of one address prefix can take
 //! - [`responsibility`]: whether a node is too far from a key to store a record there
 //! - [`density`]: whether the nodes that a lookup found are too close together to be there by chance
+//! - [`diversity`]: whether a table knows contacts of many address prefixes
 
 pub mod admission;
 pub mod amplification;
 pub mod density;
+pub mod diversity;
 pub mod quota;
 mod rate_limiter;
 pub mod responsibility;

@@ -235,7 +235,9 @@ impl<P: Parts> Dht for NodeInner<P> {
     fn restore_contact(&mut self, now: Instant, contact: Contact<P::Address>) {
         self.reclaim();
         let contact = Contact { address: contact.address.canonical(), ..contact };
-        self.shared.table.discovered(now, contact, Origin::Restored);
+        if self.shared.fits(&contact) {
+            self.shared.table.discovered(now, contact, Origin::Restored);
+        }
     }
 
     fn restore_record(

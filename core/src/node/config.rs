@@ -66,7 +66,9 @@ pub struct Config {
     /// How many bytes of records are held for one address prefix. A record counts its bytes and 100 more. 0, the
     /// default, stands for a quarter of the store's capacity.
     pub quota: usize,
-    /// Whether identifiers must fit their addresses (the rule of BEP 42). `false` by default.
+    /// Whether identifiers are [bound](crate::Id::bound) to addresses. Contacts whose identifier doesn't fit their
+    /// global address are ignored. Private networks, in which no node lies, can turn it off; all nodes of a network
+    /// must have the same setting. Addresses without a prefix are exempt. `true` by default.
     pub bind_ids: bool,
 }
 
@@ -102,7 +104,7 @@ impl Config {
         republish: Duration::from_secs(60 * 60),
         rate_limit: 64,
         quota: 0,
-        bind_ids: false,
+        bind_ids: true,
     };
 
     /// All zeros, for a node that is not started.

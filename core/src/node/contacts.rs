@@ -34,11 +34,6 @@ impl<P: Parts> Shared<P> {
         accepted
     }
 
-    /// Whether the identifier of a contact fits its address.
-    pub(super) fn fits(&self, contact: &Contact<P::Address>) -> bool {
-        admission::fits(self.config.bind_ids, contact)
-    }
-
     /// Whether the table knows a contact at this address. Other nodes may name it with another address, and what
     /// happens there doesn't count.
     pub(super) fn knows_at(&self, id: &Id, address: P::Address) -> bool {
@@ -54,14 +49,14 @@ impl<P: Parts> Shared<P> {
     /// Pings a requester that serves, if the table would take it. `left` is how many bytes can still be sent to it by
     /// the amplification limit.
     pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, left: usize) {
-        if left < P::Wire::LENGTHS.ping || !self.fits(&contact) {
+        if left < P::Wire::LENGTHS.ping {
             return;
         }
         let slots = self.requests.capacity();
         if self.requests.free() <= slots - slots.div_ceil(INTRODUCTIONS) {
             return;
         }
-        if self.table.discovered(now, contact, Origin::Requester) {
+        if self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact) {
             // Sent only once: a retransmission would exceed the limit.
             self.begin_request(Purpose::Check, contact.address, Some(contact.id), Some(NonZeroU8::MIN));
         }

@@ -159,7 +159,8 @@ pub trait Dht {
     /// why. `None` if nothing will be due until a datagram arrives or the user calls. Costs constant time.
     fn poll_timeout(&self) -> Option<(Instant, WakeReason)>;
 
-    /// Gives the node a contact from an earlier run. It is unverified until it responds.
+    /// Gives the node a contact from an earlier run. It is unverified until it responds. It is ignored if its
+    /// identifier doesn't fit its address.
     fn restore_contact(&mut self, now: Instant, contact: Contact<Self::Address>);
 
     /// Restores a record from an earlier run to the store. `lifetime` is what is left of its lifetime. With `publish`,

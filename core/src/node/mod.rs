@@ -21,6 +21,7 @@
 //! | `finishing` | ends an operation, with or without a result, and decides what becomes of its record |
 //! | `offers` | decides which nodes a record that is replicated goes to |
 //! | `records`, `contacts` | decide which records and contacts the node accepts |
+//! | `identity` | the node's own identifier and those of others: which count, and what the own one follows from |
 //! | `sending` | the outlet: encodes and counts every datagram that is sent |
 //! | `inner`, `shared`, `bounds` | the fields of a node, and the size of each |
 //! | `operation`, `task` | one operation, and all that depends on its kind |
@@ -38,6 +39,7 @@ mod contacts;
 mod dht;
 mod drive;
 mod finishing;
+mod identity;
 mod inner;
 mod joining;
 mod maintenance;

@@ -94,7 +94,13 @@ impl<P: Parts> Shared<P> {
         if let Some(token) = arrived.token() {
             self.forwarding.note_token(&arrived.from.id, token);
         }
-        if features.contains(Features::SERVES) && self.fits(&arrived.from) {
+        self.note_diversity(now);
+        if !self.fits(&arrived.from) {
+            // It was let in when all seats counted.
+            if self.knows_at(&arrived.from.id, arrived.from.address) {
+                self.table.evict(now, &arrived.from.id);
+            }
+        } else if features.contains(Features::SERVES) {
             self.is_global |= arrived.from.address.prefix().is_some();
             self.table.responded(now, arrived.from, rtt);
             self.bootstraps.responded(now, arrived.from.address);

@@ -11,6 +11,7 @@ use super::config::Config;
 use super::operation::Operation;
 use super::stats::Stats;
 use crate::guard::Tokens;
+use crate::identity::Identity;
 use crate::lookup::LookupLimits;
 use crate::random::Random;
 use crate::record::Key;
@@ -49,6 +50,7 @@ pub(crate) struct Shared<P: Parts> {
     /// The address of a node that has the own identifier, until it is reported to the user.
     pub(super) own_id_seen: Vec<P::Address, 1, u8>,
     pub(super) superseded: Vec<Key, 1, u8>,
+    pub(super) identity: Identity,
     pub(super) bootstraps: P::Bootstraps,
     pub(super) limiter: P::RateLimiter,
     pub(super) requests: P::Requests,
@@ -74,6 +76,7 @@ impl<P: Parts> Shared<P> {
             own_id_checked: Instant::ZERO,
             own_id_seen: Vec::new(),
             superseded: Vec::new(),
+            identity: Identity::EMPTY,
             bootstraps: P::Bootstraps::EMPTY,
             limiter: P::RateLimiter::EMPTY,
             requests: P::Requests::EMPTY,
@@ -110,6 +113,18 @@ impl<P: Parts> Shared<P> {
         (self.own_id_reported, self.own_id_checked) = (Instant::ZERO, Instant::ZERO);
         self.own_id_seen.clear();
         self.superseded.clear();
+        self.identity = Identity::EMPTY;
+        // Nothing is known of the table yet.
+        self.set_crowded(config.bind_ids);
+    }
+
+    /// Whether the table knows so few address prefixes that all their seats count. Then no limit on prefixes applies.
+    pub(super) fn set_crowded(&mut self, crowded: bool) {
+        self.identity.is_crowded = crowded;
+        let limits = &self.config.table;
+        let (in_bucket, in_table) =
+            if crowded { (u8::MAX, u8::MAX) } else { (limits.per_prefix_in_bucket, limits.per_prefix_in_table) };
+        self.table.limit_prefixes(in_bucket, in_table);
     }
 
     /// How many nodes hold a record.
@@ -120,7 +135,8 @@ impl<P: Parts> Shared<P> {
     /// The limits of every lookup.
     pub(super) const fn lookup_limits(&self) -> LookupLimits {
         let Config { alpha, table, .. } = &self.config;
-        LookupLimits { k: table.k, alpha: *alpha, prefix: table.per_prefix_in_table }
+        let prefix = if self.identity.is_crowded { u8::MAX } else { table.per_prefix_in_table };
+        LookupLimits { k: table.k, alpha: *alpha, prefix }
     }
 
     /// The settings of replication.

@@ -24,7 +24,9 @@ pub struct Limits {
     pub quiet: Duration,
     /// Contacts of one address prefix in a bucket, or in a finger or cell: at least 1; 2 by default.
     pub per_prefix_in_bucket: u8,
-    /// Contacts of one address prefix in the table: at least 1; 10 by default.
+    /// Contacts of one address prefix in the table: at least 1; 10 by default. With 255 there is no limit, in a bucket
+    /// neither. Where identifiers are [bound](crate::Config::bind_ids), the limits apply only while the table knows many
+    /// prefixes.
     pub per_prefix_in_table: u8,
 }
 

@@ -50,6 +50,11 @@ pub trait Place: Address {
 
     /// The number of the node that has this address, or 0 if there is none.
     fn number(self) -> usize;
+
+    /// The seat of that node in its address prefix, if it has one.
+    fn seat(self) -> u16 {
+        0
+    }
 }
 
 impl Place for u16 {
@@ -112,8 +117,9 @@ impl<M: Dht> Drop for Net<M> {
     }
 }
 
+/// Identifiers are not bound: the peers that a test plays by hand have those of its choice.
 pub fn config() -> Config {
-    Config { plain: true, ..Config::default() }
+    Config { plain: true, bind_ids: false, ..Config::default() }
 }
 
 impl<M: Dht<Address: Place>> Net<M> {
@@ -135,8 +141,10 @@ impl<M: Dht<Address: Place>> Net<M> {
     /// Adds a node made by `make`, and returns its address.
     pub fn add(&mut self, make: impl FnOnce(Instant, Id, [u8; 32]) -> Box<M>) -> M::Address {
         let (id, seed) = (Id::from_bytes(self.random.bytes()), self.random.bytes());
+        let address = M::Address::nth(self.nodes.len() as u16 + 1);
+        let id = address.prefix().map_or(id, |prefix| Id::bound(prefix, address.seat()));
         self.nodes.push(Some(make(self.now, id, seed)));
-        M::Address::nth(self.nodes.len() as u16)
+        address
     }
 
     pub fn node(&mut self, address: M::Address) -> &mut M {
