@@ -1,9 +1,9 @@
 //! Bound identifiers: on the open internet, the address of a node decides which identifiers it can have.
 //!
-//! Whoever can choose an identifier can own any key: 20 nodes next to it suffice. So an identifier is computed, in all
-//! its bits, from the address prefix of its node and the number of a *seat*. An address prefix has two first-class
-//! seats. The others are for networks of few prefixes, such as a campus or a lab, where more nodes than two of a prefix
-//! must serve.
+//! An attacker who can choose identifiers can own any key: 20 nodes next to it suffice. So an identifier is computed,
+//! in all its bits, from the address prefix of its node and the number of a *seat*. An address prefix has two
+//! first-class seats. The others are for networks of few prefixes, such as a campus or a lab, where more nodes than two
+//! of a prefix must serve.
 //!
 //! ```
 //! use core::net::SocketAddrV4;

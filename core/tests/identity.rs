@@ -6,3 +6,5 @@ mod crowds;
 #[path = "identity/host.rs"]
 mod host;
 mod net;
+#[path = "identity/renumbering.rs"]
+mod renumbering;

@@ -1,42 +1,22 @@
 //! Whether a table knows contacts of many address prefixes, so that no single prefix needs many places in it.
 
-use heapless::{Vec, VecView};
+use crate::address::Address;
+use crate::routing::{ContactState, Peer};
 
-use crate::address::{Address, Prefix};
-use crate::routing::{ContactState, Limits, Peer};
-
-/// The most prefixes that are counted.
-const MOST: usize = 2 * Limits::MAX_K;
-
-/// Whether the verified contacts of a table are of many address prefixes. Then only first-class seats count. It is so
-/// if at least `k` contacts are in first-class seats, and
-///
-/// - all contacts together are of 2k prefixes or more, or
-/// - the first-class ones are of at least half as many prefixes as there are contacts.
-///
-/// So a diverse table still is one when it has lost its second-class contacts. A table in a campus, in a laboratory or
-/// in the network of one provider is not diverse: there all seats are equal.
+/// Whether only first-class seats count for a table, because its verified contacts are of many address prefixes. So it
+/// is if 2k of them are in first-class seats, of which a prefix has two; or at least k, which are more than half of
+/// all. A diverse table still is one when it has lost its second-class contacts. A table in a campus, in a laboratory or
+/// in the network of one provider is not diverse: there all seats are equal. Contacts without a prefix don't count.
 #[must_use]
 pub fn is_diverse<A: Address>(peers: impl Iterator<Item = Peer<A>>, k: usize) -> bool {
-    // The prefixes with contacts in first-class seats, and those of all contacts.
-    let (mut first, mut all) = (Vec::<Prefix, MOST>::new(), Vec::<Prefix, MOST>::new());
-    let (mut contacts, mut first_class) = (0, 0);
-    let verified = peers.filter(|peer| peer.state == ContactState::Verified);
-    for (id, prefix) in verified.filter_map(|peer| Some((peer.contact.id, peer.contact.address.prefix()?))) {
-        contacts += 1;
-        add(&mut all, prefix);
-        if id.is_first_class() {
-            first_class += 1;
-            add(&mut first, prefix);
+    let (mut all, mut first_class) = (0, 0);
+    for Peer { contact, state, .. } in peers {
+        if state == ContactState::Verified && contact.address.prefix().is_some() {
+            all += 1;
+            first_class += usize::from(contact.id.is_first_class());
         }
     }
-    first_class >= k && (all.len() >= 2 * k || 2 * first.len() >= contacts)
-}
-
-fn add(prefixes: &mut VecView<Prefix>, prefix: Prefix) {
-    if !prefixes.contains(&prefix) {
-        let _ = prefixes.push(prefix);
-    }
+    first_class >= 2 * k || (first_class >= k && 2 * first_class > all)
 }
 
 #[cfg(test)]
@@ -56,9 +36,9 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_diverse_if_it_knows_2k_prefixes_or_half_as_many_as_contacts() {
+    fn a_table_is_diverse_if_it_knows_2k_first_class_seats_or_few_others() {
         for (prefixes, of_each, expected) in
-            [(0, 0, false), (7, 1, false), (8, 1, true), (15, 2, true), (15, 3, false), (16, 3, true), (16, 10, true)]
+            [(0, 0, false), (7, 1, false), (8, 1, true), (7, 3, true), (7, 4, false), (8, 4, true), (16, 10, true)]
         {
             assert_eq!(diverse(prefixes, of_each), expected, "{prefixes} prefixes with {of_each} contacts each");
         }

@@ -197,6 +197,9 @@ impl<P: Parts> Dht for NodeInner<P> {
     fn poll_event_except(&mut self, is_awaited: &dyn Fn(QueryId) -> bool) -> Option<Event<'_, P::Address>> {
         self.reclaim();
         let shared = &mut self.shared;
+        if core::mem::take(&mut shared.identity.unreported) {
+            return Some(Event::ExternalAddress { address: shared.identity.external(), id: shared.table.own() });
+        }
         if let Some(address) = shared.own_id_seen.pop() {
             return Some(Event::OwnIdSeen { address });
         }

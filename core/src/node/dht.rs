@@ -57,7 +57,8 @@ pub trait Dht {
     /// The store.
     type Store: Store;
 
-    /// The node's identifier.
+    /// The node's identifier. It changes with the external address: see
+    /// [`Event::ExternalAddress`](crate::Event::ExternalAddress).
     fn id(&self) -> Id;
 
     /// Begins to join the network through these addresses, and remembers them in place of earlier ones. Until the node

@@ -100,6 +100,7 @@ impl<P: Parts> NodeInner<P> {
         or(operation, WakeReason::Operation);
         or(shared.replication.expiry(), WakeReason::Record);
         if self.can_begin_maintenance() {
+            or(shared.identity.due(), WakeReason::Maintenance);
             or(self.next_table_maintenance(), WakeReason::Maintenance);
             or(shared.replication.due(), WakeReason::Record);
             or(shared.bootstraps.due(), WakeReason::Bootstrap);

@@ -29,7 +29,10 @@ impl<P: Parts> NodeInner<P> {
                 return;
             };
             let shared = &mut self.shared;
-            let begun = if shared.bootstraps.due().is_due(now) {
+            let begun = if shared.identity.due().is_due(now) {
+                shared.survey(now);
+                false
+            } else if shared.bootstraps.due().is_due(now) {
                 shared.visit_bootstraps(now, operation)
             } else if table_is_due {
                 shared.maintain_table(now, operation)

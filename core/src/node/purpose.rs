@@ -32,6 +32,8 @@ pub enum Purpose {
     Table,
     /// Checks that a node is there: a requester that the table would take, or a next hop that did not respond.
     Check,
+    /// Asks a contact at which address it sees this node.
+    Survey,
     /// A relay request is forwarded.
     Relay {
         /// The place of the request in the table of those under way.
@@ -48,7 +50,7 @@ impl Purpose {
             | Self::Verify { slot }
             | Self::Bootstrap { slot }
             | Self::Ping { slot } => Some(slot),
-            Self::Table | Self::Check | Self::Relay { .. } => None,
+            Self::Table | Self::Check | Self::Survey | Self::Relay { .. } => None,
         }
     }
 }

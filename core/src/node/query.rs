@@ -88,6 +88,14 @@ impl fmt::Display for WakeReason {
 pub enum Event<'a, A> {
     /// A query ended. The next call that changes the node frees its slot.
     Finished(QueryResult<'a, A>),
+    /// The external address of the node is known, or changed: several other nodes see it there. If identifiers are
+    /// bound to addresses, the node has the identifier that belongs to this address, and publishes its records again.
+    ExternalAddress {
+        /// The address, as one of them sees it. Behind a NAT, others can see another port.
+        address: A,
+        /// The identifier that the node has now.
+        id: Id,
+    },
     /// Another node uses this node's identifier: its state was copied, or this is an attack. The node has responded
     /// from its address. This is reported at most once a minute.
     OwnIdSeen {
@@ -250,6 +258,9 @@ impl<A: fmt::Debug> fmt::Display for Event<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finished(result) => result.outcome.fmt(f),
+            Self::ExternalAddress { address, id } => {
+                write!(f, "the node is at {address:?} and has the identifier {id}")
+            }
             Self::OwnIdSeen { address } => write!(f, "{address:?} uses the identifier of this node"),
             Self::Superseded { key } => {
                 write!(f, "another node holds a newer record than the one published: {}", key.id)

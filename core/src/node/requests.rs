@@ -42,7 +42,7 @@ impl<P: Parts> Shared<P> {
             _ => operation.zip(ready.expect).and_then(|(operation, id)| operation.lookup.token(&id)),
         };
         let request = match ready.owner {
-            Purpose::Ping { .. } | Purpose::Check => Request::Ping,
+            Purpose::Ping { .. } | Purpose::Check | Purpose::Survey => Request::Ping,
             Purpose::Bootstrap { .. } | Purpose::Table => Request::FindNode { target: own },
             Purpose::Search { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;

@@ -94,6 +94,9 @@ impl<P: Parts> Shared<P> {
         if let Some(token) = arrived.token() {
             self.forwarding.note_token(&arrived.from.id, token);
         }
+        if self.surveys() && arrived.from.address.prefix().is_some() {
+            self.identity.begin(now);
+        }
         self.note_diversity(now);
         if !self.fits(&arrived.from) {
             // It was let in when all seats counted.
@@ -138,7 +141,7 @@ impl<P: Parts> Shared<P> {
                 operation.tally.responded = 1;
                 self.finish(now, operation, Ending::Pong);
             }
-            Purpose::Table | Purpose::Check | Purpose::Relay { .. } => {}
+            Purpose::Table | Purpose::Check | Purpose::Survey | Purpose::Relay { .. } => {}
         }
     }
 

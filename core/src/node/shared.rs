@@ -50,7 +50,7 @@ pub(crate) struct Shared<P: Parts> {
     /// The address of a node that has the own identifier, until it is reported to the user.
     pub(super) own_id_seen: Vec<P::Address, 1, u8>,
     pub(super) superseded: Vec<Key, 1, u8>,
-    pub(super) identity: Identity,
+    pub(super) identity: Identity<P::Address>,
     pub(super) bootstraps: P::Bootstraps,
     pub(super) limiter: P::RateLimiter,
     pub(super) requests: P::Requests,
@@ -113,7 +113,7 @@ impl<P: Parts> Shared<P> {
         (self.own_id_reported, self.own_id_checked) = (Instant::ZERO, Instant::ZERO);
         self.own_id_seen.clear();
         self.superseded.clear();
-        self.identity = Identity::EMPTY;
+        self.identity.restart();
         // Nothing is known of the table yet.
         self.set_crowded(config.bind_ids);
     }
@@ -150,6 +150,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Whether any contact is verified: it has responded, and not failed since.
+    #[inline(never)]
     pub(super) fn has_verified_contact(&self) -> bool {
         self.table.peers().any(|peer| peer.state == ContactState::Verified)
     }

@@ -136,6 +136,12 @@ impl Schedule {
         self.check_soon(now);
     }
 
+    /// The own identifier is another one.
+    pub(super) fn own_changed(&mut self, now: Instant) {
+        self.neighbourhood_changed(now);
+        self.check = now;
+    }
+
     pub(super) fn check_soon(&mut self, now: Instant) {
         self.check_wait = self.waits.neighbourhood_min;
         self.check = self.check.min(now + self.spread(self.waits.neighbourhood_min));

@@ -79,6 +79,10 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
         slots.owner = Owner { id: own, rank: Some(rank) };
     }
 
+    fn rekey(&mut self, own: Id) {
+        self.slots.owner.id = own;
+    }
+
     fn len(&self) -> usize {
         self.slots.slots.len()
     }

@@ -85,6 +85,10 @@ impl Store for HashStore {
         };
     }
 
+    fn rekey(&mut self, own: Id) {
+        self.owner.id = own;
+    }
+
     fn len(&self) -> usize {
         self.slots.len()
     }

@@ -72,6 +72,9 @@ pub trait Store {
     /// `random` keys hash tables.
     fn start(&mut self, own: Id, rank: Rank, random: [u8; 16]);
 
+    /// Continues as the store of a node with another identifier.
+    fn rekey(&mut self, own: Id);
+
     /// How many records are stored.
     fn len(&self) -> usize;
 

@@ -15,6 +15,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     pub(super) fn bootstrap(&mut self) {
         let addresses: Vec<SocketAddrV4> = (0..self.input.below(BOOTSTRAPS + 2)).map(|_| self.peer().address).collect();
         let begun = self.node.bootstrap(self.now, &addresses);
+        self.bootstraps.extend(&addresses);
         match begun {
             Err(BeginError::NoAddresses) => assert!(addresses.is_empty()),
             Ok(joining) => {

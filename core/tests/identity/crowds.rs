@@ -39,7 +39,7 @@ fn a_crowd_alone_in_one_prefix_finds_everything() {
 
 #[test]
 fn in_a_network_of_many_prefixes_only_first_class_seats_are_in_the_tables() {
-    let mut net = Net::<Crowd<4>>::grown(2, core::iter::repeat_n(bound(), 120));
+    let mut net = Net::<Crowd<3>>::grown(2, core::iter::repeat_n(bound(), 150));
     net.run(core::time::Duration::from_secs(120));
     for at in net.living() {
         let own = net.node(at).id();

@@ -4,6 +4,9 @@ use kadlet::{Address, EncodedAddress, Prefix};
 
 use crate::net::Place;
 
+/// From this number on, addresses are those of hosts that have moved: 10,000 + n is that of host n.
+pub const MOVED: u16 = 10_000;
+
 /// The address of the n-th host. `EACH` hosts after one another share an address prefix, and each has a seat there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host<const EACH: u16>(pub u16);
@@ -30,7 +33,7 @@ impl<const EACH: u16> Place for Host<EACH> {
     }
 
     fn number(self) -> usize {
-        usize::from(self.0)
+        usize::from(self.0 % MOVED)
     }
 
     fn seat(self) -> u16 {

@@ -101,6 +101,8 @@ pub struct Net<M: Dht = Mote> {
     /// A hash of all datagrams that were sent: equal histories have equal digests.
     pub digest: u64,
     pub datagrams: usize,
+    /// Where the nodes are that have moved, by number.
+    pub moved: BTreeMap<usize, M::Address>,
     /// All datagrams that were sent since this was set to `Some`.
     pub tap: Option<Vec<Seen<M::Address>>>,
     /// Datagrams on their way, by time of arrival and then by the order in which they were sent.
@@ -131,6 +133,7 @@ impl<M: Dht<Address: Place>> Net<M> {
             loss: 0,
             digest: 0,
             datagrams: 0,
+            moved: BTreeMap::new(),
             tap: None,
             queue: BTreeMap::new(),
             sent: 0,
@@ -168,6 +171,11 @@ impl<M: Dht<Address: Place>> Net<M> {
         (1..=self.nodes.len() as u16).map(M::Address::nth).filter(|address| self.is_alive(*address)).collect()
     }
 
+    /// The address of the node with this number.
+    pub fn place(&self, number: usize) -> M::Address {
+        self.moved.get(&number).copied().unwrap_or(M::Address::nth(number as u16))
+    }
+
     /// Sends a datagram, which arrives later or is lost.
     pub fn send(&mut self, from: M::Address, to: M::Address, datagram: &[u8]) {
         self.datagrams += 1;
@@ -192,7 +200,7 @@ impl<M: Dht<Address: Place>> Net<M> {
         for index in 0..self.nodes.len() {
             let now = self.now;
             while let Some(out) = self.nodes[index].as_mut().and_then(|node| node.poll_transmit(now, &mut buf)) {
-                self.send(M::Address::nth(index as u16 + 1), out.to, &buf[..out.len]);
+                self.send(self.place(index + 1), out.to, &buf[..out.len]);
             }
         }
     }
@@ -211,7 +219,8 @@ impl<M: Dht<Address: Place>> Net<M> {
         let mut buf = [0; MAX_DATAGRAM];
         while let Some(first) = self.queue.first_entry().filter(|first| first.key().0 <= next) {
             let (at, Seen { from, to, bytes, .. }) = (first.key().0, first.remove());
-            let node = self.nodes.get_mut(to.number().wrapping_sub(1)).and_then(Option::as_mut);
+            let here = self.place(to.number()) == to;
+            let node = self.nodes.get_mut(to.number().wrapping_sub(1)).and_then(Option::as_mut).filter(|_| here);
             if let Some(out) = node.and_then(|node| node.handle_datagram(at, from, &bytes, &mut buf)) {
                 self.send(to, out.to, &buf[..out.len]);
             }

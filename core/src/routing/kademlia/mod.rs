@@ -124,6 +124,11 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         self.buckets.own
     }
 
+    fn rekey(&mut self, now: Instant, own: Id) {
+        let (buckets, replacements) = self.both();
+        buckets.rekey(replacements, now, own);
+    }
+
     fn limit_prefixes(&mut self, in_bucket: u8, in_table: u8) {
         self.buckets.per_prefix = (in_bucket, in_table);
     }
