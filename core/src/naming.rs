@@ -20,14 +20,15 @@ pub(crate) type Named<A> = [Contact<A>; MAX_NAMED];
 pub(crate) fn nearest<'a, R: Routing>(
     table: &R,
     target: &Id,
-    requester: &Id,
+    requester: &Contact<R::Address>,
     k: usize,
     named: &'a mut Named<R::Address>,
 ) -> &'a mut [Contact<R::Address>] {
     // One more than k: the requester may be among them.
     let count = named.get_mut(..=k).map_or(0, |named| table.closest(target, named));
     let named = named.get_mut(..count).unwrap_or_default();
-    let others = move_to_front(named, |contact| contact.id != *requester).min(k);
+    // Another node with the requester's identifier is named: the requester must learn of it.
+    let others = move_to_front(named, |contact| contact != requester).min(k);
     named.get_mut(..others).unwrap_or_default()
 }
 
@@ -134,8 +135,8 @@ mod tests {
     fn a_response_does_not_name_the_requester() {
         let table: Kademlia<u16, 16> = filled(0, &[1, 2, 3, 4]);
         let mut named = [Contact::EMPTY; MAX_NAMED];
-        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(9).id, 3, &mut named)), [1, 3, 2]);
-        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(1).id, 3, &mut named)), [3, 2, 4]);
+        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(9), 3, &mut named)), [1, 3, 2]);
+        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(1), 3, &mut named)), [3, 2, 4]);
     }
 
     #[test]

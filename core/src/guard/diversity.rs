@@ -5,8 +5,8 @@ use crate::routing::{ContactState, Peer};
 
 /// Whether only first-class seats count for a table, because its verified contacts are of many address prefixes. So it
 /// is if 2k of them are in first-class seats, of which a prefix has two; or at least k, which are more than half of
-/// all. A diverse table still is one when it has lost its second-class contacts. A table in a campus, in a laboratory or
-/// in the network of one provider is not diverse: there all seats are equal. Contacts without a prefix don't count.
+/// all. A diverse table still is one when it has lost its second-class contacts. A table in a campus, in a laboratory
+/// or in the network of one provider is not diverse: there all seats are equal. Contacts without a prefix don't count.
 #[must_use]
 pub fn is_diverse<A: Address>(peers: impl Iterator<Item = Peer<A>>, k: usize) -> bool {
     let (mut all, mut first_class) = (0, 0);

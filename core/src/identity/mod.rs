@@ -31,6 +31,11 @@ const CALM: Micros = Micros::from_secs(90);
 /// Between the rounds that must agree on another address.
 const CONFIRM: Micros = Micros::from_secs(60);
 
+/// A node that has had its seat for this long keeps it.
+const SETTLED_SEAT: Micros = Micros::from_secs(10 * 60);
+/// How often a node that left a seat tries a first-class one.
+const TRIES: u8 = 4;
+
 /// The state of a node's identity. All zeros before the start.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity<A> {
@@ -51,6 +56,12 @@ pub(crate) struct Identity<A> {
     external: A,
     /// Another address, which further rounds must confirm.
     candidate: A,
+    /// Where another node is said to have the own identifier; [`Address::EMPTY`] if it was asked, or there is none.
+    rival: A,
+    /// When the node took its seat.
+    seated: Instant,
+    /// How often it has left a seat that was taken.
+    left_seats: u8,
     votes: Votes<A>,
 }
 
@@ -65,6 +76,9 @@ impl<A: Address> Identity<A> {
         due: Instant::ZERO,
         external: A::EMPTY,
         candidate: A::EMPTY,
+        rival: A::EMPTY,
+        seated: Instant::ZERO,
+        left_seats: 0,
         votes: Votes::EMPTY,
     };
 
@@ -152,6 +166,35 @@ impl<A: Address> Identity<A> {
         self.external = address;
         self.unreported = true;
         true
+    }
+
+    /// Another node is said to have the own identifier at this address.
+    pub(crate) fn note_rival(&mut self, address: A) {
+        if address != self.external && self.is_settled(address) {
+            self.rival = address;
+        }
+    }
+
+    /// The node that is said to have the own identifier and was not asked yet. Now it is.
+    pub(crate) fn take_rival(&mut self) -> Option<A> {
+        Some(core::mem::replace(&mut self.rival, A::EMPTY)).filter(|rival| *rival != A::EMPTY)
+    }
+
+    /// The node at this address has the own identifier. Returns whether this node must take another seat: it has not
+    /// had its own for long, and the other one has a right to it.
+    pub(crate) fn leaves_seat(&self, now: Instant, other: A) -> bool {
+        other != self.external && self.is_settled(other) && now < self.seated + SETTLED_SEAT
+    }
+
+    /// The node takes a seat, because its address changed or because another node has its seat.
+    pub(crate) fn take_seat(&mut self, now: Instant, is_taken: bool) {
+        self.seated = now;
+        self.left_seats = if is_taken { self.left_seats.saturating_add(1) } else { 0 };
+    }
+
+    /// Whether the first-class seats were tried often enough.
+    pub(crate) const fn gives_up_first_class(&self) -> bool {
+        self.left_seats >= TRIES
     }
 
     fn begin_round(&mut self, now: Instant) {

@@ -25,6 +25,7 @@ impl<P: Parts> Shared<P> {
     pub(super) fn accepts_contact(&mut self, namer: P::Address, named: &Contact<P::Address>) -> bool {
         let own = self.table.own();
         if named.id == own {
+            self.identity.note_rival(named.address);
             return false;
         }
         let accepted = admission::may_name(&own, namer, named) && self.fits(named);

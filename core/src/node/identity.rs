@@ -50,6 +50,9 @@ impl<P: Parts> Shared<P> {
 
     /// Takes the next step to find out the external address.
     pub(super) fn survey(&mut self, now: Instant) {
+        if let Some(rival) = self.identity.take_rival() {
+            self.begin_request(Purpose::Survey, rival, None, None);
+        }
         match self.identity.step(now).and_then(|number| self.next_voter(number)) {
             Some((address, expect)) => _ = self.begin_request(Purpose::Survey, address, expect, None),
             None if self.identity.end_round(now) => self.settle(now),
@@ -91,22 +94,31 @@ impl<P: Parts> Shared<P> {
             && self.config.bind_ids
             && !self.table.own().is_bound(&address)
         {
-            let seat = self.free_seat(prefix);
-            self.take_id(now, Id::bound(prefix, seat));
+            self.identity.take_seat(now, false);
+            let own = self.table.own();
+            let first = if own.is_first_class() { own.seat() } else { 0 };
+            self.take_free_seat(now, prefix, first);
         }
     }
 
-    /// A seat in which no node is known: the own number or the other of the first-class ones, else a random one.
-    fn free_seat(&mut self, prefix: Prefix) -> u16 {
-        let own = self.table.own();
-        let mut seat = if own.is_first_class() { own.seat() } else { 0 };
-        for _ in 0..2 {
-            if self.table.get(&Id::bound(prefix, seat)).is_none() {
-                return seat;
-            }
-            seat ^= 1;
+    /// The node at this address responded with the own identifier, so it has the same seat. This node takes another one
+    /// if it is new in its own: 0 or 1 by chance, because the other node may do the same; after some tries any.
+    pub(super) fn leave_seat(&mut self, now: Instant, other: P::Address) {
+        if let Some(prefix) = other.prefix().filter(|_| self.config.bind_ids && self.identity.leaves_seat(now, other)) {
+            self.identity.take_seat(now, true);
+            let random = (self.random.next() >> 48) as u16;
+            self.take_free_seat(now, prefix, random & 1);
         }
-        (self.random.next() >> 48) as u16 | 2
+    }
+
+    /// Takes a seat in which no node is known: `first` or the other first-class one, else a random one.
+    fn take_free_seat(&mut self, now: Instant, prefix: Prefix, first: u16) {
+        let taken = |seat| self.table.get(&Id::bound(prefix, seat)).is_some();
+        let mut seat = if taken(first) { first ^ 1 } else { first };
+        if self.identity.gives_up_first_class() || taken(seat) {
+            seat = (self.random.next() >> 48) as u16 | 2;
+        }
+        self.take_id(now, Id::bound(prefix, seat));
     }
 
     /// Continues as the node `own`: with the same contacts and records. The nodes near the new identifier are found,

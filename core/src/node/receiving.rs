@@ -84,6 +84,7 @@ impl<P: Parts> NodeInner<P> {
         let own = self.shared.table.own();
         if sender == Some(own) {
             self.shared.note_own_id(now, from);
+            self.shared.leave_seat(now, from);
         }
         let Some(sender) = sender.filter(|sender| *sender != own) else {
             // Only requests that expect no certain node get here, so no candidate of a lookup has failed.

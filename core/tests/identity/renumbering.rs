@@ -8,6 +8,7 @@ use crate::host::{Host, MOVED};
 use crate::net::{MoteWith, Net, config};
 
 type Mote = MoteWith<Kademlia<Host<1>, 128>>;
+type Mote2 = MoteWith<Kademlia<Host<2>, 128>>;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -108,4 +109,42 @@ fn where_no_address_has_a_prefix_nobody_is_asked_for_the_own_one() {
     net.run(10 * MINUTE);
     let pings = net.tap.iter().flatten().filter(|seen| seen.bytes[12] == 1).count();
     assert_eq!(pings, 0);
+}
+
+#[test]
+fn two_nodes_of_one_prefix_that_take_the_same_seat_find_out_and_settle_it() {
+    for seed in 10..14 {
+        let mut net = Net::<Mote2>::grown(seed, core::iter::repeat_n(bound(), 23));
+        let newcomers = [0, 1].map(|_| {
+            net.add(|now, _, seed| {
+                let id = Id::from_bytes(seed[..20].try_into().unwrap());
+                Box::new(Mote2::new(now, bound(), id, seed).unwrap())
+            })
+        });
+        assert_eq!(newcomers[0].prefix(), newcomers[1].prefix());
+        let now = net.now;
+        for at in newcomers {
+            net.node(at).bootstrap(now, &[Host(1)]).unwrap();
+        }
+        net.run(10 * MINUTE);
+        let ids = newcomers.map(|at| net.node(at).id());
+        assert!(ids[0] != ids[1], "both have {}", ids[0]);
+        for (at, id) in newcomers.iter().zip(ids) {
+            assert!(id.is_bound(at), "{id} at {at:?}");
+            let tables = net.nodes.iter().flatten().filter(|node| node.routing().get(&id).is_some()).count();
+            assert!(tables >= 8, "{tables} nodes know {id} at {at:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_comes_back_from_the_own_external_address_is_no_other_node() {
+    let (own, now) = (Host::<2>(5), kadlet::Instant::from_secs(1));
+    let mut node = Mote2::new(now, bound(), Id::bound(own.prefix().unwrap(), 1), [7; 32]).unwrap();
+    let mut buf = [0; kadlet::wire::MAX_DATAGRAM];
+    node.ping(now, own).unwrap();
+    let out = node.poll_transmit(now, &mut buf).unwrap();
+    let request = buf[..out.len].to_vec();
+    assert_eq!(node.handle_datagram(now, own, &request, &mut buf), None);
+    assert!(node.poll_event().is_none(), "it is the node itself");
 }
