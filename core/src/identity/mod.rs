@@ -34,7 +34,7 @@ const CONFIRM: Micros = Micros::from_secs(60);
 /// A node that has had its seat for this long keeps it.
 const SETTLED_SEAT: Micros = Micros::from_secs(10 * 60);
 /// How often a node that left a seat tries a first-class one.
-const TRIES: u8 = 4;
+const TRIES: u8 = 6;
 
 /// The state of a node's identity. All zeros before the start.
 #[derive(Clone, Debug)]
