@@ -25,6 +25,7 @@ impl<P: Parts> Shared<P> {
     pub(super) fn accepts_contact(&mut self, namer: P::Address, named: &Contact<P::Address>) -> bool {
         let own = self.table.own();
         if named.id == own {
+            self.look_for_double(namer, named);
             return false;
         }
         let accepted = admission::may_name(&own, namer, named) && self.fits(named);
@@ -57,14 +58,16 @@ impl<P: Parts> Shared<P> {
         if left < P::Wire::LENGTHS.ping || !self.fits(&contact) {
             return;
         }
-        let slots = self.requests.capacity();
-        if self.requests.free() <= slots - slots.div_ceil(INTRODUCTIONS) {
-            return;
-        }
-        if self.table.discovered(now, contact, Origin::Requester) {
+        if self.can_check() && self.table.discovered(now, contact, Origin::Requester) {
             // Sent only once: a retransmission would exceed the limit.
             self.begin_request(Purpose::Check, contact.address, Some(contact.id), Some(NonZeroU8::MIN));
         }
+    }
+
+    /// Whether enough request slots are free to check that a node is there.
+    fn can_check(&self) -> bool {
+        let slots = self.requests.capacity();
+        self.requests.free() > slots - slots.div_ceil(INTRODUCTIONS)
     }
 
     /// Checks that a node is there after it did not respond to a relay request: a datagram may have been lost.
@@ -80,6 +83,15 @@ impl<P: Parts> Shared<P> {
         if self.own_id_checked.is_due(now) {
             self.own_id_checked = now + OWN_ID_PAUSE;
             self.begin_request(Purpose::Check, address, None, Some(NonZeroU8::MIN));
+        }
+    }
+
+    /// Another node names this node's identifier, with an address: pings it, to find out whether another node has the
+    /// same identifier. If it is an address of this node, the ping comes back, and is recognised.
+    #[inline(never)]
+    fn look_for_double(&mut self, namer: P::Address, named: &Contact<P::Address>) {
+        if named.address.scope() >= namer.scope() && self.can_check() {
+            self.begin_request(Purpose::Check, named.address, Some(named.id), Some(NonZeroU8::MIN));
         }
     }
 

@@ -70,7 +70,12 @@ impl<P: Parts> Shared<P> {
             None => self.requests.accept(now, from, sender, transaction),
         };
         match &accepted {
-            Match::Response { .. } => count_up(&mut self.stats.responses_received),
+            Match::Response { .. } => {
+                count_up(&mut self.stats.responses_received);
+                if self.silence.end() {
+                    self.replication.publish_by(now);
+                }
+            }
             Match::WrongId { expected, .. } => {
                 count_up(&mut self.stats.spoofed);
                 if self.knows_at(expected, from) {
@@ -96,6 +101,10 @@ impl<P: Parts> Shared<P> {
         }
         if features.contains(Features::SERVES) && self.fits(&arrived.from) {
             self.is_global |= arrived.from.address.prefix().is_some();
+            if self.is_table_empty() {
+                // The first contact: own records can be published now.
+                self.replication.publish_by(now);
+            }
             self.table.responded(now, arrived.from, rtt);
             self.bootstraps.responded(now, arrived.from.address);
         }
@@ -288,22 +297,18 @@ impl<P: Parts> Shared<P> {
 fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
     let from = &arrived.from.id;
     match *arrived.response {
-        Response::Stored { .. } => {
-            operation.tally.stored = operation.tally.stored.saturating_add(1);
+        Response::Stored { lifetime } => {
+            operation.tally.note_stored(lifetime);
             operation.lookup.stored(from);
         }
         Response::Pong { .. } if !P::Wire::RULES.response_kinds => {
-            operation.tally.stored = operation.tally.stored.saturating_add(1);
+            operation.tally.note_stored(0);
             operation.lookup.stored(from);
         }
         Response::Held { .. } if operation.tells(from) => operation.lookup.stored(from),
         // The token became too old since the search, or the node that made it was started again.
         Response::Error { code: ErrorCode::Token, .. }
-            if arrived.token().is_some() && operation.tally.may_renew_token() =>
-        {
-            set_token(operation, arrived);
-            operation.lookup.unstored(from);
-        }
+            if arrived.token().is_some_and(|token| operation.lookup.renewed(from, token)) => {}
         Response::Error { code, detail } => {
             operation.tally.note_refusal(code, detail);
             note_refusal(operation, from, code);
