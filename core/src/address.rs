@@ -1,5 +1,8 @@
 //! Addresses, at which nodes are reached: IPv4, IPv6, both, or the address type of your own link.
 //!
+//! Nodes that have only IPv4 and nodes that have only IPv6 don't share all records, even if others have both: which
+//! nodes are responsible for a key depends on which can be reached. Section 10.10 of `core/SPEC.md` says more.
+//!
 //! ```
 //! use core::net::SocketAddr;
 //! use kadlet::Address;

@@ -1,12 +1,12 @@
 //! Naming: which contacts a response names, and in which order.
 
-use heapless::VecView;
+use heapless::Vec;
 
-use crate::address::Address;
-use crate::array;
+use crate::address::{Address, EncodedAddress, MAX_ADDRESS};
 use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::Id;
+use crate::message::{Contacts, ReceivedContact};
 use crate::routing::Routing;
 
 /// The most contacts that are collected for one response: one more than the largest `k`.
@@ -17,6 +17,9 @@ pub(crate) type Named<A> = [Contact<A>; MAX_NAMED];
 
 /// Finds the `k` contacts of the table that are nearest to `target`, without the requester, in the order of
 /// [`Routing::closest`]. They are written to `named`.
+///
+/// If the requester looks for its own identifier, and the table has it with another address, this contact is named: two
+/// nodes that have one identifier find each other by it.
 pub(crate) fn nearest<'a, R: Routing>(
     table: &R,
     target: &Id,
@@ -56,22 +59,70 @@ pub(crate) fn nearest_by_rank<'a, R: Routing>(
     named.get_mut(..others.min(k)).unwrap_or_default()
 }
 
-/// Inserts `next`, the next hop of a relay request, into the contacts that it named, unless it is among them. It
-/// could not name itself, because it doesn't know its own address. At most `k` contacts are left.
-pub(crate) fn insert_next_hop<G: Geometry, A: Address>(
-    target: &Id,
-    named: &mut VecView<Contact<A>>,
-    next: Contact<A>,
-    k: usize,
-) {
-    if named.iter().any(|contact| contact.id == next.id) {
-        return;
+/// Contacts of a result that is sent on to the previous hop, as they arrived. So the result keeps contacts of address
+/// families that this node lacks.
+#[derive(Debug)]
+pub(crate) struct SentOn(Vec<u8, { MAX_NAMED * (Id::LEN + 2 + MAX_ADDRESS) }>);
+
+impl SentOn {
+    /// Takes those of the contacts that `keep` selects, and `next`, the next hop that they came from, by its rank. It
+    /// could not name itself, because it doesn't know its own address. At most `k` contacts are taken.
+    pub(crate) fn new<A: Address, G: Geometry>(
+        target: &Id,
+        contacts: Contacts<'_, A>,
+        next: Contact<A>,
+        k: usize,
+        mut keep: impl FnMut(&Id, Option<Contact<A>>) -> bool,
+    ) -> Self {
+        let (mut taken, mut left, rank) = (Self(Vec::new()), k, G::rank(target, &next.id));
+        let mut next = Some(next);
+        for (id, address) in contacts.encoded().take(k) {
+            let known = A::decode(address.family, address.as_bytes()).map(|address| Contact::new(id, address));
+            if !keep(&id, known) {
+                continue;
+            }
+            if G::rank(target, &id) > rank
+                && let Some(next) = next.take()
+            {
+                taken.push(&mut left, &next.id, &next.address.encode());
+            }
+            taken.push(&mut left, &id, &address);
+        }
+        if let Some(next) = next {
+            taken.push(&mut left, &next.id, &next.address.encode());
+        }
+        taken
     }
-    let rank = G::rank(target, &next.id);
-    let at = named.iter().position(|contact| G::rank(target, &contact.id) > rank).unwrap_or(named.len());
-    named.truncate(named.capacity() - 1);
-    array::insert(named, at, next);
-    named.truncate(k);
+
+    /// As many of the contacts as fit into `room` bytes, if a contact whose address has that many bytes takes `len`.
+    pub(crate) fn fitting<A: Address>(&self, mut room: usize, len: impl Fn(usize) -> usize) -> Contacts<'_, A> {
+        let (mut rest, mut end) = (self.0.as_slice(), 0);
+        while let Some(contact) = split_contact(&mut rest)
+            && let Some(left) = room.checked_sub(len(contact.address.as_bytes().len()))
+        {
+            (room, end) = (left, self.0.len() - rest.len());
+        }
+        Contacts::received(self.0.get(..end).unwrap_or(&[]), split_contact)
+    }
+
+    fn push(&mut self, left: &mut usize, id: &Id, address: &EncodedAddress) {
+        let bytes = address.as_bytes();
+        let len = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        if let Some(after) = left.checked_sub(1) {
+            *left = after;
+            // There is room for the largest k.
+            let parts = [id.as_bytes().as_slice(), &[address.family, len], bytes];
+            let _ = parts.into_iter().try_for_each(|part| self.0.extend_from_slice(part));
+        }
+    }
+}
+
+/// Splits the first contact off contacts in the form in which [`SentOn`] keeps them.
+fn split_contact(bytes: &mut &[u8]) -> Option<ReceivedContact> {
+    let ([id @ .., family, len], rest) = bytes.split_first_chunk::<{ Id::LEN + 2 }>()?;
+    let (address, rest) = rest.split_at_checked(usize::from(*len))?;
+    *bytes = rest;
+    Some(ReceivedContact { id: Id::from_bytes(*id), address: EncodedAddress::new(*family, address) })
 }
 
 /// Moves the contacts that match to the front, and returns how many match. Both those that match and the others keep
@@ -113,7 +164,7 @@ mod tests {
     use super::*;
     use crate::routing::{Chord, Clockwise, Kademlia, Limits};
     use crate::time::Instant;
-    use core::net::SocketAddr;
+    use core::net::{SocketAddr, SocketAddrV4};
     use std::vec::Vec;
 
     fn contact(byte: u8) -> Contact<u16> {
@@ -159,12 +210,22 @@ mod tests {
     }
 
     #[test]
-    fn the_next_hop_is_inserted_by_its_rank_unless_it_is_named_already() {
+    fn the_next_hop_is_inserted_by_its_rank_and_contacts_of_other_families_stay() {
         let target = Id::from_bytes([0x38; 20]);
-        let mut named = heapless::Vec::<_, 4>::new();
-        [0x40, 0x60].map(contact).into_iter().for_each(|contact| named.push(contact).unwrap());
-        insert_next_hop::<Clockwise, _>(&target, &mut named, contact(0x50), 3);
-        insert_next_hop::<Clockwise, _>(&target, &mut named, contact(0x40), 3);
-        assert_eq!(bytes(&named), [0x40, 0x50, 0x60]);
+        let v4 = |text: &str| text.parse::<SocketAddrV4>().unwrap();
+        let near = |byte| Contact::new(Id::from_bytes([byte; 20]), v4("192.0.2.1:4000"));
+        let mut sent = SentOn(heapless::Vec::new());
+        let six: SocketAddr = "[2001:db8::1]:4000".parse().unwrap();
+        sent.push(&mut 1, &Id::from_bytes([0x40; 20]), &six.encode());
+        sent.push(&mut 1, &Id::from_bytes([0x60; 20]), &v4("192.0.2.6:4000").encode());
+        let ids = |k, next| -> Vec<u8> {
+            let contacts = sent.fitting::<SocketAddrV4>(1_000, |len| len);
+            let on = SentOn::new::<_, Clockwise>(&target, contacts, near(next), k, |_, _| true);
+            on.fitting::<SocketAddrV4>(1_000, |len| len).encoded().map(|(id, _)| id.as_bytes()[0]).collect()
+        };
+        assert_eq!(ids(3, 0x50), [0x40, 0x50, 0x60]);
+        assert_eq!(ids(2, 0x50), [0x40, 0x50]);
+        assert_eq!(ids(3, 0x70), [0x40, 0x60, 0x70]);
+        assert_eq!(sent.fitting::<SocketAddrV4>(20, |len| len).count(), 1, "18 bytes, and 6 that don't fit");
     }
 }

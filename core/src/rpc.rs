@@ -310,6 +310,13 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         Ok(())
     }
 
+    /// The request that was begun last waits for the limits' `initial` at least.
+    pub(crate) fn wait_initial(&mut self) {
+        if let Some(request) = self.slots.last_mut() {
+            request.timeout = request.timeout.max(self.initial);
+        }
+    }
+
     /// How long to wait at first for a node whose round trip was never measured.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -369,6 +376,17 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     #[must_use]
     pub fn owner(&self, transaction: T) -> Option<O> {
         self.slots.get(self.index(transaction)?)?.owner()
+    }
+
+    /// The request with this transaction came back to its sender: it fails now. False if no request in flight has this
+    /// transaction.
+    pub fn came_back(&mut self, transaction: T) -> bool {
+        let Some(request) = self.index(transaction).and_then(|index| self.slots.get_mut(index)) else {
+            return false;
+        };
+        (request.state, request.wait, request.attempts) = (RequestState::InFlight, 0, Some(NonZeroU8::MIN));
+        self.recount();
+        true
     }
 
     /// The node that must respond to the request in flight with this transaction. `None` if there is no such request,

@@ -38,8 +38,14 @@ pub struct Got {
 pub struct Stored {
     /// How many nodes stored the record.
     pub holders: usize,
-    /// How many nodes should store it: min(k, nodes that responded to the lookup).
+    /// How many nodes should store it: min(k, nodes that responded to the lookup). 0 if no other node is known: then
+    /// only this node has the record, and publishes it when others come.
     pub wanted: usize,
+    /// The shortest time for which one of them holds it, unless it is put again. Zero if none told.
+    pub lifetime: Duration,
+    /// The sequence number (signed) or age in milliseconds (plain) of a record that other nodes hold instead: the
+    /// highest. `None` if no node has one.
+    pub held: Option<u64>,
     /// Counts of the operation.
     pub stats: QueryStats,
 }

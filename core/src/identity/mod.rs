@@ -56,8 +56,6 @@ pub(crate) struct Identity<A> {
     external: A,
     /// Another address, which further rounds must confirm.
     candidate: A,
-    /// Where another node is said to have the own identifier; [`Address::EMPTY`] if it was asked, or there is none.
-    rival: A,
     /// When the node took its seat.
     seated: Instant,
     /// How often it has left a seat that was taken.
@@ -76,7 +74,6 @@ impl<A: Address> Identity<A> {
         due: Instant::ZERO,
         external: A::EMPTY,
         candidate: A::EMPTY,
-        rival: A::EMPTY,
         seated: Instant::ZERO,
         left_seats: 0,
         votes: Votes::EMPTY,
@@ -166,18 +163,6 @@ impl<A: Address> Identity<A> {
         self.external = address;
         self.unreported = true;
         true
-    }
-
-    /// Another node is said to have the own identifier at this address.
-    pub(crate) fn note_rival(&mut self, address: A) {
-        if address != self.external && self.is_settled(address) {
-            self.rival = address;
-        }
-    }
-
-    /// The node that is said to have the own identifier and was not asked yet. Now it is.
-    pub(crate) fn take_rival(&mut self) -> Option<A> {
-        Some(core::mem::replace(&mut self.rival, A::EMPTY)).filter(|rival| *rival != A::EMPTY)
     }
 
     /// The node at this address has the own identifier. Returns whether this node must take another seat: it has not

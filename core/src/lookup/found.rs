@@ -32,6 +32,10 @@ pub(super) enum CandidateState {
     Wanted,
     /// The record was sent, or the one that the node claims to hold was asked for.
     Sent,
+    /// The record must be sent again, with a fresh token.
+    WantedAgain,
+    /// The record was sent again.
+    SentAgain,
     /// The node claims to hold another record, which must be verified.
     Claimed,
     Stored,

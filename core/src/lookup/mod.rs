@@ -302,15 +302,31 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
 
     /// The next node to send the record to, and its token. The node then counts as asked. Alpha doesn't limit stores.
     pub fn next_store(&mut self) -> Option<(Contact<A>, Option<T>)> {
-        let candidate = self.shortlist.iter_mut().find(|candidate| candidate.state == CandidateState::Wanted)?;
-        candidate.state = CandidateState::Sent;
+        let (state, candidate) = self.shortlist.iter_mut().find_map(|candidate| match candidate.state {
+            CandidateState::Wanted => Some((CandidateState::Sent, candidate)),
+            CandidateState::WantedAgain => Some((CandidateState::SentAgain, candidate)),
+            _ => None,
+        })?;
+        candidate.state = state;
         Some((candidate.contact, candidate.token))
     }
 
-    /// The record could not be sent, or must be sent again with a fresh token: [`next_store`](Lookup::next_store)
-    /// returns the node again.
+    /// The record could not be sent: [`next_store`](Lookup::next_store) returns the node again.
     pub fn unstored(&mut self, id: &Id) {
-        self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Wanted);
+        self.change(id, CandidateState::SentAgain..=CandidateState::SentAgain, CandidateState::WantedAgain);
+        self.change(id, CandidateState::Sent..=CandidateState::Sent, CandidateState::Wanted);
+    }
+
+    /// The node refused the record because of its token, and gave a fresh one. Returns whether
+    /// [`next_store`](Lookup::next_store) returns the node again, which it does only once for each node.
+    pub fn renewed(&mut self, id: &Id, token: T) -> bool {
+        match self.candidate_mut(id) {
+            Some(candidate) if candidate.state == CandidateState::Sent => {
+                (candidate.state, candidate.token) = (CandidateState::WantedAgain, Some(token));
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The node has stored the record.
@@ -332,7 +348,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// The next node whose claim must be verified. It then counts as asked.
     pub fn next_claim(&mut self) -> Option<Contact<A>> {
         let candidate = self.shortlist.iter_mut().find(|candidate| candidate.state == CandidateState::Claimed)?;
-        candidate.state = CandidateState::Sent;
+        candidate.state = CandidateState::SentAgain;
         Some(candidate.contact)
     }
 

@@ -125,15 +125,18 @@ impl<P: Parts> Dht for NodeInner<P> {
             return Err(PutError::Busy(P::Operations::LEN));
         }
         let key = record.key();
-        let held = self.shared.stored(&key).map(|held| held.version(now));
-        if let Some((held, compare)) = held.zip(options.compare)
+        let held = self.shared.stored(&key);
+        let held_since = held.as_ref().map_or(Instant::ZERO, |held| held.stored_at);
+        if let Some((held, compare)) = held.map(|held| held.version(now)).zip(options.compare)
             && held.number != compare
+            && held != record.version()
         {
             return Err(PutError::Conflict(held.number));
         }
         let expires = now + options.lifetime;
         let metadata = Metadata { pinned: true, last_replicated: now, ..Metadata::until(expires) };
-        self.shared.store.put(now, record, metadata).map_err(PutError::Store)?;
+        let at = if key.kind == Kind::Plain { self.shared.last_put.next(now, &key.id, held_since) } else { now };
+        self.shared.store.put(at, record, metadata).map_err(PutError::Store)?;
         self.shared.replication.stored(expires);
         self.replace_stores(now, &key);
         let (shared, operation) = self.free_slot(now).ok_or(PutError::Busy(P::Operations::LEN))?;
@@ -142,7 +145,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         operation.publish = options.publish;
         operation.compare = options.compare;
         operation.recursion = options.mode.into();
-        operation.set_best(now, record.version());
+        operation.set_best(at, record.version());
         let query = operation.query();
         self.drive(now);
         Ok(query)
@@ -241,6 +244,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         if self.shared.fits(&contact) {
             self.shared.table.discovered(now, contact, Origin::Restored);
         }
+        self.shared.replication.publish_by(now);
     }
 
     fn restore_record(
@@ -354,7 +358,7 @@ impl<P: Parts> Shared<P> {
         if !self.is_valid(record) {
             return Err(PutError::Signature);
         }
-        if self.is_table_empty() {
+        if self.is_table_empty() && !self.config.serve && !options.publish {
             return Err(PutError::NoContacts);
         }
         Ok(())

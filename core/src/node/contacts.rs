@@ -22,10 +22,13 @@ const OWN_ID_PAUSE: Micros = Micros::from_secs(60);
 
 impl<P: Parts> Shared<P> {
     /// Whether the node accepts a contact that the node at `namer` names. Counts those that it doesn't.
-    pub(super) fn accepts_contact(&mut self, namer: P::Address, named: &Contact<P::Address>) -> bool {
+    pub(super) fn accepts_contact(&mut self, now: Instant, namer: P::Address, named: &Contact<P::Address>) -> bool {
         let own = self.table.own();
         if named.id == own {
-            self.identity.note_rival(named.address);
+            // Another node may have the same identifier. If it is an address of this node, the ping comes back.
+            if named.address.scope() >= namer.scope() {
+                self.check_own_id(now, named.address);
+            }
             return false;
         }
         let accepted = admission::may_name(&own, namer, named) && self.fits(named);
@@ -53,14 +56,16 @@ impl<P: Parts> Shared<P> {
         if left < P::Wire::LENGTHS.ping {
             return;
         }
-        let slots = self.requests.capacity();
-        if self.requests.free() <= slots - slots.div_ceil(INTRODUCTIONS) {
-            return;
-        }
-        if self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact) {
+        if self.can_check() && self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact) {
             // Sent only once: a retransmission would exceed the limit.
             self.begin_request(Purpose::Check, contact.address, Some(contact.id), Some(NonZeroU8::MIN));
         }
+    }
+
+    /// Whether enough request slots are free to check that a node is there.
+    fn can_check(&self) -> bool {
+        let slots = self.requests.capacity();
+        self.requests.free() > slots - slots.div_ceil(INTRODUCTIONS)
     }
 
     /// Checks that a node is there after it did not respond to a relay request: a datagram may have been lost.
@@ -70,8 +75,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A requester claims this node's identifier. Its address may be forged, so it is pinged: only a response from
-    /// there shows that another node has the identifier.
+    /// A requester claims this node's identifier, or another node names it with this address, which may be forged. So
+    /// the address is pinged, at most once a minute: only a response from there shows that another node has it.
     pub(super) fn check_own_id(&mut self, now: Instant, address: P::Address) {
         if self.own_id_checked.is_due(now) {
             self.own_id_checked = now + OWN_ID_PAUSE;

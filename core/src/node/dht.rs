@@ -101,13 +101,17 @@ pub trait Dht {
 
     /// Puts a record: stores it in the own store, where it is never evicted while it is published, and at the nodes
     /// responsible for its key. If [`Options::publish`] is set, the node publishes it even if this put fails or is
-    /// cancelled, unless another record won: [`unpublish`](Dht::unpublish) stops that.
+    /// cancelled, unless another record won: [`unpublish`](Dht::unpublish) stops that. If no other node is known, the
+    /// put ends with [`Outcome::Stored`](crate::Outcome::Stored) without holders, and the record is published when
+    /// others come.
+    ///
+    /// Of two puts under one key, the later wins. If the last one was less than 2 ms ago, this one waits that long.
     ///
     /// # Errors
     ///
-    /// [`PutError`]: all slots are busy, no contact is known (a put needs at least one other node), records of this
-    /// kind are off, the record is not valid or too large, its lifetime is less than a second, a compare-and-swap
-    /// can't succeed, the own store doesn't take it, or the node takes no part in recursive lookups or is not started.
+    /// [`PutError`]: all slots are busy, records of this kind are off, the record is not valid or too large, its
+    /// lifetime is less than a second, a compare-and-swap can't succeed, the own store doesn't take it, or the node
+    /// takes no part in recursive lookups, is not started, or is a client without contacts that would not keep it.
     fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<QueryId, PutError>;
 
     /// Stops publishing the record under `key`. Its holders keep it until its lifetime ends. Returns whether it was

@@ -6,7 +6,7 @@
 //! | bootstrap | `Joined` | `NoResponse`, `TimedOut` |
 //! | find_node | `Nodes` | `NoResponse`, `TimedOut` |
 //! | get | `Value`; then the record is written back to nodes that lag | `NotFound`, `TooLarge`, `NoResponse`, `TimedOut` |
-//! | put | `Stored` | `NoResponse` before it stores, `Conflict` and `Refused` after that, `TimedOut` while no node has stored it, `Replaced` by another put of its key |
+//! | put | `Stored`, also by a node that is alone | `NoResponse` before it stores, `Conflict` and `Refused` after that, `TimedOut` while no node has stored it, `Replaced` by another put of its key |
 //!
 //! Maintenance ends in the same ways, but has no result. A republication that ends with `Conflict` shows the publisher
 //! that another record won.
@@ -228,6 +228,8 @@ fn ending_of_search<P: Parts>(now: Instant, operation: &Op<P>) -> Ending {
     match operation.task.traits().ending {
         Ending::NotFound if operation.best(now).is_some() => Ending::Value,
         Ending::NotFound if operation.tally.too_large > 0 => Ending::TooLarge,
+        // No other node is known. The own store has the record.
+        _ if operation.task.traits().then == Then::SettlePut && operation.tally.asked == 0 => Ending::Stored,
         _ if operation.lookup.count(Which::Closest) == 0 => Ending::NoResponse,
         ending => ending,
     }

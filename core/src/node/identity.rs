@@ -50,9 +50,6 @@ impl<P: Parts> Shared<P> {
 
     /// Takes the next step to find out the external address.
     pub(super) fn survey(&mut self, now: Instant) {
-        if let Some(rival) = self.identity.take_rival() {
-            self.begin_request(Purpose::Survey, rival, None, None);
-        }
         match self.identity.step(now).and_then(|number| self.next_voter(number)) {
             Some((address, expect)) => _ = self.begin_request(Purpose::Survey, address, expect, None),
             None if self.identity.end_round(now) => self.settle(now),

@@ -27,7 +27,7 @@
 //! | `operation`, `task` | one operation, and all that depends on its kind |
 //!
 //! Below these are the plain types: `dht` (the trait), `config`, `network`, `query`, `command_error`, `buffer`,
-//! `purpose` and `stats`.
+//! `purpose`, `put_time`, `silence` and `stats`.
 
 mod api;
 mod bounds;
@@ -47,6 +47,7 @@ mod network;
 mod offers;
 mod operation;
 mod purpose;
+mod put_time;
 mod query;
 mod receiving;
 mod records;
@@ -57,6 +58,7 @@ mod search;
 mod sending;
 mod server;
 mod shared;
+mod silence;
 mod stats;
 mod task;
 mod timeouts;

@@ -116,6 +116,8 @@ pub(super) struct Tally {
     pub(super) timed_out: u16,
     pub(super) refused: u16,
     pub(super) stored: u16,
+    /// The shortest lifetime that a node granted to the record, in seconds. 0 if none told it.
+    granted: u32,
     /// The last reason for a refusal, if there was any. An `Option` would not be all zeros while it is `None`.
     refusal: ErrorCode,
     refusal_detail: u64,
@@ -124,13 +126,9 @@ pub(super) struct Tally {
     pub(super) held_instead: Option<u64>,
     /// The length of a response with a record that is too large for this node.
     pub(super) too_large: u16,
-    /// How often a store was sent again with a fresh token, or how often a join has notified the node that must know
-    /// this one.
-    asked_again: u8,
+    /// How often a join has notified the node that must know this one.
+    notified: u8,
 }
-
-/// How many stores of one operation can be sent again with a fresh token.
-const RENEWALS: u8 = 64;
 
 /// How often a join notifies the node that must know this one, before it ends without that.
 const NOTIFICATIONS: u8 = 8;
@@ -142,11 +140,12 @@ impl Tally {
         timed_out: 0,
         refused: 0,
         stored: 0,
+        granted: 0,
         refusal: ErrorCode::Token,
         refusal_detail: 0,
         held_instead: None,
         too_large: 0,
-        asked_again: 0,
+        notified: 0,
     };
 
     /// A node refused.
@@ -156,20 +155,23 @@ impl Tally {
         self.refusal_detail = detail;
     }
 
+    /// A node stored the record, for `lifetime` seconds. 0 if it did not tell.
+    pub(super) fn note_stored(&mut self, lifetime: u32) {
+        self.stored = self.stored.saturating_add(1);
+        self.granted = match self.granted {
+            0 => lifetime,
+            least => least.min(lifetime),
+        };
+    }
+
     fn refusal(&self) -> Option<ErrorCode> {
         (self.refused != 0).then_some(self.refusal)
     }
 
-    /// Whether a store can be sent again with a fresh token. Counts it.
-    pub(super) const fn may_renew_token(&mut self) -> bool {
-        self.asked_again = self.asked_again.saturating_add(1);
-        self.asked_again <= RENEWALS
-    }
-
     /// Whether a join can notify a node once more. Counts it.
     pub(super) const fn may_notify(&mut self) -> bool {
-        self.asked_again = self.asked_again.saturating_add(1);
-        self.asked_again <= NOTIFICATIONS
+        self.notified = self.notified.saturating_add(1);
+        self.notified <= NOTIFICATIONS
     }
 }
 
@@ -317,6 +319,11 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         }
     }
 
+    /// When the newest version was found. Of a put: when it takes effect.
+    pub(super) fn best_at(&self) -> Instant {
+        self.best.map_or(Instant::ZERO, |(_, at)| at)
+    }
+
     pub(super) const fn set_best(&mut self, now: Instant, version: Version) {
         self.best = Some((version, now));
     }
@@ -366,7 +373,12 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
                 None => Outcome::NotFound { closest: found(Which::Closest) },
             },
             Ending::NotFound => Outcome::NotFound { closest: found(Which::Closest) },
-            Ending::Stored => Outcome::Stored { holders: found(Which::Stored), wanted: usize::from(self.wanted) },
+            Ending::Stored => Outcome::Stored {
+                holders: found(Which::Stored),
+                wanted: usize::from(self.wanted),
+                lifetime: Duration::from_secs(self.tally.granted.into()),
+                held: self.tally.held_instead,
+            },
             Ending::Conflict => {
                 Outcome::Conflict { holders: found(Which::Stored), held: self.tally.held_instead.unwrap_or(0) }
             }

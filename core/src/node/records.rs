@@ -65,6 +65,12 @@ impl<P: Parts> Shared<P> {
             self.withdraw(&operation.key);
         } else if operation.publish {
             self.publish_later(&operation.key);
+            if operation.tally.stored == 0
+                && let Some(metadata) = self.metadata_mut(&operation.key)
+            {
+                // No other node has it: it is published first, once one responds.
+                metadata.last_replicated = Instant::ZERO;
+            }
         } else {
             self.unpin(&operation.key);
         }

@@ -68,7 +68,14 @@ impl<P: Parts> Shared<P> {
         let wants_ping = self.config.serve && operation.is_none_or(|operation| operation.task.traits().wants_ping);
         let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
         let least = if finds && token.is_none() { self.padded_len(ready.to, wants_ping) } else { 0 };
-        let outgoing = Outgoing::<P> { to: ready.to, transaction: ready.transaction, token, request, least };
+        let largest = match ready.owner {
+            // What the previous hop can't take must not come back to here.
+            Purpose::Relay { relay } if P::FORWARDS => {
+                self.forwarding.get(relay).map_or(u16::MAX, |relay| relay.largest())
+            }
+            _ => u16::MAX,
+        };
+        let outgoing = Outgoing::<P> { to: ready.to, transaction: ready.transaction, token, request, largest, least };
         let outlet = Outlet::<P> { stats: &mut self.stats, config: &self.config, table: &self.table };
         outlet.request(outgoing, buf).ok_or(Unsent::NoRoom)
     }

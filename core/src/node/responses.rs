@@ -70,7 +70,12 @@ impl<P: Parts> Shared<P> {
             None => self.requests.accept(now, from, sender, transaction),
         };
         match &accepted {
-            Match::Response { .. } => count_up(&mut self.stats.responses_received),
+            Match::Response { .. } => {
+                count_up(&mut self.stats.responses_received);
+                if self.silence.end() {
+                    self.replication.publish_by(now);
+                }
+            }
             Match::WrongId { expected, .. } => {
                 count_up(&mut self.stats.spoofed);
                 if self.knows_at(expected, from) {
@@ -105,6 +110,10 @@ impl<P: Parts> Shared<P> {
             }
         } else if features.contains(Features::SERVES) {
             self.is_global |= arrived.from.address.prefix().is_some();
+            if self.is_table_empty() {
+                // The first contact: own records can be published now.
+                self.replication.publish_by(now);
+            }
             self.table.responded(now, arrived.from, rtt);
             self.bootstraps.responded(now, arrived.from.address);
         }
@@ -113,7 +122,7 @@ impl<P: Parts> Shared<P> {
     /// The response to a request of the table's maintenance: the table discovers the contacts that it names.
     pub(super) fn table_responded(&mut self, now: Instant, arrived: &Arrived<'_, P>) {
         for named in contacts_of(arrived.response).iter().take(self.k()) {
-            if self.accepts_contact(arrived.from.address, &named) {
+            if self.accepts_contact(now, arrived.from.address, &named) {
                 self.table.discovered(now, named, Origin::Named);
             }
         }
@@ -134,7 +143,7 @@ impl<P: Parts> Shared<P> {
                 store_responded(operation, arrived);
             }
             Purpose::Verify { .. } => self.claim_responded(now, operation, &arrived.from.id, arrived.response),
-            Purpose::Bootstrap { .. } => self.bootstrap_responded(operation, arrived),
+            Purpose::Bootstrap { .. } => self.bootstrap_responded(now, operation, arrived),
             Purpose::Ping { .. } => {
                 operation.lookup.insert(arrived.from);
                 operation.lookup.responded(&arrived.from.id, None);
@@ -147,7 +156,7 @@ impl<P: Parts> Shared<P> {
 
     fn search_responded(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
         let (from, token) = (arrived.from, arrived.token());
-        self.take_named(operation, from, arrived.response);
+        self.take_named(now, operation, arrived);
         let asked_with_token = operation.lookup.token(&from.id).is_some();
         operation.stop_fetching(&from.id);
         match *arrived.response {
@@ -178,7 +187,7 @@ impl<P: Parts> Shared<P> {
         operation.lookup.responded(&from.id, token);
     }
 
-    fn bootstrap_responded(&mut self, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
+    fn bootstrap_responded(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
         let (from, token) = (arrived.from, arrived.token());
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
         operation.lookup.insert(from);
@@ -192,15 +201,16 @@ impl<P: Parts> Shared<P> {
             _ => {
                 operation.tally.responded = operation.tally.responded.saturating_add(1);
                 operation.lookup.responded(&from.id, token);
-                self.take_named(operation, from, arrived.response);
+                self.take_named(now, operation, arrived);
             }
         }
     }
 
     /// Inserts the contacts that a response names into the shortlist.
-    fn take_named(&mut self, operation: &mut Op<P>, from: Contact<P::Address>, response: &Response<'_, P::Address>) {
-        for named in contacts_of(response).iter().take(self.k()) {
-            if self.accepts_contact(from.address, &named) {
+    fn take_named(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
+        let from = arrived.from;
+        for named in contacts_of(arrived.response).iter().take(self.k()) {
+            if self.accepts_contact(now, from.address, &named) {
                 operation.lookup.named(&from.id, named);
             }
         }
@@ -269,7 +279,7 @@ impl<P: Parts> Shared<P> {
             operation.lookup.responded(&from.id, None);
         }
         for named in result.contacts.iter().take(self.k()) {
-            if !self.accepts_contact(from.address, &named) {
+            if !self.accepts_contact(now, from.address, &named) {
                 continue;
             }
             operation.lookup.relayed(named, hops);
@@ -297,22 +307,18 @@ impl<P: Parts> Shared<P> {
 fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
     let from = &arrived.from.id;
     match *arrived.response {
-        Response::Stored { .. } => {
-            operation.tally.stored = operation.tally.stored.saturating_add(1);
+        Response::Stored { lifetime } => {
+            operation.tally.note_stored(lifetime);
             operation.lookup.stored(from);
         }
         Response::Pong { .. } if !P::Wire::RULES.response_kinds => {
-            operation.tally.stored = operation.tally.stored.saturating_add(1);
+            operation.tally.note_stored(0);
             operation.lookup.stored(from);
         }
         Response::Held { .. } if operation.tells(from) => operation.lookup.stored(from),
         // The token became too old since the search, or the node that made it was started again.
         Response::Error { code: ErrorCode::Token, .. }
-            if arrived.token().is_some() && operation.tally.may_renew_token() =>
-        {
-            set_token(operation, arrived);
-            operation.lookup.unstored(from);
-        }
+            if arrived.token().is_some_and(|token| operation.lookup.renewed(from, token)) => {}
         Response::Error { code, detail } => {
             operation.tally.note_refusal(code, detail);
             note_refusal(operation, from, code);

@@ -50,7 +50,7 @@ impl<P: Parts> Shared<P> {
                 return self.ping_address(operation);
             }
             if operation.is_storing() {
-                if self.store_at_nodes(operation) {
+                if self.store_at_nodes(now, operation) {
                     self.finish_store(now, operation);
                 }
                 return;
@@ -120,7 +120,11 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Asks the next nodes to store the record. Returns whether all of them have responded or failed.
-    fn store_at_nodes(&mut self, operation: &mut Op<P>) -> bool {
+    fn store_at_nodes(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
+        if operation.task == Task::Put && operation.best_at() > now {
+            self.last_put.awaited = self.last_put.awaited.min(operation.best_at());
+            return false;
+        }
         while let Some((contact, _)) = operation.lookup.next_store() {
             if self.needs_nothing(operation, &contact) {
                 continue;

@@ -39,6 +39,8 @@ pub(super) struct Outgoing<'a, P: Parts> {
     pub(super) transaction: TransactionOf<P>,
     pub(super) token: Option<TokenOf<P>>,
     pub(super) request: Request<'a>,
+    /// The largest response that can be taken, in bytes, unless the own largest message is less.
+    pub(super) largest: u16,
     /// The least length of the request, in bytes.
     pub(super) least: usize,
 }
@@ -75,8 +77,8 @@ impl<P: Parts> Outlet<'_, P> {
 
     /// Sends a request.
     pub(super) fn request(self, outgoing: Outgoing<'_, P>, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
-        let Outgoing { to, transaction, token, request, least } = outgoing;
-        let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);
+        let Outgoing { to, transaction, token, request, largest, least } = outgoing;
+        let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX).min(largest);
         let body = Body::Request { largest, token, request, padding: 0 };
         let message = Message { header: self.header(transaction), body };
         self.send(to, &message, least, usize::MAX, buf)
@@ -116,8 +118,18 @@ impl<P: Parts> Shared<P> {
         attempts: Option<NonZeroU8>,
     ) -> bool {
         let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
+        let attempts =
+            if purpose == Purpose::Table && self.silence.is_long() { Some(NonZeroU8::MIN) } else { attempts };
         let transaction = P::Wire::transaction(self.random.next());
-        self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok()
+        let begun = self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok();
+        if begun
+            && timeout.is_none()
+            && matches!(purpose, Purpose::Bootstrap { .. } | Purpose::Ping { .. } | Purpose::Check)
+        {
+            // The round trips of other nodes say little about a stranger, and no other node is asked in its place.
+            self.requests.wait_initial();
+        }
+        begun
     }
 
     /// The least length of a request, in bytes, so that three times this length suffice for its `nodes` response. With

@@ -75,8 +75,8 @@ impl<P: Parts> Shared<P> {
         }
         let now = incoming.now;
         let own_id = incoming.header.sender == self.table.own();
-        if own_id && self.requests.owner(incoming.header.transaction).is_some() {
-            // An own request that came back.
+        if own_id && self.requests.came_back(incoming.header.transaction) {
+            // An own request: it was sent to an address that leads here.
             return None;
         }
         let (token_holds, fresh) = self.renew_token(incoming);
@@ -260,7 +260,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Stores a record. Checks the token first, then the bounds, then which record wins, and the signature last,
-    /// because it costs most. Returns for how many seconds the record is held.
+    /// because it costs most. Returns for how many seconds the record is held from now on.
     fn take_record(&mut self, served: &Served<P>, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
         let (now, record) = (served.now, offer.record);
         if !served.token_holds {
@@ -284,16 +284,17 @@ impl<P: Parts> Shared<P> {
         let contact = &served.to.contact;
         let source = contact.address.prefix();
         let mut expires = now + lifetime;
-        let key = record.key();
+        let (key, offered) = (record.key(), record.version());
         let held = self.held(now, &key);
+        let held_until = held.as_ref().map_or(Instant::ZERO, |held| held.metadata.expires);
         // To store a record that is held already claims no more than a find_value with its version.
         let (mut claimed, mut replicated) = (false, now);
         if let Some(held) = &held {
-            claimed = check_against(now, held, offer)? == Ordering::Equal;
+            claimed = check_against(now, held, offer, offered)? == Ordering::Equal;
             if claimed && held.metadata.claimed {
                 replicated = Instant::ZERO;
             }
-            if offer.handover && held.version(now).digest == record.version().digest {
+            if offer.handover && held.version(now).digest == offered.digest {
                 expires = expires.min(held.metadata.expires);
             }
         } else if offer.compare.is_some_and(|compare| compare != 0) {
@@ -319,7 +320,7 @@ impl<P: Parts> Shared<P> {
         let put = self.keep(now, record, metadata);
         match put {
             Ok(Put::New | Put::Replaced) => self.table.check_neighbourhood_soon(now),
-            Ok(Put::Renewed) => {}
+            Ok(Put::Renewed) => expires = expires.max(held_until),
             Err(StoreError::TooLarge(limit)) => return Err((ErrorCode::TooLarge, limit as u64)),
             Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
             Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
@@ -330,12 +331,19 @@ impl<P: Parts> Shared<P> {
 }
 
 /// Checks that the record offered can replace the one held. `Equal` if both are the same.
-fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<Ordering, (ErrorCode, u64)> {
+fn check_against(
+    now: Instant,
+    held: &StoredRecord<'_>,
+    offer: &Offer<'_>,
+    offered: Version,
+) -> Result<Ordering, (ErrorCode, u64)> {
     let version = held.version(now);
-    if offer.compare.is_some_and(|compare| compare != version.number) {
-        return Err((ErrorCode::Conflict, version.number));
-    }
-    match held.key.kind.contest(version, offer.record.version()).offered {
+    match held.key.kind.contest(version, offered).offered {
+        // Also with a compare-and-swap: the request was sent again, because its response was lost.
+        Ordering::Equal => Ok(Ordering::Equal),
+        _ if offer.compare.is_some_and(|compare| compare != version.number) => {
+            Err((ErrorCode::Conflict, version.number))
+        }
         Ordering::Less => Err((ErrorCode::Outdated, version.number)),
         wins => Ok(wins),
     }

@@ -9,6 +9,8 @@ use heapless::Vec;
 use super::bounds::{Part, Parts, TokenOf};
 use super::config::Config;
 use super::operation::Operation;
+use super::put_time::LastPut;
+use super::silence::Silence;
 use super::stats::Stats;
 use crate::guard::Tokens;
 use crate::identity::Identity;
@@ -39,6 +41,8 @@ pub(crate) struct Shared<P: Parts> {
     pub(super) config: Config,
     pub(super) stats: Stats,
     pub(super) replication: Replication,
+    pub(super) last_put: LastPut,
+    pub(super) silence: Silence,
     pub(super) tokens: Tokens,
     pub(super) random: Random,
     /// When the user can be told again that another node has the own identifier.
@@ -70,6 +74,8 @@ impl<P: Parts> Shared<P> {
             config: Config::ZERO,
             stats: Stats::ZERO,
             replication: Replication::EMPTY,
+            last_put: LastPut::EMPTY,
+            silence: Silence::NONE,
             tokens: Tokens::EMPTY,
             random: Random::EMPTY,
             own_id_reported: Instant::ZERO,
@@ -111,6 +117,8 @@ impl<P: Parts> Shared<P> {
         self.requests_freed = false;
         self.is_global = false;
         (self.own_id_reported, self.own_id_checked) = (Instant::ZERO, Instant::ZERO);
+        self.last_put.clear();
+        self.silence = Silence::NONE;
         self.own_id_seen.clear();
         self.superseded.clear();
         self.identity.restart();

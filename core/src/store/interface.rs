@@ -180,7 +180,8 @@ pub enum StoreError {
     TooLarge(usize),
     /// All room is taken by records that are not evicted for this one.
     Full,
-    /// A newer version is stored. It holds that version.
+    /// A version that wins over the offered one is stored: a newer one, or one that is as new and has a higher hash. It
+    /// holds that version.
     Outdated(Version),
 }
 
@@ -189,7 +190,9 @@ impl fmt::Display for StoreError {
         match self {
             Self::TooLarge(limit) => write!(f, "the record is larger than the limit of {limit} bytes"),
             Self::Full => f.write_str("the store is full of records that are not evicted for this one"),
-            Self::Outdated(version) => write!(f, "a newer record is stored (number {})", version.number),
+            Self::Outdated(version) => {
+                write!(f, "a record that wins is stored (its sequence number, or age in ms: {})", version.number)
+            }
         }
     }
 }

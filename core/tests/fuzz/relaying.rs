@@ -203,8 +203,11 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let ids = &self.ids;
         // A client sends its own request to any contact, because it is responsible for nothing itself.
         let any = previous.is_none() && !self.config.serve;
+        // A node without verified contacts begins with those that it has.
+        let begins = previous.is_none() && self.node.routing().peers().any(|peer| peer.contact.address == to);
         assert!(
-            known.any(|(id, _)| any || ids.iter().any(|own| may_be_nearer::<R::Geometry>(own, target.id(), id))),
+            begins
+                || known.any(|(id, _)| any || ids.iter().any(|own| may_be_nearer::<R::Geometry>(own, target.id(), id))),
             "{to} is not a possible next hop"
         );
         if let Some(previous) = relay.previous {

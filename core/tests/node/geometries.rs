@@ -32,7 +32,7 @@ pub fn put<R: Routing<Address = u16>, const RELAYS: usize>(
     let (now, options) = (net.now, Options { mode: mode::<RELAYS>(), ..*options });
     let query = net.node(at).put(now, &Record::plain(name, value), &options).unwrap();
     net.wait(at, query, |result| match &result.outcome {
-        Outcome::Stored { holders, wanted } => {
+        Outcome::Stored { holders, wanted, .. } => {
             assert!(holders.len() >= *wanted, "{} of {wanted}: {:?}", holders.len(), result.stats);
             holders.iter().map(|contact| contact.address).collect()
         }

@@ -200,7 +200,7 @@ fn nodes_of_different_k_share_a_network() {
     let (now, key) = (net.now, Key::plain(b"hello"));
     let query = net.node(7).put(now, &Record::plain(b"hello", b"world"), &once()).unwrap();
     net.wait(7, query, |result| {
-        assert!(matches!(&result.outcome, Outcome::Stored { holders, wanted: 20 } if holders.len() == 20))
+        assert!(matches!(&result.outcome, Outcome::Stored { holders, wanted: 20, .. } if holders.len() == 20))
     });
     for at in 1..=40 {
         let now = net.now;

@@ -110,7 +110,7 @@ fn forged_refusals_by_seven_of_eight_holders_neither_stop_a_publisher_nor_cost_i
             let (query, gets) = put(&mut node, &peers, &policies, &record, &options);
             let outcome = node.take_result(query).unwrap().outcome;
             assert!(
-                matches!(&outcome, Outcome::Stored { holders, wanted: 8 } if holders.len() == 1),
+                matches!(&outcome, Outcome::Stored { holders, wanted: 8, .. } if holders.len() == 1),
                 "{code:?} {outcome:?}"
             );
             assert_eq!(gets, 7, "each claim is verified");

@@ -55,7 +55,7 @@ fn put<T>(
 
 fn is_stored(result: &QueryResult<'_, u16>) {
     assert!(
-        matches!(&result.outcome, Outcome::Stored { holders, wanted } if holders.len() >= *wanted),
+        matches!(&result.outcome, Outcome::Stored { holders, wanted, .. } if holders.len() >= *wanted),
         "{:?}",
         result.outcome
     );

@@ -171,6 +171,17 @@ fn a_command_that_reaches_no_node_prints_a_json_object_with_zero_counts() {
 }
 
 #[test]
+fn a_put_tells_that_nodes_hold_the_record_for_less_time_than_asked() {
+    let [first, ..] = three("");
+    let put = kadlet(&format!("put name value --ttl 100000h --json --bootstrap {}", first.address));
+    assert_eq!((put.code, put.json()["lifetime_seconds"].as_u64()), (0, Some(86_400)), "{put:?}");
+    assert!(put.err.contains("for 86400s only, not for 360000000s"), "{put:?}");
+    let put = kadlet(&format!("put other value --ttl 1h --json --bootstrap {}", first.address));
+    assert_eq!(put.json()["lifetime_seconds"].as_u64(), Some(3_600), "{put:?}");
+    assert!(!put.err.contains("only"), "{put:?}");
+}
+
+#[test]
 fn a_put_names_the_newer_record_that_some_nodes_hold() {
     let secret = file("newer.key");
     let path = secret.to_str().unwrap();
