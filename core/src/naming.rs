@@ -20,15 +20,28 @@ pub(crate) type Named<A> = [Contact<A>; MAX_NAMED];
 pub(crate) fn nearest<'a, R: Routing>(
     table: &R,
     target: &Id,
-    requester: &Id,
+    requester: &Contact<R::Address>,
     k: usize,
     named: &'a mut Named<R::Address>,
 ) -> &'a mut [Contact<R::Address>] {
     // One more than k: the requester may be among them.
-    let count = named.get_mut(..=k).map_or(0, |named| table.closest(target, named));
-    let named = named.get_mut(..count).unwrap_or_default();
-    let others = move_to_front(named, |contact| contact.id != *requester).min(k);
-    named.get_mut(..others).unwrap_or_default()
+    let mut room = k + 1;
+    loop {
+        let count = named.get_mut(..room).map_or(0, |named| table.closest(target, named));
+        let found = named.get_mut(..count).unwrap_or_default();
+        let usable = move_to_front(found, |contact| contact.id != requester.id && may_be_named(contact, requester));
+        if usable >= k || count < room || room == MAX_NAMED {
+            return named.get_mut(..usable.min(k)).unwrap_or_default();
+        }
+        // Private contacts were among them.
+        room = MAX_NAMED;
+    }
+}
+
+/// Whether the requester may be able to reach a contact, so that it can be named to it. A private contact is not named
+/// to a global requester: there, its address would be another node's, or none's.
+pub(crate) fn may_be_named<A: Address>(contact: &Contact<A>, requester: &Contact<A>) -> bool {
+    contact.address.scope() >= requester.address.scope()
 }
 
 /// Moves the contacts of one address family to the front. If not all contacts fit into a response, these are the ones
@@ -38,18 +51,20 @@ pub(crate) fn family_first<A: Address>(named: &mut [Contact<A>], family: u8) {
 }
 
 /// Finds the contacts that the last hop of a relay request names: the `k` nearest to `target` by rank, without the
-/// previous hop and without those in `silent`, which were asked and did not respond. They are written to `named`.
+/// previous hop, without those that it can't reach, and without those in `silent`, which were asked and did not
+/// respond. They are written to `named`.
 pub(crate) fn nearest_by_rank<'a, R: Routing>(
     table: &R,
     target: &Id,
-    previous: &Id,
+    previous: &Contact<R::Address>,
     silent: &[Id],
     k: usize,
     named: &'a mut Named<R::Address>,
 ) -> &'a mut [Contact<R::Address>] {
     let count = table.closest(target, named);
     let named = named.get_mut(..count).unwrap_or_default();
-    let others = move_to_front(named, |contact| contact.id != *previous && !silent.contains(&contact.id));
+    let usable = |contact: &Contact<_>| contact.id != previous.id && may_be_named(contact, previous);
+    let others = move_to_front(named, |contact| usable(contact) && !silent.contains(&contact.id));
     let named = named.get_mut(..others).unwrap_or_default();
     sort_by_rank::<R::Geometry, _>(target, named);
     named.get_mut(..others.min(k)).unwrap_or_default()
@@ -134,8 +149,29 @@ mod tests {
     fn a_response_does_not_name_the_requester() {
         let table: Kademlia<u16, 16> = filled(0, &[1, 2, 3, 4]);
         let mut named = [Contact::EMPTY; MAX_NAMED];
-        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(9).id, 3, &mut named)), [1, 3, 2]);
-        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(1).id, 3, &mut named)), [3, 2, 4]);
+        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(9), 3, &mut named)), [1, 3, 2]);
+        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(1), 3, &mut named)), [3, 2, 4]);
+    }
+
+    #[test]
+    fn private_contacts_are_not_named_to_a_global_requester() {
+        use core::net::SocketAddrV4;
+        let at = |byte: u8, text: &str| Contact::new(Id::from_bytes([byte; 20]), text.parse::<SocketAddrV4>().unwrap());
+        let mut table = Kademlia::<SocketAddrV4, 32>::EMPTY;
+        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1).unwrap();
+        for byte in 1..5 {
+            table.responded(Instant::ZERO, at(byte, &std::format!("10.0.0.{byte}:1")), None);
+            table.responded(Instant::ZERO, at(0x10 + byte, &std::format!("192.0.{byte}.2:1")), None);
+        }
+        let (mut named, target) = ([Contact::EMPTY; MAX_NAMED], at(1, "10.0.0.1:1").id);
+        let mut scopes = |requester: &Contact<_>| {
+            let near: Vec<_> = nearest(&table, &target, requester, 3, &mut named).to_vec();
+            let last: Vec<_> = nearest_by_rank(&table, &target, requester, &[], 3, &mut named).to_vec();
+            assert_eq!(near, last);
+            near.iter().map(|contact| contact.address.scope() == crate::address::Scope::Global).collect::<Vec<_>>()
+        };
+        assert_eq!(scopes(&at(0x50, "198.51.100.1:1")), [true; 3], "as many as asked for");
+        assert_eq!(scopes(&at(0x50, "10.0.0.50:1")), [false; 3]);
     }
 
     #[test]
@@ -151,9 +187,9 @@ mod tests {
         let table: Chord<u16> = filled(0x10, &[0x20, 0x30, 0x40, 0x50]);
         let target = Id::from_bytes([0x38; 20]);
         let mut named = [Contact::EMPTY; MAX_NAMED];
-        let all = nearest_by_rank(&table, &target, &contact(9).id, &[], 3, &mut named);
+        let all = nearest_by_rank(&table, &target, &contact(9), &[], 3, &mut named);
         assert_eq!(bytes(all), [0x40, 0x50, 0x20]);
-        let rest = nearest_by_rank(&table, &target, &contact(0x50).id, &[contact(0x40).id], 3, &mut named);
+        let rest = nearest_by_rank(&table, &target, &contact(0x50), &[contact(0x40).id], 3, &mut named);
         assert_eq!(bytes(rest), [0x20, 0x30]);
     }
 

@@ -18,9 +18,10 @@ use crate::forwarding::{
 };
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
-use crate::naming::{MAX_NAMED, insert_next_hop, nearest_by_rank};
+use crate::naming::{MAX_NAMED, insert_next_hop, may_be_named, nearest_by_rank};
 use crate::record::Record;
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::{Instant, Micros};
 use crate::wire::{TokenSource, Wire};
 
@@ -139,7 +140,7 @@ impl<P: Parts> Shared<P> {
 
     /// Asks a next hop again with the token that came with its response. False if all request slots are taken.
     pub(super) fn forward_again(&mut self, index: u8, to: &Contact<P::Address>) -> bool {
-        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(to.id), Some(ATTEMPTS))
+        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(to.id), Attempts::Times(ATTEMPTS))
     }
 
     /// Responds to the next relay request for which no next hop is left.
@@ -179,7 +180,7 @@ impl<P: Parts> Shared<P> {
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
-        let named = nearest_by_rank(&self.table, target.id(), &hop.contact.id, silent, self.k(), &mut room);
+        let named = nearest_by_rank(&self.table, target.id(), &hop.contact, silent, self.k(), &mut room);
         let (to, token) = (self.recipient(hop), self.token_for(now, &hop.contact));
         let held = match target {
             Target::Value(key) => held_in(&self.store, now, key),
@@ -202,12 +203,15 @@ impl<P: Parts> Shared<P> {
         let (k, from) = (self.k(), result.from);
         let mut named = Vec::<_, MAX_NAMED>::new();
         for contact in result.contacts.iter().take(k) {
-            if contact.id != hop.contact.id && self.accepts_contact(from.address, &contact) {
+            let usable = contact.id != hop.contact.id && may_be_named(&contact, &hop.contact);
+            if usable && let Some(contact) = self.accepted(from.address, contact) {
                 // There is room for k of them.
                 let _ = named.push(contact);
             }
         }
-        insert_next_hop::<P::Geometry, _>(target, &mut named, from, k);
+        if may_be_named(&from, &hop.contact) {
+            insert_next_hop::<P::Geometry, _>(target, &mut named, from, k);
+        }
         let to = self.recipient(hop);
         self.respond_to_hop(now, hop, relayed(&to, result.hops, result.found, &named, buf), buf)
     }
@@ -263,7 +267,7 @@ impl<P: Parts> Shared<P> {
             return false;
         };
         let purpose = Purpose::Relay { relay: index };
-        self.begin_request(purpose, next.address, Some(next.id), Some(ATTEMPTS))
+        self.begin_request(purpose, next.address, Some(next.id), Attempts::Times(ATTEMPTS))
             && self.forwarding.get_mut(index).is_some_and(|relay| relay.forwarded_to(next.id))
     }
 

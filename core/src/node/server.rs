@@ -250,7 +250,7 @@ impl<P: Parts> Shared<P> {
         target: &Id,
         room: &'a mut Named<P::Address>,
     ) -> &'a mut [Contact<P::Address>] {
-        nearest(&self.table, target, &served.to.contact.id, self.k(), room)
+        nearest(&self.table, target, &served.to.contact, self.k(), room)
     }
 
     /// Whether a requester is a verified contact at this address. Then it may hold the same records.

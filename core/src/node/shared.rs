@@ -10,7 +10,8 @@ use super::bounds::{Part, Parts, TokenOf};
 use super::config::Config;
 use super::operation::Operation;
 use super::stats::Stats;
-use crate::guard::Tokens;
+use crate::address::Address;
+use crate::guard::{Tokens, admission};
 use crate::lookup::LookupLimits;
 use crate::random::Random;
 use crate::record::Key;
@@ -117,10 +118,12 @@ impl<P: Parts> Shared<P> {
         usize::from(self.config.table.k)
     }
 
-    /// The limits of every lookup.
-    pub(super) const fn lookup_limits(&self) -> LookupLimits {
+    /// The limits of a lookup. Where this node knows few address prefixes, any number of contacts of one count.
+    pub(super) fn lookup_limits(&self) -> LookupLimits {
         let Config { alpha, table, .. } = &self.config;
-        LookupLimits { k: table.k, alpha: *alpha, prefix: table.per_prefix_in_table }
+        let prefixes = self.table.peers().map(|peer| peer.contact.address.prefix());
+        let many = admission::are_many(prefixes, 2 * self.k());
+        LookupLimits { k: table.k, alpha: *alpha, prefix: if many { table.per_prefix_in_bucket } else { u8::MAX } }
     }
 
     /// The settings of replication.
