@@ -40,9 +40,18 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
     fn decode(family: u8, bytes: &[u8]) -> Option<Self>;
 
     /// The canonical form of the address. An IPv4-mapped IPv6 address becomes an IPv4 address, and flow label and scope
-    /// id become 0, so that one node doesn't count as two.
+    /// id become 0, so that one node doesn't count as two. Only a link-local address keeps its scope id: without it,
+    /// nothing can be sent there.
     #[must_use]
     fn canonical(self) -> Self {
+        self
+    }
+
+    /// The address, as a node at `namer` means it when it names it: a link-local IPv6 address is on the link over which
+    /// that node is reached, so it has the scope id of `namer`.
+    #[must_use]
+    fn on_link_of(self, namer: Self) -> Self {
+        let _ = namer;
         self
     }
 
@@ -192,7 +201,12 @@ impl Address for SocketAddrV6 {
     }
 
     fn canonical(self) -> Self {
-        Self::new(*self.ip(), self.port(), 0, 0)
+        let scope = if self.ip().is_unicast_link_local() { self.scope_id() } else { 0 };
+        Self::new(*self.ip(), self.port(), 0, scope)
+    }
+
+    fn on_link_of(self, namer: Self) -> Self {
+        Self::new(*self.ip(), self.port(), 0, namer.scope_id()).canonical()
     }
 
     fn without_port(self) -> Self {
@@ -237,7 +251,17 @@ impl Address for SocketAddr {
     fn canonical(self) -> Self {
         match self.ip().to_canonical() {
             IpAddr::V4(ip) => Self::V4(SocketAddrV4::new(ip, self.port())),
-            IpAddr::V6(ip) => Self::V6(SocketAddrV6::new(ip, self.port(), 0, 0)),
+            IpAddr::V6(ip) => {
+                let scope = if let Self::V6(v6) = self { v6.scope_id() } else { 0 };
+                Self::V6(SocketAddrV6::new(ip, self.port(), 0, scope).canonical())
+            }
+        }
+    }
+
+    fn on_link_of(self, namer: Self) -> Self {
+        match (self, namer) {
+            (Self::V6(v6), Self::V6(namer)) => Self::V6(v6.on_link_of(namer)),
+            _ => self,
         }
     }
 
@@ -325,8 +349,19 @@ mod tests {
         let mapped: SocketAddr = "[::ffff:192.0.2.7]:4000".parse().unwrap();
         assert_eq!(mapped.canonical(), plain);
         assert_eq!(encoded_and_decoded(mapped), None, "only the canonical form is decoded");
-        let scoped = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 2, 3));
-        assert_eq!(scoped.canonical(), SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 0, 0)));
+        let v6 = |ip: &str, flow, scope| SocketAddr::V6(SocketAddrV6::new(ip.parse().unwrap(), 1, flow, scope));
+        assert_eq!(v6("2001:db8::1", 2, 3).canonical(), v6("2001:db8::1", 0, 0));
+    }
+
+    #[test]
+    fn a_link_local_address_keeps_its_scope_id_and_is_named_on_the_link_of_the_namer() {
+        let v6 = |ip: &str, flow, scope| SocketAddr::V6(SocketAddrV6::new(ip.parse().unwrap(), 1, flow, scope));
+        assert_eq!(v6("fe80::1", 2, 3).canonical(), v6("fe80::1", 0, 3));
+        let named = encoded_and_decoded(v6("fe80::1", 0, 3)).unwrap();
+        assert_eq!(named, v6("fe80::1", 0, 0), "a message has no scope ids");
+        assert_eq!(named.on_link_of(v6("fe80::2", 0, 3)), v6("fe80::1", 0, 3));
+        assert_eq!(named.on_link_of(v6("2001:db8::2", 0, 0)), named);
+        assert_eq!(v6("2001:db8::1", 0, 0).on_link_of(v6("fe80::2", 0, 3)), v6("2001:db8::1", 0, 0));
     }
 
     #[test]

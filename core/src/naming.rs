@@ -28,11 +28,23 @@ pub(crate) fn nearest<'a, R: Routing>(
     named: &'a mut Named<R::Address>,
 ) -> &'a mut [Contact<R::Address>] {
     // One more than k: the requester may be among them.
-    let count = named.get_mut(..=k).map_or(0, |named| table.closest(target, named));
-    let named = named.get_mut(..count).unwrap_or_default();
-    // Another node with the requester's identifier is named: the requester must learn of it.
-    let others = move_to_front(named, |contact| contact != requester).min(k);
-    named.get_mut(..others).unwrap_or_default()
+    let mut room = k + 1;
+    loop {
+        let count = named.get_mut(..room).map_or(0, |named| table.closest(target, named));
+        let found = named.get_mut(..count).unwrap_or_default();
+        let usable = move_to_front(found, |contact| contact != requester && may_be_named(contact, requester));
+        if usable >= k || count < room || room == MAX_NAMED {
+            return named.get_mut(..usable.min(k)).unwrap_or_default();
+        }
+        // Private contacts were among them.
+        room = MAX_NAMED;
+    }
+}
+
+/// Whether the requester may be able to reach a contact, so that it can be named to it. A private contact is not named
+/// to a global requester: there, its address would be another node's, or none's.
+pub(crate) fn may_be_named<A: Address>(contact: &Contact<A>, requester: &Contact<A>) -> bool {
+    contact.address.scope() >= requester.address.scope()
 }
 
 /// Moves the contacts of one address family to the front. If not all contacts fit into a response, these are the ones
@@ -42,18 +54,20 @@ pub(crate) fn family_first<A: Address>(named: &mut [Contact<A>], family: u8) {
 }
 
 /// Finds the contacts that the last hop of a relay request names: the `k` nearest to `target` by rank, without the
-/// previous hop and without those in `silent`, which were asked and did not respond. They are written to `named`.
+/// previous hop, without those that it can't reach, and without those in `silent`, which were asked and did not
+/// respond. They are written to `named`.
 pub(crate) fn nearest_by_rank<'a, R: Routing>(
     table: &R,
     target: &Id,
-    previous: &Id,
+    previous: &Contact<R::Address>,
     silent: &[Id],
     k: usize,
     named: &'a mut Named<R::Address>,
 ) -> &'a mut [Contact<R::Address>] {
     let count = table.closest(target, named);
     let named = named.get_mut(..count).unwrap_or_default();
-    let others = move_to_front(named, |contact| contact.id != *previous && !silent.contains(&contact.id));
+    let usable = |contact: &Contact<_>| contact.id != previous.id && may_be_named(contact, previous);
+    let others = move_to_front(named, |contact| usable(contact) && !silent.contains(&contact.id));
     let named = named.get_mut(..others).unwrap_or_default();
     sort_by_rank::<R::Geometry, _>(target, named);
     named.get_mut(..others.min(k)).unwrap_or_default()
@@ -70,20 +84,17 @@ impl SentOn {
     pub(crate) fn new<A: Address, G: Geometry>(
         target: &Id,
         contacts: Contacts<'_, A>,
-        next: Contact<A>,
+        mut next: Option<Contact<A>>,
         k: usize,
         mut keep: impl FnMut(&Id, Option<Contact<A>>) -> bool,
     ) -> Self {
-        let (mut taken, mut left, rank) = (Self(Vec::new()), k, G::rank(target, &next.id));
-        let mut next = Some(next);
+        let (mut taken, mut left) = (Self(Vec::new()), k);
         for (id, address) in contacts.encoded().take(k) {
             let known = A::decode(address.family, address.as_bytes()).map(|address| Contact::new(id, address));
             if !keep(&id, known) {
                 continue;
             }
-            if G::rank(target, &id) > rank
-                && let Some(next) = next.take()
-            {
+            if let Some(next) = next.take_if(|next| G::rank(target, &id) > G::rank(target, &next.id)) {
                 taken.push(&mut left, &next.id, &next.address.encode());
             }
             taken.push(&mut left, &id, &address);
@@ -191,6 +202,27 @@ mod tests {
     }
 
     #[test]
+    fn private_contacts_are_not_named_to_a_global_requester() {
+        use core::net::SocketAddrV4;
+        let at = |byte: u8, text: &str| Contact::new(Id::from_bytes([byte; 20]), text.parse::<SocketAddrV4>().unwrap());
+        let mut table = Kademlia::<SocketAddrV4, 32>::EMPTY;
+        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1).unwrap();
+        for byte in 1..5 {
+            table.responded(Instant::ZERO, at(byte, &std::format!("10.0.0.{byte}:1")), None);
+            table.responded(Instant::ZERO, at(0x10 + byte, &std::format!("192.0.{byte}.2:1")), None);
+        }
+        let (mut named, target) = ([Contact::EMPTY; MAX_NAMED], at(1, "10.0.0.1:1").id);
+        let mut scopes = |requester: &Contact<_>| {
+            let near: Vec<_> = nearest(&table, &target, requester, 3, &mut named).to_vec();
+            let last: Vec<_> = nearest_by_rank(&table, &target, requester, &[], 3, &mut named).to_vec();
+            assert_eq!(near, last);
+            near.iter().map(|contact| contact.address.scope() == crate::address::Scope::Global).collect::<Vec<_>>()
+        };
+        assert_eq!(scopes(&at(0x50, "198.51.100.1:1")), [true; 3], "as many as asked for");
+        assert_eq!(scopes(&at(0x50, "10.0.0.50:1")), [false; 3]);
+    }
+
+    #[test]
     fn contacts_of_the_requesters_address_family_come_first_and_both_kinds_keep_their_order() {
         let addresses = ["[::1]:1", "192.0.2.1:2", "[::1]:3", "192.0.2.1:4", "192.0.2.1:5"];
         let mut named = addresses.map(|text| Contact::new(Id::ZERO, text.parse::<SocketAddr>().unwrap()));
@@ -203,9 +235,9 @@ mod tests {
         let table: Chord<u16> = filled(0x10, &[0x20, 0x30, 0x40, 0x50]);
         let target = Id::from_bytes([0x38; 20]);
         let mut named = [Contact::EMPTY; MAX_NAMED];
-        let all = nearest_by_rank(&table, &target, &contact(9).id, &[], 3, &mut named);
+        let all = nearest_by_rank(&table, &target, &contact(9), &[], 3, &mut named);
         assert_eq!(bytes(all), [0x40, 0x50, 0x20]);
-        let rest = nearest_by_rank(&table, &target, &contact(0x50).id, &[contact(0x40).id], 3, &mut named);
+        let rest = nearest_by_rank(&table, &target, &contact(0x50), &[contact(0x40).id], 3, &mut named);
         assert_eq!(bytes(rest), [0x20, 0x30]);
     }
 
@@ -220,7 +252,7 @@ mod tests {
         sent.push(&mut 1, &Id::from_bytes([0x60; 20]), &v4("192.0.2.6:4000").encode());
         let ids = |k, next| -> Vec<u8> {
             let contacts = sent.fitting::<SocketAddrV4>(1_000, |len| len);
-            let on = SentOn::new::<_, Clockwise>(&target, contacts, near(next), k, |_, _| true);
+            let on = SentOn::new::<_, Clockwise>(&target, contacts, Some(near(next)), k, |_, _| true);
             on.fitting::<SocketAddrV4>(1_000, |len| len).encoded().map(|(id, _)| id.as_bytes()[0]).collect()
         };
         assert_eq!(ids(3, 0x50), [0x40, 0x50, 0x60]);

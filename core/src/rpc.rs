@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use core::time::Duration;
-//! use kadlet::rpc::{Match, Due, RequestLimits, Requests};
+//! use kadlet::rpc::{Attempts, Match, Due, RequestLimits, Requests};
 //! use kadlet::{Id, Instant};
 //!
 //! let mut requests = Requests::<u16, &str, u64, 4>::EMPTY;
@@ -16,7 +16,7 @@
 //! requests.start(RequestLimits { min, initial, max, attempts: 3 })?;
 //!
 //! let (peer, transaction) = (Id::from_bytes([7; 20]), 0x8_BAD_CAFE);
-//! requests.begin("my lookup", 4000, Some(peer), transaction, None, None)?;
+//! requests.begin("my lookup", 4000, Some(peer), transaction, None, Attempts::Known)?;
 //! let ready = requests.ready().unwrap();
 //! assert_eq!((ready.to, ready.retransmit), (4000, false));
 //! requests.sent(Instant::ZERO, ready.index);
@@ -63,6 +63,9 @@ use loss::{Loss, MOST_TIMES};
 /// which longer waits don't help.
 const DOUBLINGS: u8 = 2;
 
+/// How often a request to a stranger is sent, and for how many attempts its response is awaited.
+const STRANGER_ATTEMPTS: (u8, u8) = (1, 2);
+
 const _: () = assert!(size_of::<Pending<SocketAddrV4, u64, [u8; 8]>>() <= 72);
 
 /// How long to wait for a response, and how often to send a request.
@@ -74,9 +77,23 @@ pub struct RequestLimits {
     pub initial: Duration,
     /// The longest time to wait for a response to one attempt: `min` to 71 minutes.
     pub max: Duration,
-    /// How often a request is sent at most while nothing is lost: 1 to 85. While much is lost, it is sent up to three
-    /// times as often.
+    /// How often a request to a known node is sent at most while nothing is lost: 1 to 85. While much is lost, it is
+    /// sent up to three times as often.
     pub attempts: u8,
+}
+
+/// How often a request is sent at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Attempts {
+    /// To a node that is believed to be there: as often as the loss asks for at that time. Only these requests show how
+    /// much is lost.
+    Known,
+    /// To a node that another node named, whose words are not proved: once, but its response is awaited as long as that
+    /// to a second attempt. Otherwise an attacker could name a third party, and have it flooded by all who look for it.
+    Stranger,
+    /// This often, whatever is lost.
+    Times(NonZeroU8),
 }
 
 /// All slots are taken by requests whose owners still wait. Nothing was changed.
@@ -192,8 +209,7 @@ pub struct Pending<A, O, T> {
     wait: u32,
     /// How many attempts have timed out.
     timeouts: u8,
-    /// After how many timeouts it has failed. `None`: after as many as the loss asks for at that time.
-    attempts: Option<NonZeroU8>,
+    attempts: Attempts,
     state: RequestState,
     /// Whether it was sent more than once.
     retransmitted: bool,
@@ -270,9 +286,8 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// [`sent`](Requests::sent) begins its wait. Without `expect`, any node can respond.
     ///
     /// `timeout` is the first wait, for a node whose round trip is known. It is kept between the limits' `min` and
-    /// `max`. Without it, the wait follows from the round trips of all nodes. `attempts` is how often the request is
-    /// sent at most. Without it, the request is sent as often as the loss asks for. If the table is full, the oldest
-    /// released request is dropped.
+    /// `max`. Without it, the wait follows from the round trips of all nodes. If the table is full, the oldest released
+    /// request is dropped.
     ///
     /// # Errors
     ///
@@ -284,7 +299,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         expect: Option<Id>,
         transaction: T,
         timeout: Option<Duration>,
-        attempts: Option<NonZeroU8>,
+        attempts: Attempts,
     ) -> Result<(), Full> {
         if self.slots.is_full() {
             let index = self.slots.iter().position(|request| request.released).ok_or(Full)?;
@@ -384,7 +399,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         let Some(request) = self.index(transaction).and_then(|index| self.slots.get_mut(index)) else {
             return false;
         };
-        (request.state, request.wait, request.attempts) = (RequestState::InFlight, 0, Some(NonZeroU8::MIN));
+        (request.state, request.wait, request.attempts) = (RequestState::InFlight, 0, Attempts::Times(NonZeroU8::MIN));
         self.recount();
         true
     }
@@ -411,7 +426,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         if request.to.canonical() != from.canonical() {
             return Match::WrongAddress;
         }
-        if !request.acknowledged {
+        if !request.acknowledged && request.attempts == Attempts::Known {
             self.loss.responded(request.timeouts);
         }
         let owner = request.owner();
@@ -426,7 +441,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         if let Some(until) = until {
             request.state = RequestState::InFlight;
             request.acknowledged = true;
-            request.attempts = Some(NonZeroU8::MIN);
+            request.attempts = Attempts::Times(NonZeroU8::MIN);
             request.wait = micros_since(until, request.sent);
             self.recount();
         } else {
@@ -452,14 +467,18 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
             let late = |request: &Pending<A, O, T>| request.state == RequestState::InFlight && request.due() <= now;
             let (index, request) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request))?;
             request.timeouts = request.timeouts.saturating_add(1);
-            let attempts = request.attempts.map_or_else(|| self.loss.attempts(self.attempts), NonZeroU8::get);
+            let (sends, attempts) = match request.attempts {
+                Attempts::Known => (u8::MAX, self.loss.attempts(self.attempts)),
+                Attempts::Stranger => STRANGER_ATTEMPTS,
+                Attempts::Times(times) => (u8::MAX, times.get()),
+            };
             if request.timeouts >= attempts {
                 let (owner, expect, to, acknowledged) =
                     (request.owner(), request.expect, request.to, request.acknowledged);
                 self.remove(index);
                 return Some(Due::Failed { owner, expect, to, acknowledged });
             }
-            if request.released {
+            if request.released || request.timeouts >= sends {
                 request.linger(self.max);
             } else {
                 request.state = RequestState::Ready;

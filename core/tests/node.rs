@@ -26,6 +26,8 @@ mod quiet;
 mod records;
 #[path = "node/recursive.rs"]
 mod recursive;
+#[path = "node/reflection.rs"]
+mod reflection;
 #[path = "node/settings.rs"]
 mod settings;
 #[cfg(feature = "ed25519")]

@@ -1,8 +1,11 @@
 //! Which contacts a node accepts from others.
 
-use crate::address::Address;
+use heapless::Vec;
+
+use crate::address::{Address, Prefix};
 use crate::contact::Contact;
 use crate::id::Id;
+use crate::routing::Limits;
 
 /// Whether the identifier of a contact is [bound](Id::is_bound) to its address. With `first_class`, it must also be that
 /// of a first-class seat, unless the address has no prefix.
@@ -17,6 +20,24 @@ pub fn fits<A: Address>(contact: &Contact<A>, first_class: bool) -> bool {
 #[must_use]
 pub fn may_name<A: Address>(own: &Id, namer: A, named: &Contact<A>) -> bool {
     named.id != *own && named.address.scope() >= namer.scope()
+}
+
+/// Whether these address prefixes of a table's contacts are many: at least `enough` different ones (64 are always
+/// enough), or half as many as there are contacts. In a network of few prefixes, such as a campus or one provider, a
+/// limit on each would leave nodes out that are as good as others.
+pub fn are_many(prefixes: impl Iterator<Item = Option<Prefix>>, enough: usize) -> bool {
+    let mut seen = Vec::<Prefix, { 2 * Limits::MAX_K }>::new();
+    let mut contacts = 0;
+    for prefix in prefixes {
+        contacts += 1;
+        if let Some(prefix) = prefix.filter(|prefix| !seen.contains(prefix)) {
+            let _ = seen.push(prefix);
+        }
+        if seen.len() >= enough || seen.is_full() {
+            return true;
+        }
+    }
+    2 * seen.len() >= contacts
 }
 
 #[cfg(test)]
@@ -34,6 +55,15 @@ mod tests {
         assert!(may_name(&own, private.address, &global) && may_name(&own, private.address, &private));
         assert!(may_name(&own, global.address, &global) && !may_name(&own, global.address, &private));
         assert!(!may_name(&global.id, private.address, &global));
+    }
+
+    #[test]
+    fn prefixes_are_many_if_there_are_enough_or_half_as_many_as_contacts() {
+        let many = |prefixes: u64, contacts: u64| {
+            are_many((0..contacts).map(|contact| Prefix::new(1 + contact % prefixes)), 16)
+        };
+        assert!(many(16, 100) && !many(15, 100) && many(15, 30) && !many(1, 3) && many(1, 2) && many(1, 1));
+        assert!(!are_many([None; 3].into_iter(), 16), "contacts without a prefix");
     }
 
     #[test]

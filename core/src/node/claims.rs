@@ -11,6 +11,7 @@ use crate::geometry::Geometry;
 use crate::id::Id;
 use crate::message::{ErrorCode, Response};
 use crate::record::Kind;
+use crate::rpc::Attempts;
 use crate::time::Instant;
 
 /// A node refused the record of an operation. Its claim must be verified if it matters: if this node publishes the
@@ -38,7 +39,7 @@ impl<P: Parts> Shared<P> {
             let purpose = Purpose::Verify { slot: operation.slot };
             if operation.tally.held_instead.is_some() {
                 operation.lookup.refused(&contact.id);
-            } else if self.begin_request(purpose, contact.address, Some(contact.id), None) {
+            } else if self.begin_request(purpose, contact.address, Some(contact.id), Attempts::Known) {
                 operation.fetching = Some(contact.id);
             } else {
                 return operation.lookup.claimed(&contact.id);

@@ -10,7 +10,8 @@ use crate::address::{Address, Prefix};
 use crate::contact::Contact;
 use crate::guard::admission;
 use crate::id::Id;
-use crate::routing::{Origin, Routing};
+use crate::routing::{ContactState, Origin, Routing};
+use crate::rpc::Attempts;
 use crate::time::{Instant, Micros};
 use crate::wire::Wire;
 
@@ -21,21 +22,32 @@ const INTRODUCTIONS: usize = 4;
 const OWN_ID_PAUSE: Micros = Micros::from_secs(60);
 
 impl<P: Parts> Shared<P> {
-    /// Whether the node accepts a contact that the node at `namer` names. Counts those that it doesn't.
-    pub(super) fn accepts_contact(&mut self, now: Instant, namer: P::Address, named: &Contact<P::Address>) -> bool {
+    /// The contact that the node at `namer` names, if this node accepts it. Counts those that it doesn't. The address
+    /// of a verified contact wins over any other address that is named for it.
+    pub(super) fn accepted(
+        &mut self,
+        now: Instant,
+        namer: P::Address,
+        named: Contact<P::Address>,
+    ) -> Option<Contact<P::Address>> {
         let own = self.table.own();
         if named.id == own {
             // Another node may have the same identifier. If it is an address of this node, the ping comes back.
             if named.address.scope() >= namer.scope() {
                 self.check_own_id(now, named.address);
             }
-            return false;
+            return None;
         }
-        let accepted = admission::may_name(&own, namer, named) && self.fits(named);
+        let verified = self.table.get(&named.id).filter(|peer| peer.state == ContactState::Verified);
+        if let Some(peer) = verified {
+            return Some(peer.contact);
+        }
+        let named = Contact { address: named.address.on_link_of(namer), ..named };
+        let accepted = admission::may_name(&own, namer, &named) && self.fits(&named);
         if !accepted {
             count_up(&mut self.stats.bad_contacts);
         }
-        accepted
+        accepted.then_some(named)
     }
 
     /// Whether the table knows a contact at this address. Other nodes may name it with another address, and what
@@ -58,7 +70,7 @@ impl<P: Parts> Shared<P> {
         }
         if self.can_check() && self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact) {
             // Sent only once: a retransmission would exceed the limit.
-            self.begin_request(Purpose::Check, contact.address, Some(contact.id), Some(NonZeroU8::MIN));
+            self.begin_request(Purpose::Check, contact.address, Some(contact.id), Attempts::Times(NonZeroU8::MIN));
         }
     }
 
@@ -71,7 +83,7 @@ impl<P: Parts> Shared<P> {
     /// Checks that a node is there after it did not respond to a relay request: a datagram may have been lost.
     pub(super) fn check_silent(&mut self, address: P::Address, id: Id) {
         if self.requests.free() > self.requests.capacity() / 2 {
-            self.begin_request(Purpose::Check, address, Some(id), None);
+            self.begin_request(Purpose::Check, address, Some(id), Attempts::Known);
         }
     }
 
@@ -80,7 +92,7 @@ impl<P: Parts> Shared<P> {
     pub(super) fn check_own_id(&mut self, now: Instant, address: P::Address) {
         if self.own_id_checked.is_due(now) {
             self.own_id_checked = now + OWN_ID_PAUSE;
-            self.begin_request(Purpose::Check, address, None, Some(NonZeroU8::MIN));
+            self.begin_request(Purpose::Check, address, None, Attempts::Times(NonZeroU8::MIN));
         }
     }
 

@@ -23,6 +23,7 @@ use crate::lookup::Which;
 use crate::record::Kind;
 use crate::replication::{PutOutcome, put_outcome};
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::Instant;
 use crate::wire::Wire;
 
@@ -200,7 +201,7 @@ impl<P: Parts> Shared<P> {
         }
         // The request has the token that the node gave, so that the node can ping this one.
         let purpose = Purpose::Bootstrap { slot: operation.slot };
-        if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+        if !self.begin_request(purpose, contact.address, Some(contact.id), Attempts::Known) {
             return false;
         }
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);

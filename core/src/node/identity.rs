@@ -11,6 +11,7 @@ use crate::guard::{admission, diversity};
 use crate::id::Id;
 use crate::message::Response;
 use crate::routing::{ContactState, Routing};
+use crate::rpc::Attempts;
 use crate::store::Store;
 use crate::time::Instant;
 
@@ -51,7 +52,7 @@ impl<P: Parts> Shared<P> {
     /// Takes the next step to find out the external address.
     pub(super) fn survey(&mut self, now: Instant) {
         match self.identity.step(now).and_then(|number| self.next_voter(number)) {
-            Some((address, expect)) => _ = self.begin_request(Purpose::Survey, address, expect, None),
+            Some((address, expect)) => _ = self.begin_request(Purpose::Survey, address, expect, Attempts::Known),
             None if self.identity.end_round(now) => self.settle(now),
             None => {}
         }

@@ -5,6 +5,7 @@ use super::purpose::Purpose;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::task::Task;
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::Instant;
 
 impl<P: Parts> Shared<P> {
@@ -24,7 +25,7 @@ impl<P: Parts> Shared<P> {
             return true;
         }
         if let Some(address) = address {
-            self.begin_request(Purpose::Table, address, None, None);
+            self.begin_request(Purpose::Table, address, None, Attempts::Known);
         }
         false
     }

@@ -8,6 +8,7 @@ use super::shared::{Op, Shared, TIMEOUT};
 use super::task::Task;
 use crate::record::Key;
 use crate::routing::{Maintenance, Routing};
+use crate::rpc::Attempts;
 use crate::store::Store;
 use crate::time::{Instant, Micros};
 
@@ -85,7 +86,7 @@ impl<P: Parts> Shared<P> {
     pub(super) fn maintain_table(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         match self.table.maintenance(now) {
             Some(Maintenance::Ask(contact)) => {
-                self.begin_request(Purpose::Table, contact.address, Some(contact.id), None);
+                self.begin_request(Purpose::Table, contact.address, Some(contact.id), Attempts::Stranger);
                 false
             }
             // While no node responds, one is asked at a time.

@@ -16,9 +16,10 @@ use crate::forwarding::{
 };
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
-use crate::naming::{MAX_NAMED, SentOn, nearest_by_rank};
+use crate::naming::{MAX_NAMED, SentOn, may_be_named, nearest_by_rank};
 use crate::record::Record;
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::{Instant, Micros};
 use crate::wire::{TokenSource, Wire};
 
@@ -137,7 +138,7 @@ impl<P: Parts> Shared<P> {
 
     /// Asks a next hop again with the token that came with its response. False if all request slots are taken.
     pub(super) fn forward_again(&mut self, index: u8, to: &Contact<P::Address>) -> bool {
-        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(to.id), Some(ATTEMPTS))
+        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(to.id), Attempts::Times(ATTEMPTS))
     }
 
     /// Responds to the next relay request for which no next hop is left.
@@ -177,7 +178,7 @@ impl<P: Parts> Shared<P> {
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
-        let named = nearest_by_rank(&self.table, target.id(), &hop.contact.id, silent, self.k(), &mut room);
+        let named = nearest_by_rank(&self.table, target.id(), &hop.contact, silent, self.k(), &mut room);
         let (to, token) = (self.recipient(hop), self.token_for(now, &hop.contact));
         let held = match target {
             Target::Value(key) => held_in(&self.store, now, key),
@@ -206,11 +207,14 @@ impl<P: Parts> Shared<P> {
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
         let from = result.from;
-        let named = SentOn::new::<_, P::Geometry>(target, result.contacts, from, self.k(), |id, known| {
+        let next = Some(from).filter(|next| may_be_named(next, &hop.contact));
+        let named = SentOn::new::<_, P::Geometry>(target, result.contacts, next, self.k(), |id, known| {
             // The address that the next hop's response came from counts, not one that is claimed for it.
             *id != hop.contact.id
                 && *id != from.id
-                && known.is_none_or(|contact| self.accepts_contact(now, from.address, &contact))
+                && known.is_none_or(|contact| {
+                    may_be_named(&contact, &hop.contact) && self.accepted(now, from.address, contact).is_some()
+                })
         });
         let to = self.recipient(hop);
         let contacts = |room| named.fitting(room, P::Wire::contact_len);
@@ -269,7 +273,7 @@ impl<P: Parts> Shared<P> {
             return false;
         };
         let purpose = Purpose::Relay { relay: index };
-        self.begin_request(purpose, next.address, Some(next.id), Some(ATTEMPTS))
+        self.begin_request(purpose, next.address, Some(next.id), Attempts::Times(ATTEMPTS))
             && self.forwarding.get_mut(index).is_some_and(|relay| relay.forwarded_to(next.id))
     }
 

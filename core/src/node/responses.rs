@@ -20,6 +20,10 @@ use crate::rpc::Match;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
 
+/// How many contacts the table takes from one response, as all of them will be asked. If it was a lie, they are a third
+/// party that gets these requests.
+const MOST_DISCOVERED: usize = 3;
+
 /// A response, and the node that it came from.
 pub(super) struct Arrived<'a, P: Parts> {
     pub(super) from: Contact<P::Address>,
@@ -121,9 +125,15 @@ impl<P: Parts> Shared<P> {
 
     /// The response to a request of the table's maintenance: the table discovers the contacts that it names.
     pub(super) fn table_responded(&mut self, now: Instant, arrived: &Arrived<'_, P>) {
+        let mut discovered = 0;
         for named in contacts_of(arrived.response).iter().take(self.k()) {
-            if self.accepts_contact(now, arrived.from.address, &named) {
-                self.table.discovered(now, named, Origin::Named);
+            if let Some(named) = self.accepted(now, arrived.from.address, named)
+                && self.table.discovered(now, named, Origin::Named)
+            {
+                discovered += 1;
+                if discovered == MOST_DISCOVERED {
+                    return;
+                }
             }
         }
     }
@@ -210,7 +220,7 @@ impl<P: Parts> Shared<P> {
     fn take_named(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
         let from = arrived.from;
         for named in contacts_of(arrived.response).iter().take(self.k()) {
-            if self.accepts_contact(now, from.address, &named) {
+            if let Some(named) = self.accepted(now, from.address, named) {
                 operation.lookup.named(&from.id, named);
             }
         }
@@ -274,14 +284,18 @@ impl<P: Parts> Shared<P> {
             (true, true) => Recursion::Relayed,
             (true, false) => Recursion::Over,
         };
+        if finds_nodes {
+            // They are the result, so nothing of the own table can be among them.
+            operation.lookup.restart(operation.lookup.target(), self.lookup_limits());
+        }
         operation.lookup.insert(from);
         if finds_nodes {
             operation.lookup.responded(&from.id, None);
         }
         for named in result.contacts.iter().take(self.k()) {
-            if !self.accepts_contact(now, from.address, &named) {
+            let Some(named) = self.accepted(now, from.address, named) else {
                 continue;
-            }
+            };
             operation.lookup.relayed(named, hops);
             if finds_nodes {
                 operation.lookup.responded(&named.id, None);

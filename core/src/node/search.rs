@@ -13,6 +13,7 @@ use crate::id::Id;
 use crate::naming::MAX_NAMED;
 use crate::record::Kind;
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
 
@@ -66,7 +67,8 @@ impl<P: Parts> Shared<P> {
     /// operation.
     fn ping_address(&mut self, operation: &mut Op<P>) {
         if let Some(contact) = operation.lookup.next() {
-            let asked = self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, None);
+            let asked =
+                self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, Attempts::Known);
             operation.tally.asked = u16::from(asked);
             if !asked {
                 operation.lookup.unasked(&contact.id);
@@ -90,7 +92,9 @@ impl<P: Parts> Shared<P> {
             && let Some(contact) = operation.lookup.next()
         {
             let purpose = Purpose::Search { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+            let stranger = operation.lookup.is_stranger(&contact.id);
+            let attempts = if stranger { Attempts::Stranger } else { Attempts::Known };
+            if !self.begin_request(purpose, contact.address, Some(contact.id), attempts) {
                 operation.lookup.unasked(&contact.id);
                 break;
             }
@@ -103,7 +107,7 @@ impl<P: Parts> Shared<P> {
     /// Asks those bootstrap addresses that the join has not asked yet. False if no request slot is left for one.
     fn ask_bootstraps(&mut self, operation: &mut Op<P>) -> bool {
         while let Some(address) = self.bootstraps.get(usize::from(operation.bootstraps_begun)) {
-            if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, None) {
+            if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, Attempts::Known) {
                 return false;
             }
             operation.bootstraps_begun = operation.bootstraps_begun.saturating_add(1);
@@ -130,7 +134,7 @@ impl<P: Parts> Shared<P> {
                 continue;
             }
             let purpose = Purpose::Store { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+            if !self.begin_request(purpose, contact.address, Some(contact.id), Attempts::Known) {
                 operation.lookup.unstored(&contact.id);
                 break;
             }

@@ -14,7 +14,8 @@ use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::Id;
 use crate::message::{Contacts, Features, Request, Response};
-use crate::routing::Routing;
+use crate::routing::{ContactState, Routing};
+use crate::rpc::Attempts;
 use crate::wire::{Body, Header, Message, TokenBinding, Wire};
 
 /// The parts of a node that are needed to send. The message can borrow all others meanwhile.
@@ -108,18 +109,24 @@ impl<P: Parts> Shared<P> {
         Outlet { stats: &mut self.stats, config: &self.config, table: &self.table }
     }
 
-    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends. False if all request slots are
-    /// taken.
+    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends. A node that the table knows at this
+    /// address is no stranger. False if all request slots are taken.
     pub(super) fn begin_request(
         &mut self,
         purpose: Purpose,
         to: P::Address,
         expect: Option<Id>,
-        attempts: Option<NonZeroU8>,
+        attempts: Attempts,
     ) -> bool {
-        let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
-        let attempts =
-            if purpose == Purpose::Table && self.silence.is_long() { Some(NonZeroU8::MIN) } else { attempts };
+        let known = expect.and_then(|id| self.table.get(&id)).filter(|peer| {
+            peer.state != ContactState::Unverified && peer.contact.address.canonical() == to.canonical()
+        });
+        let attempts = match attempts {
+            _ if purpose == Purpose::Table && self.silence.is_long() => Attempts::Times(NonZeroU8::MIN),
+            Attempts::Stranger if known.is_some() => Attempts::Known,
+            attempts => attempts,
+        };
+        let timeout = known.and_then(|peer| peer.timeout);
         let transaction = P::Wire::transaction(self.random.next());
         let begun = self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok();
         if begun

@@ -12,7 +12,8 @@ use super::operation::Operation;
 use super::put_time::LastPut;
 use super::silence::Silence;
 use super::stats::Stats;
-use crate::guard::Tokens;
+use crate::address::Address;
+use crate::guard::{Tokens, admission};
 use crate::identity::Identity;
 use crate::lookup::LookupLimits;
 use crate::random::Random;
@@ -140,11 +141,12 @@ impl<P: Parts> Shared<P> {
         usize::from(self.config.table.k)
     }
 
-    /// The limits of every lookup.
-    pub(super) const fn lookup_limits(&self) -> LookupLimits {
+    /// The limits of a lookup. Where this node knows few address prefixes, any number of contacts of one count.
+    pub(super) fn lookup_limits(&self) -> LookupLimits {
         let Config { alpha, table, .. } = &self.config;
-        let prefix = if self.identity.is_crowded { u8::MAX } else { table.per_prefix_in_table };
-        LookupLimits { k: table.k, alpha: *alpha, prefix }
+        let prefixes = self.table.peers().map(|peer| peer.contact.address.prefix());
+        let many = admission::are_many(prefixes, 2 * self.k());
+        LookupLimits { k: table.k, alpha: *alpha, prefix: if many { table.per_prefix_in_bucket } else { u8::MAX } }
     }
 
     /// The settings of replication.

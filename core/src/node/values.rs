@@ -10,6 +10,7 @@ use crate::contact::Contact;
 use crate::id::Id;
 use crate::message::ErrorCode;
 use crate::record::{Kind, Record, Version};
+use crate::rpc::Attempts;
 use crate::store::Metadata;
 use crate::time::{Instant, Micros};
 
@@ -39,7 +40,7 @@ impl<P: Parts> Shared<P> {
         if operation.fetching.is_none() {
             operation.fetching = Some(holder.id);
             let purpose = Purpose::Search { slot: operation.slot };
-            if self.begin_request(purpose, holder.address, Some(holder.id), None) {
+            if self.begin_request(purpose, holder.address, Some(holder.id), Attempts::Known) {
                 return;
             }
         }

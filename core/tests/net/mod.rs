@@ -91,6 +91,9 @@ pub struct Seen<A> {
     pub bytes: Vec<u8>,
 }
 
+/// What an attacker sends in place of a datagram. `None` if it sends that.
+type Forge<A> = dyn Fn(A, A, &[u8]) -> Option<Vec<u8>>;
+
 /// Nodes at addresses 1, 2, .. and the datagrams between them.
 pub struct Net<M: Dht = Mote> {
     pub now: Instant,
@@ -105,6 +108,8 @@ pub struct Net<M: Dht = Mote> {
     pub moved: BTreeMap<usize, M::Address>,
     /// All datagrams that were sent since this was set to `Some`.
     pub tap: Option<Vec<Seen<M::Address>>>,
+    /// Sees each datagram before it is sent, with its source and its destination, and can send another in its place.
+    pub forge: Option<Box<Forge<M::Address>>>,
     /// Datagrams on their way, by time of arrival and then by the order in which they were sent.
     queue: BTreeMap<(Instant, u64), Seen<M::Address>>,
     sent: u64,
@@ -135,6 +140,7 @@ impl<M: Dht<Address: Place>> Net<M> {
             datagrams: 0,
             moved: BTreeMap::new(),
             tap: None,
+            forge: None,
             queue: BTreeMap::new(),
             sent: 0,
             seed,
@@ -179,6 +185,8 @@ impl<M: Dht<Address: Place>> Net<M> {
     /// Sends a datagram, which arrives later or is lost.
     pub fn send(&mut self, from: M::Address, to: M::Address, datagram: &[u8]) {
         self.datagrams += 1;
+        let forged = self.forge.as_ref().and_then(|forge| forge(from, to, datagram));
+        let datagram = forged.as_deref().unwrap_or(datagram);
         for byte in datagram.iter().chain(from.encode().as_bytes()).chain(to.encode().as_bytes()) {
             self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
         }

@@ -7,7 +7,7 @@ use core::time::Duration;
 use kadlet::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use kadlet::record::Proof;
 use kadlet::wire::{Header, Kadlet, Message, Token, Transaction};
-use kadlet::{Config, Dht, Id, Key, Options, Outcome, Record, Routing, Stats, Store, wire};
+use kadlet::{Config, Contact, Dht, Id, Key, Options, Outcome, Record, Routing, Stats, Store, wire};
 
 use crate::by_hand::{
     NOW, Node4, Peer, at, decode, deliver, id, idle, knows, node4, picture, response_of, sent, token_of, transaction_of,
@@ -427,4 +427,45 @@ fn handovers_count_against_the_quota_of_their_sender() {
     }
     let kept = (0..20_u8).filter(|n| node.store().find(&Key::immutable(&[*n; 20])).is_some()).count();
     assert_eq!((kept, node.store().len()), (20, 32), "the liar has the rest, and replaces only its own");
+}
+
+/// The addresses that a node asks after the peer `namer`, its contact, has named these to it.
+fn asked_after(node: &mut Node4, namer: Peer<SocketAddrV4>, named: &[Contact<SocketAddrV4>]) -> Vec<SocketAddrV4> {
+    node.find_node(NOW, Id::ZERO, &Options::default()).unwrap();
+    let requests = sent(node, NOW);
+    let (_, request) = requests.iter().find(|(to, _)| *to == namer.contact.address).unwrap();
+    let response = Response::Nodes { contacts: Contacts::new(named) };
+    deliver(node, NOW, namer.contact.address, &namer.response(transaction_of::<SocketAddrV4>(request), response));
+    let later = sent(node, NOW);
+    requests.into_iter().chain(later).map(|(to, _)| to).collect()
+}
+
+#[test]
+fn the_address_of_a_verified_contact_wins_over_any_that_another_node_names() {
+    let mut node = node4(config());
+    let known = Peer::new(id(&[0x01]), at("192.0.7.1:4000"));
+    peer().meet(&mut *node, NOW);
+    known.meet(&mut *node, NOW);
+    let lie = Contact::new(known.contact.id, at("198.51.100.1:4000"));
+    let asked = asked_after(&mut node, peer(), &[lie]);
+    assert!(asked.contains(&known.contact.address) && !asked.contains(&lie.address), "{asked:?}");
+}
+
+#[test]
+fn private_contacts_are_not_named_to_a_global_requester() {
+    let mut node = node4(config());
+    let (private, global) = (Peer::new(id(&[0x01]), at("10.0.0.1:4000")), Peer::new(id(&[0x02]), at("192.0.9.1:4000")));
+    private.meet(&mut *node, NOW);
+    global.meet(&mut *node, NOW);
+    let mut named_to = |requester: Peer<SocketAddrV4>| {
+        let request = requester.padded(Request::FindNode { target: Id::ZERO }, None, 200);
+        let response = deliver(&mut *node, NOW, requester.contact.address, &request).unwrap().1;
+        match response_of::<SocketAddrV4>(&response) {
+            Response::Nodes { contacts } => contacts.iter().map(|contact| contact.address).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(named_to(peer()), [global.contact.address]);
+    let neighbour = Peer::new(id(&[0x81]), at("10.0.0.2:4000"));
+    assert_eq!(named_to(neighbour), [private.contact.address, global.contact.address]);
 }
