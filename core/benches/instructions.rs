@@ -95,10 +95,20 @@ fn closest((table, target): (Box<Table<512>>, Id)) -> ([Contact<SocketAddrV4>; 8
 // A full store of 65,536 records, of 4,096 address prefixes.
 #[library_benchmark(config = limit(60_000))]
 #[bench::evicts_1(full_store(16))]
+fn put((store, record): (HashStore, Vec<u8>)) -> (Result<Put, StoreError>, HashStore) {
+    put_into(store, &record)
+}
+
+// The most that one put can evict.
+#[library_benchmark(config = limit(200_000))]
 #[bench::evicts_8(full_store(128))]
-fn put((mut store, record): (HashStore, Vec<u8>)) -> (Result<Put, StoreError>, HashStore) {
+fn large_put((store, record): (HashStore, Vec<u8>)) -> (Result<Put, StoreError>, HashStore) {
+    put_into(store, &record)
+}
+
+fn put_into(mut store: HashStore, record: &[u8]) -> (Result<Put, StoreError>, HashStore) {
     let metadata = Metadata { source: Prefix::new(7), ..Metadata::until(Instant::NEVER) };
-    let put = store.put(NOW, &Record::immutable(black_box(&record)), metadata);
+    let put = store.put(NOW, &Record::immutable(black_box(record)), metadata);
     (put, store)
 }
 
@@ -112,7 +122,7 @@ fn quota((store, record): (HashStore, Vec<u8>)) -> (bool, HashStore) {
 
 library_benchmark_group!(
     name = instructions,
-    benchmarks = [find_node_of_128, find_node_of_512, decode, encode_nodes, closest, put, quota]
+    benchmarks = [find_node_of_128, find_node_of_512, decode, encode_nodes, closest, put, large_put, quota]
 );
 main!(library_benchmark_groups = instructions);
 

@@ -150,6 +150,7 @@ impl RateLimiterView {
 }
 
 /// The place of a prefix in a lane, or else the one whose bucket is empty first, with what is in it.
+#[inline]
 fn place(sources: &mut [Source], prefix: u64, lane: usize) -> Option<&mut Source> {
     let (mut chosen, mut first) = (0, Instant::NEVER);
     for (index, source) in sources.iter().enumerate() {
@@ -166,6 +167,7 @@ fn place(sources: &mut [Source], prefix: u64, lane: usize) -> Option<&mut Source
 }
 
 /// Fills two buckets, if both have room for these costs.
+#[inline]
 fn fill(now: Instant, [(one, cost), (other, other_cost)]: [(&mut Instant, Micros); 2]) -> bool {
     let (filled, other_filled) = (filled(now, *one, cost), filled(now, *other, other_cost));
     let within = filled.max(other_filled) <= now + BURST;
@@ -176,6 +178,7 @@ fn fill(now: Instant, [(one, cost), (other, other_cost)]: [(&mut Instant, Micros
 }
 
 /// When a bucket is empty, if one more cost is put into it.
+#[inline]
 fn filled(now: Instant, empty_at: Instant, cost: Micros) -> Instant {
     // A clock that was set back must not lock a prefix out.
     let from = if empty_at > now + BURST { now } else { now.max(empty_at) };

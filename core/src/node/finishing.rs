@@ -105,7 +105,9 @@ impl<P: Parts> Shared<P> {
         match operation.task.traits().then {
             Then::SettlePublication => self.note_replicated(now, &operation.key, true),
             // If not all have it, the next check of the neighbourhood tries again.
-            Then::SettleReplication if self.is_where_it_can_be(operation) => {
+            Then::SettleReplication
+                if operation.lookup.count(Which::Stored) >= operation.lookup.count(Which::Closest) =>
+            {
                 self.note_replicated(now, &operation.key, operation.tally.stored != 0);
             }
             _ => {}

@@ -4,7 +4,6 @@ use super::bounds::Parts;
 use super::shared::{Op, Shared};
 use super::task::Task;
 use crate::contact::Contact;
-use crate::lookup::Which;
 use crate::message::{ErrorCode, Response};
 use crate::record::Key;
 use crate::time::Instant;
@@ -12,52 +11,44 @@ use crate::wire::Wire;
 
 impl<P: Parts> Shared<P> {
     /// Whether nothing is sent to a node that an operation would store its record at: because the node refused it
-    /// before, or has it and can't be told more.
+    /// before, or has it and can't be told more. Then nothing is lacking there.
     pub(super) fn needs_nothing(&self, operation: &mut Op<P>, contact: &Contact<P::Address>) -> bool {
         if operation.task != Task::Replicate {
             return false;
         }
-        if operation.tells(&contact.id) {
-            if !P::Wire::RULES.held {
-                operation.lookup.stored(&contact.id);
-            }
-            return !P::Wire::RULES.held;
+        let settled = if operation.tells(&contact.id) {
+            !P::Wire::RULES.held
+        } else {
+            let refusals = self.refusals_of(contact, &operation.key);
+            refusals.into_iter().any(|refusal| self.replication.was_refused(refusal))
+        };
+        if settled {
+            operation.lookup.stored(&contact.id);
         }
-        let refused = self.has_refused(contact, &operation.key);
-        if refused {
-            operation.lookup.refused(&contact.id);
-        }
-        refused
+        settled
     }
 
-    /// Remembers that a node doesn't take records of a kind, or has no room for a record that is replicated.
+    /// Remembers that a node doesn't take records of a kind, or has no room for a record that is replicated. Returns
+    /// whether this is so: then nothing can be done about it there.
     pub(super) fn note_refused_offer(
         &mut self,
-        operation: &Op<P>,
+        operation: &mut Op<P>,
         from: &Contact<P::Address>,
         response: &Response<'_, P::Address>,
-    ) {
-        if operation.task != Task::Replicate {
-            return;
-        }
+    ) -> bool {
+        let Response::Error { code, .. } = response else { return false };
         let [kind, record] = self.refusals_of(from, &operation.key);
-        match response {
-            Response::Error { code: ErrorCode::Unsupported, .. } => self.replication.note_refusal(kind),
-            Response::Error { code: ErrorCode::Full, .. } => self.replication.note_refusal(record),
-            _ => {}
+        let refusal = match code {
+            ErrorCode::Unsupported => kind,
+            ErrorCode::Full => record,
+            _ => return false,
+        };
+        if operation.task != Task::Replicate {
+            return false;
         }
-    }
-
-    /// Whether all nodes found have the record that is replicated, but for those that refused it for good.
-    pub(super) fn is_where_it_can_be(&self, operation: &Op<P>) -> bool {
-        let (lookup, key) = (&operation.lookup, &operation.key);
-        let refused = |contact: &Contact<P::Address>| !lookup.is_holder(&contact.id) && self.has_refused(contact, key);
-        let refused = lookup.contacts(Which::Closest).filter(refused).count();
-        lookup.count(Which::Stored) + refused >= lookup.count(Which::Closest)
-    }
-
-    fn has_refused(&self, contact: &Contact<P::Address>, key: &Key) -> bool {
-        self.refusals_of(contact, key).into_iter().any(|refusal| self.replication.was_refused(refusal))
+        self.replication.note_refusal(refusal);
+        operation.lookup.stored(&from.id);
+        true
     }
 
     /// What stands for a node's refusal of a kind of record, and for that of one record. Made with a secret, so that no

@@ -149,8 +149,9 @@ impl<P: Parts> Shared<P> {
         match purpose {
             Purpose::Search { .. } => self.search_responded(now, operation, arrived),
             Purpose::Store { .. } => {
-                self.note_refused_offer(operation, &arrived.from, arrived.response);
-                store_responded(operation, arrived);
+                if !self.note_refused_offer(operation, &arrived.from, arrived.response) {
+                    store_responded(operation, arrived);
+                }
             }
             Purpose::Verify { .. } => self.claim_responded(now, operation, &arrived.from.id, arrived.response),
             Purpose::Bootstrap { .. } => self.bootstrap_responded(now, operation, arrived),

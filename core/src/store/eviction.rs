@@ -130,13 +130,14 @@ fn weigh<P>(
 /// /48 of IPv6. All records without a source have one.
 fn levels_in_common(one: Option<Prefix>, other: Option<Prefix>) -> usize {
     let [one, other] = [one, other].map(|source| source.map_or(0, Prefix::number));
-    let [wide, widest] = if is_long(one) { [16, 24] } else { [8, 16] };
-    match one ^ other {
-        0 => 3,
-        // Without a source, on one side.
+    let differ = u64::BITS - (one ^ other).leading_zeros();
+    let differ = if is_long(one) { differ.saturating_sub(8) } else { differ };
+    match differ {
+        _ if one == other => 3,
         _ if one == 0 || other == 0 => 0,
-        differ if differ >> wide == 0 => 2,
-        differ => usize::from(differ >> widest == 0),
+        0..=8 => 2,
+        9..=16 => 1,
+        _ => 0,
     }
 }
 

@@ -346,9 +346,7 @@ impl Item {
         self.metadata.expires = self.metadata.expires.max(new.metadata.expires);
         self.metadata.responsible = new.metadata.responsible;
         if new.metadata.pinned {
-            self.metadata.source = new.metadata.source;
-            self.metadata.last_replicated = new.metadata.last_replicated;
-            self.metadata.pinned = true;
+            self.metadata = Metadata { expires: self.metadata.expires, ..new.metadata };
         } else if !self.metadata.pinned && new.metadata.last_replicated > self.metadata.last_replicated {
             self.metadata.last_replicated = new.metadata.last_replicated;
             (self.metadata.claimed, self.metadata.holders) = (new.metadata.claimed, new.metadata.holders);
