@@ -191,7 +191,11 @@ impl fmt::Display for StoreError {
             Self::TooLarge(limit) => write!(f, "the record is larger than the limit of {limit} bytes"),
             Self::Full => f.write_str("the store is full of records that are not evicted for this one"),
             Self::Outdated(version) => {
-                write!(f, "a record that wins is stored (its sequence number, or age in ms: {})", version.number)
+                write!(
+                    f,
+                    "a record that wins is stored (number {}: a sequence number, or an age in ms)",
+                    version.number
+                )
             }
         }
     }
