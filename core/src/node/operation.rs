@@ -35,8 +35,6 @@ pub struct OperationInner<L: ?Sized> {
     pub(super) slot: u8,
     /// The index of the buffer that a get fills.
     pub(super) buffer: Option<u8>,
-    /// How many bootstrap addresses the join has asked.
-    pub(super) bootstraps_begun: u8,
     /// How many of the nodes asked by their addresses have not responded yet.
     pub(super) bootstraps_asked: u8,
     /// How many nodes should hold the record of a put.
@@ -126,6 +124,8 @@ pub(super) struct Tally {
     pub(super) held_instead: Option<u64>,
     /// The length of a response with a record that is too large for this node.
     pub(super) too_large: u16,
+    /// How many bootstrap addresses were asked.
+    pub(super) bootstraps: u8,
     /// How often a join has notified the node that must know this one.
     notified: u8,
 }
@@ -145,6 +145,7 @@ impl Tally {
         refusal_detail: 0,
         held_instead: None,
         too_large: 0,
+        bootstraps: 0,
         notified: 0,
     };
 
@@ -184,7 +185,6 @@ impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N
         publish: false,
         slot: 0,
         buffer: None,
-        bootstraps_begun: 0,
         bootstraps_asked: 0,
         wanted: 0,
         recursion: Recursion::Unwanted,
@@ -211,7 +211,6 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.best = None;
         self.fetching = None;
         self.buffer = None;
-        self.bootstraps_begun = 0;
         self.bootstraps_asked = 0;
         self.widened = false;
         self.publish = false;

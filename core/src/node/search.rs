@@ -106,11 +106,11 @@ impl<P: Parts> Shared<P> {
 
     /// Asks those bootstrap addresses that the join has not asked yet. False if no request slot is left for one.
     fn ask_bootstraps(&mut self, operation: &mut Op<P>) -> bool {
-        while let Some(address) = self.bootstraps.get(usize::from(operation.bootstraps_begun)) {
+        while let Some(address) = self.bootstraps.get(usize::from(operation.tally.bootstraps)) {
             if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, Attempts::Known) {
                 return false;
             }
-            operation.bootstraps_begun = operation.bootstraps_begun.saturating_add(1);
+            operation.tally.bootstraps = operation.tally.bootstraps.saturating_add(1);
             operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
             operation.tally.asked = operation.tally.asked.saturating_add(1);
         }
