@@ -39,12 +39,11 @@
 //! ```
 
 mod loss;
+mod pending;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
-use core::mem::size_of;
-use core::net::SocketAddrV4;
 use core::num::NonZeroU8;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -58,15 +57,11 @@ use crate::round_trip::RoundTrip;
 use crate::time::{self, Instant};
 
 use loss::{Loss, MOST_TIMES};
-
-/// How often the wait doubles. It doubles because of congestion. Further attempts are made because of loss, against
-/// which longer waits don't help.
-const DOUBLINGS: u8 = 2;
+pub use pending::{Attempts, Pending};
+use pending::{RequestState, micros, micros_since};
 
 /// How often a request to a stranger is sent, and for how many attempts its response is awaited.
 const STRANGER_ATTEMPTS: (u8, u8) = (1, 2);
-
-const _: () = assert!(size_of::<Pending<SocketAddrV4, u64, [u8; 8]>>() <= 72);
 
 /// How long to wait for a response, and how often to send a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,20 +75,6 @@ pub struct RequestLimits {
     /// How often a request to a known node is sent at most while nothing is lost: 1 to 85. While much is lost, it is
     /// sent up to three times as often.
     pub attempts: u8,
-}
-
-/// How often a request is sent at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Attempts {
-    /// To a node that is believed to be there: as often as the loss asks for at that time. Only these requests show how
-    /// much is lost.
-    Known,
-    /// To a node that another node named, whose words are not proved: once, but its response is awaited as long as that
-    /// to a second attempt. Otherwise an attacker could name a third party, and have it flooded by all who look for it.
-    Stranger,
-    /// This often, whatever is lost.
-    Times(NonZeroU8),
 }
 
 /// All slots are taken by requests whose owners still wait. Nothing was changed.
@@ -192,37 +173,6 @@ pub struct RequestsInner<S: ?Sized> {
     loss: Loss,
     /// In the order in which the requests were begun.
     slots: S,
-}
-
-/// A request in the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Pending<A, O, T> {
-    owner: O,
-    to: A,
-    expect: Option<Id>,
-    transaction: T,
-    /// When it was sent last.
-    sent: Instant,
-    /// The timeout of the first attempt, in microseconds.
-    timeout: u32,
-    /// How long to wait since it was sent last, in microseconds.
-    wait: u32,
-    /// How many attempts have timed out.
-    timeouts: u8,
-    attempts: Attempts,
-    state: RequestState,
-    /// Whether it was sent more than once.
-    retransmitted: bool,
-    /// Whether it was acknowledged, and waits for the second response.
-    acknowledged: bool,
-    /// Whether its owner is gone.
-    released: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RequestState {
-    Ready,
-    InFlight,
 }
 
 impl<A: Address, O: Copy, T: Copy + Eq, const N: usize> Requests<A, O, T, N> {
@@ -568,43 +518,6 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     fn first_timeout(&self, known: Option<Duration>) -> u32 {
         known.or_else(|| self.trip.timeout()).map_or(self.initial, micros).max(self.min).min(self.max)
     }
-}
-
-impl<A, O: Copy, T> Pending<A, O, T> {
-    fn owner(&self) -> Option<O> {
-        (!self.released).then_some(self.owner)
-    }
-
-    fn was_sent(&self) -> bool {
-        self.state == RequestState::InFlight || self.timeouts != 0
-    }
-
-    fn due(&self) -> Instant {
-        self.sent + time::Micros(self.wait.into())
-    }
-
-    /// Waits on for as long as if the next attempt had been sent, although it is not.
-    fn linger(&mut self, max: u32) {
-        self.state = RequestState::InFlight;
-        self.wait = self.wait.saturating_add(self.wait_of_attempt(max));
-    }
-
-    /// How long to wait for a response to the next attempt, in microseconds.
-    fn wait_of_attempt(&self, max: u32) -> u32 {
-        self.timeout.saturating_mul(1 << self.timeouts.min(DOUBLINGS)).min(max)
-    }
-}
-
-fn micros(duration: Duration) -> u32 {
-    saturated(time::Micros::of(duration))
-}
-
-fn micros_since(now: Instant, earlier: Instant) -> u32 {
-    saturated(now.micros_since(earlier))
-}
-
-fn saturated(span: time::Micros) -> u32 {
-    u32::try_from(span.0).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for Full {
