@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kadlet::message::ErrorCode;
 use kadlet::record::{MAX_SALT, MAX_VALUE, Proof};
-use kadlet::{Contact, Id, Key, Options, QueryStats, Record};
+use kadlet::{Contact, Failure, Id, Key, Options, QueryStats, Record};
 use kadlet_udp::{ProofBuf, Stored};
 use serde::Serialize;
 
@@ -159,7 +159,13 @@ fn partial(record: &Record<'_>, count: usize, wanted: usize, held: Option<u64>, 
 fn failed(record: &Record<'_>, id: Id, error: &OperationError) -> Error {
     let stats = stats(error);
     let OperationError::Conflict { holders, held, .. } = error else {
-        return explain(error).with(&object(record, id, &[], usize::from(stats.responded), &stats));
+        let error = match error {
+            OperationError::Failed { failure: Failure::Refused(ErrorCode::Conflict, held), .. } => {
+                lagging(*held, &stats)
+            }
+            _ => explain(error),
+        };
+        return error.with(&object(record, id, &[], usize::from(stats.responded), &stats));
     };
     let held = *held;
     let object = object(record, id, holders, usize::from(stats.responded), &stats);
@@ -179,6 +185,17 @@ fn failed(record: &Record<'_>, id: Id, error: &OperationError) -> Error {
         .tip("get it, and put again if the new value should replace it")
         .with(&PutObject { held_age_ms: Some(held), ..object }),
     }
+}
+
+/// The error of a put with --cas where all nodes hold an earlier record, or none. They can't prove that it is the
+/// latest.
+fn lagging(held: u64, stats: &QueryStats) -> Error {
+    let (record, tip) = match held {
+        0 => ("no record with a sequence number above 0".to_owned(), "put again without --cas".to_owned()),
+        _ => (format!("a record with sequence number {held}"), put_above(held)),
+    };
+    let what = format!("the nodes hold {record}, not the one to be replaced ({})", summary(stats));
+    Error::new(Exit::Network, what).tip(tip)
 }
 
 /// How to replace a record with this sequence number.

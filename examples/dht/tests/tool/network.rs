@@ -93,6 +93,8 @@ fn a_node_without_plain_records_stores_immutable_and_signed_ones() {
     let public = public.lines()[0];
     let put = |value: &str, more: &str| kadlet(&format!("put {value} --sign {secret} --salt text --json {more} {way}"));
     let get = || kadlet(&format!("get --public-key {public} --salt text --json {way}")).json();
+    let missing = put("first", "--seq 5 --cas 4");
+    assert!(missing.code == 3 && missing.err.contains("no record with a sequence number above 0"), "{missing:?}");
     assert_eq!(put("first", "--seq 5").json()["sequence"], 5);
     assert_eq!(get()["value"], hex(b"first"));
     let conflict = put("second", "--seq 7 --cas 6");
