@@ -11,7 +11,7 @@ use kadlet::{Key, Record};
 ///
 /// let record = SignedRecord::new([7; 32], 2, b"value");
 /// assert_eq!(record.record().key(), record.key());
-/// assert!(record.record().verify(SignedRecord::VERIFY));
+/// assert!(record.record().verify(0, SignedRecord::VERIFY));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRecord {
