@@ -124,8 +124,8 @@ pub struct Driver {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Losses {
-    /// Transmit queues emptied because no datagram had left them for [`PATIENCE`](crate::PATIENCE): each held one request, or some
-    /// responses.
+    /// Transmit queues emptied because no datagram had left them for [`PATIENCE`](crate::PATIENCE): each held one
+    /// request, or some responses.
     pub emptied: u32,
     /// Datagrams not received because their socket was closed to empty its transmit queue.
     pub closed: u32,

@@ -12,6 +12,7 @@ use crate::wire::Wire;
 impl<P: Parts> NodeInner<P> {
     /// Lets every operation proceed as far as it can, the user's first. Then begins the maintenance that is due.
     pub(super) fn drive(&mut self, now: Instant) {
+        // Another round only if an operation freed request slots, which others may wait for.
         for _ in 0..=P::Operations::LEN {
             self.shared.requests_freed = false;
             for second in [false, true] {

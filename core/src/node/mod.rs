@@ -14,7 +14,7 @@
 //! | `timeouts` | handles requests that are slow to get a response, or got none |
 //! | `requests` | makes own requests, when they are sent |
 //! | `maintenance`, `joining` | begin work that no user asked for: joining again, refreshing, publishing, replicating |
-//! | `search` | asks the nodes that a lookup returns, then stores |
+//! | `search` | asks the bootstrap addresses of a join and the nodes that a lookup returns, then stores |
 //! | `values` | handles records that arrive while an operation looks for the newest |
 //! | `relaying` | recursive lookups: forwards requests, and sends results back |
 //! | `finishing` | ends an operation, with or without a result, and decides what becomes of its record |

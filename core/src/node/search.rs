@@ -100,7 +100,8 @@ impl<P: Parts> Shared<P> {
         bootstraps_responded && operation.lookup.is_done() && operation.fetching.is_none()
     }
 
-    /// Asks those bootstrap addresses that the join has not asked yet. False if no request slot is left for one.
+    /// Asks those bootstrap addresses that the join has not asked yet. False if no request slot is left for one. If
+    /// another bootstrap has replaced the addresses meanwhile, the join goes on with the rest of the new ones.
     fn ask_bootstraps(&mut self, operation: &mut Op<P>) -> bool {
         while let Some(address) = self.bootstraps.get(usize::from(operation.tally.bootstraps)) {
             if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, None) {
