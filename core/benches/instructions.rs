@@ -1,8 +1,9 @@
 //! Instruction counts by callgrind of the response to a find_node, from incoming to outgoing datagram, and of its
-//! parts.
+//! parts; and of a put into a full store on the heap.
 //!
-//! `cargo bench -p kadlet --bench instructions` needs valgrind and gungraun's runner of the same version. With one
-//! compiler, counts are the same on every machine of one architecture. A count above its limit is an error.
+//! `cargo bench -p kadlet --features alloc --bench instructions` needs valgrind and gungraun's runner of the same
+//! version. With one compiler, counts are the same on every machine of one architecture. A count above its limit is an
+//! error.
 //!
 //! Tables are filled as a network of any size fills them: eight contacts for each length of the prefix that they share
 //! with the own identifier, from zero bits on. Responses name eight contacts. With 512 contacts the last eight share 63
@@ -17,10 +18,15 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
+use kadlet::guard::quota::exceeds;
 use kadlet::message::{Contacts, Features, Request, Response};
 use kadlet::routing::Limits;
+use kadlet::store::{Metadata, Put, StoreError};
 use kadlet::wire::{self, Body, Header, Kadlet, MAX_DATAGRAM, Message, SEAL, Token, Transaction};
-use kadlet::{Config, Contact, Dht, FixedStore, Geometry, Id, Instant, Kademlia, Node, Routing, Store, Transmit, Xor};
+use kadlet::{
+    Config, Contact, Dht, FixedStore, Geometry, HashStore, Id, Instant, Kademlia, Node, Prefix, Record, Routing, Store,
+    Transmit, Xor,
+};
 
 type Table<const CONTACTS: usize> = Kademlia<SocketAddrV4, CONTACTS>;
 type Server<const CONTACTS: usize> = Node<Table<CONTACTS>, FixedStore<32, 8192>>;
@@ -86,11 +92,54 @@ fn closest((table, target): (Box<Table<512>>, Id)) -> ([Contact<SocketAddrV4>; 8
     (named, table)
 }
 
+// A full store of 65,536 records, of 4,096 address prefixes.
+#[library_benchmark(config = limit(60_000))]
+#[bench::evicts_1(full_store(16))]
+fn put((store, record): (HashStore, Vec<u8>)) -> (Result<Put, StoreError>, HashStore) {
+    put_into(store, &record)
+}
+
+// The most that one put can evict.
+#[library_benchmark(config = limit(200_000))]
+#[bench::evicts_8(full_store(128))]
+fn large_put((store, record): (HashStore, Vec<u8>)) -> (Result<Put, StoreError>, HashStore) {
+    put_into(store, &record)
+}
+
+fn put_into(mut store: HashStore, record: &[u8]) -> (Result<Put, StoreError>, HashStore) {
+    let metadata = Metadata { source: Prefix::new(7), ..Metadata::until(Instant::NEVER) };
+    let put = store.put(NOW, &Record::immutable(black_box(record)), metadata);
+    (put, store)
+}
+
+// The same, for a prefix that has reached its quota.
+#[library_benchmark(config = limit(60_000))]
+#[bench::is_reached(full_store(16))]
+fn quota((store, record): (HashStore, Vec<u8>)) -> (bool, HashStore) {
+    let exceeds = exceeds(&store, 500, &Record::immutable(black_box(&record)), Prefix::new(1 << 8), None);
+    (exceeds, store)
+}
+
 library_benchmark_group!(
     name = instructions,
-    benchmarks = [find_node_of_128, find_node_of_512, decode, encode_nodes, closest]
+    benchmarks = [find_node_of_128, find_node_of_512, decode, encode_nodes, closest, put, large_put, quota]
 );
 main!(library_benchmark_groups = instructions);
+
+/// A store of 65,536 records of 16 bytes each, in which a record of `len` bytes must evict others, and that record.
+fn full_store(len: usize) -> (HashStore, Vec<u8>) {
+    const RECORDS: u32 = 65_536;
+    let mut store = HashStore::new(RECORDS as usize, 16 * RECORDS as usize);
+    store.start(OWN, Xor::rank, [0; 16]);
+    for number in 0..RECORDS {
+        let mut value = [0; 16];
+        value[..4].copy_from_slice(&number.to_be_bytes());
+        let metadata =
+            Metadata { source: Prefix::new(u64::from(number % 4_096 + 1) << 8), ..Metadata::until(Instant::NEVER) };
+        store.put(NOW, &Record::immutable(&value), metadata).unwrap();
+    }
+    (store, vec![0xFF; len])
+}
 
 /// Makes a count above this many instructions an error.
 fn limit(instructions: u64) -> LibraryBenchmarkConfig {

@@ -64,12 +64,13 @@
 //! | 5 | `replication` | when a record is published again, and when its holders replicate it |
 //! | 5 | `forwarding` | relay requests under way, and their next hops |
 //! | 5 | `bootstraps` | when the bootstrap addresses are asked again |
+//! | 5 | `identity` | what the own identifier follows from |
 //! | 5 | `naming` | which contacts a response names |
 //! | 4 | [`routing`] | the tables [`Kademlia`], [`Chord`] and [`Pastry`]: which contacts to remember, which to name, when maintenance is due |
 //! | 4 | [`store`] | the records that a node holds, and which of them are evicted |
 //! | 3 | [`wire`] | wire formats: messages as bytes. `core/SPEC.md` describes kadlet's own byte by byte |
 //! | 2 | [`message`] | requests and responses, without bytes |
-//! | 1 | [`record`], [`Address`], [`Contact`], [`Geometry`], [`Id`], [`Instant`], `random` | the nouns |
+//! | 1 | [`record`], [`Address`], [`Contact`], [`Geometry`], [`Id`], `binding`, [`Instant`], `random` | the nouns |
 //!
 //! # One datagram
 //!
@@ -136,6 +137,7 @@
 //! | replacement | a contact that waits for a place in the table, in the replacement cache | replacement cache (Kademlia) |
 //! | neighbourhood | the contacts nearest to the own id | sibling list (S/Kademlia), successor list (Chord), leaf set (Pastry) |
 //! | address prefix | the /24 of a global IPv4 address, the /48 of a global IPv6 address: limits on one network count by it | |
+//! | bound id, seat | an id that follows from the address prefix of its node and the number of a seat; two seats of a prefix are first class | node ID extension (BEP 42) |
 //! | geometry | the order of ids around a target: by progress, in which a lookup converges, and by rank, in which nodes are responsible | metric |
 //! | responsible | the k nodes that come first by rank are responsible for a key, and should hold its record | |
 //! | k | how many nodes are responsible for a key | k (Kademlia) |
@@ -187,6 +189,7 @@ extern crate std;
 
 pub mod address;
 mod array;
+mod binding;
 mod bootstraps;
 mod config_error;
 mod contact;
@@ -196,6 +199,7 @@ mod forwarding;
 mod geometry;
 pub mod guard;
 mod id;
+mod identity;
 pub mod lookup;
 pub mod message;
 mod naming;

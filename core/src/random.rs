@@ -1,4 +1,4 @@
-//! Random numbers from the caller's seed: keyed SipHash-2-4 of a counter.
+//! Random numbers from the caller's seed: keyed SipHash-2-4 of a counter. And numbers that are only spread evenly.
 
 use siphasher::sip::SipHasher24;
 
@@ -31,6 +31,17 @@ impl Random {
         key
     }
 }
+
+/// One step of SplitMix64 (Steele, Lea and Flood, 2014): spreads numbers evenly. It is not for secrets.
+pub(crate) const fn mix(number: u64) -> u64 {
+    let mixed = number.wrapping_add(GOLDEN);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// The step from one number of SplitMix64 to the next.
+pub(crate) const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 #[cfg(test)]
 mod tests {

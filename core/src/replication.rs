@@ -5,17 +5,35 @@
 //! third of its lifetime if that is sooner. Its holders replicate it: after each check of the neighbourhood, each
 //! holder makes a [pass](Replication::begin_pass) over its store. The pass has one turn for each rank that a holder can
 //! have. The most responsible holder replicates a record in the first turn, and each further holder 3 s later. So
-//! usually one of them does the work, and the others see that it was done. A record is not replicated if it was
-//! replicated since the neighbourhood changed, and less than `republish` ago.
+//! usually one of them does the work, and tells the others. What another node tells is believed once. After that the
+//! node replicates the record itself.
+//!
+//! A record is replicated if the nodes that should hold it have changed since it was last replicated, 30 s later at the
+//! earliest; and otherwise after `republish`. Each time that nothing was lacking, both waits are doubled. A holder that
+//! refused a record because it doesn't take its kind or has no room is not offered it again.
 //!
 //! Nothing here sends a datagram: [`Replication`] only determines which record is next.
 
+use crate::contact::Contact;
+use crate::id::Id;
+use crate::naming::MAX_NAMED;
 use crate::routing::Routing;
-use crate::store::{Store, StoredRecord};
+use crate::store::{Metadata, Store, StoredRecord};
 use crate::time::{Instant, Micros};
 
 /// A holder replicates a record this much later for each node that is more responsible for it.
 const TURN: Micros = Micros::from_secs(3);
+
+/// A record whose holders have changed is replicated no sooner than this after it was replicated last. Twice that if
+/// nothing was lacking, and so on, [`MOST_PAUSES`] times at most.
+const PAUSE: Micros = Micros::from_secs(30);
+const MOST_PAUSES: u8 = 2;
+
+/// The wait for a record with nothing lacking is doubled at most this often.
+const MOST_CALM: u8 = 4;
+
+/// How many refusals are remembered.
+const REFUSALS: usize = 32;
 
 /// When the next record expires, must be published again, or must be replicated.
 #[derive(Debug)]
@@ -25,6 +43,9 @@ pub(crate) struct Replication {
     /// No own record must be published before this.
     publish: Instant,
     pass: Pass,
+    /// Digests of the holders and records that were refused last, in a ring.
+    refusals: [u32; REFUSALS],
+    oldest_refusal: u8,
 }
 
 /// A pass over the store.
@@ -48,12 +69,34 @@ pub(crate) struct Placement {
 
 impl Replication {
     /// All zeros, to be cleared before use.
-    pub(crate) const EMPTY: Self =
-        Self { expiry: Instant::ZERO, publish: Instant::ZERO, pass: Pass { due: Instant::ZERO, rank: 0, slot: 0 } };
+    pub(crate) const EMPTY: Self = Self {
+        expiry: Instant::ZERO,
+        publish: Instant::ZERO,
+        pass: Pass { due: Instant::ZERO, rank: 0, slot: 0 },
+        refusals: [0; REFUSALS],
+        oldest_refusal: 0,
+    };
 
     /// Forgets everything: nothing is due.
     pub(crate) const fn clear(&mut self) {
         (self.expiry, self.publish, self.pass.due) = (Instant::NEVER, Instant::NEVER, Instant::NEVER);
+        self.refusals = [0; REFUSALS];
+    }
+
+    /// A holder refused a record. Both are given by digests that others can't choose.
+    pub(crate) fn note_refusal(&mut self, refusal: u32) {
+        if self.was_refused(refusal) {
+            return;
+        }
+        self.oldest_refusal = (self.oldest_refusal + 1) % REFUSALS as u8;
+        if let Some(oldest) = self.refusals.get_mut(usize::from(self.oldest_refusal)) {
+            *oldest = refusal;
+        }
+    }
+
+    /// Whether a holder has refused a record, as far as is remembered.
+    pub(crate) fn was_refused(&self, refusal: u32) -> bool {
+        self.refusals.contains(&refusal)
     }
 
     /// A record was stored that expires at `expires`.
@@ -138,7 +181,7 @@ impl Replication {
                 return None;
             };
             self.pass.slot = slot;
-            if is_due(now, &held, table, placement) && rank_of_own(&held, table, placement.k) <= self.pass.rank {
+            if rank_of_own(&held, table, placement.k) <= self.pass.rank && is_due(now, &held, table, placement) {
                 return Some(slot);
             }
         }
@@ -146,12 +189,27 @@ impl Replication {
     }
 }
 
-/// Whether a record of another publisher must be replicated: its holders may have changed, or it was not replicated for
-/// a long time.
+/// Whether a record of another publisher must be replicated: its holders have changed, or it was not replicated for a
+/// long time.
 fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placement: &Placement) -> bool {
-    let replicated = held.metadata.last_replicated;
-    let changed = replicated < table.changed() || now.micros_since(replicated) >= placement.republish;
-    !held.metadata.pinned && changed
+    let Metadata { pinned, last_replicated, calm, holders, .. } = *held.metadata;
+    let waited = now.micros_since(last_replicated);
+    let changed = || last_replicated < table.changed() && holders_of(table, &held.key.id, placement.k) != holders;
+    !pinned
+        && (waited.0 >= placement.republish.0 << calm.min(MOST_CALM)
+            || (waited.0 >= PAUSE.0 << calm.min(MOST_PAUSES) && changed()))
+}
+
+/// A digest of the k nodes that should hold a record, in whatever order.
+#[inline(never)]
+pub(crate) fn holders_of<R: Routing>(table: &R, key: &Id, k: usize) -> u32 {
+    let mut nearest = const { [Contact::EMPTY; MAX_NAMED] };
+    let count = nearest.get_mut(..k).map_or(0, |nearest| table.closest(key, nearest));
+    let ids = nearest.iter().take(count).map(|contact| contact.id);
+    ids.fold(0, |digest, id| {
+        let [.., a, b, c, d] = *id.as_bytes();
+        digest.wrapping_add(u32::from_be_bytes([a, b, c, d]))
+    })
 }
 
 /// How many verified contacts are more responsible for a record than the own node. Counts to `k` at most.
@@ -195,11 +253,9 @@ pub(crate) const fn put_outcome(asked: usize, stored: usize, conflict: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contact::Contact;
-    use crate::id::Id;
     use crate::record::Record;
     use crate::routing::{Kademlia, Limits};
-    use crate::store::{FixedStore, Metadata};
+    use crate::store::FixedStore;
     use core::time::Duration;
     use std::vec::Vec;
 
@@ -215,12 +271,8 @@ mod tests {
         let mut store = Values::EMPTY;
         store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
         for (name, pinned, last_replicated) in records {
-            let metadata = Metadata {
-                expires: at(1) + Duration::from_secs(24 * 3_600),
-                source: None,
-                pinned: *pinned,
-                last_replicated: *last_replicated,
-            };
+            let expires = at(1) + Duration::from_secs(24 * 3_600);
+            let metadata = Metadata { pinned: *pinned, last_replicated: *last_replicated, ..Metadata::until(expires) };
             store.put(at(1), &Record::plain(name, b"value"), metadata).unwrap();
         }
         store
@@ -269,6 +321,49 @@ mod tests {
             2,
             "it is returned in both turns, until it is replicated"
         );
+    }
+
+    /// Whether the store's record is due. Its holders are as they are now if `same`.
+    fn is_due_at(now: Instant, calm: u8, same: bool) -> bool {
+        let (table, mut store) = (table(at(100)), store(&[(b"before", false, at(50))]));
+        let key = store.get(0).unwrap().key;
+        let metadata = store.metadata_mut(0).unwrap();
+        metadata.calm = calm;
+        metadata.holders = holders_of(&table, &key.id, PLACEMENT.k) ^ u32::from(!same);
+        is_due(now, &store.get(0).unwrap(), &table, &PLACEMENT)
+    }
+
+    #[test]
+    fn a_record_whose_holders_are_the_same_is_not_replicated_when_the_neighbourhood_changes() {
+        assert!(!is_due_at(at(3_000), 0, true));
+        assert!(is_due_at(at(3_000), 0, false));
+    }
+
+    #[test]
+    fn a_record_whose_holders_come_and_go_with_nothing_lacking_is_replicated_less_often() {
+        for (calm, secs) in [(0, 30), (1, 60), (2, 120), (200, 120)] {
+            assert!(!is_due_at(at(49 + secs), calm, false));
+            assert!(is_due_at(at(50 + secs), calm, false));
+        }
+    }
+
+    #[test]
+    fn a_record_that_nothing_was_lacking_of_waits_twice_as_long_each_time() {
+        for (calm, hours) in [(0, 1), (1, 2), (2, 4), (3, 8), (4, 16), (200, 16)] {
+            assert!(!is_due_at(at(49 + 3_600 * hours), calm, true));
+            assert!(is_due_at(at(50 + 3_600 * hours), calm, true));
+        }
+    }
+
+    #[test]
+    fn the_refusals_that_came_last_are_remembered() {
+        let mut replication = Replication::EMPTY;
+        for refusal in 1..=100 {
+            replication.note_refusal(refusal);
+            replication.note_refusal(refusal);
+        }
+        assert!((69..=100).all(|refusal| replication.was_refused(refusal)));
+        assert!(!(1..69).any(|refusal| replication.was_refused(refusal)));
     }
 
     #[test]

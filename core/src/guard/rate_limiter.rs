@@ -4,6 +4,10 @@
 //! right. The unproved lane is for all other requests, and a flood from forged addresses can exhaust only this one.
 //! Each lane is a leaky bucket, kept as one number: the instant at which it will be empty (the generic cell rate
 //! algorithm of ITU-T I.371).
+//!
+//! A bucket of a prefix that is not in the table is taken from another prefix, with all that is in it, so that nobody
+//! gets more by sending from more prefixes than the table holds. All prefixes together share one more bucket in each
+//! lane. A check of a signature, which costs as much as a hundred responses, has one of its own.
 
 use core::ops::{Deref, DerefMut};
 
@@ -12,7 +16,7 @@ use crate::config_error::{ConfigError, Unit};
 use crate::time::{Instant, Micros};
 
 /// A rate limiter for `N` prefixes in each lane. If more prefixes are active, the one whose bucket is empty first
-/// is forgotten.
+/// is forgotten, and another one inherits the bucket.
 ///
 /// ```
 /// use core::net::SocketAddrV4;
@@ -29,10 +33,10 @@ use crate::time::{Instant, Micros};
 /// assert!(limiter.allows(Instant::from_secs(1), prefix, true), "the proved lane has a bucket of its own");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type RateLimiter<const N: usize> = RateLimiterInner<[[Bucket; 2]; N]>;
+pub type RateLimiter<const N: usize> = RateLimiterInner<[Source; N]>;
 
 /// A [`RateLimiter`] with any bound. Its methods are compiled once for all bounds.
-pub type RateLimiterView = RateLimiterInner<[[Bucket; 2]]>;
+pub type RateLimiterView = RateLimiterInner<[Source]>;
 
 /// The type behind [`RateLimiter`] and [`RateLimiterView`]. The buckets are its last field, so that they can be
 /// unsized.
@@ -40,13 +44,24 @@ pub type RateLimiterView = RateLimiterInner<[[Bucket; 2]]>;
 pub struct RateLimiterInner<B: ?Sized> {
     /// How much later a bucket is empty after each request.
     cost: Micros,
-    /// At each index, a bucket of the unproved lane and one of the proved lane. Their prefixes can differ.
+    /// For each lane, when the bucket that all prefixes share is empty.
+    all: [Instant; 2],
+    /// When the bucket of signature checks is empty, which all prefixes share.
+    checks: Instant,
     buckets: B,
+}
+
+/// A bucket of each lane. Their prefixes can differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    lanes: [Bucket; 2],
+    /// When the bucket of signature checks is empty, of the prefix in the proved lane.
+    checks: Instant,
 }
 
 /// The bucket of one prefix in one lane.
 #[derive(Clone, Copy, Debug)]
-pub struct Bucket {
+struct Bucket {
     prefix: u64,
     empty_at: Instant,
 }
@@ -54,9 +69,19 @@ pub struct Bucket {
 /// A burst can have as many requests as the rate allows in this time.
 const BURST: Micros = Micros::from_secs(2);
 
+/// All prefixes together can send this many times as much as one.
+const ALL: u64 = 16;
+
+/// A check of a signature counts as this many requests of its prefix.
+const CHECK: u64 = 8;
+
+/// All prefixes together can cause one check of a signature for this many requests that one of them can send.
+const ALL_CHECKS: u64 = 4;
+
 impl<const N: usize> RateLimiter<N> {
     /// All zeros: allows everything until it is started.
-    pub const EMPTY: Self = Self { cost: Micros::ZERO, buckets: [[Bucket::EMPTY; 2]; N] };
+    pub const EMPTY: Self =
+        Self { cost: Micros::ZERO, all: [Instant::ZERO; 2], checks: Instant::ZERO, buckets: [Source::EMPTY; N] };
 }
 
 impl<const N: usize> Deref for RateLimiter<N> {
@@ -89,51 +114,83 @@ impl RateLimiterView {
     /// The same, with a rate that the caller has checked.
     pub(crate) fn restart(&mut self, rate: u16) {
         self.cost = Micros(u64::from(1_000_000_u32.checked_div(rate.into()).unwrap_or(0)));
-        self.buckets.fill([Bucket::EMPTY; 2]);
+        (self.all, self.checks) = ([Instant::ZERO; 2], Instant::ZERO);
+        self.buckets.fill(Source::EMPTY);
     }
 
-    /// Whether a request from `prefix` is within the rate. If so, it is counted. `None` is exempt.
+    /// Whether a request from `prefix` is within its rate and that of all prefixes. If so, it is counted. `None` is
+    /// exempt.
     pub fn allows(&mut self, now: Instant, prefix: Option<Prefix>, proved: bool) -> bool {
-        let Some(prefix) = prefix else {
+        let Some(prefix) = prefix.map(Prefix::number) else {
             return true;
         };
-        let (prefix, cost) = (prefix.number(), self.cost);
         let lane = usize::from(proved);
-        // The bucket of this prefix, or else the one that is empty first.
-        let (mut chosen, mut first) = (0, Instant::NEVER);
-        for (index, buckets) in self.buckets.iter().enumerate() {
-            let Some(bucket) = buckets.get(lane) else { continue };
-            if bucket.prefix == prefix {
-                chosen = index;
-                break;
-            }
-            if bucket.empty_at < first {
-                (chosen, first) = (index, bucket.empty_at);
-            }
-        }
-        let Some(bucket) = self.buckets.get_mut(chosen).and_then(|buckets| buckets.get_mut(lane)) else {
+        let bucket = place(&mut self.buckets, prefix, lane).and_then(|source| source.lanes.get_mut(lane));
+        let Some((bucket, all)) = bucket.zip(self.all.get_mut(lane)) else {
             return true;
         };
-        if bucket.prefix != prefix {
-            *bucket = Bucket { prefix, empty_at: now };
+        let within = fill(now, [(&mut bucket.empty_at, self.cost), (all, Micros(self.cost.0 / ALL))]);
+        if within {
+            bucket.prefix = prefix;
         }
-        bucket.allows(now, cost)
+        within
     }
+
+    /// Whether the check of a signature, for a request with a valid token from `prefix`, is within the rate of such
+    /// checks: an eighth of the rate of requests, and a quarter of it for all prefixes together. If so, it is counted.
+    /// `None` is exempt.
+    pub fn allows_check(&mut self, now: Instant, prefix: Option<Prefix>) -> bool {
+        let source = prefix.and_then(|prefix| place(&mut self.buckets, prefix.number(), 1));
+        let Some(source) = source else {
+            return true;
+        };
+        let [own, all] = [CHECK, ALL_CHECKS].map(|requests| Micros(self.cost.0 * requests));
+        fill(now, [(&mut source.checks, own), (&mut self.checks, all)])
+    }
+}
+
+/// The place of a prefix in a lane, or else the one whose bucket is empty first, with what is in it.
+#[inline]
+fn place(sources: &mut [Source], prefix: u64, lane: usize) -> Option<&mut Source> {
+    let (mut chosen, mut first) = (0, Instant::NEVER);
+    for (index, source) in sources.iter().enumerate() {
+        let Some(bucket) = source.lanes.get(lane) else { continue };
+        if bucket.prefix == prefix {
+            chosen = index;
+            break;
+        }
+        if bucket.empty_at < first {
+            (chosen, first) = (index, bucket.empty_at);
+        }
+    }
+    sources.get_mut(chosen)
+}
+
+/// Fills two buckets, if both have room for these costs.
+#[inline]
+fn fill(now: Instant, [(one, cost), (other, other_cost)]: [(&mut Instant, Micros); 2]) -> bool {
+    let (filled, other_filled) = (filled(now, *one, cost), filled(now, *other, other_cost));
+    let within = filled.max(other_filled) <= now + BURST;
+    if within {
+        (*one, *other) = (filled, other_filled);
+    }
+    within
+}
+
+/// When a bucket is empty, if one more cost is put into it.
+#[inline]
+fn filled(now: Instant, empty_at: Instant, cost: Micros) -> Instant {
+    // A clock that was set back must not lock a prefix out.
+    let from = if empty_at > now + BURST { now } else { now.max(empty_at) };
+    from + cost
+}
+
+impl Source {
+    const EMPTY: Self = Self { lanes: [Bucket::EMPTY; 2], checks: Instant::ZERO };
 }
 
 impl Bucket {
     const EMPTY: Self = Self { prefix: 0, empty_at: Instant::ZERO };
-
-    fn allows(&mut self, now: Instant, cost: Micros) -> bool {
-        // A clock that was set back must not lock a prefix out.
-        let from = if self.empty_at > now + BURST { now } else { self.empty_at.max(now) };
-        let until = from + cost;
-        let within = until.micros_since(now) <= BURST;
-        if within {
-            self.empty_at = until;
-        }
-        within
-    }
 }
 
 #[cfg(test)]
@@ -165,6 +222,46 @@ mod tests {
         }
         assert!((0..20).all(|_| limiter.allows(Instant::ZERO, prefix(7), true)));
         assert!(!limiter.allows(Instant::ZERO, prefix(7), true));
+    }
+
+    #[test]
+    fn prefixes_beyond_the_table_get_no_more_than_the_prefixes_in_it() {
+        for prefixes in [4, 5, 17, 64, 1_000] {
+            let mut limiter: RateLimiter<4> = started(10);
+            let mut allowed = 0;
+            for ms in 0..10_000 {
+                for turn in 0..4 {
+                    let sender = prefix(1 + (ms * 4 + turn) % prefixes);
+                    allowed += usize::from(limiter.allows(Instant::from_millis(ms), sender, true));
+                }
+            }
+            assert!(allowed <= 4 * 10 * (10 + 2), "{allowed} of {prefixes} prefixes");
+        }
+    }
+
+    #[test]
+    fn all_prefixes_together_have_sixteen_times_the_rate_of_one() {
+        let mut limiter: RateLimiter<200> = started(10);
+        let allowed = (0..20_000_u64)
+            .filter(|n| limiter.allows(Instant::from_micros(n * 500), prefix(1 + n % 200), true))
+            .count();
+        assert!((1_600..=16 * 10 * (10 + 2) + 1).contains(&allowed), "{allowed} in ten seconds");
+    }
+
+    #[test]
+    fn checks_of_signatures_have_a_rate_of_their_own() {
+        let checks = |prefixes: u64| {
+            let mut limiter: RateLimiter<16> = started(64);
+            let times = (0..10_000).map(|ms| (Instant::from_millis(ms), prefix(1 + ms % prefixes)));
+            times
+                .filter(|(now, prefix)| limiter.allows(*now, *prefix, true) && limiter.allows_check(*now, *prefix))
+                .count()
+        };
+        let (one, many) = (checks(1), checks(16));
+        assert!((80..=8 * (10 + 2)).contains(&one), "{one} of one prefix");
+        assert!((160..=16 * (10 + 2) + 1).contains(&many), "{many} of sixteen prefixes");
+        let mut limiter: RateLimiter<16> = started(1);
+        assert!((0..9).all(|_| limiter.allows_check(Instant::ZERO, None)), "a source without a prefix is exempt");
     }
 
     #[test]

@@ -56,16 +56,19 @@ pub struct Config {
     pub attempts: u8,
     /// The longest lifetime of a record of another node: at least 1 s. 24 hours by default.
     pub max_lifetime: Duration,
-    /// The time after which an own record is published again, or after a third of its lifetime if that is sooner: at
-    /// least 1 s. 1 hour by default.
+    /// The time after which an own record is published again, or after a third of its lifetime if that is sooner, and
+    /// after which a holder replicates a record although its holders are the same: at least 1 s. 1 hour by default.
     pub republish: Duration,
     /// How many requests per second one address prefix can send, with bursts of twice as many: at least 1. 64 by
-    /// default.
+    /// default. All prefixes together can send sixteen times as many. One can cause an eighth as many checks of
+    /// signatures, and all together a quarter.
     pub rate_limit: u16,
-    /// How many bytes of records are held for one address prefix. A record counts its value and 100 bytes. 0, the
+    /// How many bytes of records are held for one address prefix. A record counts its bytes and 100 more. 0, the
     /// default, stands for a quarter of the store's capacity.
     pub quota: usize,
-    /// Whether identifiers must fit their addresses (the rule of BEP 42). `false` by default.
+    /// Whether identifiers are [bound](crate::Id::bound) to addresses. Contacts whose identifier doesn't fit their
+    /// global address are ignored. Private networks, in which no node lies, can turn it off; all nodes of a network
+    /// must have the same setting. Addresses without a prefix are exempt. `true` by default.
     pub bind_ids: bool,
 }
 
@@ -101,7 +104,7 @@ impl Config {
         republish: Duration::from_secs(60 * 60),
         rate_limit: 64,
         quota: 0,
-        bind_ids: false,
+        bind_ids: true,
     };
 
     /// All zeros, for a node that is not started.

@@ -8,6 +8,7 @@ use super::shared::{Op, Shared, TIMEOUT};
 use super::task::Task;
 use crate::record::Key;
 use crate::routing::{Maintenance, Routing};
+use crate::rpc::Attempts;
 use crate::store::Store;
 use crate::time::{Instant, Micros};
 
@@ -25,15 +26,22 @@ impl<P: Parts> NodeInner<P> {
                 return;
             }
             let table_is_due = self.next_table_maintenance().is_due(now);
+            let silent = self.shared.silence.is_long();
+            if silent && !self.shared.silence.end_pause(now) {
+                return;
+            }
             let Some(operation) = self.operations.iter_mut().find(|operation| operation.phase == Phase::Idle) else {
                 return;
             };
             let shared = &mut self.shared;
-            let begun = if shared.bootstraps.due().is_due(now) {
+            let begun = if shared.identity.due().is_due(now) {
+                shared.survey(now);
+                false
+            } else if shared.bootstraps.due().is_due(now) {
                 shared.visit_bootstraps(now, operation)
             } else if table_is_due {
                 shared.maintain_table(now, operation)
-            } else if shared.replication.due().is_due(now) {
+            } else if !silent && shared.replication.due().is_due(now) {
                 shared.publish_next(now, operation) || shared.replicate_next(now, operation)
             } else {
                 return;
@@ -78,9 +86,11 @@ impl<P: Parts> Shared<P> {
     pub(super) fn maintain_table(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         match self.table.maintenance(now) {
             Some(Maintenance::Ask(contact)) => {
-                self.begin_request(Purpose::Table, contact.address, Some(contact.id), None);
+                self.begin_request(Purpose::Table, contact.address, Some(contact.id), Attempts::Stranger);
                 false
             }
+            // While no node responds, one is asked at a time.
+            _ if self.silence.is_long() => false,
             Some(Maintenance::Lookup { target }) => self.begin_lookup(now, operation, Task::Refresh, target, TIMEOUT),
             Some(Maintenance::Neighbourhood) => {
                 let own = self.table.own();
@@ -97,12 +107,13 @@ impl<P: Parts> Shared<P> {
             return false;
         };
         let Some(key) = self.begin_for_record(now, operation, Task::Republish, slot) else {
-            // No node is known to store a record at: all records wait.
-            self.replication.publish_not_before(now + Micros::from_secs(1));
+            // No node is known to store a record at: all records wait, until the first contact comes.
+            let pause = if self.is_table_empty() { Micros(u64::MAX) } else { Micros::from_secs(1) };
+            self.replication.publish_not_before(now + pause);
             return false;
         };
         // Noted at once, so that another record is due next even if this one can't be stored anywhere.
-        self.note_replicated(now, &key);
+        self.note_replicated(now, &key, true);
         self.replication.find_next_published(&self.store, republish);
         true
     }

@@ -1,5 +1,6 @@
 //! Operations: one slot of work each, with a lookup, its task, and its state. Zeros when idle.
 
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use super::buffer::Buffer;
@@ -113,22 +114,21 @@ pub(super) struct Tally {
     pub(super) timed_out: u16,
     pub(super) refused: u16,
     pub(super) stored: u16,
+    /// The shortest lifetime that a node granted to the record, in seconds. 0 if none told it.
+    granted: u32,
     /// The last reason for a refusal, if there was any. An `Option` would not be all zeros while it is `None`.
     refusal: ErrorCode,
     refusal_detail: u64,
-    /// The highest number of a record that nodes hold instead of the one that is put.
+    /// The highest number of a record that nodes hold instead of the one that is put. Only of records that were fetched
+    /// and verified.
     pub(super) held_instead: Option<u64>,
     /// The length of a response with a record that is too large for this node.
     pub(super) too_large: u16,
     /// How many bootstrap addresses were asked.
     pub(super) bootstraps: u8,
-    /// How often a store was sent again with a fresh token, or how often a join has notified the node that must know
-    /// this one.
-    asked_again: u8,
+    /// How often a join has notified the node that must know this one.
+    notified: u8,
 }
-
-/// How many stores of one operation can be sent again with a fresh token.
-const RENEWALS: u8 = 64;
 
 /// How often a join notifies the node that must know this one, before it ends without that.
 const NOTIFICATIONS: u8 = 8;
@@ -140,12 +140,13 @@ impl Tally {
         timed_out: 0,
         refused: 0,
         stored: 0,
+        granted: 0,
         refusal: ErrorCode::Token,
         refusal_detail: 0,
         held_instead: None,
         too_large: 0,
         bootstraps: 0,
-        asked_again: 0,
+        notified: 0,
     };
 
     /// A node refused.
@@ -153,25 +154,25 @@ impl Tally {
         self.refused = self.refused.saturating_add(1);
         self.refusal = code;
         self.refusal_detail = detail;
-        if matches!(code, ErrorCode::Outdated | ErrorCode::Conflict) {
-            self.held_instead = self.held_instead.max(Some(detail));
-        }
+    }
+
+    /// A node stored the record, for `lifetime` seconds. 0 if it did not tell.
+    pub(super) fn note_stored(&mut self, lifetime: u32) {
+        self.stored = self.stored.saturating_add(1);
+        self.granted = match self.granted {
+            0 => lifetime,
+            least => least.min(lifetime),
+        };
     }
 
     fn refusal(&self) -> Option<ErrorCode> {
         (self.refused != 0).then_some(self.refusal)
     }
 
-    /// Whether a store can be sent again with a fresh token. Counts it.
-    pub(super) const fn may_renew_token(&mut self) -> bool {
-        self.asked_again = self.asked_again.saturating_add(1);
-        self.asked_again <= RENEWALS
-    }
-
     /// Whether a join can notify a node once more. Counts it.
     pub(super) const fn may_notify(&mut self) -> bool {
-        self.asked_again = self.asked_again.saturating_add(1);
-        self.asked_again <= NOTIFICATIONS
+        self.notified = self.notified.saturating_add(1);
+        self.notified <= NOTIFICATIONS
     }
 }
 
@@ -291,9 +292,35 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.task.finds_record(self.key.kind)
     }
 
+    /// Whether a node has the record that this operation replicates already. Then it is only told.
+    pub(super) fn tells(&self, id: &Id) -> bool {
+        self.task == Task::Replicate && self.lookup.is_holder(id)
+    }
+
     /// The newest version found, as of `now`.
     pub(super) fn best(&self, now: Instant) -> Option<Version> {
         self.best.map(|(version, then)| self.key.kind.as_of(now, version, then))
+    }
+
+    /// Whether a version that was found wins over the newest so far. Of a compare-and-swap, a later version than the
+    /// one to be replaced wins: it proves that the swap has failed. An earlier one only shows that a node lags.
+    pub(super) fn contest(&self, now: Instant, found: Version) -> Ordering {
+        match (self.best(now), self.compare) {
+            (None, _) => Ordering::Greater,
+            (Some(best), Some(compare)) if best != found => {
+                if found.number > compare {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
+            (Some(best), _) => self.key.kind.contest(best, found).offered,
+        }
+    }
+
+    /// When the newest version was found. Of a put: when it takes effect.
+    pub(super) fn best_at(&self) -> Instant {
+        self.best.map_or(Instant::ZERO, |(_, at)| at)
     }
 
     pub(super) const fn set_best(&mut self, now: Instant, version: Version) {
@@ -345,7 +372,12 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
                 None => Outcome::NotFound { closest: found(Which::Closest) },
             },
             Ending::NotFound => Outcome::NotFound { closest: found(Which::Closest) },
-            Ending::Stored => Outcome::Stored { holders: found(Which::Stored), wanted: usize::from(self.wanted) },
+            Ending::Stored => Outcome::Stored {
+                holders: found(Which::Stored),
+                wanted: usize::from(self.wanted),
+                lifetime: Duration::from_secs(self.tally.granted.into()),
+                held: self.tally.held_instead,
+            },
             Ending::Conflict => {
                 Outcome::Conflict { holders: found(Which::Stored), held: self.tally.held_instead.unwrap_or(0) }
             }

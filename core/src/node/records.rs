@@ -4,8 +4,11 @@ use super::bounds::Parts;
 use super::operation::Operation;
 use super::shared::{Op, Shared};
 use super::task::Ending;
+use crate::geometry::Geometry;
+use crate::guard::responsibility::is_far;
+use crate::id::Id;
 use crate::record::{Key, Kind, Record};
-use crate::replication::published_again;
+use crate::replication::{holders_of, published_again};
 use crate::routing::Routing;
 use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -34,9 +37,15 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Whether the signature of a record is valid. True if it needs none.
+    /// Whether the signature of a record is valid in this network. True if it needs none.
     pub(super) fn is_valid(&self, record: &Record<'_>) -> bool {
-        self.config.verify.is_none_or(|verify| record.verify(verify))
+        self.config.verify.is_none_or(|verify| record.verify(self.config.network, verify))
+    }
+
+    /// Whether this node ranks far outside the k nodes that are responsible for a key. Then it stores no record there.
+    pub(super) fn is_far_from(&self, key: &Id) -> bool {
+        let own = P::Geometry::rank(key, &self.table.own());
+        is_far(own, self.table.expected_reach()) && self.table.rank_of_own(key, self.k()) >= self.k()
     }
 
     /// Puts a record of another node into the store. If it replaces one that is published here, publishing stops.
@@ -56,6 +65,12 @@ impl<P: Parts> Shared<P> {
             self.withdraw(&operation.key);
         } else if operation.publish {
             self.publish_later(&operation.key);
+            if operation.tally.stored == 0
+                && let Some(metadata) = self.metadata_mut(&operation.key)
+            {
+                // No other node has it: it is published first, once one responds.
+                metadata.last_replicated = Instant::ZERO;
+            }
         } else {
             self.unpin(&operation.key);
         }
@@ -107,10 +122,13 @@ impl<P: Parts> Shared<P> {
         self.replication.publish_by(now + Micros::from_secs(1));
     }
 
-    /// A record was published, or replicated to all responsible nodes.
-    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key) {
+    /// A record was published, or replicated to all responsible nodes. `lacked` is whether any of them lacked it.
+    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key, lacked: bool) {
+        let holders = holders_of(&self.table, &key.id, self.k());
         if let Some(metadata) = self.metadata_mut(key) {
             metadata.last_replicated = now.max(Instant::from_micros(1));
+            metadata.calm = if lacked { 0 } else { metadata.calm.saturating_add(1) };
+            (metadata.claimed, metadata.holders) = (false, holders);
         }
     }
 }

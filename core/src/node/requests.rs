@@ -10,6 +10,7 @@ use super::shared::{Op, Shared};
 use super::task::RecordSource;
 use crate::address::Address;
 use crate::geometry::Geometry;
+use crate::id::Id;
 use crate::message::Request;
 use crate::record::Record;
 use crate::routing::Routing;
@@ -41,7 +42,7 @@ impl<P: Parts> Shared<P> {
             _ => operation.zip(ready.expect).and_then(|(operation, id)| operation.lookup.token(&id)),
         };
         let request = match ready.owner {
-            Purpose::Ping { .. } | Purpose::Check => Request::Ping,
+            Purpose::Ping { .. } | Purpose::Check | Purpose::Survey => Request::Ping,
             Purpose::Bootstrap { .. } | Purpose::Table => Request::FindNode { target: own },
             Purpose::Search { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
@@ -50,6 +51,11 @@ impl<P: Parts> Shared<P> {
                 } else {
                     Request::FindNode { target: operation.lookup.target() }
                 }
+            }
+            Purpose::Verify { .. } => Request::FindValue { key: operation.ok_or(Unsent::Past)?.key, have: None },
+            Purpose::Store { .. } if is_told(operation, ready.expect) => {
+                let operation = operation.ok_or(Unsent::Past)?;
+                Request::FindValue { key: operation.key, have: operation.best(now) }
             }
             Purpose::Store { .. } => {
                 let operation = operation.ok_or(Unsent::Past)?;
@@ -62,10 +68,22 @@ impl<P: Parts> Shared<P> {
         let wants_ping = self.config.serve && operation.is_none_or(|operation| operation.task.traits().wants_ping);
         let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
         let least = if finds && token.is_none() { self.padded_len(ready.to, wants_ping) } else { 0 };
-        let outgoing = Outgoing::<P> { to: ready.to, transaction: ready.transaction, token, request, least };
+        let largest = match ready.owner {
+            // What the previous hop can't take must not come back to here.
+            Purpose::Relay { relay } if P::FORWARDS => {
+                self.forwarding.get(relay).map_or(u16::MAX, |relay| relay.largest())
+            }
+            _ => u16::MAX,
+        };
+        let outgoing = Outgoing::<P> { to: ready.to, transaction: ready.transaction, token, request, largest, least };
         let outlet = Outlet::<P> { stats: &mut self.stats, config: &self.config, table: &self.table };
         outlet.request(outgoing, buf).ok_or(Unsent::NoRoom)
     }
+}
+
+/// Whether a node gets no record from an operation, but only learns that it is replicated.
+fn is_told<G: Geometry, A: Address, T: Copy + Sync>(operation: Option<&Operation<G, A, T>>, to: Option<Id>) -> bool {
+    operation.zip(to).is_some_and(|(operation, id)| operation.tells(&id))
 }
 
 /// The record that an operation stores at other nodes, and the seconds left of its lifetime.

@@ -13,6 +13,7 @@ use crate::id::Id;
 use crate::naming::MAX_NAMED;
 use crate::record::Kind;
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
 
@@ -50,7 +51,7 @@ impl<P: Parts> Shared<P> {
                 return self.ping_address(operation);
             }
             if operation.is_storing() {
-                if self.store_at_nodes(operation) {
+                if self.store_at_nodes(now, operation) {
                     self.finish_store(now, operation);
                 }
                 return;
@@ -66,7 +67,8 @@ impl<P: Parts> Shared<P> {
     /// operation.
     fn ping_address(&mut self, operation: &mut Op<P>) {
         if let Some(contact) = operation.lookup.next() {
-            let asked = self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, None);
+            let asked =
+                self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, Attempts::Known);
             operation.tally.asked = u16::from(asked);
             if !asked {
                 operation.lookup.unasked(&contact.id);
@@ -90,7 +92,9 @@ impl<P: Parts> Shared<P> {
             && let Some(contact) = operation.lookup.next()
         {
             let purpose = Purpose::Search { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+            let stranger = operation.lookup.is_stranger(&contact.id);
+            let attempts = if stranger { Attempts::Stranger } else { Attempts::Known };
+            if !self.begin_request(purpose, contact.address, Some(contact.id), attempts) {
                 operation.lookup.unasked(&contact.id);
                 break;
             }
@@ -104,7 +108,7 @@ impl<P: Parts> Shared<P> {
     /// another bootstrap has replaced the addresses meanwhile, the join goes on with the rest of the new ones.
     fn ask_bootstraps(&mut self, operation: &mut Op<P>) -> bool {
         while let Some(address) = self.bootstraps.get(usize::from(operation.tally.bootstraps)) {
-            if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, None) {
+            if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, Attempts::Known) {
                 return false;
             }
             operation.tally.bootstraps = operation.tally.bootstraps.saturating_add(1);
@@ -121,14 +125,22 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Asks the next nodes to store the record. Returns whether all of them have responded or failed.
-    fn store_at_nodes(&mut self, operation: &mut Op<P>) -> bool {
+    fn store_at_nodes(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
+        if operation.task == Task::Put && operation.best_at() > now {
+            self.last_put.awaited = self.last_put.awaited.min(operation.best_at());
+            return false;
+        }
         while let Some((contact, _)) = operation.lookup.next_store() {
+            if self.needs_nothing(operation, &contact) {
+                continue;
+            }
             let purpose = Purpose::Store { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+            if !self.begin_request(purpose, contact.address, Some(contact.id), Attempts::Known) {
                 operation.lookup.unstored(&contact.id);
                 break;
             }
         }
+        self.verify_claims(operation);
         operation.lookup.stores_done()
     }
 

@@ -14,7 +14,8 @@ use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::Id;
 use crate::message::{Contacts, Features, Request, Response};
-use crate::routing::Routing;
+use crate::routing::{ContactState, Routing};
+use crate::rpc::Attempts;
 use crate::wire::{Body, Header, Message, TokenBinding, Wire};
 
 /// The parts of a node that are needed to send. The message can borrow all others meanwhile.
@@ -39,6 +40,8 @@ pub(super) struct Outgoing<'a, P: Parts> {
     pub(super) transaction: TransactionOf<P>,
     pub(super) token: Option<TokenOf<P>>,
     pub(super) request: Request<'a>,
+    /// The largest response that can be taken, in bytes, unless the own largest message is less.
+    pub(super) largest: u16,
     /// The least length of the request, in bytes.
     pub(super) least: usize,
 }
@@ -75,8 +78,8 @@ impl<P: Parts> Outlet<'_, P> {
 
     /// Sends a request.
     pub(super) fn request(self, outgoing: Outgoing<'_, P>, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
-        let Outgoing { to, transaction, token, request, least } = outgoing;
-        let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);
+        let Outgoing { to, transaction, token, request, largest, least } = outgoing;
+        let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX).min(largest);
         let body = Body::Request { largest, token, request, padding: 0 };
         let message = Message { header: self.header(transaction), body };
         self.send(to, &message, least, usize::MAX, buf)
@@ -106,18 +109,34 @@ impl<P: Parts> Shared<P> {
         Outlet { stats: &mut self.stats, config: &self.config, table: &self.table }
     }
 
-    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends. False if all request slots are
-    /// taken.
+    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends. A node that the table knows at this
+    /// address is no stranger. False if all request slots are taken.
     pub(super) fn begin_request(
         &mut self,
         purpose: Purpose,
         to: P::Address,
         expect: Option<Id>,
-        attempts: Option<NonZeroU8>,
+        attempts: Attempts,
     ) -> bool {
-        let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
+        let known = expect.and_then(|id| self.table.get(&id)).filter(|peer| {
+            peer.state != ContactState::Unverified && peer.contact.address.canonical() == to.canonical()
+        });
+        let attempts = match attempts {
+            _ if purpose == Purpose::Table && self.silence.is_long() => Attempts::Times(NonZeroU8::MIN),
+            Attempts::Stranger if known.is_some() => Attempts::Known,
+            attempts => attempts,
+        };
+        let timeout = known.and_then(|peer| peer.timeout);
         let transaction = P::Wire::transaction(self.random.next());
-        self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok()
+        let begun = self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok();
+        if begun
+            && timeout.is_none()
+            && matches!(purpose, Purpose::Bootstrap { .. } | Purpose::Ping { .. } | Purpose::Check)
+        {
+            // The round trips of other nodes say little about a stranger, and no other node is asked in its place.
+            self.requests.wait_initial();
+        }
+        begun
     }
 
     /// The least length of a request, in bytes, so that three times this length suffice for its `nodes` response. With

@@ -16,7 +16,8 @@ use crate::guard::{amplification, quota};
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use crate::naming::{MAX_NAMED, Named, family_first, nearest};
-use crate::record::{Key, MAX_VALUE, Record, Version};
+use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
+use crate::replication::holders_of;
 use crate::routing::{ContactState, Routing};
 use crate::store::{Metadata, Put, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -72,14 +73,16 @@ impl<P: Parts> Shared<P> {
             count_up(&mut self.stats.not_serving);
             return None;
         }
-        if incoming.header.sender == self.table.own() {
-            self.note_own_id(incoming.from);
+        let now = incoming.now;
+        let own_id = incoming.header.sender == self.table.own();
+        if own_id && self.requests.came_back(incoming.header.transaction) {
+            // An own request: it was sent to an address that leads here.
             return None;
         }
-        let now = incoming.now;
         let (token_holds, fresh) = self.renew_token(incoming);
         let proved = token_holds || self.is_proved_by_contact(incoming);
-        let within = self.limiter.allows(now, incoming.from.prefix(), proved);
+        let limited = self.limited(incoming.from);
+        let within = self.limiter.allows(now, limited, proved);
         if !within {
             count_up(&mut self.stats.rate_limited);
             if proved || !P::Wire::RULES.asks_for_token(request) {
@@ -97,7 +100,7 @@ impl<P: Parts> Shared<P> {
         let most = room.min(allowance.saturating_sub(self.kept_for_ping(incoming, proved)));
         let served = Served { now, to: Recipient { contact, transaction, most }, proved, token_holds, token };
         let sent = match request {
-            _ if !within => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
+            _ if !within || own_id => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
             Request::Ping => self.reply(&served, Response::Pong { observed: Observed::new(incoming.from) }, buf),
             Request::FindNode { target } => self.respond_nodes(&served, target, buf),
             Request::FindValue { key, have } => self.respond_value(&served, key, *have, buf),
@@ -122,7 +125,9 @@ impl<P: Parts> Shared<P> {
             }
         }?;
         count_up(&mut self.stats.responses_sent);
-        if within && incoming.header.features.contains(Features::SERVES) {
+        if own_id {
+            self.check_own_id(now, incoming.from);
+        } else if within && incoming.header.features.contains(Features::SERVES) {
             self.introduce(now, contact, allowance - sent.len);
         }
         Some(sent)
@@ -182,6 +187,7 @@ impl<P: Parts> Shared<P> {
             return self.respond_nodes(served, &key.id, buf);
         };
         let (version, lifetime) = (held.version(now), held.metadata.expires.micros_since(now).secs());
+        let claimed = held.metadata.claimed;
         // What the requester has is the version held there, and the own one is offered to it.
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let size = P::Wire::LENGTHS.value + P::Wire::record_len(&held.stored);
@@ -204,14 +210,17 @@ impl<P: Parts> Shared<P> {
         };
         let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
         let sent = outlet.respond(&served.to, served.token, response, buf);
+        // A co-holder that has the same version claims that it has replicated it. This is believed once, and never by
+        // the most responsible holder.
         if compared == Some(Ordering::Equal)
+            && served.token_holds
+            && !claimed
             && self.has_responded(&served.to.contact)
             && self.table.rank_of_own(&key.id, 1) > 0
         {
-            // A node that has the same version is replicating it. But its address can be forged, so the most
-            // responsible holder doesn't rely on this.
+            let holders = holders_of(&self.table, &key.id, self.k());
             if let Some(metadata) = self.metadata_mut(key).filter(|metadata| !metadata.pinned) {
-                metadata.last_replicated = now;
+                (metadata.last_replicated, metadata.claimed, metadata.holders) = (now, true, holders);
             }
         }
         sent
@@ -241,7 +250,7 @@ impl<P: Parts> Shared<P> {
         target: &Id,
         room: &'a mut Named<P::Address>,
     ) -> &'a mut [Contact<P::Address>] {
-        nearest(&self.table, target, &served.to.contact.id, self.k(), room)
+        nearest(&self.table, target, &served.to.contact, self.k(), room)
     }
 
     /// Whether a requester is a verified contact at this address. Then it may hold the same records.
@@ -251,7 +260,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Stores a record. Checks the token first, then the bounds, then which record wins, and the signature last,
-    /// because it costs most. Returns for how many seconds the record is held.
+    /// because it costs most. Returns for how many seconds the record is held from now on.
     fn take_record(&mut self, served: &Served<P>, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
         let (now, record) = (served.now, offer.record);
         if !served.token_holds {
@@ -273,28 +282,45 @@ impl<P: Parts> Shared<P> {
             return Err((ErrorCode::Invalid, 0));
         }
         let contact = &served.to.contact;
-        let hands_over = offer.handover && self.has_responded(contact);
-        let source = contact.address.prefix().filter(|_| !hands_over);
+        let source = contact.address.prefix();
         let mut expires = now + lifetime;
-        let held = self.held(now, &record.key());
+        let (key, offered) = (record.key(), record.version());
+        let held = self.held(now, &key);
+        let held_until = held.as_ref().map_or(Instant::ZERO, |held| held.metadata.expires);
+        // To store a record that is held already claims no more than a find_value with its version.
+        let (mut claimed, mut replicated) = (false, now);
         if let Some(held) = &held {
-            check_against(now, held, offer)?;
-            if offer.handover && held.version(now).digest == record.version().digest {
+            claimed = check_against(now, held, offer, offered)? == Ordering::Equal;
+            if claimed && held.metadata.claimed {
+                replicated = Instant::ZERO;
+            }
+            if offer.handover && held.version(now).digest == offered.digest {
                 expires = expires.min(held.metadata.expires);
             }
         } else if offer.compare.is_some_and(|compare| compare != 0) {
             return Err((ErrorCode::Conflict, 0));
+        } else if self.is_far_from(&key.id) {
+            return Err((ErrorCode::Full, 0));
         }
         if quota::exceeds(&self.store, self.config.quota, record, source, held.as_ref()) {
             return Err((ErrorCode::Full, 0));
         }
+        let limited = self.limited(contact.address);
+        if record.kind() == Kind::Signed && !self.limiter.allows_check(now, limited) {
+            count_up(&mut self.stats.rate_limited);
+            return Err((ErrorCode::Busy, 0));
+        }
         if !self.is_valid(record) {
             return Err((ErrorCode::Invalid, 0));
         }
-        let put = self.keep(now, record, Metadata { expires, source, pinned: false, last_replicated: now });
+        let responsible = self.table.rank_of_own(&key.id, self.k()) < self.k();
+        let holders = holders_of(&self.table, &key.id, self.k());
+        let metadata =
+            Metadata { source, responsible, last_replicated: replicated, claimed, holders, ..Metadata::until(expires) };
+        let put = self.keep(now, record, metadata);
         match put {
             Ok(Put::New | Put::Replaced) => self.table.check_neighbourhood_soon(now),
-            Ok(Put::Renewed) => {}
+            Ok(Put::Renewed) => expires = expires.max(held_until),
             Err(StoreError::TooLarge(limit)) => return Err((ErrorCode::TooLarge, limit as u64)),
             Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
             Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
@@ -304,15 +330,22 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// Checks that the record offered can replace the one held.
-fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
+/// Checks that the record offered can replace the one held. `Equal` if both are the same.
+fn check_against(
+    now: Instant,
+    held: &StoredRecord<'_>,
+    offer: &Offer<'_>,
+    offered: Version,
+) -> Result<Ordering, (ErrorCode, u64)> {
     let version = held.version(now);
-    if offer.compare.is_some_and(|compare| compare != version.number) {
-        return Err((ErrorCode::Conflict, version.number));
-    }
-    match held.key.kind.contest(version, offer.record.version()).offered {
+    match held.key.kind.contest(version, offered).offered {
+        // Also with a compare-and-swap: the request was sent again, because its response was lost.
+        Ordering::Equal => Ok(Ordering::Equal),
+        _ if offer.compare.is_some_and(|compare| compare != version.number) => {
+            Err((ErrorCode::Conflict, version.number))
+        }
         Ordering::Less => Err((ErrorCode::Outdated, version.number)),
-        Ordering::Equal | Ordering::Greater => Ok(()),
+        wins => Ok(wins),
     }
 }
 

@@ -31,6 +31,7 @@ impl<P: Parts> NodeInner<P> {
             }
             Due::Failed { owner, expect, to, acknowledged } => {
                 count_up(&mut self.shared.stats.timeouts);
+                self.shared.silence.note_failure(now);
                 if let Some(id) = expect.filter(|id| !acknowledged && self.shared.knows_at(id, to)) {
                     match owner {
                         // It was asked only twice, which is too little to count as failed.

@@ -19,6 +19,7 @@ use super::limits::Limits;
 use super::stamp::Stamp;
 use crate::address::Address;
 use crate::id::Id;
+use crate::random::{GOLDEN, mix};
 use crate::time::{Instant, Micros};
 
 const SECOND: Micros = Micros::from_secs(1);
@@ -133,6 +134,12 @@ impl Schedule {
     pub(super) fn neighbourhood_changed(&mut self, now: Instant) {
         self.changed = now;
         self.check_soon(now);
+    }
+
+    /// The own identifier is another one.
+    pub(super) fn own_changed(&mut self, now: Instant) {
+        self.neighbourhood_changed(now);
+        self.check = now;
     }
 
     pub(super) fn check_soon(&mut self, now: Instant) {
@@ -287,12 +294,11 @@ impl Schedule {
         part(wait, WHOLE - u64::from(cut))
     }
 
-    /// SplitMix64 (Steele, Lea and Flood, 2014): not for secrets.
+    /// SplitMix64: not for secrets.
     fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        let drawn = mix(self.random);
+        self.random = self.random.wrapping_add(GOLDEN);
+        drawn
     }
 
     /// A random identifier that begins with the first `bits` bits of `prefix`.

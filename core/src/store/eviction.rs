@@ -1,13 +1,17 @@
 //! Which version wins under a key, and which records are evicted from a full store: the rules that all stores share.
 
 use core::cmp::Ordering;
-use core::slice;
 
 use super::interface::{Put, Rank, StoreError};
 use super::slot::Slot;
+use super::stored_record::Metadata;
 use crate::address::Prefix;
-use crate::id::Id;
+use crate::id::{Distance, Id};
+use crate::record::Key;
 use crate::time::Instant;
+
+/// The most records that are evicted for one, expired ones apart, so that the work of one put is bounded.
+pub(super) const MOST_EVICTED: usize = 8;
 
 /// The node whose store it is.
 #[derive(Clone, Copy, Debug)]
@@ -18,160 +22,164 @@ pub(super) struct Owner {
 }
 
 /// How much room is taken, or can be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) bytes: usize,
     pub(super) records: usize,
 }
 
-/// How much of a store each source takes, with the offered record and without pinned and leaving ones.
-pub(super) trait Shares<P> {
-    fn count(slots: &[Slot<P>], offer: &Slot<P>) -> Self;
-
-    fn of(&self, slots: &[Slot<P>], offer: &Slot<P>, source: Option<Prefix>) -> Load;
-
-    /// A slot that was counted is leaving.
-    fn leave(&mut self, slot: &Slot<P>);
+/// What decides which record is evicted: the one of the greatest weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    /// Greater the sooner it expired. 0 if it has not expired.
+    overdue: u64,
+    /// Whether the own node is not responsible for it.
+    extra: bool,
+    /// How much of the store its source takes, at each of three levels.
+    shares: [usize; 3],
+    /// How far it is from the own node.
+    distance: Distance,
+    /// Orders records at the same distance.
+    key: Key,
 }
 
-/// Decides on an offered record. `stored` is the slot of the record under its key, `load` the room that is taken now,
-/// `capacity` the room that there is.
+/// Decides which version wins, and renews the stored record if both are the same. `stored` is the slot of the record
+/// under the key of the offered one, if there is any.
+pub(super) fn contest<P>(now: Instant, stored: Option<&mut Slot<P>>, offer: &Slot<P>) -> Result<Put, StoreError> {
+    // An expired record doesn't defend its place.
+    let Some(stored) = stored.filter(|stored| stored.metadata.expires > now) else {
+        return Ok(Put::New);
+    };
+    let version = stored.version(now);
+    match offer.key.kind.contest(version, offer.version).offered {
+        Ordering::Less => Err(StoreError::Outdated(version)),
+        Ordering::Equal => {
+            stored.renew(version, offer);
+            Ok(Put::Renewed)
+        }
+        Ordering::Greater => Ok(Put::Replaced),
+    }
+}
+
+/// Marks the slots that must be removed so that the offered record has room. `load` is the room that is taken now,
+/// without the slots that are marked already. After an error, no slot is marked.
 ///
-/// After [`Put::Renewed`] all is done. Otherwise the caller removes the slots that are marked as leaving, a replaced
-/// record's among them, and the offered record has room. After an error, nothing has changed.
-pub(super) fn decide<P, S: Shares<P>>(
+/// Looks at every pair of slots for each record that is evicted: this needs no memory, and suits the few slots of a
+/// small store.
+pub(super) fn make_room<P>(
     now: Instant,
     slots: &mut [Slot<P>],
-    stored: Option<usize>,
     load: Load,
     capacity: Load,
     owner: &Owner,
     offer: &Slot<P>,
-) -> Result<Put, StoreError> {
-    let rank = owner.rank.ok_or(StoreError::Full)?;
-    let mut load = load.plus(offer.load());
-    let mut put = Put::New;
-    if let Some(stored) = stored.and_then(|slot| slots.get_mut(slot)) {
-        // An expired record doesn't defend its place.
-        if stored.metadata.expires > now {
-            let version = stored.version(now);
-            match offer.key.kind.contest(version, offer.version).offered {
-                Ordering::Less => return Err(StoreError::Outdated(version)),
-                Ordering::Equal => {
-                    stored.renew(version, offer);
-                    return Ok(Put::Renewed);
-                }
-                Ordering::Greater => put = Put::Replaced,
-            }
-        }
-        stored.leaving = true;
-        load = load.minus(stored.load());
-    }
-    if load.fits(capacity) {
-        return Ok(put);
-    }
-    for slot in slots.iter_mut().filter(|slot| !slot.leaving && slot.metadata.expires <= now) {
-        slot.leaving = true;
-        load = load.minus(slot.load());
-    }
-    let mut shares = S::count(slots, offer);
+) -> Result<(), StoreError> {
+    let (mut load, mut left) = (load.plus(offer.load()), MOST_EVICTED);
     while !load.fits(capacity) {
-        let by_records = load.records > capacity.records;
-        // Of the source with the largest share, the farthest. On a tie the offered record loses, then the lower slot.
-        let weight = |slot: &Slot<P>| {
-            (shares.of(slots, offer, slot.metadata.source).order(by_records), rank(&slot.key.id, &owner.id))
-        };
-        let mut heaviest = if offer.is_evictable() { weight(offer) } else { Default::default() };
-        let mut evicted = None;
-        for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.is_evictable()) {
-            let weight = weight(slot);
+        // The offered record doesn't count as expired.
+        let (mut heaviest, mut index) = (weigh(Instant::ZERO, slots, capacity, owner, offer, offer), usize::MAX);
+        for (other, slot) in slots.iter().enumerate() {
+            let weight = weigh(now, slots, capacity, owner, offer, slot);
             if weight > heaviest {
-                (heaviest, evicted) = (weight, Some(index));
+                (heaviest, index) = (weight, other);
             }
         }
-        let Some(evicted) = evicted.and_then(|index| slots.get_mut(index)) else {
+        let Some(slot) = slots.get_mut(index).filter(|_| left != 0) else {
             slots.iter_mut().for_each(|slot| slot.leaving = false);
             return Err(StoreError::Full);
         };
-        evicted.leaving = true;
-        load = load.minus(evicted.load());
-        shares.leave(evicted);
+        slot.leaving = true;
+        load = load.minus(slot.load());
+        left -= usize::from(slot.metadata.expires > now);
     }
-    Ok(put)
+    Ok(())
+}
+
+/// The weight of a slot or of the offer. `None` if it can't be evicted.
+#[inline(never)]
+fn weigh<P>(
+    now: Instant,
+    slots: &[Slot<P>],
+    capacity: Load,
+    owner: &Owner,
+    offer: &Slot<P>,
+    slot: &Slot<P>,
+) -> Option<Weight> {
+    let Metadata { expires, responsible, source, .. } = slot.metadata;
+    let mut weight = Weight { overdue: 0, extra: false, shares: [0; 3], distance: Distance::ZERO, key: slot.key };
+    if expires <= now {
+        weight.overdue = !expires.as_micros();
+        return Some(weight).filter(|_| !slot.leaving);
+    }
+    if !slot.is_evictable() {
+        return None;
+    }
+    for other in slots.iter().chain([offer]) {
+        if other.is_evictable() && other.metadata.responsible == responsible {
+            let share = other.load().share(capacity);
+            for sum in weight.shares.iter_mut().take(levels_in_common(source, other.metadata.source)) {
+                *sum = sum.saturating_add(share);
+            }
+        }
+    }
+    (weight.extra, weight.distance) = (!responsible, owner.distance(&slot.key));
+    Some(weight)
+}
+
+/// At how many levels two sources have the same prefix, the widest first: the /8, /16 and /24 of IPv4, the /24, /32 and
+/// /48 of IPv6. All records without a source have one.
+fn levels_in_common(one: Option<Prefix>, other: Option<Prefix>) -> usize {
+    let [one, other] = [one, other].map(|source| source.map_or(0, Prefix::number));
+    let differ = u64::BITS - (one ^ other).leading_zeros();
+    let differ = if is_long(one) { differ.saturating_sub(8) } else { differ };
+    match differ {
+        _ if one == other => 3,
+        _ if one == 0 || other == 0 => 0,
+        0..=8 => 2,
+        9..=16 => 1,
+        _ => 0,
+    }
+}
+
+/// Whether a prefix is longer than the 32 bits of an IPv4 prefix, with its family.
+pub(super) const fn is_long(number: u64) -> bool {
+    number >> 32 != 0
+}
+
+impl Owner {
+    /// How far a record is from the node.
+    pub(super) fn distance(&self, key: &Key) -> Distance {
+        self.rank.map_or(Distance::ZERO, |rank| rank(&key.id, &self.id))
+    }
 }
 
 impl Load {
-    fn plus(self, other: Self) -> Self {
+    pub(super) fn plus(self, other: Self) -> Self {
         Self { bytes: self.bytes.saturating_add(other.bytes), records: self.records.saturating_add(other.records) }
     }
 
-    fn minus(self, other: Self) -> Self {
+    pub(super) fn minus(self, other: Self) -> Self {
         Self { bytes: self.bytes.saturating_sub(other.bytes), records: self.records.saturating_sub(other.records) }
     }
 
-    fn fits(self, capacity: Self) -> bool {
+    pub(super) fn fits(self, capacity: Self) -> bool {
         self.bytes <= capacity.bytes && self.records <= capacity.records
     }
 
-    /// The kind of room that is lacking comes first.
-    fn order(self, by_records: bool) -> (usize, usize) {
-        if by_records { (self.records, self.bytes) } else { (self.bytes, self.records) }
+    /// The part of a capacity that it takes: its bytes, and for each record the mean of the bytes that there are for
+    /// one.
+    pub(super) fn share(self, capacity: Self) -> usize {
+        let mean = capacity.bytes.checked_div(capacity.records).unwrap_or(0);
+        self.bytes.saturating_add(self.records.saturating_mul(mean))
     }
 }
 
 impl<P> Slot<P> {
-    fn load(&self) -> Load {
+    pub(super) fn load(&self) -> Load {
         Load { bytes: self.size(), records: 1 }
     }
 
-    fn is_evictable(&self) -> bool {
+    pub(super) fn is_evictable(&self) -> bool {
         !self.leaving && !self.metadata.pinned
-    }
-}
-
-/// Shares counted anew each time: no memory, and right for the few slots of a small store.
-pub(super) struct Recounted;
-
-impl<P> Shares<P> for Recounted {
-    fn count(_: &[Slot<P>], _: &Slot<P>) -> Self {
-        Self
-    }
-
-    fn of(&self, slots: &[Slot<P>], offer: &Slot<P>, source: Option<Prefix>) -> Load {
-        let mut share = Load::default();
-        for slot in slots.iter().chain(slice::from_ref(offer)) {
-            if slot.metadata.source == source && slot.is_evictable() {
-                share = share.plus(slot.load());
-            }
-        }
-        share
-    }
-
-    fn leave(&mut self, _: &Slot<P>) {}
-}
-
-/// Shares counted once for each put that needs room, on the heap.
-#[cfg(feature = "alloc")]
-pub(super) struct Counted(alloc::collections::BTreeMap<Option<Prefix>, Load>);
-
-#[cfg(feature = "alloc")]
-impl<P> Shares<P> for Counted {
-    fn count(slots: &[Slot<P>], offer: &Slot<P>) -> Self {
-        let mut shares = alloc::collections::BTreeMap::<_, Load>::new();
-        for slot in slots.iter().chain([offer]).filter(|slot| slot.is_evictable()) {
-            let share = shares.entry(slot.metadata.source).or_default();
-            *share = share.plus(slot.load());
-        }
-        Self(shares)
-    }
-
-    fn of(&self, _: &[Slot<P>], _: &Slot<P>, source: Option<Prefix>) -> Load {
-        self.0.get(&source).copied().unwrap_or_default()
-    }
-
-    fn leave(&mut self, slot: &Slot<P>) {
-        if let Some(share) = self.0.get_mut(&slot.metadata.source) {
-            *share = share.minus(slot.load());
-        }
     }
 }

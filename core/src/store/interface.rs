@@ -4,6 +4,7 @@ use core::error::Error;
 use core::fmt;
 
 use super::stored_record::{Metadata, StoredRecord};
+use crate::address::Prefix;
 use crate::id::{Distance, Id};
 use crate::record::{Key, Record, Version};
 use crate::time::Instant;
@@ -30,7 +31,7 @@ pub type Rank = fn(target: &Id, id: &Id) -> Distance;
 ///     store.start(Id::ZERO, Xor::rank, [7; 16]);
 ///     let from = |source| {
 ///         let expires = now + Duration::from_secs(3_600);
-///         Metadata { expires, source: Prefix::new(source), pinned: false, last_replicated: now }
+///         Metadata { source: Prefix::new(source), ..Metadata::until(expires) }
 ///     };
 ///
 ///     // A newer version replaces the stored one, and an older one is refused.
@@ -71,6 +72,9 @@ pub trait Store {
     /// `random` keys hash tables.
     fn start(&mut self, own: Id, rank: Rank, random: [u8; 16]);
 
+    /// Continues as the store of a node with another identifier.
+    fn rekey(&mut self, own: Id);
+
     /// How many records are stored.
     fn len(&self) -> usize;
 
@@ -95,10 +99,13 @@ pub trait Store {
     ///   replaces all metadata but the expiry.
     /// - The stored record wins: the offered one is [`StoreError::Outdated`].
     ///
-    /// If there is no room, all expired records are evicted. While that is not enough, one more record is evicted: of
-    /// the source with the largest share, the one that is farthest from the own node. Shares are compared in bytes, or
-    /// in records while a slot is lacking; the offered record counts. Pinned records are not evicted and don't count.
-    /// If the offered record is the one to be evicted, or none is left, the put fails with [`StoreError::Full`].
+    /// While there is no room, expired records are evicted, the first to expire first. If that is not enough, one more
+    /// record is evicted, up to 8 times: records that the own node is not responsible for come first. Of these, the
+    /// /8 with the largest share loses a record, in it the /16 with the largest, in it the /24 with the largest (of
+    /// IPv6: /24, /32 and /48), and in this source it is the one that is farthest from the own node. A share is counted
+    /// in bytes, to which each record adds the mean of the bytes that there are for one; the offered record counts.
+    /// Pinned records are not evicted and don't count. If the offered record is the one to be evicted, or none is left,
+    /// the put fails with [`StoreError::Full`].
     ///
     /// # Errors
     ///
@@ -122,6 +129,14 @@ pub trait Store {
             }
         }
         next
+    }
+
+    /// How many records and how many bytes the records of one source take, without pinned ones. A store of many records
+    /// keeps these totals.
+    fn taken_by(&self, source: Prefix) -> (usize, usize) {
+        let held = (0..self.len()).filter_map(|slot| self.get(slot));
+        let of_source = held.filter(|held| held.metadata.source == Some(source) && !held.metadata.pinned);
+        of_source.fold((0, 0), |(records, bytes), held| (records + 1, bytes + held.size()))
     }
 
     /// How many bytes are in use, of values, salts, public keys and signatures.
@@ -165,7 +180,8 @@ pub enum StoreError {
     TooLarge(usize),
     /// All room is taken by records that are not evicted for this one.
     Full,
-    /// A newer version is stored. It holds that version.
+    /// A version that wins over the offered one is stored: a newer one, or one that is as new and has a higher hash. It
+    /// holds that version.
     Outdated(Version),
 }
 
@@ -174,7 +190,13 @@ impl fmt::Display for StoreError {
         match self {
             Self::TooLarge(limit) => write!(f, "the record is larger than the limit of {limit} bytes"),
             Self::Full => f.write_str("the store is full of records that are not evicted for this one"),
-            Self::Outdated(version) => write!(f, "a newer record is stored (number {})", version.number),
+            Self::Outdated(version) => {
+                write!(
+                    f,
+                    "a record that wins is stored (number {}: a sequence number, or an age in ms)",
+                    version.number
+                )
+            }
         }
     }
 }

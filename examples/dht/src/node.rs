@@ -250,6 +250,9 @@ impl Events {
                      its own --state file"
                 ));
             }
+            Event::ExternalAddress { address, id } => {
+                self.log.line(format!("other nodes see this one at {address}; its id is {id}"));
+            }
             Event::Superseded { key } => self
                 .log
                 .line(format!("the network holds a newer record than the one published here, under id {}", key.id)),

@@ -194,7 +194,9 @@ impl<M: SimulatedNode> Network<M> {
                 }
             }
             Outcome::NotFound { .. } => OperationOutcome::NotFound,
-            Outcome::Stored { holders, wanted } => OperationOutcome::Stored { holders: holders.len(), wanted: *wanted },
+            Outcome::Stored { holders, wanted, .. } => {
+                OperationOutcome::Stored { holders: holders.len(), wanted: *wanted }
+            }
             Outcome::Conflict { .. } => OperationOutcome::Conflict,
             Outcome::Failed(_) if matches!(running.task, Task::Find(_)) => {
                 OperationOutcome::Found { closest: None, right: false }

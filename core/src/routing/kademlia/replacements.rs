@@ -86,7 +86,7 @@ impl<A: Address> Replacements<A> {
             }
             of_prefix += usize::from(prefix.is_some_and(|prefix| waiting.has_prefix(prefix)));
         }
-        if of_prefix >= usize::from(buckets.per_prefix.0) {
+        if of_prefix >= usize::from(buckets.per_prefix.0) && buckets.per_prefix.0 != u8::MAX {
             return false;
         }
         if of_bucket >= self.max_waiting().div_ceil(4) {
