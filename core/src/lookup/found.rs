@@ -29,14 +29,14 @@ pub struct Candidate<A, T> {
     pub(super) token: Option<T>,
     pub(super) state: CandidateState,
     pub(super) depth: u8,
-    /// The branch, and the bits [`NEWEST`] and [`STRANGER`].
+    /// The branch, and the bits [`NEWEST`] and [`SURPLUS`].
     marks: u8,
 }
 
 /// The node holds the newest record found.
 const NEWEST: u8 = 0x80;
-/// The node was asked while nothing of its branch had responded, so only once.
-const STRANGER: u8 = 0x40;
+/// The contact is more than its branch or its prefix can have.
+const SURPLUS: u8 = 0x40;
 /// A lookup begins with fewer contacts of the own table.
 const MAX_BRANCH: u8 = 0x3F;
 
@@ -87,10 +87,26 @@ impl<A: Address, T: Copy> Candidate<A, T> {
         self.state >= CandidateState::Responded
     }
 
-    /// Whether the node can be among the closest: it has not failed. Maybe it was not asked yet.
+    /// Whether the node can be among the closest: it has not failed, and is not more than its branch or its prefix can
+    /// have. Maybe it was not asked yet.
     #[must_use]
-    pub fn is_live(&self) -> bool {
+    pub fn counts(&self) -> bool {
+        self.is_live() && self.marks & SURPLUS == 0
+    }
+
+    /// Whether it has not failed.
+    pub(super) fn is_live(&self) -> bool {
         !matches!(self.state, CandidateState::Failed | CandidateState::Rival)
+    }
+
+    /// Whether it has responded and can be among the closest.
+    pub(super) fn is_close(&self) -> bool {
+        self.has_responded() && self.counts()
+    }
+
+    /// Whether it doesn't count and was not asked.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == CandidateState::Unasked && self.marks & SURPLUS != 0
     }
 
     /// The contact of the own table through which it was found, by number; 0 for all that a relayed request found.
@@ -112,13 +128,8 @@ impl<A: Address, T: Copy> Candidate<A, T> {
         self.mark(NEWEST, newest);
     }
 
-    /// Whether the node was asked while nothing of its branch had responded.
-    pub(super) const fn is_stranger(&self) -> bool {
-        self.marks & STRANGER != 0
-    }
-
-    pub(super) const fn set_stranger(&mut self, stranger: bool) {
-        self.mark(STRANGER, stranger);
+    pub(super) const fn set_surplus(&mut self, surplus: bool) {
+        self.mark(SURPLUS, surplus);
     }
 
     pub(super) fn set_branch(&mut self, branch: u8) {
@@ -140,7 +151,7 @@ pub enum Which {
     Holders,
     /// Those that have stored the record.
     Stored,
-    /// All that have not failed, whether they responded or not.
+    /// All that count and have not failed, whether they responded or not.
     Candidates,
 }
 
@@ -192,10 +203,10 @@ impl Which {
     /// Whether this selects a contact.
     pub(super) fn selects<A: Address, T: Copy>(self, candidate: &Candidate<A, T>) -> bool {
         match self {
-            Self::Closest => candidate.has_responded(),
+            Self::Closest => candidate.is_close(),
             Self::Holders => candidate.is_newest(),
             Self::Stored => candidate.state == CandidateState::Stored,
-            Self::Candidates => candidate.is_live(),
+            Self::Candidates => candidate.counts(),
         }
     }
 }

@@ -61,20 +61,17 @@ use crate::id::{Distance, Id};
 
 use found::CandidateState;
 pub use found::{Candidate, Found, LookupLimits, Shortlist, Which};
-use shares::{Branch, Shares, add_rival, end_rivalry, note_failure, prove_branch, quota};
 
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
-/// It asks no contact twice, unless it had to forget it, or has asked it as a
-/// [stranger](LookupInner::is_stranger). If the shortlist is full, it evicts the farthest contact, but
-/// never one that was asked and is not slow yet, and never one of the k closest that have not failed.
+/// It asks no contact twice, unless it had to forget it. If the shortlist is full, it evicts the farthest contact, but
+/// never one that was asked and is not slow yet, and never one of the k closest that count and have not failed.
 ///
 /// Each contact of the own table begins a *branch*, and a contact that was named is of the same branch as its namer. Of
-/// the named contacts of a branch that have not failed, only the nearest 4 count, or its part of the shortlist if there
+/// the named contacts of a branch, only the nearest count: three quarters of k, or its part of the shortlist if there
 /// are few branches. Others are neither asked nor found. So one liar, and all that it names, can't fill the shortlist.
 /// With two orders, this is so for those before the target, not for those after it, which only the few nodes before the
-/// target know. While no named contact of a branch has responded, three of them are asked, and if all fail, the others
-/// are dropped: so nobody can have a third party flooded by naming it.
+/// target know.
 pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
 
 /// A [`Lookup`] with any bound, as heapless's `VecView` is a `Vec` with any bound. Its methods are compiled once for
@@ -195,21 +192,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             return None;
         }
         let at = self.next_to_ask()?;
-        let candidate = self.shortlist.get(at)?;
-        let proved = matches!(Branch::of(&self.shortlist, candidate.branch()), Branch::Proved);
-        let stranger = !candidate.is_own() && !proved;
         let candidate = self.shortlist.get_mut(at)?;
         candidate.state = CandidateState::Asked;
-        candidate.set_stranger(stranger);
         Some(candidate.contact)
-    }
-
-    /// Whether the node was asked while no other node that its branch named had responded. Such a node should be sent
-    /// one request, and no second one if that is lost: it can be a third party that is not even of this network.
-    /// If it fails, it is returned again once its branch has shown a node that responds.
-    #[must_use]
-    pub fn is_stranger(&self, id: &Id) -> bool {
-        self.candidate(id).is_some_and(Candidate::is_stranger)
     }
 
     /// The request could not be sent: [`next`](Lookup::next) can return the node again.
@@ -227,13 +212,6 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// [`named`](Lookup::named), before or after this call.
     pub fn responded(&mut self, id: &Id, token: Option<T>) {
         self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Responded);
-        if let Some(at) = self.index(id) {
-            end_rivalry(&mut self.shortlist, at);
-            if let Some(candidate) = self.shortlist.get(at).filter(|candidate| !candidate.is_own()) {
-                let branch = candidate.branch();
-                prove_branch(&mut self.shortlist, branch);
-            }
-        }
         if let Some(token) = token {
             self.set_token(id, token);
         }
@@ -243,12 +221,6 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// another address, [`next`](Lookup::next) returns it with that.
     pub fn failed(&mut self, id: &Id) {
         self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Failed);
-        if let Some(at) = self.index(id) {
-            note_failure(&mut self.shortlist, at);
-        }
-        if let Some(at) = self.index(id) {
-            end_rivalry(&mut self.shortlist, at);
-        }
     }
 
     /// Whether the search is over: the k closest that have not failed have responded. With two orders, all contacts
@@ -256,8 +228,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let converged = G::ONE_ORDER || self.ahead().all(|(_, candidate)| !self.counts(candidate));
-        let mut live = self.shortlist.iter().filter(|candidate| self.counts(candidate)).take(self.width);
+        let converged = G::ONE_ORDER || self.ahead().all(|(_, candidate)| !candidate.counts());
+        let mut live = self.shortlist.iter().filter(|candidate| candidate.counts()).take(self.width);
         converged && live.all(Candidate::has_responded)
     }
 
@@ -294,18 +266,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         for candidate in &mut self.shortlist {
             candidate.state = candidate.state.min(CandidateState::Responded);
         }
-        let mut left = self.width;
-        for at in 0..self.shortlist.len() {
-            let Some(candidate) = self.shortlist.get(at).filter(|candidate| self.is_close(candidate)) else {
-                continue;
-            };
-            if left == 0 {
-                return;
-            }
-            left -= 1;
-            if !(lagging_only && candidate.is_newest())
-                && let Some(candidate) = self.shortlist.get_mut(at)
-            {
+        for candidate in self.shortlist.iter_mut().filter(|candidate| candidate.is_close()).take(self.width) {
+            if !(lagging_only && candidate.is_newest()) {
                 candidate.state = CandidateState::Wanted;
             }
         }
@@ -386,10 +348,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// The contacts that `which` selects, best first.
     pub fn contacts(&self, which: Which) -> impl Iterator<Item = Contact<A>> {
         let limit = if which == Which::Closest { self.width } else { usize::MAX };
-        let selected = self
-            .shortlist
-            .iter()
-            .filter(move |candidate| which.selects(candidate) && (which != Which::Closest || self.counts(candidate)));
+        let selected = self.shortlist.iter().filter(move |candidate| which.selects(candidate));
         selected.take(limit).map(|candidate| candidate.contact)
     }
 
@@ -402,7 +361,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// The closest node that responded.
     #[must_use]
     pub fn best(&self) -> Option<&Candidate<A, T>> {
-        self.shortlist.iter().find(|candidate| self.is_close(candidate))
+        self.shortlist.iter().find(|candidate| candidate.is_close())
     }
 
     /// The number of steps from the own table to a contact. 0 if it is not in the shortlist.
@@ -412,8 +371,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     }
 
     fn next_to_ask(&self) -> Option<usize> {
+        let is_unasked = |candidate: &Candidate<A, T>| candidate.counts() && candidate.state == CandidateState::Unasked;
         if !G::ONE_ORDER {
-            let unasked = self.ahead().filter(|(_, candidate)| self.counts(candidate) && self.may_ask(candidate));
+            let unasked = self.ahead().filter(|(_, candidate)| is_unasked(candidate));
             if let Some((index, _)) = unasked.min_by_key(|(_, candidate)| self.progress(candidate)) {
                 return Some(index);
             }
@@ -421,28 +381,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
                 return None;
             }
         }
-        let awake = |candidate: &Candidate<A, T>| self.counts(candidate) && candidate.state != CandidateState::Slow;
+        let awake = |candidate: &Candidate<A, T>| candidate.counts() && candidate.state != CandidateState::Slow;
         let mut closest = self.shortlist.iter().enumerate().filter(|(_, candidate)| awake(candidate)).take(self.width);
-        Some(closest.find(|(_, candidate)| self.may_ask(candidate))?.0)
-    }
-
-    /// Whether a contact has responded and can be one of the closest.
-    fn is_close(&self, candidate: &Candidate<A, T>) -> bool {
-        candidate.has_responded() && self.counts(candidate)
-    }
-
-    fn counts(&self, candidate: &Candidate<A, T>) -> bool {
-        self.shares().counts(candidate)
-    }
-
-    fn shares(&self) -> Shares<'_, G, A, T> {
-        let most = (quota(self.shortlist.capacity(), self.branches), self.limits.prefix.into());
-        Shares { target: &self.target, shortlist: &self.shortlist, most, geometry: PhantomData }
-    }
-
-    fn may_ask(&self, candidate: &Candidate<A, T>) -> bool {
-        candidate.state == CandidateState::Unasked
-            && (candidate.is_own() || Branch::of(&self.shortlist, candidate.branch()).has_room())
+        Some(closest.find(|(_, candidate)| is_unasked(candidate))?.0)
     }
 
     /// The contacts that are nearer by progress than all nodes that responded, with their indices.
@@ -458,63 +399,26 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         if self.width == 0 {
             return false;
         }
-        let candidate = Candidate::new(contact, depth, branch);
-        let known = self.index(&contact.id);
-        if let Some((at, known)) = known.and_then(|at| Some((at, self.shortlist.get(at)?))) {
-            match known.state {
-                CandidateState::Failed
-                    if known.contact.address != contact.address
-                        || (known.is_stranger() && known.branch() != branch) => {}
-                CandidateState::Asked | CandidateState::Slow
-                    if known.contact == contact
-                        && known.is_stranger()
-                        && matches!(Branch::of(&self.shortlist, branch), Branch::Proved) =>
-                {
-                    // Should it fail, it is asked again.
-                    if let Some(known) = self.shortlist.get_mut(at) {
-                        known.set_branch(branch);
-                    }
-                    return false;
-                }
-                // It counts for the branch that has room for it.
-                _ if known.contact == contact && known.is_live() && !known.is_own() && known.branch() != branch => {
-                    let (surplus, mut moved) = (!self.counts(known), *known);
-                    moved.set_branch(branch);
-                    if surplus
-                        && self.counts(&moved)
-                        && let Some(known) = self.shortlist.get_mut(at)
-                    {
-                        *known = moved;
-                    }
-                    return false;
-                }
-                // The contact whose second address it was has been evicted.
-                CandidateState::Rival => {}
-                _ => return add_rival(&mut self.shortlist, at, candidate),
-            }
+        let mut candidate = Candidate::new(contact, depth, branch);
+        if let Some(at) = self.index(&contact.id) {
+            return self.add_again(at, candidate);
         }
         let (progress, rank) = (G::progress(&self.target, &contact.id), G::rank(&self.target, &contact.id));
-        let is_beyond = self.horizon.is_some_and(|(asked, ranked)| progress >= asked && rank >= ranked);
-        if known.is_none() && is_beyond {
+        if self.horizon.is_some_and(|(asked, ranked)| progress >= asked && rank >= ranked) {
             return false;
         }
-        let Some(evicted) = self.shares().room_for(&candidate) else {
-            return false;
-        };
-        if let Some(at) = known {
-            array::remove(&mut self.shortlist, at);
-        }
-        if let Some(at) = evicted.and_then(|id| self.index(&id)) {
-            array::remove(&mut self.shortlist, at);
-        }
-        let nearer = self.shortlist.iter().take(self.index_of_rank(&rank));
-        let near = nearer.filter(|candidate| self.counts(candidate)).count() < self.width && self.counts(&candidate);
+        let at = self.index_of_rank(&rank);
+        candidate.set_surplus(self.is_surplus(at, &candidate));
+        let nearer = self.shortlist.iter().take(at);
+        let near = nearer.filter(|candidate| candidate.counts()).count() < self.width && candidate.counts();
         let newcomer = Newcomer { progress, near, beside: self.width - usize::from(near) };
         if !self.keep_bound(&newcomer) {
             return false;
         }
         let index = self.index_of_rank(&rank);
-        array::insert(&mut self.shortlist, index, candidate)
+        let added = array::insert(&mut self.shortlist, index, candidate);
+        self.settle();
+        added
     }
 
     /// Evicts the farthest contact if the shortlist is full. False if the newcomer is the farthest.
@@ -537,27 +441,21 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         true
     }
 
-    /// The contact to evict for a newcomer: the farthest by progress that is not among the k closest live ones and
-    /// whose response is not awaited. Failed contacts nearer than the k-th live one stay while others can be evicted:
+    /// The contact to evict for a newcomer: one that is more than its branch can have and was not asked, else the
+    /// farthest by progress that is not among the k closest that count, and whose response is not awaited. Failed contacts nearer than the k-th live one stay while others can be evicted:
     /// with two orders, the horizon would otherwise keep out the next successors, which are farther by progress.
     fn farthest(&self, newcomer: &Newcomer) -> Option<(usize, &Candidate<A, T>)> {
         let edge = match newcomer.beside.checked_sub(1) {
-            Some(last) => self.nth_live(last).map_or(usize::MAX, |(index, _)| index + 1),
+            Some(last) => {
+                let mut counting = self.shortlist.iter().enumerate().filter(|(_, candidate)| candidate.counts());
+                counting.nth(last).map_or(usize::MAX, |(index, _)| index + 1)
+            }
             None => 0,
         };
-        let mut evictable = self.shortlist.iter().enumerate().filter(|(index, candidate)| {
-            candidate.state != CandidateState::Asked && (*index >= edge || !candidate.is_live())
+        let evictable = self.shortlist.iter().enumerate().filter(|(index, candidate)| {
+            candidate.state != CandidateState::Asked && (*index >= edge || !candidate.counts())
         });
-        if G::ONE_ORDER {
-            // The order of the shortlist is that of progress.
-            return evictable.next_back();
-        }
-        evictable.max_by_key(|(index, candidate)| (*index >= edge, self.progress(candidate)))
-    }
-
-    /// The contact after `nth` others that count, with its index.
-    fn nth_live(&self, nth: usize) -> Option<(usize, &Candidate<A, T>)> {
-        self.shortlist.iter().enumerate().filter(|(_, candidate)| self.counts(candidate)).nth(nth)
+        evictable.max_by_key(|(index, candidate)| (candidate.is_idle(), *index >= edge, self.progress(candidate)))
     }
 
     fn progress(&self, candidate: &Candidate<A, T>) -> Distance {
@@ -584,8 +482,12 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
 
     /// Changes the state of a contact to `to`, if it is in `from`.
     fn change(&mut self, id: &Id, from: RangeInclusive<CandidateState>, to: CandidateState) {
-        if let Some(candidate) = self.candidate_mut(id).filter(|candidate| from.contains(&candidate.state)) {
+        if let Some(at) = self.index(id)
+            && let Some(candidate) = self.shortlist.get_mut(at).filter(|candidate| from.contains(&candidate.state))
+        {
             candidate.state = to;
+            self.choose_address(at);
+            self.settle();
         }
     }
 }

@@ -21,8 +21,9 @@ pub enum Attempts {
     /// To a node that is believed to be there: as often as the loss asks for at that time. Only these requests show how
     /// much is lost.
     Known,
-    /// To a node that another node named, whose words are not proved: once, but its response is awaited as long as that
-    /// to a second attempt. Otherwise an attacker could name a third party, and have it flooded by all who look for it.
+    /// To a node that another node named, whose words are not proved: two times less, but at least once, and its
+    /// response is awaited as long as that to one attempt more. Otherwise an attacker could name a third party, and
+    /// have it flooded by all nodes that look for it.
     Stranger,
     /// This often, whatever is lost.
     Times(NonZeroU8),
