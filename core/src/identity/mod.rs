@@ -9,6 +9,9 @@
 //!   begins.
 //! - Another prefix is settled only if three voters agree on it, in each of three rounds within two minutes. So a
 //!   provider's NAT whose exits change all the time changes nothing.
+//!
+//! This does not defend against liars that are two thirds of the voters. While the node knows no contact, its bootstrap
+//! addresses vote, and one alone decides.
 
 mod votes;
 
