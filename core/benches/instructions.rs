@@ -131,7 +131,7 @@ fn worst_datagram(attack: Attack) -> (Option<Transmit<SocketAddrV4>>, Attack) {
 }
 
 // Each contact that is named is held against the shares of all in the shortlist.
-#[library_benchmark(config = limit(140_000))]
+#[library_benchmark(config = limit(155_000))]
 #[bench::names_8(worst(Worst::Response))]
 fn worst_response(attack: Attack) -> (Option<Transmit<SocketAddrV4>>, Attack) {
     attack.send()

@@ -422,7 +422,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             return false;
         }
         let at = self.index_of_rank(&rank);
-        candidate.set_surplus(self.shares().is_surplus(&self.shortlist, at, &candidate));
+        candidate.set_surplus(self.shares().would_be_surplus(&self.shortlist, at, &candidate));
         let nearer = self.counting().take_while(|(index, _)| *index < at).count();
         let near = nearer < self.width && candidate.counts();
         let newcomer = Newcomer { progress, near, beside: self.width - usize::from(near) };

@@ -28,47 +28,57 @@ pub(super) struct Shares<G> {
 impl<G: Geometry> Shares<G> {
     /// Decides which contacts count, after one was added or has changed its state.
     pub(super) fn settle<A: Address, T: Copy>(&self, shortlist: &mut VecView<Candidate<A, T>>) {
+        let part = part_of_a_branch(shortlist);
         for at in 0..shortlist.len() {
-            let surplus = shortlist.get(at).is_some_and(|candidate| self.is_surplus(shortlist, at, candidate));
+            let (before, rest) = shortlist.split_at_checked(at).unwrap_or_default();
+            let surplus =
+                rest.split_first().is_some_and(|(candidate, after)| self.is_surplus(before, candidate, after, part));
             if let Some(candidate) = shortlist.get_mut(at) {
                 candidate.set_surplus(surplus);
             }
         }
     }
 
-    /// Whether a contact that is at this index, or would be, is more than its branch or its prefix can have: as many of
-    /// it are nearer. Those that have failed don't count. Slow ones don't either: in their place, others are asked.
-    ///
-    /// With two orders, contacts that follow the target count by rank, and those that precede it by progress. Only the
-    /// few nodes that precede the target know those that follow it, so these are exempt from the quota of a branch.
-    #[inline(never)]
-    pub(super) fn is_surplus<A: Address, T: Copy>(
+    /// Whether a contact would be more than its branch or its prefix can have if it was inserted at this index.
+    pub(super) fn would_be_surplus<A: Address, T: Copy>(
         &self,
         shortlist: &VecView<Candidate<A, T>>,
         at: usize,
         candidate: &Candidate<A, T>,
     ) -> bool {
-        let id = &candidate.contact.id;
-        let precedes = !G::ONE_ORDER && G::progress(&self.target, id) < G::rank(&self.target, id);
         let (before, after) = shortlist.split_at_checked(at).unwrap_or_default();
-        let prefix = candidate.contact.address.prefix();
-        let (mut of_branch, mut of_prefix) = (0, 0);
-        for other in if precedes { after } else { before } {
-            if other.is_live() && other.state != CandidateState::Slow && other.contact.id != *id {
-                of_branch += usize::from(other.branch() == candidate.branch());
-                of_prefix += usize::from(other.contact.address.prefix() == prefix);
-            }
-        }
-        let exempt = candidate.is_own() || !(G::ONE_ORDER || precedes);
-        (!exempt && of_branch >= self.quota(shortlist, precedes))
-            || (prefix.is_some() && of_prefix >= self.limits.prefix.into())
+        self.is_surplus(before, candidate, after, part_of_a_branch(shortlist))
     }
 
-    /// How many contacts of a branch count, that of the own table included.
-    fn quota<A: Address, T: Copy>(&self, shortlist: &VecView<Candidate<A, T>>, precedes: bool) -> usize {
-        let branches = shortlist.iter().filter(|candidate| candidate.is_own() && candidate.is_live()).count();
+    /// Whether a contact between these is more than its branch or its prefix can have: as many of it are nearer. Those
+    /// that have failed don't count. Slow ones don't either: in their place, others are asked.
+    ///
+    /// With two orders, contacts that follow the target count by rank, and those that precede it by progress. Only the
+    /// few nodes that precede the target know those that follow it, so these are exempt from the quota of a branch.
+    #[inline(never)]
+    fn is_surplus<A: Address, T: Copy>(
+        &self,
+        before: &[Candidate<A, T>],
+        candidate: &Candidate<A, T>,
+        after: &[Candidate<A, T>],
+        part: usize,
+    ) -> bool {
+        let id = &candidate.contact.id;
+        let precedes = !G::ONE_ORDER && G::progress(&self.target, id) < G::rank(&self.target, id);
+        let exempt = candidate.is_own() || !(G::ONE_ORDER || precedes);
+        let prefix = candidate.contact.address.prefix();
+        if exempt && prefix.is_none() {
+            return false;
+        }
+        let (mut of_branch, mut of_prefix) = (0, 0);
+        for other in if precedes { after } else { before } {
+            if other.is_live() && other.state != CandidateState::Slow {
+                of_branch += usize::from(other.branch() == candidate.branch());
+                of_prefix += usize::from(prefix.is_some() && other.contact.address.prefix() == prefix);
+            }
+        }
         let least = if precedes { PREDECESSORS / 2 } else { usize::from(self.limits.k).div_ceil(2).max(2) };
-        (shortlist.capacity() / branches.max(1)).max(least)
+        (!exempt && of_branch >= part.max(least)) || (prefix.is_some() && of_prefix >= self.limits.prefix.into())
     }
 
     /// A contact is named that the shortlist has at this index. False if nothing changes but the branch for which it
@@ -88,7 +98,10 @@ impl<G: Geometry> Shares<G> {
             let branch = named.branch();
             named = known;
             named.set_branch(branch);
-            if !known.is_live() || known.counts() || known.is_own() || self.is_surplus(shortlist, at, &named) {
+            let (before, rest) = shortlist.split_at_checked(at).unwrap_or_default();
+            let after = rest.get(1..).unwrap_or_default();
+            let wants_room = known.is_live() && !known.counts() && !known.is_own();
+            if !wants_room || self.is_surplus(before, &named, after, part_of_a_branch(shortlist)) {
                 return false;
             }
         } else if !matches!(known.state, CandidateState::Failed | CandidateState::Rival) {
@@ -102,6 +115,13 @@ impl<G: Geometry> Shares<G> {
         self.settle(shortlist);
         is_new
     }
+}
+
+/// The part of a shortlist that each branch has, if there are few: all of it, divided by the live contacts of the own
+/// table.
+fn part_of_a_branch<A: Address, T: Copy>(shortlist: &VecView<Candidate<A, T>>) -> usize {
+    let branches = shortlist.iter().filter(|candidate| candidate.is_own() && candidate.is_live()).count();
+    shortlist.capacity() / branches.max(1)
 }
 
 /// If the contact at an index has responded, its second address is forgotten. If it has failed, the second address

@@ -115,7 +115,8 @@ mod linux {
             let stdout = node.0.stdout.as_mut().ok_or("its output is a pipe")?;
             // Reads a byte at a time, because `stop` reads what follows the line.
             BufReader::with_capacity(1, stdout).read_line(&mut first)?;
-            let address = first.split_whitespace().nth(2).ok_or_else(|| format!("no address in: {first}"))?.parse()?;
+            let object: serde_json::Value = serde_json::from_str(&first)?;
+            let address = object["address"].as_str().ok_or_else(|| format!("no address in: {first}"))?.parse()?;
             Ok((node, address))
         }
 

@@ -267,8 +267,7 @@ fn write_record(record: &Record<'_>, to: &mut Writer<'_>) {
     to.bytes(record.value);
 }
 
-/// Writes as much of a message as fits into a buffer. Counts its length, and keeps the first error. Functions that are
-/// called in many places are not inlined, which saves flash.
+/// Writes as much of a message as fits into a buffer. Counts its length, and keeps the first error.
 struct Writer<'b> {
     buf: &'b mut [u8],
     len: usize,
@@ -281,7 +280,6 @@ impl Writer<'_> {
         self.error.get_or_insert(error);
     }
 
-    #[inline(never)]
     fn byte(&mut self, byte: u8) {
         if let Some(to) = self.buf.get_mut(self.len) {
             *to = byte;
@@ -307,7 +305,6 @@ impl Writer<'_> {
     }
 
     /// An identifier, which is written faster than bytes of a length that the compiler doesn't know.
-    #[inline(never)]
     fn id(&mut self, id: &Id) {
         let end = self.len.checked_add(Id::LEN);
         if let Some(to) = end.and_then(|end| self.buf.get_mut(self.len..end)?.first_chunk_mut()) {
