@@ -109,7 +109,7 @@ impl<A: Address, T: Copy> Candidate<A, T> {
         self.state == CandidateState::Unasked && self.marks & SURPLUS != 0
     }
 
-    /// The contact of the own table through which it was found, by number; 0 for all that a relayed request found.
+    /// The contact of the own table through which it was found, by number; 0 if that one has been evicted.
     pub(super) const fn branch(&self) -> u8 {
         self.marks & MAX_BRANCH
     }

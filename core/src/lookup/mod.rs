@@ -172,11 +172,11 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.add(contact, depth.saturating_add(1), branch)
     }
 
-    /// Inserts a contact that the response to a relay request named, at the depth `hops`: how often the request was
-    /// forwarded. All of these are one branch. Returns whether the shortlist took it. The caller must not insert its
-    /// own id.
-    pub fn relayed(&mut self, contact: Contact<A>, hops: u8) -> bool {
-        self.add(contact, hops, 0)
+    /// Inserts a contact that the node `by` named in its response to a relay request that was forwarded `hops` times, so
+    /// it is one step deeper. Returns whether the shortlist took it. The caller must not insert its own id.
+    pub fn relayed(&mut self, by: &Id, contact: Contact<A>, hops: u8) -> bool {
+        let branch = self.candidate(by).map_or(0, Candidate::branch);
+        self.add(contact, hops.saturating_add(1), branch)
     }
 
     /// The next node to ask, which then counts as asked. `None` while alpha responses are awaited, or if there is no

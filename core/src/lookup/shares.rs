@@ -31,7 +31,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         let (mut of_branch, mut of_prefix) = (0, 0);
         for other in if precedes { after } else { before } {
             if other.is_live() && other.state != CandidateState::Slow && other.contact.id != *id {
-                of_branch += usize::from(other.branch() == candidate.branch() && !other.is_own());
+                of_branch += usize::from(other.branch() == candidate.branch());
                 of_prefix += usize::from(other.contact.address.prefix() == prefix);
             }
         }
@@ -43,7 +43,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     fn quota(&self) -> usize {
         let k = usize::from(self.limits.k);
         let branches = self.shortlist.iter().filter(|candidate| candidate.is_own() && candidate.is_live()).count();
-        (self.capacity() / branches.max(1)).max(k - k / 4)
+        (self.capacity() / branches.max(1)).max(k / 2)
     }
 
     /// A contact is named that the shortlist has at this index. False if nothing changes.

@@ -297,7 +297,7 @@ impl<P: Parts> Shared<P> {
             let Some(named) = self.accepted(now, from.address, named) else {
                 continue;
             };
-            operation.lookup.relayed(named, hops);
+            operation.lookup.relayed(&from.id, named, hops);
             if finds_nodes {
                 operation.lookup.responded(&named.id, None);
             }
