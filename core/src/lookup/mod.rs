@@ -62,6 +62,10 @@ use crate::id::{Distance, Id};
 use found::CandidateState;
 pub use found::{Candidate, Found, LookupLimits, Shortlist, Which};
 
+/// With two orders, as many of the contacts nearest by progress must respond. Each knows the nodes after the target, so
+/// one liar can't hide them.
+const PREDECESSORS: usize = 3;
+
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
 /// It asks no contact twice, unless it had to forget it. If the shortlist is full, it evicts the farthest contact, but
@@ -228,9 +232,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let converged = G::ONE_ORDER || self.ahead().all(|(_, candidate)| !candidate.counts());
-        let mut live = self.shortlist.iter().filter(|candidate| candidate.counts()).take(self.width);
-        converged && live.all(Candidate::has_responded)
+        let mut ahead = self.counting().rev().take(if G::ONE_ORDER { 0 } else { PREDECESSORS });
+        let mut nearest = self.counting().take(self.width);
+        ahead.all(|(_, candidate)| candidate.has_responded()) && nearest.all(|(_, candidate)| candidate.has_responded())
     }
 
     /// Makes the search continue until `width` of the closest have responded, or as many as the shortlist can hold. It
@@ -371,28 +375,26 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     }
 
     fn next_to_ask(&self) -> Option<usize> {
-        let is_unasked = |candidate: &Candidate<A, T>| candidate.counts() && candidate.state == CandidateState::Unasked;
+        let is_asleep = |candidate: &Candidate<A, T>| candidate.state == CandidateState::Slow;
+        let awake = || self.counting().filter(|(_, candidate)| !is_asleep(candidate));
+        let mut nearest = awake().take(self.width);
         if !G::ONE_ORDER {
-            let unasked = self.ahead().filter(|(_, candidate)| is_unasked(candidate));
-            if let Some((index, _)) = unasked.min_by_key(|(_, candidate)| self.progress(candidate)) {
-                return Some(index);
+            let ahead = awake().rev().take(PREDECESSORS);
+            let (mut unasked, mut awaited) = (None, false);
+            for (index, candidate) in ahead {
+                awaited |= candidate.state == CandidateState::Asked;
+                unasked = unasked.or((candidate.state == CandidateState::Unasked).then_some(index));
             }
-            if self.ahead().any(|(_, candidate)| candidate.state == CandidateState::Asked) {
-                return None;
+            if unasked.is_some() || awaited {
+                return unasked;
             }
         }
-        let awake = |candidate: &Candidate<A, T>| candidate.counts() && candidate.state != CandidateState::Slow;
-        let mut closest = self.shortlist.iter().enumerate().filter(|(_, candidate)| awake(candidate)).take(self.width);
-        Some(closest.find(|(_, candidate)| is_unasked(candidate))?.0)
+        Some(nearest.find(|(_, candidate)| candidate.state == CandidateState::Unasked)?.0)
     }
 
-    /// The contacts that are nearer by progress than all nodes that responded, with their indices.
-    fn ahead(&self) -> impl Iterator<Item = (usize, &Candidate<A, T>)> {
-        let responded = self.shortlist.iter().filter(|candidate| candidate.has_responded());
-        let responded = responded.map(|candidate| self.progress(candidate)).min();
-        let is_ahead =
-            move |candidate: &Candidate<A, T>| responded.is_none_or(|responded| self.progress(candidate) < responded);
-        self.shortlist.iter().enumerate().filter(move |(_, candidate)| is_ahead(candidate))
+    /// The contacts that count, best first, with their indices.
+    fn counting(&self) -> impl DoubleEndedIterator<Item = (usize, &Candidate<A, T>)> {
+        self.shortlist.iter().enumerate().filter(|(_, candidate)| candidate.counts())
     }
 
     fn add(&mut self, contact: Contact<A>, depth: u8, branch: u8) -> bool {
@@ -409,8 +411,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         }
         let at = self.index_of_rank(&rank);
         candidate.set_surplus(self.is_surplus(at, &candidate));
-        let nearer = self.shortlist.iter().take(at);
-        let near = nearer.filter(|candidate| candidate.counts()).count() < self.width && candidate.counts();
+        let nearer = self.counting().take_while(|(index, _)| *index < at).count();
+        let near = nearer < self.width && candidate.counts();
         let newcomer = Newcomer { progress, near, beside: self.width - usize::from(near) };
         if !self.keep_bound(&newcomer) {
             return false;
@@ -446,10 +448,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// with two orders, the horizon would otherwise keep out the next successors, which are farther by progress.
     fn farthest(&self, newcomer: &Newcomer) -> Option<(usize, &Candidate<A, T>)> {
         let edge = match newcomer.beside.checked_sub(1) {
-            Some(last) => {
-                let mut counting = self.shortlist.iter().enumerate().filter(|(_, candidate)| candidate.counts());
-                counting.nth(last).map_or(usize::MAX, |(index, _)| index + 1)
-            }
+            Some(last) => self.counting().nth(last).map_or(usize::MAX, |(index, _)| index + 1),
             None => 0,
         };
         let evictable = self.shortlist.iter().enumerate().filter(|(index, candidate)| {

@@ -1,8 +1,8 @@
 //! What one source can have of a shortlist: one branch, or one address prefix. Otherwise the words of one liar, or the
 //! nodes of one network, would fill it. Also the second address of a contact: a liar may have named the first.
 
-use super::LookupView;
 use super::found::{Candidate, CandidateState};
+use super::{LookupView, PREDECESSORS};
 use crate::address::Address;
 use crate::array;
 use crate::geometry::Geometry;
@@ -36,14 +36,14 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             }
         }
         let exempt = candidate.is_own() || !(G::ONE_ORDER || precedes);
-        (!exempt && of_branch >= self.quota()) || (prefix.is_some() && of_prefix >= self.limits.prefix.into())
+        (!exempt && of_branch >= self.quota(precedes)) || (prefix.is_some() && of_prefix >= self.limits.prefix.into())
     }
 
     /// How many named contacts of a branch count.
-    fn quota(&self) -> usize {
+    fn quota(&self, precedes: bool) -> usize {
         let k = usize::from(self.limits.k);
         let branches = self.shortlist.iter().filter(|candidate| candidate.is_own() && candidate.is_live()).count();
-        (self.capacity() / branches.max(1)).max(k / 2)
+        (self.capacity() / branches.max(1)).max(if precedes { PREDECESSORS - 1 } else { k.div_ceil(2).max(2) })
     }
 
     /// A contact is named that the shortlist has at this index. False if nothing changes.
