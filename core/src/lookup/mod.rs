@@ -62,9 +62,10 @@ use crate::id::{Distance, Id};
 use found::CandidateState;
 pub use found::{Candidate, Found, LookupLimits, Shortlist, Which};
 
-/// With two orders, as many of the contacts nearest by progress must respond. Each knows the nodes after the target, so
-/// one liar can't hide them.
-const PREDECESSORS: usize = 3;
+/// With two orders, as many of the contacts nearest by progress must respond (k, if that is less), half of them of one
+/// branch at most. Each
+/// knows the nodes after the target, so a few liars can't hide these.
+const PREDECESSORS: usize = 6;
 
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
@@ -72,10 +73,9 @@ const PREDECESSORS: usize = 3;
 /// never one that was asked and is not slow yet, and never one of the k closest that count and have not failed.
 ///
 /// Each contact of the own table begins a *branch*, and a contact that was named is of the same branch as its namer. Of
-/// the named contacts of a branch, only the nearest count: three quarters of k, or its part of the shortlist if there
-/// are few branches. Others are neither asked nor found. So one liar, and all that it names, can't fill the shortlist.
-/// With two orders, this is so for those before the target, not for those after it, which only the few nodes before the
-/// target know.
+/// a branch, only the nearest contacts count: half of k, or its part of the shortlist if there are few branches. Others
+/// are neither asked nor found. So one liar, and all that it names, can't fill the shortlist. With two orders, this is
+/// so for those before the target, not for those after it, which only the few nodes before the target know.
 pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
 
 /// A [`Lookup`] with any bound, as heapless's `VecView` is a `Vec` with any bound. Its methods are compiled once for
@@ -187,8 +187,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// node worth asking.
     ///
     /// It is the best node not asked yet, of the k closest that have not failed and are not slow. With two orders, it
-    /// is first a node that is nearer by progress than all that have responded. The k closest by rank follow once all
-    /// of these have responded, failed or are slow.
+    /// is first one of the six that are nearest by progress. The k closest by rank follow once all of these have
+    /// responded, failed or are slow.
     #[allow(clippy::should_implement_trait, reason = "it marks the node, and can return one again after `None`")]
     pub fn next(&mut self) -> Option<Contact<A>> {
         let awaited = self.shortlist.iter().filter(|candidate| candidate.state == CandidateState::Asked).count();
@@ -227,12 +227,11 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Failed);
     }
 
-    /// Whether the search is over: the k closest that have not failed have responded. With two orders, all contacts
-    /// that are nearer by progress than every node that responded must also have failed. A lookup without live contacts
-    /// is over too.
+    /// Whether the search is over: the k closest that have not failed have responded, and with two orders also the six
+    /// that are nearest by progress. A lookup without live contacts is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let mut ahead = self.counting().rev().take(if G::ONE_ORDER { 0 } else { PREDECESSORS });
+        let mut ahead = self.counting().rev().take(self.predecessors());
         let mut nearest = self.counting().take(self.width);
         ahead.all(|(_, candidate)| candidate.has_responded()) && nearest.all(|(_, candidate)| candidate.has_responded())
     }
@@ -375,21 +374,19 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     }
 
     fn next_to_ask(&self) -> Option<usize> {
-        let is_asleep = |candidate: &Candidate<A, T>| candidate.state == CandidateState::Slow;
-        let awake = || self.counting().filter(|(_, candidate)| !is_asleep(candidate));
-        let mut nearest = awake().take(self.width);
-        if !G::ONE_ORDER {
-            let ahead = awake().rev().take(PREDECESSORS);
-            let (mut unasked, mut awaited) = (None, false);
-            for (index, candidate) in ahead {
-                awaited |= candidate.state == CandidateState::Asked;
-                unasked = unasked.or((candidate.state == CandidateState::Unasked).then_some(index));
-            }
-            if unasked.is_some() || awaited {
-                return unasked;
-            }
+        let awake = || self.counting().filter(|(_, candidate)| candidate.state != CandidateState::Slow);
+        let is_unasked = |(_, candidate): &(usize, &Candidate<A, T>)| candidate.state == CandidateState::Unasked;
+        let ahead = || awake().rev().take(self.predecessors());
+        let next = ahead().find(is_unasked);
+        if next.is_none() && ahead().any(|(_, candidate)| candidate.state == CandidateState::Asked) {
+            return None;
         }
-        Some(nearest.find(|(_, candidate)| candidate.state == CandidateState::Unasked)?.0)
+        next.or_else(|| awake().take(self.width).find(is_unasked)).map(|(index, _)| index)
+    }
+
+    /// How many of the contacts that are nearest by progress must respond.
+    fn predecessors(&self) -> usize {
+        if G::ONE_ORDER { 0 } else { self.width.min(PREDECESSORS) }
     }
 
     /// The contacts that count, best first, with their indices.
@@ -444,8 +441,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     }
 
     /// The contact to evict for a newcomer: one that is more than its branch can have and was not asked, else the
-    /// farthest by progress that is not among the k closest that count, and whose response is not awaited. Failed contacts nearer than the k-th live one stay while others can be evicted:
-    /// with two orders, the horizon would otherwise keep out the next successors, which are farther by progress.
+    /// farthest by progress that is not among the k closest that count, and whose response is not awaited. Failed
+    /// contacts nearer than the k-th of these stay while others can be evicted: with two orders, the horizon would
+    /// otherwise keep out the next successors, which are farther by progress.
     fn farthest(&self, newcomer: &Newcomer) -> Option<(usize, &Candidate<A, T>)> {
         let edge = match newcomer.beside.checked_sub(1) {
             Some(last) => self.counting().nth(last).map_or(usize::MAX, |(index, _)| index + 1),

@@ -39,11 +39,11 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         (!exempt && of_branch >= self.quota(precedes)) || (prefix.is_some() && of_prefix >= self.limits.prefix.into())
     }
 
-    /// How many named contacts of a branch count.
+    /// How many contacts of a branch count, that of the own table included.
     fn quota(&self, precedes: bool) -> usize {
-        let k = usize::from(self.limits.k);
         let branches = self.shortlist.iter().filter(|candidate| candidate.is_own() && candidate.is_live()).count();
-        (self.capacity() / branches.max(1)).max(if precedes { PREDECESSORS - 1 } else { k.div_ceil(2).max(2) })
+        let least = if precedes { PREDECESSORS / 2 } else { usize::from(self.limits.k).div_ceil(2).max(2) };
+        (self.capacity() / branches.max(1)).max(least)
     }
 
     /// A contact is named that the shortlist has at this index. False if nothing changes.

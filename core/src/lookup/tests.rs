@@ -273,7 +273,7 @@ fn with_two_orders_a_lookup_converges_before_it_asks_the_responsible_nodes() {
     for first in [110, 120, 130, 40, 60] {
         lookup.insert(contact(first));
     }
-    assert_eq!(asked(&mut lookup), [60, 40, 130], "in the order of progress while no node has responded");
+    assert_eq!(asked(&mut lookup), [60, 40], "k of those that precede the target");
     lookup.responded(&id(60), None);
     lookup.named(&id(60), contact(90));
     lookup.named(&id(60), contact(105));
@@ -323,7 +323,7 @@ fn with_two_orders_the_true_successors_are_found() {
         truth.sort_by_key(|contact| Ring::rank(&target, &contact.id));
         let truth: Vec<usize> = truth[..8].iter().map(|contact| contact.address.0).collect();
         assert_eq!(numbers(lookup.closest()), truth);
-        assert!(requests <= 16, "{requests} requests");
+        assert!(requests <= 20, "{requests} requests");
     }
 }
 
@@ -339,6 +339,8 @@ fn with_two_orders_failed_successors_do_not_keep_the_next_ones_out() {
         lookup.named(&id(90), contact(byte));
     }
     lookup.responded(&id(90), None);
+    assert_eq!(lookup.next(), Some(contact(80)));
+    lookup.responded(&id(80), None);
     for byte in [101, 102] {
         assert_eq!(lookup.next(), Some(contact(byte)));
         lookup.failed(&id(byte));

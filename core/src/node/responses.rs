@@ -22,7 +22,7 @@ use crate::wire::{TokenSource, Wire};
 
 /// How many contacts the table takes from one response, as all of them will be asked. If it was a lie, they are a third
 /// party that gets these requests.
-const MOST_DISCOVERED: usize = 3;
+const MOST_DISCOVERED: usize = 2;
 
 /// A response, and the node that it came from.
 pub(super) struct Arrived<'a, P: Parts> {
