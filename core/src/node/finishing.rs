@@ -12,7 +12,7 @@
 //! that another record won.
 
 use super::bounds::Parts;
-use super::operation::{Phase, Recursion};
+use super::operation::Phase;
 use super::purpose::Purpose;
 use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
@@ -220,7 +220,7 @@ fn must_store<P: Parts>(now: Instant, operation: &Op<P>) -> bool {
         Stores::WhereMissingLater => {
             P::Wire::RULES.lifetimes
                 && operation.key.kind != Kind::Immutable
-                && operation.recursion != Recursion::Relayed
+                && !operation.is_relayed()
                 && operation.best(now).is_some()
         }
     }

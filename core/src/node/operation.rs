@@ -93,6 +93,8 @@ pub(super) enum Recursion {
     Over,
     /// The result is the result of the lookup.
     Relayed,
+    /// The result is a signed record. Any node on the way may hold an older version, so a few are asked for a newer one.
+    Checked,
     /// No result came, or not in time: the lookup continues iteratively.
     FellBack,
 }
@@ -287,6 +289,11 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.generation == query.generation && self.phase != Phase::Idle && !self.task.is_maintenance()
     }
 
+    /// Whether its result came through other nodes.
+    pub(super) fn is_relayed(&self) -> bool {
+        matches!(self.recursion, Recursion::Relayed | Recursion::Checked)
+    }
+
     /// Whether it asks nodes for a record, not only for nodes.
     pub(super) fn finds_record(&self) -> bool {
         self.task.finds_record(self.key.kind)
@@ -346,7 +353,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
             depth: best.map_or(0, Candidate::depth),
             closest: best.map(|best| G::rank(&self.lookup.target(), &best.contact().id)),
             hops: self.hops,
-            relayed: self.recursion == Recursion::Relayed,
+            relayed: self.is_relayed(),
             fell_back: self.recursion == Recursion::FellBack,
             began: self.began,
             took: self.ended.since(self.began),

@@ -14,7 +14,7 @@ use crate::contact::Contact;
 use crate::forwarding::{HopState, MOST_HOPS, Previous};
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Response};
-use crate::record::Record;
+use crate::record::{Kind, Record};
 use crate::routing::{Origin, Routing};
 use crate::rpc::Match;
 use crate::time::Instant;
@@ -314,7 +314,8 @@ impl<P: Parts> Shared<P> {
         let unknown = self.table.own();
         self.value_found(now, operation, &unknown, record, lifetime);
         if operation.task == Task::Get && digest(operation) != before {
-            operation.recursion = Recursion::Relayed;
+            let signed = operation.key.kind == Kind::Signed;
+            operation.recursion = if signed { Recursion::Checked } else { Recursion::Relayed };
         }
     }
 }

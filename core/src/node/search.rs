@@ -10,12 +10,16 @@ use super::shared::{Op, Shared};
 use super::task::{Finds, Stores, Task};
 use crate::contact::Contact;
 use crate::id::Id;
+use crate::lookup::Which;
 use crate::naming::MAX_NAMED;
 use crate::record::Kind;
 use crate::routing::Routing;
 use crate::rpc::Attempts;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
+
+/// How many nodes must show that they hold no newer version of a signed record that a relay request found.
+const CHECKS: usize = 3;
 
 impl<P: Parts> Shared<P> {
     /// Begins a lookup of `target` with contacts from the table. False if there are none. Then maintenance doesn't
@@ -116,9 +120,14 @@ impl<P: Parts> Shared<P> {
         true
     }
 
-    /// Whether a get has its final value: that of an immutable key, or the result of a recursive lookup.
+    /// Whether a get has its final value: that of an immutable key, or the result of a recursive lookup. If that is a
+    /// signed record, other nodes must have been asked for a newer one.
     fn has_value(&self, now: Instant, operation: &Op<P>) -> bool {
-        let is_final = operation.key.kind == Kind::Immutable || operation.recursion == Recursion::Relayed;
+        let is_final = match operation.recursion {
+            Recursion::Relayed => true,
+            Recursion::Checked => operation.lookup.count(Which::Closest) >= CHECKS && operation.fetching.is_none(),
+            _ => operation.key.kind == Kind::Immutable,
+        };
         operation.task == Task::Get && is_final && operation.best(now).is_some()
     }
 
