@@ -24,15 +24,15 @@ use crate::time::{Instant, Micros};
 /// A holder replicates a record this much later for each node that is more responsible for it.
 const TURN: Micros = Micros::from_secs(3);
 
-/// A record whose holders have changed is replicated no sooner than this after it was replicated last. Twice that if
-/// nothing was lacking, and so on, [`MOST_PAUSES`] times at most.
-const PAUSE: Micros = Micros::from_secs(30);
+/// A record whose holders have changed is replicated no sooner than this many seconds after it was replicated last.
+/// Twice that if nothing was lacking, and so on, [`MOST_PAUSES`] times at most.
+const PAUSE: u32 = 30;
 const MOST_PAUSES: u8 = 2;
 
 /// The wait for a record with nothing lacking is doubled at most this often.
 const MOST_CALM: u8 = 4;
 
-/// How many refusals are remembered.
+/// How many refusals are remembered at most.
 const REFUSALS: usize = 32;
 
 /// When the next record expires, must be published again, or must be replicated.
@@ -43,9 +43,8 @@ pub(crate) struct Replication {
     /// No own record must be published before this.
     publish: Instant,
     pass: Pass,
-    /// Digests of the holders and records that were refused last, in a ring.
+    /// Digests of holders and records that were refused, each at the place that its last bits give.
     refusals: [u32; REFUSALS],
-    oldest_refusal: u8,
 }
 
 /// A pass over the store.
@@ -74,7 +73,6 @@ impl Replication {
         publish: Instant::ZERO,
         pass: Pass { due: Instant::ZERO, rank: 0, slot: 0 },
         refusals: [0; REFUSALS],
-        oldest_refusal: 0,
     };
 
     /// Forgets everything: nothing is due.
@@ -83,23 +81,20 @@ impl Replication {
         self.refusals = [0; REFUSALS];
     }
 
-    /// A holder refused a record. Both are given by digests that others can't choose.
+    /// A holder refused a record. Both are given by a digest that others can't choose.
     pub(crate) fn note_refusal(&mut self, refusal: u32) {
-        if self.was_refused(refusal) {
-            return;
-        }
-        self.oldest_refusal = (self.oldest_refusal + 1) % REFUSALS as u8;
-        if let Some(oldest) = self.refusals.get_mut(usize::from(self.oldest_refusal)) {
-            *oldest = refusal;
+        if let Some(place) = self.refusals.get_mut(refusal as usize % REFUSALS) {
+            *place = refusal;
         }
     }
 
     /// Whether a holder has refused a record, as far as is remembered.
     pub(crate) fn was_refused(&self, refusal: u32) -> bool {
-        self.refusals.contains(&refusal)
+        self.refusals.get(refusal as usize % REFUSALS) == Some(&refusal)
     }
 
     /// A record was stored that expires at `expires`.
+    #[inline(never)]
     pub(crate) fn stored(&mut self, expires: Instant) {
         self.expiry = self.expiry.min(expires);
     }
@@ -117,11 +112,12 @@ impl Replication {
     }
 
     /// An own record must be published again at `at`.
+    #[inline(never)]
     pub(crate) fn publish_by(&mut self, at: Instant) {
         self.publish = self.publish.min(at);
     }
 
-    /// No own record can be published before `at`, because no node is known to store it.
+    /// No own record is published before `at`: no node is known to store it, or it yielded to a command.
     pub(crate) const fn publish_not_before(&mut self, at: Instant) {
         self.publish = at;
     }
@@ -136,17 +132,12 @@ impl Replication {
         self.publish.min(self.pass.due)
     }
 
-    /// The slot of the own record that must be published again first, if its time has come.
+    /// The slot of the own record that must be published again first, if its time has come. Otherwise remembers when
+    /// that is.
     pub(crate) fn next_published<S: Store>(&mut self, now: Instant, store: &S, republish: Micros) -> Option<usize> {
         if !self.publish.is_due(now) {
             return None;
         }
-        let first = self.find_next_published(store, republish);
-        first.filter(|_| self.publish.is_due(now))
-    }
-
-    /// Finds the own record that must be published again first. Returns its slot, and remembers its time.
-    pub(crate) fn find_next_published<S: Store>(&mut self, store: &S, republish: Micros) -> Option<usize> {
         let mut first = (Instant::NEVER, 0);
         for slot in 0..store.len() {
             if let Some(held) = store.get(slot).filter(|held| held.metadata.pinned) {
@@ -154,7 +145,7 @@ impl Replication {
             }
         }
         self.publish = first.0;
-        Some(first.1).filter(|_| self.publish != Instant::NEVER)
+        self.publish.is_due(now).then_some(first.1)
     }
 
     /// Continues the pass over the store. Returns the slot of the next record that this node must replicate in this
@@ -162,7 +153,7 @@ impl Replication {
     pub(crate) fn next_replicated<S: Store, R: Routing>(
         &mut self,
         now: Instant,
-        store: &S,
+        store: &mut S,
         table: &R,
         placement: &Placement,
         steps: &mut usize,
@@ -173,15 +164,20 @@ impl Replication {
         while let Some(left) = steps.checked_sub(1) {
             *steps = left;
             // From the last slot down: if a record is removed meanwhile, one that was looked at moves into its slot.
-            self.pass.slot = self.pass.slot.min(store.len());
-            let next = self.pass.slot.checked_sub(1).and_then(|slot| Some((slot, store.get(slot)?)));
-            let Some((slot, held)) = next else {
+            let Some(slot) = self.pass.slot.min(store.len()).checked_sub(1) else {
                 let due = if self.pass.rank < placement.k { now + TURN } else { Instant::NEVER };
                 self.pass = Pass { rank: self.pass.rank + 1, slot: usize::MAX, due };
                 return None;
             };
             self.pass.slot = slot;
-            if rank_of_own(&held, table, placement.k) <= self.pass.rank && is_due(now, &held, table, placement) {
+            let Some(held) = store.get(slot) else { continue };
+            let key = held.key.id;
+            if held.metadata.holders == 0 && held.metadata.last_replicated != Instant::ZERO {
+                let holders = holders_of(table, &key, placement.k);
+                if let Some(metadata) = store.metadata_mut(slot) {
+                    metadata.holders = holders;
+                }
+            } else if table.rank_of_own(&key, placement.k) <= self.pass.rank && is_due(now, &held, table, placement) {
                 return Some(slot);
             }
         }
@@ -193,37 +189,33 @@ impl Replication {
 /// long time.
 fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placement: &Placement) -> bool {
     let Metadata { pinned, last_replicated, calm, holders, .. } = *held.metadata;
-    let waited = now.micros_since(last_replicated);
+    let waited = now.micros_since(last_replicated).secs();
     let changed = || last_replicated < table.changed() && holders_of(table, &held.key.id, placement.k) != holders;
     !pinned
-        && (waited.0 >= placement.republish.0 << calm.min(MOST_CALM)
-            || (waited.0 >= PAUSE.0 << calm.min(MOST_PAUSES) && changed()))
+        && (waited >> calm.min(MOST_CALM) >= placement.republish.secs()
+            || (waited >> calm.min(MOST_PAUSES) >= PAUSE && changed()))
 }
 
-/// A digest of the k nodes that should hold a record, in whatever order.
+/// A digest of the k nodes that should hold a record, in whatever order. Never 0.
 #[inline(never)]
 pub(crate) fn holders_of<R: Routing>(table: &R, key: &Id, k: usize) -> u32 {
     let mut nearest = const { [Contact::EMPTY; MAX_NAMED] };
     let count = nearest.get_mut(..k).map_or(0, |nearest| table.closest(key, nearest));
     let ids = nearest.iter().take(count).map(|contact| contact.id);
-    ids.fold(0, |digest, id| {
+    let digest = ids.fold(0_u32, |digest, id| {
         let [.., a, b, c, d] = *id.as_bytes();
         digest.wrapping_add(u32::from_be_bytes([a, b, c, d]))
-    })
-}
-
-/// How many verified contacts are more responsible for a record than the own node. Counts to `k` at most.
-fn rank_of_own<R: Routing>(held: &StoredRecord<'_>, table: &R, k: usize) -> usize {
-    table.rank_of_own(&held.key.id, k)
+    });
+    digest | 1
 }
 
 /// When an own record must be published again: after a third of its lifetime, or after `republish` if that is sooner.
 /// At once if it was not published yet, as after a restart.
 pub(crate) fn published_again(held: &StoredRecord<'_>, republish: Micros) -> Instant {
-    let third = Micros(held.metadata.expires.micros_since(held.stored_at).0 / 3);
+    let third = held.metadata.expires.micros_since(held.stored_at).secs() / 3;
     match held.metadata.last_replicated {
         Instant::ZERO => Instant::ZERO,
-        published => published + republish.min(third).max(Micros::from_secs(1)),
+        published => published + Micros::from_secs(republish.secs().min(third).max(1).into()),
     }
 }
 
@@ -272,7 +264,8 @@ mod tests {
         store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
         for (name, pinned, last_replicated) in records {
             let expires = at(1) + Duration::from_secs(24 * 3_600);
-            let metadata = Metadata { pinned: *pinned, last_replicated: *last_replicated, ..Metadata::until(expires) };
+            let (pinned, last_replicated) = (*pinned, *last_replicated);
+            let metadata = Metadata { pinned, last_replicated, holders: 7, ..Metadata::until(expires) };
             store.put(at(1), &Record::plain(name, b"value"), metadata).unwrap();
         }
         store
@@ -285,21 +278,21 @@ mod tests {
         table
     }
 
-    fn pass(replication: &mut Replication, now: Instant, store: &Values, table: &Kademlia<u16, 16>) -> Vec<usize> {
+    fn pass(replication: &mut Replication, now: Instant, store: &mut Values, table: &Kademlia<u16, 16>) -> Vec<usize> {
         let mut steps = 64;
         core::iter::from_fn(|| replication.next_replicated(now, store, table, &PLACEMENT, &mut steps)).collect()
     }
 
     #[test]
     fn a_pass_finds_records_that_were_not_replicated_since_the_neighbourhood_changed() {
-        let (changed, store) =
+        let (changed, mut store) =
             (at(100), store(&[(b"before", false, at(50)), (b"after", false, at(150)), (b"own", true, at(50))]));
         let mut replication = Replication::EMPTY;
         replication.clear();
-        assert!(pass(&mut replication, at(200), &store, &table(changed)).is_empty(), "no pass has begun");
+        assert!(pass(&mut replication, at(200), &mut store, &table(changed)).is_empty(), "no pass has begun");
         replication.begin_pass(at(200));
-        let first = pass(&mut replication, at(200), &store, &table(changed));
-        let second = pass(&mut replication, at(203), &store, &table(changed));
+        let first = pass(&mut replication, at(200), &mut store, &table(changed));
+        let second = pass(&mut replication, at(203), &mut store, &table(changed));
         let slot = store.find(&Record::plain(b"before", b"value").key()).unwrap();
         let found = [first, second].concat();
         assert!(found.contains(&slot) && found.iter().all(|other| *other == slot), "{found:?}, not only {slot}");
@@ -308,12 +301,12 @@ mod tests {
 
     #[test]
     fn a_record_is_replicated_every_hour_even_if_nothing_changed() {
-        let store = store(&[(b"before", false, at(50))]);
+        let mut store = store(&[(b"before", false, at(50))]);
         let mut replication = Replication::EMPTY;
-        let found = |replication: &mut Replication, now| {
+        let mut found = |replication: &mut Replication, now| {
             replication.begin_pass(now);
-            [pass(replication, now, &store, &table(at(1))), pass(replication, now + TURN, &store, &table(at(1)))]
-                .concat()
+            let first = pass(replication, now, &mut store, &table(at(1)));
+            [first, pass(replication, now + TURN, &mut store, &table(at(1)))].concat()
         };
         assert!(found(&mut replication, at(3_000)).is_empty());
         assert_eq!(
@@ -340,6 +333,23 @@ mod tests {
     }
 
     #[test]
+    fn the_holders_of_a_record_that_was_stored_count_as_of_the_next_pass() {
+        let (mut store, mut table) = (store(&[(b"before", false, at(50))]), table(at(100)));
+        store.metadata_mut(0).unwrap().holders = 0;
+        let key = store.get(0).unwrap().key;
+        let found = |store: &mut Values, table: &Kademlia<u16, 16>| {
+            let mut replication = Replication::EMPTY;
+            replication.begin_pass(at(200));
+            let first = pass(&mut replication, at(200), store, table);
+            [first, pass(&mut replication, at(203), store, table)].concat().len()
+        };
+        assert_eq!(found(&mut store, &table), 0);
+        assert_eq!(store.get(0).unwrap().metadata.holders, holders_of(&table, &key.id, PLACEMENT.k));
+        table.responded(at(200), Contact::new(Id::from_bytes([0x7F; 20]), 2), None);
+        assert!(found(&mut store, &table) > 0, "they have changed");
+    }
+
+    #[test]
     fn a_record_whose_holders_come_and_go_with_nothing_lacking_is_replicated_less_often() {
         for (calm, secs) in [(0, 30), (1, 60), (2, 120), (200, 120)] {
             assert!(!is_due_at(at(49 + secs), calm, false));
@@ -356,10 +366,9 @@ mod tests {
     }
 
     #[test]
-    fn the_refusals_that_came_last_are_remembered() {
+    fn a_refusal_is_remembered_until_another_takes_its_place() {
         let mut replication = Replication::EMPTY;
         for refusal in 1..=100 {
-            replication.note_refusal(refusal);
             replication.note_refusal(refusal);
         }
         assert!((69..=100).all(|refusal| replication.was_refused(refusal)));
@@ -368,12 +377,12 @@ mod tests {
 
     #[test]
     fn one_call_looks_at_a_bounded_number_of_records() {
-        let store = store(&[(b"one", false, at(50)), (b"two", false, at(50)), (b"three", false, at(50))]);
+        let mut store = store(&[(b"one", false, at(50)), (b"two", false, at(50)), (b"three", false, at(50))]);
         let mut replication = Replication::EMPTY;
         replication.clear();
         replication.begin_pass(at(9_000));
         let (mut steps, table) = (2, table(at(1)));
-        while replication.next_replicated(at(9_003), &store, &table, &PLACEMENT, &mut steps).is_some() {}
+        while replication.next_replicated(at(9_003), &mut store, &table, &PLACEMENT, &mut steps).is_some() {}
         assert_eq!((steps, replication.due()), (0, at(9_000)), "the pass continues with the next call");
     }
 

@@ -15,6 +15,8 @@ mod geometries;
 mod hostile;
 #[path = "node/joining.rs"]
 mod joining;
+#[path = "node/limits.rs"]
+mod limits;
 #[path = "node/memory.rs"]
 mod memory;
 mod net;

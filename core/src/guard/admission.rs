@@ -1,7 +1,5 @@
 //! Which contacts a node accepts from others.
 
-use heapless::Vec;
-
 use crate::address::{Address, Prefix};
 use crate::contact::Contact;
 use crate::id::Id;
@@ -22,22 +20,23 @@ pub fn may_name<A: Address>(own: &Id, namer: A, named: &Contact<A>) -> bool {
     named.id != *own && named.address.scope() >= namer.scope()
 }
 
-/// Whether these address prefixes of a table's contacts are many: at least `enough` different ones (64 are always
-/// enough), or half as many as there are contacts. In a network of few prefixes, such as a campus or one provider, a
-/// limit on each would leave nodes out that are as good as others.
+/// Whether these address prefixes of a table's contacts are many: about `enough` different ones, or half as many as
+/// there are contacts. In a network of few prefixes, such as a campus or one provider, a limit on each would leave
+/// nodes out that are as good as others.
 pub fn are_many(prefixes: impl Iterator<Item = Option<Prefix>>, enough: usize) -> bool {
-    let mut seen = Vec::<Prefix, { 2 * Limits::MAX_K }>::new();
-    let mut contacts = 0;
+    // Two different prefixes may count as one, by chance.
+    let mut seen = [false; 4 * Limits::MAX_K];
+    let (mut different, mut contacts) = (0, 0);
     for prefix in prefixes {
         contacts += 1;
-        if let Some(prefix) = prefix.filter(|prefix| !seen.contains(prefix)) {
-            let _ = seen.push(prefix);
-        }
-        if seen.len() >= enough || seen.is_full() {
-            return true;
+        let number = prefix.map_or(0, Prefix::number) as usize;
+        let place = seen.get_mut((number ^ number >> 8 ^ number >> 16) % (4 * Limits::MAX_K));
+        if let Some(seen) = place.filter(|seen| prefix.is_some() && !**seen) {
+            *seen = true;
+            different += 1;
         }
     }
-    2 * seen.len() >= contacts
+    different >= enough || 2 * different >= contacts
 }
 
 #[cfg(test)]

@@ -60,8 +60,8 @@ pub struct Config {
     /// after which a holder replicates a record although its holders are the same: at least 1 s. 1 hour by default.
     pub republish: Duration,
     /// How many requests per second one address prefix can send, with bursts of twice as many: at least 1. 64 by
-    /// default. All prefixes together can send sixteen times as many. One can cause an eighth as many checks of
-    /// signatures, and all together a quarter.
+    /// default. All prefixes together can send sixteen times as many. A check of a signature counts as 8 requests,
+    /// and all prefixes together can cause a quarter as many checks as one can send requests.
     pub rate_limit: u16,
     /// How many bytes of records are held for one address prefix. A record counts its bytes and 100 more. 0, the
     /// default, stands for a quarter of the store's capacity.

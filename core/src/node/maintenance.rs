@@ -84,20 +84,18 @@ impl<P: Parts> Shared<P> {
 
     /// Begins the maintenance of the table that is due. Returns whether the operation began.
     pub(super) fn maintain_table(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
-        match self.table.maintenance(now) {
+        let (task, target) = match self.table.maintenance(now) {
             Some(Maintenance::Ask(contact)) => {
                 self.begin_request(Purpose::Table, contact.address, Some(contact.id), Attempts::Stranger);
-                false
+                return false;
             }
             // While no node responds, one is asked at a time.
-            _ if self.silence.is_long() => false,
-            Some(Maintenance::Lookup { target }) => self.begin_lookup(now, operation, Task::Refresh, target, TIMEOUT),
-            Some(Maintenance::Neighbourhood) => {
-                let own = self.table.own();
-                self.begin_lookup(now, operation, Task::CheckNeighbourhood, own, TIMEOUT)
-            }
-            None => false,
-        }
+            _ if self.silence.is_long() => return false,
+            Some(Maintenance::Lookup { target }) => (Task::Refresh, target),
+            Some(Maintenance::Neighbourhood) => (Task::CheckNeighbourhood, self.table.own()),
+            None => return false,
+        };
+        self.begin_lookup(now, operation, task, target, TIMEOUT)
     }
 
     /// Begins to publish the own record that is due first, if any is due. Returns whether the operation began.
@@ -114,7 +112,6 @@ impl<P: Parts> Shared<P> {
         };
         // Noted at once, so that another record is due next even if this one can't be stored anywhere.
         self.note_replicated(now, &key, true);
-        self.replication.find_next_published(&self.store, republish);
         true
     }
 
@@ -122,7 +119,9 @@ impl<P: Parts> Shared<P> {
     pub(super) fn replicate_next(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let placement = self.placement();
         let mut steps = STRIDE;
-        while let Some(slot) = self.replication.next_replicated(now, &self.store, &self.table, &placement, &mut steps) {
+        while let Some(slot) =
+            self.replication.next_replicated(now, &mut self.store, &self.table, &placement, &mut steps)
+        {
             let kind = self.store.get(slot).map(|held| held.key.kind);
             if kind.is_some_and(|kind| self.supports(kind))
                 && self.begin_for_record(now, operation, Task::Replicate, slot).is_some()

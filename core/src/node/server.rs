@@ -17,7 +17,6 @@ use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use crate::naming::{MAX_NAMED, Named, family_first, nearest};
 use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
-use crate::replication::holders_of;
 use crate::routing::{ContactState, Routing};
 use crate::store::{Metadata, Put, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -187,41 +186,37 @@ impl<P: Parts> Shared<P> {
             return self.respond_nodes(served, &key.id, buf);
         };
         let (version, lifetime) = (held.version(now), held.metadata.expires.micros_since(now).secs());
-        let claimed = held.metadata.claimed;
         // What the requester has is the version held there, and the own one is offered to it.
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let size = P::Wire::LENGTHS.value + P::Wire::record_len(&held.stored);
-        let fits = size <= served.to.most.min(buf.len());
         let wanted = compared.is_none_or(Ordering::is_gt);
+        let sends_value = wanted && size <= served.to.most.min(buf.len());
+        let beside = match P::Wire::RULES.held {
+            _ if sends_value => size,
+            true => P::Wire::LENGTHS.held,
+            false => P::Wire::LENGTHS.nodes,
+        };
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
-        let named = self.nearest(served, &key.id, &mut room);
-        let response = if fits && wanted {
-            let contacts = fitting(served, named, size, buf);
+        let contacts = fitting(served, self.nearest(served, &key.id, &mut room), beside, buf);
+        let response = if sends_value {
             Response::Value { record: held.record(now), lifetime, contacts }
         } else if P::Wire::RULES.held {
-            let size = u16::try_from(size).unwrap_or(u16::MAX);
-            let contacts = fitting(served, named, P::Wire::LENGTHS.held, buf);
-            Response::Held { version, size, contacts }
+            Response::Held { version, size: u16::try_from(size).unwrap_or(u16::MAX), contacts }
         } else if wanted && !served.proved && P::Wire::RULES.address_proof == AddressProof::Token {
             Response::Error { code: ErrorCode::Token, detail: 0 }
         } else {
-            let contacts = fitting(served, named, P::Wire::LENGTHS.nodes, buf);
             Response::Nodes { contacts }
         };
         let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
         let sent = outlet.respond(&served.to, served.token, response, buf);
-        // A co-holder that has the same version claims that it has replicated it. This is believed once, and never by
-        // the most responsible holder.
+        // A co-holder that has the same version claims that it has replicated it. This is never believed by the most
+        // responsible holder.
         if compared == Some(Ordering::Equal)
             && served.token_holds
-            && !claimed
             && self.has_responded(&served.to.contact)
             && self.table.rank_of_own(&key.id, 1) > 0
         {
-            let holders = holders_of(&self.table, &key.id, self.k());
-            if let Some(metadata) = self.metadata_mut(key).filter(|metadata| !metadata.pinned) {
-                (metadata.last_replicated, metadata.claimed, metadata.holders) = (now, true, holders);
-            }
+            self.note_claim(now, key);
         }
         sent
     }
@@ -281,31 +276,25 @@ impl<P: Parts> Shared<P> {
         if lifetime == Micros::ZERO {
             return Err((ErrorCode::Invalid, 0));
         }
-        let contact = &served.to.contact;
-        let source = contact.address.prefix();
+        let address = served.to.contact.address;
+        let source = address.prefix();
         let mut expires = now + lifetime;
-        let (key, offered) = (record.key(), record.version());
+        let key = record.key();
+        let responsible = self.table.rank_of_own(&key.id, self.k()) < self.k();
         let held = self.held(now, &key);
-        let held_until = held.as_ref().map_or(Instant::ZERO, |held| held.metadata.expires);
-        // To store a record that is held already claims no more than a find_value with its version.
-        let (mut claimed, mut replicated) = (false, now);
         if let Some(held) = &held {
-            claimed = check_against(now, held, offer, offered)? == Ordering::Equal;
-            if claimed && held.metadata.claimed {
-                replicated = Instant::ZERO;
-            }
-            if offer.handover && held.version(now).digest == offered.digest {
+            let same = check_against(now, held, offer)?;
+            if offer.handover && same {
                 expires = expires.min(held.metadata.expires);
             }
         } else if offer.compare.is_some_and(|compare| compare != 0) {
             return Err((ErrorCode::Conflict, 0));
-        } else if self.is_far_from(&key.id) {
+        }
+        let far = held.is_none() && !responsible && self.is_far_from(&key.id);
+        if far || quota::exceeds(&self.store, self.config.quota, record, source, held.as_ref()) {
             return Err((ErrorCode::Full, 0));
         }
-        if quota::exceeds(&self.store, self.config.quota, record, source, held.as_ref()) {
-            return Err((ErrorCode::Full, 0));
-        }
-        let limited = self.limited(contact.address);
+        let limited = self.limited(address);
         if record.kind() == Kind::Signed && !self.limiter.allows_check(now, limited) {
             count_up(&mut self.stats.rate_limited);
             return Err((ErrorCode::Busy, 0));
@@ -313,40 +302,34 @@ impl<P: Parts> Shared<P> {
         if !self.is_valid(record) {
             return Err((ErrorCode::Invalid, 0));
         }
-        let responsible = self.table.rank_of_own(&key.id, self.k()) < self.k();
-        let holders = holders_of(&self.table, &key.id, self.k());
-        let metadata =
-            Metadata { source, responsible, last_replicated: replicated, claimed, holders, ..Metadata::until(expires) };
-        let put = self.keep(now, record, metadata);
-        match put {
+        let metadata = Metadata { source, responsible, last_replicated: now, ..Metadata::until(expires) };
+        match self.keep(now, &key, record, metadata) {
             Ok(Put::New | Put::Replaced) => self.table.check_neighbourhood_soon(now),
-            Ok(Put::Renewed) => expires = expires.max(held_until),
+            // To store a record that is held already claims no more than a find_value with its version.
+            Ok(Put::Renewed) => self.note_claim(now, &key),
             Err(StoreError::TooLarge(limit)) => return Err((ErrorCode::TooLarge, limit as u64)),
             Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
             Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
         }
         count_up(&mut self.stats.records_stored);
-        Ok(expires.micros_since(now).secs())
+        let until = self.stored(&key).map_or(expires, |held| held.metadata.expires);
+        Ok(until.micros_since(now).secs())
     }
 }
 
-/// Checks that the record offered can replace the one held. `Equal` if both are the same.
-fn check_against(
-    now: Instant,
-    held: &StoredRecord<'_>,
-    offer: &Offer<'_>,
-    offered: Version,
-) -> Result<Ordering, (ErrorCode, u64)> {
-    let version = held.version(now);
+/// Checks that the record offered can replace the one held. Returns whether both have the same value.
+fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<bool, (ErrorCode, u64)> {
+    let (version, offered) = (held.version(now), offer.record.version());
     match held.key.kind.contest(version, offered).offered {
         // Also with a compare-and-swap: the request was sent again, because its response was lost.
-        Ordering::Equal => Ok(Ordering::Equal),
+        Ordering::Equal => {}
         _ if offer.compare.is_some_and(|compare| compare != version.number) => {
-            Err((ErrorCode::Conflict, version.number))
+            return Err((ErrorCode::Conflict, version.number));
         }
-        Ordering::Less => Err((ErrorCode::Outdated, version.number)),
-        wins => Ok(wins),
+        Ordering::Less => return Err((ErrorCode::Outdated, version.number)),
+        Ordering::Greater => {}
     }
+    Ok(version.digest == offered.digest)
 }
 
 /// As many of the contacts as fit into a response that has `beside` other bytes. If not all fit, those of the

@@ -107,7 +107,7 @@ impl<P: Parts> Shared<P> {
         let expires = now + Micros::from_secs(u64::from(lifetime));
         let others = Metadata::until(expires);
         // If the own store has no room for it, nodes that lag get the record held here, and others hold the newer one.
-        let _ = self.keep(now, record, same.unwrap_or(others));
+        let _ = self.keep(now, &key, record, same.unwrap_or(others));
         if same.is_none() && operation.task.traits().then == Then::SettlePublication {
             self.finish(now, operation, Ending::Conflict);
         }

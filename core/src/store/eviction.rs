@@ -10,7 +10,7 @@ use crate::id::{Distance, Id};
 use crate::record::Key;
 use crate::time::Instant;
 
-/// The most records that are evicted for one, expired ones apart, so that the work of one put is bounded.
+/// The most records that are evicted for one, beside expired ones, so that the work of one put is bounded.
 pub(super) const MOST_EVICTED: usize = 8;
 
 /// The node whose store it is.
@@ -31,11 +31,10 @@ pub(super) struct Load {
 /// What decides which record is evicted: the one of the greatest weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Weight {
-    /// Greater the sooner it expired. 0 if it has not expired.
-    overdue: u64,
-    /// Whether the own node is not responsible for it.
-    extra: bool,
-    /// How much of the store its source takes, at each of three levels.
+    /// 0 if it can't be evicted, 1 if the own node is responsible for it, 2 if not.
+    class: u8,
+    /// How much of the store its source takes, at each of three levels: the /8, /16 and /24 of IPv4, the /32, /40 and
+    /// /48 of IPv6.
     shares: [usize; 3],
     /// How far it is from the own node.
     distance: Distance,
@@ -61,89 +60,66 @@ pub(super) fn contest<P>(now: Instant, stored: Option<&mut Slot<P>>, offer: &Slo
     }
 }
 
-/// Marks the slots that must be removed so that the offered record has room. `load` is the room that is taken now,
-/// without the slots that are marked already. After an error, no slot is marked.
+/// Marks the slots that must be removed so that the offered record has room, beside those that are marked already.
+/// After an error, no slot is marked.
 ///
 /// Looks at every pair of slots for each record that is evicted: this needs no memory, and suits the few slots of a
 /// small store.
 pub(super) fn make_room<P>(
     now: Instant,
     slots: &mut [Slot<P>],
-    load: Load,
     capacity: Load,
     owner: &Owner,
     offer: &Slot<P>,
 ) -> Result<(), StoreError> {
-    let (mut load, mut left) = (load.plus(offer.load()), MOST_EVICTED);
-    while !load.fits(capacity) {
-        // The offered record doesn't count as expired.
-        let (mut heaviest, mut index) = (weigh(Instant::ZERO, slots, capacity, owner, offer, offer), usize::MAX);
-        for (other, slot) in slots.iter().enumerate() {
-            let weight = weigh(now, slots, capacity, owner, offer, slot);
-            if weight > heaviest {
-                (heaviest, index) = (weight, other);
+    for slot in &mut *slots {
+        slot.leaving |= slot.metadata.expires <= now;
+    }
+    for _ in 0..=MOST_EVICTED {
+        let staying = slots.iter().filter(|slot| !slot.leaving);
+        if staying.fold(offer.load(), |load, slot| load.plus(slot.load())).fits(capacity) {
+            return Ok(());
+        }
+        let (mut heaviest, mut chosen) = (weigh(slots, capacity, owner, offer, offer), slots.len());
+        for (index, slot) in slots.iter().enumerate() {
+            let weight = weigh(slots, capacity, owner, offer, slot);
+            if slot.is_evictable() && weight > heaviest {
+                (heaviest, chosen) = (weight, index);
             }
         }
-        let Some(slot) = slots.get_mut(index).filter(|_| left != 0) else {
-            slots.iter_mut().for_each(|slot| slot.leaving = false);
-            return Err(StoreError::Full);
-        };
+        let Some(slot) = slots.get_mut(chosen) else { break };
         slot.leaving = true;
-        load = load.minus(slot.load());
-        left -= usize::from(slot.metadata.expires > now);
     }
-    Ok(())
+    slots.iter_mut().for_each(|slot| slot.leaving = false);
+    Err(StoreError::Full)
 }
 
-/// The weight of a slot or of the offer. `None` if it can't be evicted.
+/// The weight of a slot or of the offer.
 #[inline(never)]
-fn weigh<P>(
-    now: Instant,
-    slots: &[Slot<P>],
-    capacity: Load,
-    owner: &Owner,
-    offer: &Slot<P>,
-    slot: &Slot<P>,
-) -> Option<Weight> {
-    let Metadata { expires, responsible, source, .. } = slot.metadata;
-    let mut weight = Weight { overdue: 0, extra: false, shares: [0; 3], distance: Distance::ZERO, key: slot.key };
-    if expires <= now {
-        weight.overdue = !expires.as_micros();
-        return Some(weight).filter(|_| !slot.leaving);
-    }
-    if !slot.is_evictable() {
-        return None;
-    }
-    for other in slots.iter().chain([offer]) {
-        if other.is_evictable() && other.metadata.responsible == responsible {
-            let share = other.load().share(capacity);
-            for sum in weight.shares.iter_mut().take(levels_in_common(source, other.metadata.source)) {
-                *sum = sum.saturating_add(share);
+fn weigh<P>(slots: &[Slot<P>], capacity: Load, owner: &Owner, offer: &Slot<P>, slot: &Slot<P>) -> Weight {
+    let Metadata { responsible, source, .. } = slot.metadata;
+    let mut shares = [0; 3];
+    for index in 0..=slots.len() {
+        let other = slots.get(index).unwrap_or(offer);
+        // At each level, the prefix has eight bits less than at the one before.
+        let mut difference = number(source) ^ number(other.metadata.source);
+        if difference >> 16 != 0 || !other.is_evictable() || other.metadata.responsible != responsible {
+            continue;
+        }
+        for share in shares.iter_mut().rev() {
+            if difference == 0 {
+                *share += other.load().share(capacity);
             }
+            difference >>= 8;
         }
     }
-    (weight.extra, weight.distance) = (!responsible, owner.distance(&slot.key));
-    Some(weight)
+    let class = u8::from(slot.is_evictable()) << u8::from(!responsible);
+    Weight { class, shares, distance: owner.distance(&slot.key), key: slot.key }
 }
 
-/// At how many levels two sources have the same prefix, the widest first: the /8, /16 and /24 of IPv4, the /24, /32 and
-/// /48 of IPv6. All records without a source have one.
-fn levels_in_common(one: Option<Prefix>, other: Option<Prefix>) -> usize {
-    let [one, other] = [one, other].map(|source| source.map_or(0, Prefix::number));
-    let differ = u64::BITS - (one ^ other).leading_zeros();
-    let differ = if is_long(one) { differ.saturating_sub(8) } else { differ };
-    match differ {
-        _ if one == other => 3,
-        _ if one == 0 || other == 0 => 0,
-        0..=8 => 2,
-        9..=16 => 1,
-        _ => 0,
-    }
-}
-
-/// Whether a prefix is longer than the 32 bits of an IPv4 prefix, with its family.
-pub(super) const fn is_long(number: u64) -> bool {
-    number >> 32 != 0
+/// The number of a source's prefix. All records without a source have one, which is that of no prefix at any level.
+pub(super) fn number(source: Option<Prefix>) -> u64 {
+    source.map_or(u64::MAX, Prefix::number)
 }
 
 impl Owner {
@@ -158,6 +134,7 @@ impl Load {
         Self { bytes: self.bytes.saturating_add(other.bytes), records: self.records.saturating_add(other.records) }
     }
 
+    #[cfg(feature = "alloc")]
     pub(super) fn minus(self, other: Self) -> Self {
         Self { bytes: self.bytes.saturating_sub(other.bytes), records: self.records.saturating_sub(other.records) }
     }

@@ -131,21 +131,18 @@ impl RecordSlots {
         let capacity = Load { bytes: arena.capacity(), records: self.slots.capacity() };
         let len = len_within(capacity.bytes, record)?;
         let mut offer = Slot::new(now, record, len, metadata, 0);
-        let stored = self.find(&offer.key);
         if self.owner.rank.is_none() {
             return Err(StoreError::Full);
         }
-        let mut load = Load { bytes: arena.len(), records: self.slots.len() };
-        let mut stored = stored.and_then(|slot| self.slots.get_mut(slot));
+        let mut stored = self.slots.iter_mut().find(|slot| slot.key == offer.key);
         let put = contest(now, stored.as_deref_mut(), &offer)?;
         if put == Put::Renewed {
             return Ok(put);
         }
         if let Some(stored) = stored {
             stored.leaving = true;
-            load = load.minus(stored.load());
         }
-        make_room(now, &mut self.slots, load, capacity, &self.owner, &offer)?;
+        make_room(now, &mut self.slots, capacity, &self.owner, &offer)?;
         for slot in (0..self.slots.len()).rev() {
             if self.slots.get(slot).is_some_and(|slot| slot.leaving) {
                 self.remove(arena, slot);

@@ -132,8 +132,8 @@ impl Store for HashStore {
         offer.place = record.parts().concat().into_boxed_slice();
         self.bytes = self.bytes.saturating_add(offer.size());
         self.index.insert(offer.key, self.slots.len());
+        self.expiries.insert((offer.metadata.expires, Reverse(offer.key)));
         self.slots.push(offer);
-        self.list(self.slots.len() - 1);
         put
     }
 
@@ -145,9 +145,7 @@ impl Store for HashStore {
 
     fn expire(&mut self, now: Instant) -> Instant {
         self.settle();
-        let until = (now, Reverse(Key { kind: Kind::Plain, id: Id::ZERO }));
-        let expired = self.expiries.range(..=until);
-        let mut slots: BTreeSet<usize> = expired.filter_map(|(_, key)| self.find(&key.0)).collect();
+        let mut slots = BTreeSet::from_iter(self.expired(now));
         // In the order of the slots, as all stores do: the last record moves into the slot that is freed.
         while let Some(slot) = slots.pop_first() {
             let last = self.slots.len() - 1;
@@ -176,40 +174,39 @@ impl Store for HashStore {
 }
 
 impl HashStore {
-    /// Chooses the slots that must be removed so that the offered record has room, and takes them off the lists. After
-    /// an error, they must be listed again.
+    /// Counts the offered record among the shares, chooses the slots that must be removed so that it has room, and
+    /// takes them off the lists. After an error, they must be listed again.
     fn make_room(&mut self, now: Instant, offer: &Slot<Box<[u8]>>, leaving: &mut Vec<usize>) -> Result<(), StoreError> {
-        let load = |slots: &[Slot<_>], slot: usize| slots.get(slot).map_or(Load::default(), Slot::load);
-        let mut taken = Load { bytes: self.bytes, records: self.slots.len() }.plus(offer.load());
-        for slot in &*leaving {
-            taken = taken.minus(load(&self.slots, *slot));
+        for slot in self.expired(now) {
+            self.unlist(slot);
+            leaving.push(slot);
+        }
+        let of = |slot: &usize| self.slots.get(*slot).map_or(Load::default(), Slot::load);
+        let held = Load { bytes: self.bytes, records: self.slots.len() };
+        let mut taken = leaving.iter().map(of).fold(held.plus(offer.load()), Load::minus);
+        if offer.is_evictable() {
+            self.shares.add(self.capacity, &self.owner, offer);
+        }
+        for _ in 0..MOST_EVICTED {
+            let heaviest = self.shares.heaviest().filter(|key| *key != offer.key && !taken.fits(self.capacity));
+            let Some(slot) = heaviest.and_then(|key| self.find(&key)) else { break };
+            self.unlist(slot);
+            leaving.push(slot);
+            taken = taken.minus(self.slots.get(slot).map_or(Load::default(), Slot::load));
         }
         if taken.fits(self.capacity) {
             return Ok(());
         }
         if offer.is_evictable() {
-            self.shares.add(self.capacity, &self.owner, offer);
-        }
-        let mut evicted = 0;
-        let room = loop {
-            if taken.fits(self.capacity) {
-                break Ok(());
-            }
-            let expired = self.expiries.first().filter(|(expires, _)| *expires <= now).map(|(_, key)| key.0);
-            let heaviest = || self.shares.heaviest().filter(|_| evicted < MOST_EVICTED);
-            let Some(slot) = expired.or_else(heaviest).filter(|key| *key != offer.key).and_then(|key| self.find(&key))
-            else {
-                break Err(StoreError::Full);
-            };
-            evicted += usize::from(expired.is_none());
-            self.unlist(slot);
-            leaving.push(slot);
-            taken = taken.minus(load(&self.slots, slot));
-        };
-        if offer.is_evictable() {
             self.shares.remove(self.capacity, &self.owner, offer);
         }
-        room
+        Err(StoreError::Full)
+    }
+
+    /// The slots of the records that have expired.
+    fn expired(&self, now: Instant) -> Vec<usize> {
+        let until = (now, Reverse(Key { kind: Kind::Plain, id: Id::ZERO }));
+        self.expiries.range(..=until).filter_map(|(_, key)| self.find(&key.0)).collect()
     }
 
     /// Lists the slot whose metadata was lent to the caller, who may have changed it.

@@ -17,7 +17,7 @@ pub type Rank = fn(target: &Id, id: &Id) -> Distance;
 /// Records lie in slots `0..len()`, in an order that depends on nothing but the calls made. Removing a record moves the
 /// last one into its slot, and a new or replaced record goes into the last slot.
 ///
-/// A record that has expired is found until [`expire`](Store::expire) removes it or a new record needs its room.
+/// A record that has expired is found until [`expire`](Store::expire) or the next record that is stored removes it.
 ///
 /// This is how a node drives its store, whichever it is:
 ///
@@ -94,15 +94,15 @@ pub trait Store {
     /// - The offered record wins: it replaces the stored one with all its metadata. So a record of the own node that is
     ///   replaced by another node's newer one is no longer pinned.
     /// - They are the same: the later expiry counts and, for a plain record, the lower age. A caller that must not
-    ///   extend the time (at a handover) passes the expiry that is stored already. The source stays. A pinned record
-    ///   stays pinned, and keeps when it was last replicated, which its owner sets. If the offered record is pinned, it
-    ///   replaces all metadata but the expiry.
+    ///   extend the time (at a handover) passes the expiry that is stored already. Whether the node is responsible is
+    ///   taken from the offered one, and all else stays. If the offered record is pinned, it replaces all metadata but
+    ///   the expiry.
     /// - The stored record wins: the offered one is [`StoreError::Outdated`].
     ///
-    /// While there is no room, expired records are evicted, the first to expire first. If that is not enough, one more
-    /// record is evicted, up to 8 times: records that the own node is not responsible for come first. Of these, the
-    /// /8 with the largest share loses a record, in it the /16 with the largest, in it the /24 with the largest (of
-    /// IPv6: /24, /32 and /48), and in this source it is the one that is farthest from the own node. A share is counted
+    /// A record that is stored removes all that have expired. While there is no room, one more record is evicted, up to
+    /// 8 times: records that the own node is not responsible for come first. Of these, the /8 with the largest share
+    /// loses a record, in it the /16 with the largest, in it the /24 with the largest (of IPv6: /32, /40 and /48), and
+    /// in this source it is the one that is farthest from the own node. A share is counted
     /// in bytes, to which each record adds the mean of the bytes that there are for one; the offered record counts.
     /// Pinned records are not evicted and don't count. If the offered record is the one to be evicted, or none is left,
     /// the put fails with [`StoreError::Full`].

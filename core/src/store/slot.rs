@@ -79,9 +79,6 @@ impl<P> Slot<P> {
         self.metadata.responsible = again.metadata.responsible;
         if again.metadata.pinned {
             self.metadata = again.metadata;
-        } else if !self.metadata.pinned && again.metadata.last_replicated > self.metadata.last_replicated {
-            let Metadata { last_replicated, claimed, holders, .. } = again.metadata;
-            self.metadata = Metadata { last_replicated, claimed, holders, ..self.metadata };
         }
         self.metadata.expires = expires;
     }

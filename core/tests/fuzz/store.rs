@@ -246,12 +246,9 @@ impl Model {
         }
         let before = self.clone();
         self.items.insert(key, new);
+        self.items.retain(|other, item| *other == key || item.metadata.expires > now);
         while !self.fits() {
-            let expired = self.items.iter().filter(|(other, item)| **other != key && item.metadata.expires <= now);
-            let first = expired
-                .min_by_key(|(other, item)| (item.metadata.expires, core::cmp::Reverse(**other)))
-                .map(|(other, _)| *other);
-            match first.or_else(|| self.victim()) {
+            match self.victim() {
                 Some(victim) if victim != key => self.items.remove(&victim),
                 _ => {
                     *self = before;
@@ -347,9 +344,6 @@ impl Item {
         self.metadata.responsible = new.metadata.responsible;
         if new.metadata.pinned {
             self.metadata = Metadata { expires: self.metadata.expires, ..new.metadata };
-        } else if !self.metadata.pinned && new.metadata.last_replicated > self.metadata.last_replicated {
-            self.metadata.last_replicated = new.metadata.last_replicated;
-            (self.metadata.claimed, self.metadata.holders) = (new.metadata.claimed, new.metadata.holders);
         }
     }
 }
