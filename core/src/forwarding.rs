@@ -229,7 +229,7 @@ impl<A: Address, W: Wire> RelayedRequest<A, W> {
     /// How many milliseconds a next hop with this round trip can take: what is left until the deadline, less the round
     /// trip. `None` if nothing is left, so that there is no point in asking it.
     pub(crate) fn time_left(&self, now: Instant, round_trip: Micros) -> Option<u16> {
-        let millis = self.deadline.micros_since(now + round_trip).0 / 1_000;
+        let millis = self.deadline.micros_since(now + round_trip).millis();
         Some(u16::try_from(millis).unwrap_or(u16::MAX)).filter(|millis| *millis != 0)
     }
 

@@ -12,10 +12,10 @@ use siphasher::sip::SipHasher24;
 
 use crate::address::{Address, MAX_ADDRESS};
 use crate::id::Id;
-use crate::time::Instant;
+use crate::time::{Instant, Micros};
 
-/// How long one epoch lasts, in microseconds.
-const EPOCH: u64 = 5 * 60 * 1_000_000;
+/// How long one epoch lasts, in seconds.
+const EPOCH: u16 = 5 * 60;
 /// The first byte of what is hashed. Anything else that is ever hashed with the same secret needs another number.
 const DOMAIN: u8 = 1;
 /// The offset of the address: after domain, epoch, identifier and family. Only the address varies in length, so two
@@ -89,7 +89,7 @@ impl fmt::Debug for Tokens {
 }
 
 fn epoch(now: Instant) -> u64 {
-    now.as_micros() / EPOCH
+    Micros(now.as_micros()).divided(1_000).divided(1_000).divided(EPOCH).0
 }
 
 /// The bytes that a token is the MAC of: domain, epoch, identifier, family and address.

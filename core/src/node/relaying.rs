@@ -82,7 +82,7 @@ impl<P: Parts> Shared<P> {
             Target::Nodes(operation.lookup.target())
         };
         // The rest of the time is left for an iterative lookup.
-        let deadline = now + MOST_TIME.min(Micros(operation.deadline.micros_since(now).0 / 3));
+        let deadline = now + MOST_TIME.min(operation.deadline.micros_since(now).divided(3));
         let relay_id = RelayId(self.random.next().to_be_bytes());
         let relay = RelayRequest { relay_id, target, hops: MOST_HOPS, deadline };
         let previous = Previous::Operation { slot: operation.slot };
