@@ -20,7 +20,7 @@ impl Random {
     /// 64 random bits.
     pub(crate) fn next(&mut self) -> u64 {
         self.counter = self.counter.wrapping_add(1);
-        SipHasher24::new_with_key(&self.key).hash(&self.counter.to_le_bytes())
+        keyed_hash(&self.key, &self.counter.to_le_bytes())
     }
 
     /// 128 random bits, as a key.
@@ -30,6 +30,12 @@ impl Random {
         key[8..].copy_from_slice(&self.next().to_be_bytes());
         key
     }
+}
+
+/// The SipHash-2-4 of these bytes.
+#[inline(never)]
+pub(crate) fn keyed_hash(key: &[u8; 16], bytes: &[u8]) -> u64 {
+    SipHasher24::new_with_key(key).hash(bytes)
 }
 
 /// One step of SplitMix64 (Steele, Lea and Flood, 2014): spreads numbers evenly. It is not for secrets.

@@ -8,10 +8,9 @@
 
 use core::fmt;
 
-use siphasher::sip::SipHasher24;
-
 use crate::address::{Address, MAX_ADDRESS};
 use crate::id::Id;
+use crate::random::keyed_hash;
 use crate::time::{Instant, Micros};
 
 /// How long one epoch lasts, in seconds.
@@ -113,7 +112,7 @@ impl Claim {
 
     fn mac(&mut self, secret: &[u8; 16], epoch: u64) -> u64 {
         self.bytes[1..9].copy_from_slice(&epoch.to_be_bytes());
-        SipHasher24::new_with_key(secret).hash(self.bytes.get(..self.len).unwrap_or(&self.bytes))
+        keyed_hash(secret, self.bytes.get(..self.len).unwrap_or(&self.bytes))
     }
 }
 
