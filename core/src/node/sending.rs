@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::Id;
-use crate::message::{Contacts, Features, Request, Response};
+use crate::message::{Contacts, Features, Response};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::Attempts;
 use crate::wire::{Body, Header, Message, TokenBinding, Wire};
@@ -32,18 +32,6 @@ pub(super) struct Recipient<P: Parts> {
     pub(super) transaction: TransactionOf<P>,
     /// The length of the longest response that can be sent to it, in bytes.
     pub(super) most: usize,
-}
-
-/// A request to be sent.
-pub(super) struct Outgoing<'a, P: Parts> {
-    pub(super) to: P::Address,
-    pub(super) transaction: TransactionOf<P>,
-    pub(super) token: Option<TokenOf<P>>,
-    pub(super) request: Request<'a>,
-    /// The largest response that can be taken, in bytes, unless the own largest message is less.
-    pub(super) largest: u16,
-    /// The least length of the request, in bytes.
-    pub(super) least: usize,
 }
 
 impl<P: Parts> Outlet<'_, P> {
@@ -76,11 +64,16 @@ impl<P: Parts> Outlet<'_, P> {
         self.send(to.contact.address, &message, 0, to.most, buf)
     }
 
-    /// Sends a request.
-    pub(super) fn request(self, outgoing: Outgoing<'_, P>, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
-        let Outgoing { to, transaction, token, request, largest, least } = outgoing;
-        let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX).min(largest);
-        let body = Body::Request { largest, token, request, padding: 0 };
+    /// Sends a request of at least `least` bytes. Its body says how large a response can be taken; the own largest
+    /// message is a bound too.
+    pub(super) fn request(
+        self,
+        to: P::Address,
+        transaction: TransactionOf<P>,
+        body: Body<'_, P::Address, P::Wire>,
+        least: usize,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
         let message = Message { header: self.header(transaction), body };
         self.send(to, &message, least, usize::MAX, buf)
     }
