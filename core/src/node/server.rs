@@ -174,6 +174,8 @@ impl<P: Parts> Shared<P> {
         self.reply(served, Response::Nodes { contacts }, buf)
     }
 
+    // Its stack frame is large. Inlined, it would make the caller's accesses to its own frame longer.
+    #[inline(never)]
     fn respond_value(
         &mut self,
         served: &Served<P>,
