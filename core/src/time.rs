@@ -70,6 +70,7 @@ impl Instant {
     }
 
     /// Whether a deadline has been reached. Always false for [`NEVER`](Self::NEVER).
+    #[inline(never)]
     pub(crate) fn is_due(self, now: Self) -> bool {
         self <= now && self != Self::NEVER
     }

@@ -80,6 +80,7 @@ impl<A, O: Copy, T> Pending<A, O, T> {
     }
 
     /// How long to wait for a response to the next attempt, in microseconds.
+    #[inline(never)]
     pub(super) fn wait_of_attempt(&self, max: u32) -> u32 {
         self.timeout.saturating_mul(1 << self.timeouts.min(DOUBLINGS)).min(max)
     }
