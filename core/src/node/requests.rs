@@ -37,8 +37,8 @@ impl<P: Parts> Shared<P> {
         buf: &mut [u8],
     ) -> Result<Transmit<P::Address>, Unsent> {
         let token = match ready.owner {
-            Purpose::Relay { .. } => ready.expect.and_then(|id| self.forwarding.token(&id)),
-            _ => operation.zip(ready.expect).and_then(|(operation, id)| operation.lookup.token(&id)),
+            Purpose::Relay { .. } => ready.expect.as_ref().and_then(|id| self.forwarding.token(id)),
+            _ => operation.zip(ready.expect.as_ref()).and_then(|(operation, id)| operation.lookup.token(id)),
         };
         let request = match (ready.owner, operation) {
             (Purpose::Ping { .. } | Purpose::Check | Purpose::Survey, _) => Request::Ping,

@@ -145,8 +145,7 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
             }
         }
         Request::Store { record, lifetime, compare, handover } => {
-            write_record(record, to);
-            to.u32(*lifetime);
+            write_found(record, *lifetime, to);
             to.flag(compare.is_some());
             if let Some(number) = compare {
                 to.u64(*number);
@@ -177,8 +176,7 @@ fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
         Response::Pong { observed } => write_address(&observed.encoded(), to),
         Response::Nodes { contacts } => write_contacts(contacts, to),
         Response::Value { record, lifetime, contacts } => {
-            write_record(record, to);
-            to.u32(*lifetime);
+            write_found(record, *lifetime, to);
             write_contacts(contacts, to);
         }
         Response::Held { version, size, contacts } => {
@@ -192,8 +190,7 @@ fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
             to.byte(*hops);
             to.flag(found.is_some());
             if let Some((record, lifetime)) = found {
-                write_record(record, to);
-                to.u32(*lifetime);
+                write_found(record, *lifetime, to);
             }
             write_contacts(contacts, to);
         }
@@ -234,6 +231,12 @@ fn write_version(version: &Version, to: &mut Writer<'_>) {
     to.u64(version.digest);
 }
 
+/// Writes a record and its lifetime.
+fn write_found(record: &Record<'_>, lifetime: u32, to: &mut Writer<'_>) {
+    write_record(record, to);
+    to.u32(lifetime);
+}
+
 fn write_record(record: &Record<'_>, to: &mut Writer<'_>) {
     if let Err(error) = record.check() {
         to.fail(EncodeError::Record(error));
@@ -260,7 +263,8 @@ fn write_record(record: &Record<'_>, to: &mut Writer<'_>) {
     to.bytes(record.value);
 }
 
-/// Writes as much of a message as fits into a buffer. Counts its length, and keeps the first error.
+/// Writes as much of a message as fits into a buffer. Counts its length, and keeps the first error. Functions that are
+/// called in many places are not inlined, which saves flash.
 struct Writer<'b> {
     buf: &'b mut [u8],
     len: usize,
@@ -273,6 +277,7 @@ impl Writer<'_> {
         self.error.get_or_insert(error);
     }
 
+    #[inline(never)]
     fn byte(&mut self, byte: u8) {
         if let Some(to) = self.buf.get_mut(self.len) {
             *to = byte;
@@ -302,6 +307,7 @@ impl Writer<'_> {
     }
 
     /// An identifier, which is written faster than bytes of a length that the compiler doesn't know.
+    #[inline(never)]
     fn id(&mut self, id: &Id) {
         let end = self.len.checked_add(Id::LEN);
         if let Some(to) = end.and_then(|end| self.buf.get_mut(self.len..end)?.first_chunk_mut()) {
