@@ -111,16 +111,14 @@ impl Schedule {
     };
 
     pub(super) fn start(&mut self, limits: &Limits, random: u64) {
-        let waits = Waits::new(limits);
-        *self = Self {
-            next: Instant::NEVER,
-            check: Instant::NEVER,
-            check_wait: waits.neighbourhood_min,
-            random,
-            waits,
-            scale: INITIAL_SCALE,
-            ..Self::EMPTY
-        };
+        // One by one: zeros take no flash, but another value would be copied from a constant as large as this.
+        *self = Self::EMPTY;
+        self.next = Instant::NEVER;
+        self.check = Instant::NEVER;
+        self.random = random;
+        self.waits = Waits::new(limits);
+        self.check_wait = self.waits.neighbourhood_min;
+        self.scale = INITIAL_SCALE;
     }
 
     /// A contact was added: the table is not empty, so the neighbourhood can be checked.
