@@ -161,8 +161,8 @@ pub type RequestsView<A, O, T> = RequestsInner<VecView<Pending<A, O, T>>>;
 pub struct RequestsInner<S: ?Sized> {
     /// How many requests must be sent.
     ready: usize,
-    /// When the first of those in flight is due.
-    deadline: Option<Instant>,
+    /// When the first of those in flight is due; never, while none is.
+    deadline: Instant,
     /// The limits; times are in microseconds.
     min: u32,
     initial: u32,
@@ -179,7 +179,7 @@ impl<A: Address, O: Copy, T: Copy + Eq, const N: usize> Requests<A, O, T, N> {
     /// A table of zeros, which lies in `.bss`. Start it before use.
     pub const EMPTY: Self = Self {
         ready: 0,
-        deadline: None,
+        deadline: Instant::ZERO,
         min: 0,
         initial: 0,
         max: 0,
@@ -223,7 +223,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     pub(crate) fn restart(&mut self, limits: RequestLimits) {
         self.slots.clear();
         self.ready = 0;
-        self.deadline = None;
+        self.deadline = Instant::NEVER;
         self.min = micros(limits.min);
         self.initial = micros(limits.initial);
         self.max = micros(limits.max);
@@ -413,7 +413,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// The next request whose wait is over. Call it until it returns `None`. Requests to be retransmitted become
     /// [`ready`](Requests::ready) meanwhile.
     pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
-        while self.deadline.is_some_and(|deadline| deadline <= now) {
+        while self.deadline <= now {
             let late = |request: &Pending<A, O, T>| request.state == RequestState::InFlight && request.due() <= now;
             let (index, request) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request))?;
             request.timeouts = request.timeouts.saturating_add(1);
@@ -450,16 +450,17 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// wait for their responses, which show that a node is there; but they are not retransmitted, and are dropped when
     /// the table is full.
     pub fn release(&mut self, matches: impl Fn(&O) -> bool) {
-        self.slots.retain_mut(|request| {
-            if request.released || !matches(&request.owner) {
-                return true;
+        for request in &mut self.slots {
+            if !request.released && matches(&request.owner) {
+                request.released = true;
+                if request.state == RequestState::Ready && request.was_sent() {
+                    request.linger(self.max);
+                }
             }
-            request.released = true;
-            if request.state == RequestState::Ready && request.was_sent() {
-                request.linger(self.max);
-            }
-            request.was_sent()
-        });
+        }
+        while let Some(index) = self.slots.iter().position(|request| request.released && !request.was_sent()) {
+            self.remove(index);
+        }
         self.recount();
     }
 
@@ -467,7 +468,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// constant time.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.deadline.unwrap_or(Instant::NEVER)
+        self.deadline
     }
 
     /// How many requests can begin: the number of slots that are free or whose request was released.
@@ -508,11 +509,11 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
 
     /// Counts what must be sent, and finds what is due first, after any request changed.
     fn recount(&mut self) {
-        (self.ready, self.deadline) = (0, None);
+        (self.ready, self.deadline) = (0, Instant::NEVER);
         for request in &self.slots {
             match request.state {
                 RequestState::Ready => self.ready += 1,
-                RequestState::InFlight => self.deadline = Some(self.deadline().min(request.due())),
+                RequestState::InFlight => self.deadline = self.deadline.min(request.due()),
             }
         }
     }
