@@ -294,8 +294,8 @@ impl<P: Parts> Dht for NodeInner<P> {
 impl<P: Parts> NodeInner<P> {
     /// A slot for a user's command, and what all operations share. The slot is idle, or its maintenance has yielded.
     fn free_slot(&mut self, now: Instant) -> Option<(&mut Shared<P>, &mut Op<P>)> {
-        let free = self.operations.iter_mut().filter(|operation| operation.is_free());
-        let operation = free.min_by_key(|operation| !operation.is_idle())?;
+        let slot = self.find(Operation::is_idle).or_else(|| self.find(Operation::is_free))?;
+        let operation = self.operations.get_mut(slot)?;
         self.shared.yield_slot(now, operation);
         Some((&mut self.shared, operation))
     }
