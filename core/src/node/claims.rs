@@ -2,7 +2,7 @@
 //! other record from this node and verifies it before it acts on the refusal.
 
 use super::bounds::Parts;
-use super::operation::Operation;
+use super::operation::{Operation, count_one};
 use super::purpose::Purpose;
 use super::shared::{Op, Shared};
 use super::task::RecordSource;
@@ -39,7 +39,7 @@ impl<P: Parts> Shared<P> {
             let purpose = Purpose::Verify { slot: operation.slot };
             if operation.tally.held_instead.is_some() {
                 operation.lookup.refused(&contact.id);
-            } else if self.begin_request(purpose, contact.address, Some(contact.id), Attempts::Known) {
+            } else if self.begin_request(purpose, contact.address, Some(&contact.id), Attempts::Known) {
                 operation.fetching = Some(contact.id);
             } else {
                 return operation.lookup.claimed(&contact.id);
@@ -61,7 +61,7 @@ impl<P: Parts> Shared<P> {
         if let Response::Value { record, lifetime, .. } = response {
             self.value_found(now, operation, from, record, *lifetime);
             if operation.tally.held_instead.is_none() && operation.lookup.is_holder(from) {
-                operation.tally.stored = operation.tally.stored.saturating_add(1);
+                count_one(&mut operation.tally.stored);
                 operation.lookup.stored(from);
             }
         }

@@ -70,7 +70,7 @@ impl<P: Parts> Shared<P> {
         }
         if self.can_check() && self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact) {
             // Sent only once: a retransmission would exceed the limit.
-            self.begin_request(Purpose::Check, contact.address, Some(contact.id), Attempts::Times(NonZeroU8::MIN));
+            self.begin_request(Purpose::Check, contact.address, Some(&contact.id), Attempts::Times(NonZeroU8::MIN));
         }
     }
 
@@ -83,7 +83,7 @@ impl<P: Parts> Shared<P> {
     /// Checks that a node is there after it did not respond to a relay request: a datagram may have been lost.
     pub(super) fn check_silent(&mut self, address: P::Address, id: Id) {
         if self.requests.free() > self.requests.capacity() / 2 {
-            self.begin_request(Purpose::Check, address, Some(id), Attempts::Known);
+            self.begin_request(Purpose::Check, address, Some(&id), Attempts::Known);
         }
     }
 

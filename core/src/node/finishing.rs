@@ -12,7 +12,7 @@
 //! that another record won.
 
 use super::bounds::Parts;
-use super::operation::Phase;
+use super::operation::{Phase, count_one};
 use super::purpose::Purpose;
 use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
@@ -203,11 +203,11 @@ impl<P: Parts> Shared<P> {
         }
         // The request has the token that the node gave, so that the node can ping this one.
         let purpose = Purpose::Bootstrap { slot: operation.slot };
-        if !self.begin_request(purpose, contact.address, Some(contact.id), Attempts::Known) {
+        if !self.begin_request(purpose, contact.address, Some(&contact.id), Attempts::Known) {
             return false;
         }
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
-        operation.tally.asked = operation.tally.asked.saturating_add(1);
+        count_one(&mut operation.tally.asked);
         true
     }
 }

@@ -52,7 +52,9 @@ impl<P: Parts> Shared<P> {
     /// Takes the next step to find out the external address.
     pub(super) fn survey(&mut self, now: Instant) {
         match self.identity.step(now).and_then(|number| self.next_voter(number)) {
-            Some((address, expect)) => _ = self.begin_request(Purpose::Survey, address, expect, Attempts::Known),
+            Some((address, expect)) => {
+                _ = self.begin_request(Purpose::Survey, address, expect.as_ref(), Attempts::Known)
+            }
             None if self.identity.end_round(now) => self.settle(now),
             None => {}
         }

@@ -86,7 +86,7 @@ impl<P: Parts> Shared<P> {
     pub(super) fn maintain_table(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let (task, target) = match self.table.maintenance(now) {
             Some(Maintenance::Ask(contact)) => {
-                self.begin_request(Purpose::Table, contact.address, Some(contact.id), Attempts::Stranger);
+                self.begin_request(Purpose::Table, contact.address, Some(&contact.id), Attempts::Stranger);
                 return false;
             }
             // While no node responds, one is asked at a time.

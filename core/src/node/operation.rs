@@ -153,14 +153,14 @@ impl Tally {
 
     /// A node refused.
     pub(super) fn note_refusal(&mut self, code: ErrorCode, detail: u64) {
-        self.refused = self.refused.saturating_add(1);
+        count_one(&mut self.refused);
         self.refusal = code;
         self.refusal_detail = detail;
     }
 
     /// A node stored the record, for `lifetime` seconds. 0 if it did not tell.
     pub(super) fn note_stored(&mut self, lifetime: u32) {
-        self.stored = self.stored.saturating_add(1);
+        count_one(&mut self.stored);
         self.granted = match self.granted {
             0 => lifetime,
             least => least.min(lifetime),
@@ -176,6 +176,12 @@ impl Tally {
         self.notified = self.notified.saturating_add(1);
         self.notified <= NOTIFICATIONS
     }
+}
+
+/// Adds one to a count of a tally. Not inlined, as it is called in many places.
+#[inline(never)]
+pub(super) const fn count_one(count: &mut u16) {
+    *count = count.saturating_add(1);
 }
 
 impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N> {

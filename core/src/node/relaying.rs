@@ -138,7 +138,7 @@ impl<P: Parts> Shared<P> {
 
     /// Asks a next hop again with the token that came with its response. False if all request slots are taken.
     pub(super) fn forward_again(&mut self, index: u8, to: &Contact<P::Address>) -> bool {
-        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(to.id), Attempts::Times(ATTEMPTS))
+        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(&to.id), Attempts::Times(ATTEMPTS))
     }
 
     /// Responds to the next relay request for which no next hop is left.
@@ -273,7 +273,7 @@ impl<P: Parts> Shared<P> {
             return false;
         };
         let purpose = Purpose::Relay { relay: index };
-        self.begin_request(purpose, next.address, Some(next.id), Attempts::Times(ATTEMPTS))
+        self.begin_request(purpose, next.address, Some(&next.id), Attempts::Times(ATTEMPTS))
             && self.forwarding.get_mut(index).is_some_and(|relay| relay.forwarded_to(next.id))
     }
 

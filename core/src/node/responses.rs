@@ -2,7 +2,7 @@
 
 use super::bounds::{Parts, TokenOf, TransactionOf};
 use super::claims::note_refusal;
-use super::operation::Recursion;
+use super::operation::{Recursion, count_one};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::relaying::RelayResult;
@@ -194,7 +194,7 @@ impl<P: Parts> Shared<P> {
             }
             _ => {}
         }
-        operation.tally.responded = operation.tally.responded.saturating_add(1);
+        count_one(&mut operation.tally.responded);
         operation.lookup.responded(&from.id, token);
     }
 
@@ -210,7 +210,7 @@ impl<P: Parts> Shared<P> {
                 operation.lookup.failed(&from.id);
             }
             _ => {
-                operation.tally.responded = operation.tally.responded.saturating_add(1);
+                count_one(&mut operation.tally.responded);
                 operation.lookup.responded(&from.id, token);
                 self.take_named(now, operation, arrived);
             }
@@ -274,8 +274,8 @@ impl<P: Parts> Shared<P> {
     ) {
         let (from, hops) = (result.from, result.hops);
         operation.hops = hops;
-        operation.tally.asked = operation.tally.asked.saturating_add(1);
-        operation.tally.responded = operation.tally.responded.saturating_add(1);
+        count_one(&mut operation.tally.asked);
+        count_one(&mut operation.tally.responded);
         // If the request was forwarded as often as possible, there may be nearer nodes: the lookup continues from
         // there.
         let ended = hops < MOST_HOPS;

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use super::bounds::Parts;
-use super::operation::Recursion;
+use super::operation::{Recursion, count_one};
 use super::purpose::Purpose;
 use super::shared::{Op, Shared};
 use super::task::{Finds, Stores, Task};
@@ -96,11 +96,11 @@ impl<P: Parts> Shared<P> {
             && let Some(contact) = operation.lookup.next()
         {
             let purpose = Purpose::Search { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(contact.id), Attempts::Stranger) {
+            if !self.begin_request(purpose, contact.address, Some(&contact.id), Attempts::Stranger) {
                 operation.lookup.unasked(&contact.id);
                 break;
             }
-            operation.tally.asked = operation.tally.asked.saturating_add(1);
+            count_one(&mut operation.tally.asked);
         }
         let bootstraps_responded = bootstraps_begun && operation.bootstraps_asked == 0;
         bootstraps_responded && operation.lookup.is_done() && operation.fetching.is_none()
@@ -115,7 +115,7 @@ impl<P: Parts> Shared<P> {
             }
             operation.tally.bootstraps = operation.tally.bootstraps.saturating_add(1);
             operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
-            operation.tally.asked = operation.tally.asked.saturating_add(1);
+            count_one(&mut operation.tally.asked);
         }
         true
     }
@@ -142,7 +142,7 @@ impl<P: Parts> Shared<P> {
                 continue;
             }
             let purpose = Purpose::Store { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(contact.id), Attempts::Known) {
+            if !self.begin_request(purpose, contact.address, Some(&contact.id), Attempts::Known) {
                 operation.lookup.unstored(&contact.id);
                 break;
             }

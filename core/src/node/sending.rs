@@ -108,10 +108,10 @@ impl<P: Parts> Shared<P> {
         &mut self,
         purpose: Purpose,
         to: P::Address,
-        expect: Option<Id>,
+        expect: Option<&Id>,
         attempts: Attempts,
     ) -> bool {
-        let known = expect.and_then(|id| self.table.get(&id)).filter(|peer| {
+        let known = expect.and_then(|id| self.table.get(id)).filter(|peer| {
             peer.state != ContactState::Unverified && peer.contact.address.canonical() == to.canonical()
         });
         let attempts = match attempts {
@@ -121,7 +121,7 @@ impl<P: Parts> Shared<P> {
         };
         let timeout = known.and_then(|peer| peer.timeout);
         let transaction = P::Wire::transaction(self.random.next());
-        let begun = self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok();
+        let begun = self.requests.begin(purpose, to, expect.copied(), transaction, timeout, attempts).is_ok();
         if begun
             && timeout.is_none()
             && matches!(purpose, Purpose::Bootstrap { .. } | Purpose::Ping { .. } | Purpose::Check)

@@ -2,7 +2,7 @@
 
 use super::bounds::{Parts, Slots};
 use super::inner::NodeInner;
-use super::operation::Recursion;
+use super::operation::{Recursion, count_one};
 use super::purpose::Purpose;
 use super::shared::{Op, Shared};
 use super::stats::count_up;
@@ -69,7 +69,7 @@ impl<P: Parts> NodeInner<P> {
 impl<P: Parts> Shared<P> {
     /// A request of an operation will get no response.
     fn operation_request_failed(&mut self, now: Instant, operation: &mut Op<P>, purpose: Purpose, id: Option<&Id>) {
-        operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
+        count_one(&mut operation.tally.timed_out);
         match (purpose, id) {
             (Purpose::Bootstrap { .. }, _) => {
                 operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);

@@ -40,7 +40,7 @@ impl<P: Parts> Shared<P> {
         if operation.fetching.is_none() {
             operation.fetching = Some(holder.id);
             let purpose = Purpose::Search { slot: operation.slot };
-            if self.begin_request(purpose, holder.address, Some(holder.id), Attempts::Known) {
+            if self.begin_request(purpose, holder.address, Some(&holder.id), Attempts::Known) {
                 return;
             }
         }
