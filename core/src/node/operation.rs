@@ -381,7 +381,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
             Ending::Joined => Outcome::Joined { neighbours: found(Which::Closest) },
             Ending::Nodes => Outcome::Nodes(found(Which::Closest)),
             Ending::Value => match buffer.and_then(|buffer| buffer.record(self.ended)) {
-                Some((record, lifetime)) => Outcome::Value { record, lifetime, holders: found(Which::Holders) },
+                Some((record, left)) => {
+                    Outcome::Value { record, lifetime: left.duration(), holders: found(Which::Holders) }
+                }
                 None => Outcome::NotFound { closest: found(Which::Closest) },
             },
             Ending::NotFound => Outcome::NotFound { closest: found(Which::Closest) },

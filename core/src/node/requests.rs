@@ -86,8 +86,7 @@ fn record_of<'a, G: Geometry, A: Address, T: Copy + Sync, S: Store>(
 ) -> Option<(Record<'a>, u32)> {
     let source = operation.task.traits().record;
     let (record, left) = if source == RecordSource::Buffer {
-        let (record, left) = buffers.get(usize::from(operation.buffer?))?.record(now)?;
-        (record, Micros::of(left))
+        buffers.get(usize::from(operation.buffer?))?.record(now)?
     } else {
         let held = store.get(store.find(&operation.key)?)?;
         let left = held.metadata.expires.micros_since(now);
