@@ -141,8 +141,11 @@ impl<A: Address> Buckets<A> {
     ) -> Option<usize> {
         let mut highest = None;
         for (at, entry) in self.within(range) {
-            if at >= protected || !entry.is_verified() {
-                highest = highest.max(score(entry).map(|score| (score, at)));
+            if (at >= protected || !entry.is_verified())
+                && let Some(score) = score(entry)
+                && highest.is_none_or(|(highest, _)| score >= highest)
+            {
+                highest = Some((score, at));
             }
         }
         highest.map(|(_, at)| at)
