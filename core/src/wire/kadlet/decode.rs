@@ -219,6 +219,9 @@ fn read_kind(from: &mut Reader<'_>) -> Kind {
     })
 }
 
+/// What is read after an error. One array for all lengths: of each, a constant would take flash.
+static ZEROS: [u8; 64] = [0; 64];
+
 /// The rest of a datagram to be read. After the first error nothing is left, and all further reads return
 /// zeros. So a message is read without a check of each part, and the error is checked once, at the end. Functions that
 /// are called in many places are not inlined, which saves flash.
@@ -255,7 +258,7 @@ impl<'a> Reader<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> &'a [u8; N] {
-        self.bytes(N).first_chunk().unwrap_or(const { &[0; N] })
+        self.bytes(N).first_chunk().or(ZEROS.first_chunk()).unwrap_or(const { &[0; N] })
     }
 
     fn bytes(&mut self, len: usize) -> &'a [u8] {
