@@ -70,7 +70,9 @@ impl<P: Parts> NodeInner<P> {
                     return Some(transmit);
                 }
                 Err(unsent) => {
-                    self.shared.stats.small_buffers += u64::from(unsent == Unsent::NoRoom);
+                    if unsent == Unsent::NoRoom {
+                        count_up(&mut self.shared.stats.small_buffers);
+                    }
                     self.shared.requests.drop(ready.index);
                     self.shared.requests_freed = true;
                     self.request_failed(now, ready.owner, ready.expect.as_ref());
