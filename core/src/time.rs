@@ -159,3 +159,19 @@ impl Micros {
         Self((((high / parts) as u64) << 32) | (((middle / parts) << 16) | (last / parts)) as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn long_division_gives_what_a_processor_gives(micros: u64, parts in 1..=u16::MAX, digits in 0..64_u32) {
+            let span = Micros(micros >> digits);
+            prop_assert_eq!(span.divided(parts).0, span.0 / u64::from(parts));
+            prop_assert_eq!(span.duration(), Duration::from_micros(span.0));
+            prop_assert_eq!(u64::from(span.secs()), (span.0 / 1_000_000).min(u32::MAX.into()));
+        }
+    }
+}
