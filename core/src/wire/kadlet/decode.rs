@@ -3,6 +3,11 @@
 use core::error::Error;
 use core::fmt;
 
+use postcard::Deserializer;
+use postcard::de_flavors::Flavor;
+use serde::Deserialize;
+
+use super::head::Head;
 use super::tags::{error_code, is_unknown, is_version_of, kind, record_kind};
 use super::types::{Kadlet, Token, Transaction, VERSION};
 use crate::address::{Address, EncodedAddress, MAX_ADDRESS};
@@ -61,8 +66,7 @@ pub fn decode<A: Address>(datagram: &[u8]) -> Result<Message<'_, A, Kadlet>, Dec
 }
 
 fn read<'a, A: Address>(from: &mut Reader<'a>) -> Message<'a, A, Kadlet> {
-    let [_version, geometry] = *from.array();
-    let network = from.u16();
+    let Head { geometry, network, .. } = from.fixed();
     let transaction = Transaction(*from.array());
     let kind = from.byte();
     let sender = from.id();
@@ -282,13 +286,39 @@ impl<'a> Reader<'a> {
         u64::from_be_bytes(*self.array())
     }
 
-    #[inline(never)]
     fn flag(&mut self) -> bool {
-        let flag = self.byte();
-        if flag > 1 {
-            self.fail(DecodeError::Flag);
+        self.fixed()
+    }
+
+    fn fixed<T: Deserialize<'a> + Default>(&mut self) -> T {
+        let mut from = Deserializer::from_flavor(*self);
+        let value = T::deserialize(&mut from);
+        if let Ok(after) = from.finalize() {
+            *self = after;
         }
-        flag == 1
+        value.unwrap_or_else(|_| {
+            self.fail(DecodeError::Flag);
+            T::default()
+        })
+    }
+}
+
+impl<'a> Flavor<'a> for Reader<'a> {
+    type Remainder = Self;
+    type Source = &'a [u8];
+
+    #[inline]
+    fn pop(&mut self) -> postcard::Result<u8> {
+        Ok(self.byte())
+    }
+
+    fn try_take_n(&mut self, len: usize) -> postcard::Result<&'a [u8]> {
+        let bytes = self.bytes(len);
+        if self.error.is_some() { Err(postcard::Error::DeserializeUnexpectedEnd) } else { Ok(bytes) }
+    }
+
+    fn finalize(self) -> postcard::Result<Self> {
+        Ok(self)
     }
 }
 

@@ -3,6 +3,11 @@
 use core::error::Error;
 use core::fmt;
 
+use postcard::Serializer;
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+
+use super::head::Head;
 use super::tags::{NODES, error_code, error_tag, is_unknown, is_version_of, kind};
 use super::types::{Kadlet, VERSION};
 use crate::address::{Address, EncodedAddress};
@@ -76,8 +81,7 @@ pub fn encoded_len<A: Address>(message: &Message<'_, A, Kadlet>) -> usize {
 
 fn write<A: Address>(message: &Message<'_, A, Kadlet>, to: &mut Writer<'_>) {
     let Header { geometry, network, transaction, sender, features: Features(features) } = message.header;
-    to.bytes(&[VERSION, geometry]);
-    to.u16(network);
+    to.fixed(&Head { version: VERSION, geometry, network });
     to.bytes(&transaction.0);
     to.byte(match &message.body {
         Body::Request { request, .. } => request_kind(request),
@@ -88,7 +92,7 @@ fn write<A: Address>(message: &Message<'_, A, Kadlet>, to: &mut Writer<'_>) {
     match &message.body {
         Body::Request { largest, token, request, padding } => {
             to.u16(*largest);
-            to.flag(token.is_some());
+            to.fixed(&token.is_some());
             if let Some(token) = token {
                 to.bytes(&token.0);
             }
@@ -139,18 +143,18 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
             }
             to.byte(key.kind as u8);
             to.id(&key.id);
-            to.flag(have.is_some());
+            to.fixed(&have.is_some());
             if let Some(version) = have {
                 write_version(version, to);
             }
         }
         Request::Store { record, lifetime, compare, handover } => {
             write_found(record, *lifetime, to);
-            to.flag(compare.is_some());
+            to.fixed(&compare.is_some());
             if let Some(number) = compare {
                 to.u64(*number);
             }
-            to.flag(*handover);
+            to.fixed(handover);
         }
         Request::Relay { relay_id, target, hops, time } => {
             to.byte(match target {
@@ -188,7 +192,7 @@ fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
         Response::Accepted => {}
         Response::Relayed { hops, found, contacts } => {
             to.byte(*hops);
-            to.flag(found.is_some());
+            to.fixed(&found.is_some());
             if let Some((record, lifetime)) = found {
                 write_found(record, *lifetime, to);
             }
@@ -285,10 +289,6 @@ impl Writer<'_> {
         self.len = self.len.saturating_add(1);
     }
 
-    fn flag(&mut self, flag: bool) {
-        self.byte(flag.into());
-    }
-
     /// A count in one byte. A larger count wouldn't fit into a datagram.
     fn count(&mut self, count: usize) {
         match u8::try_from(count) {
@@ -334,6 +334,31 @@ impl Writer<'_> {
             to.fill(0);
         }
         self.len = end;
+    }
+
+    fn fixed(&mut self, part: &impl Serialize) {
+        // It can't fail: the writer takes everything, and all that is written has a known length.
+        let _ = part.serialize(&mut Serializer { output: self });
+    }
+}
+
+impl Flavor for &mut Writer<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.byte(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.bytes(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 

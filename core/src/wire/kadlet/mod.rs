@@ -4,8 +4,10 @@
 //! the caller's buffer. Two different datagrams never decode to the same message, and a decoded message encodes to the
 //! same bytes again.
 //!
-//! All numbers have a fixed width, and no length can be written in two ways, so there is only one way to encode each
-//! message.
+//! All numbers have a fixed width. postcard reads and writes the beginning of every message (`head`, with serde's
+//! derive) and all flags. Identifiers, keys, values and the numbers in a body are borrowed and copied as bytes, because
+//! serde would take them one by one. The format has none of postcard's variable parts (varints, strings and enums), so
+//! there is only one way to encode each message.
 //!
 //! ```
 //! use core::net::SocketAddrV4;
@@ -36,6 +38,7 @@
 mod as_wire;
 mod decode;
 mod encode;
+mod head;
 mod lengths;
 mod tags;
 mod types;
