@@ -54,7 +54,7 @@ pub struct AttackFigures {
 
 /// Gets that have ended, of one kind of record.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Gets {
+pub(in crate::scenario) struct Gets {
     pub(super) gets: u64,
     pub(super) right: u64,
     pub(super) wrong: u64,
@@ -62,7 +62,7 @@ pub(super) struct Gets {
 
 /// All gets, and how long they took.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+pub(in crate::scenario) struct Tally {
     /// Of plain, immutable and signed records.
     pub(super) by_kind: [Gets; 3],
     pub(super) took: Vec<Duration>,
@@ -70,7 +70,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn figures(mut self) -> AttackFigures {
+    pub(in crate::scenario) fn figures(mut self) -> AttackFigures {
         self.took.sort_unstable();
         let percentile = |fraction: f64| {
             let rank = (self.took.len() as f64 * fraction).ceil() as usize;
