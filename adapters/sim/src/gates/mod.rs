@@ -17,6 +17,7 @@
 mod adversary;
 mod case;
 mod cases;
+mod price;
 mod trials;
 
 use core::fmt::Write;
@@ -36,6 +37,7 @@ pub fn run(options: &GateOptions, threads: usize) -> Vec<Row> {
     if !options.only.is_empty() {
         all.extend(adversary::cases(options.quick));
         all.extend(trials::cases(options.quick));
+        all.extend(price::cases());
     }
     let cases: Vec<Case> = all.into_iter().filter(|case| case.gate.contains(&options.only)).collect();
     run_cases(&cases, options, threads)

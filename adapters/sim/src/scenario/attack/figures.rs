@@ -29,6 +29,8 @@ pub struct AttackFigures {
     pub gets: u64,
     /// The median of the time that a get takes, in milliseconds.
     pub latency_p50_ms: f64,
+    /// The 95th percentile.
+    pub latency_p95_ms: f64,
     /// The 99th percentile.
     pub latency_p99_ms: f64,
     /// Nodes that a get asked, on average.
@@ -90,6 +92,7 @@ impl Tally {
             old_signed: fraction(&self.by_kind[Kind::Signed as usize], |kind| kind.wrong),
             gets,
             latency_p50_ms: percentile(0.5),
+            latency_p95_ms: percentile(0.95),
             latency_p99_ms: percentile(0.99),
             asked_mean: part(self.asked),
             ..AttackFigures::default()

@@ -20,7 +20,7 @@ const CHECK: u32 = 8;
 const ALL_CHECKS: u32 = 4;
 /// How many times as much as it may serve the node is sent.
 const EXCESS: u32 = 4;
-/// The time in which the node finds out its own address, in which bursts are over, and that is measured.
+/// The time in which the node hears from another one, in which bursts are over, and that is measured.
 const SETTLING: Duration = Duration::from_secs(60);
 const BURST: Duration = Duration::from_secs(5);
 const MEASURED: Duration = Duration::from_secs(10);
@@ -30,6 +30,9 @@ const CANDIDATES: u32 = 4_000;
 pub(super) fn run(spec: &TrialSpec, kind: Kind, private: bool, progress: &mut Progress) -> Vec<Measure> {
     let mut runner = empty(&spec.network, progress);
     runner.add_ideal();
+    // It has heard from a global address, so it limits what private ones send.
+    let pinged = runner.network.ping(VICTIM, VICTIM + 1);
+    assert!(pinged.is_ok(), "an idle node can ping: {pinged:?}");
     runner.run_for(SETTLING);
     let (rate, attackers) = (u32::from(runner.network.config.rate_limit), spec.attackers.max(1));
     // All sources in private networks share the limit of one prefix.

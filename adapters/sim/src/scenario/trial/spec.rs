@@ -31,7 +31,7 @@ pub enum Trial {
         /// 128, and they have 1,000 bytes.
         small: bool,
     },
-    /// 20 honest nodes store a record each at a node with room for 128 in 64 KiB; then attackers store theirs, each in
+    /// 20 honest nodes store a record each at a node with room for 128 in 64 KiB; then attackers store some, each in
     /// a /24 of its own, all in one /16.
     Stuffing {
         /// Whether each stores four small records, instead of one of 1,000 bytes.

@@ -24,7 +24,7 @@ const HANDED_OVER: usize = 400;
 /// The store of the node in the README.
 const SMALL: Capacity = Capacity { records: 32, bytes: 8_192 };
 const LARGE_LEN: usize = 1_000;
-/// The time from one record of an attacker to the next, and in which honest nodes store theirs.
+/// The time from one record of an attacker to the next, and the time that honest nodes have to store one each.
 const PAUSE: Duration = Duration::from_millis(100);
 const STORING: Duration = Duration::from_secs(30);
 
