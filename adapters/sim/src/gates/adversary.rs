@@ -148,6 +148,8 @@ fn run(options: &GateOptions, row: &Row, quick: bool) -> CaseResult {
         _ if quick => (1, 50),
         // 10,000 in all, where one in 1,000 may fail.
         Target::Right(0.999) => (4, 834),
+        // More than 50 puts.
+        _ if row.attack == Attack::Density => (9, 50),
         _ => (4, 250),
     };
     let records = match row.attackers {

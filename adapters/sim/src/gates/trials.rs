@@ -45,14 +45,16 @@ const fn row(gate: &'static str, trial: Trial, quick: bool) -> Row {
 }
 
 fn eclipse(quick: bool) -> Vec<Row> {
-    let of = |spread| {
+    let of = |(spread, attacked)| {
         let (attackers, lookups, minutes, seconds) =
             if quick { (32, 50, 60.0, 10.0) } else { (160, 250, 120.0, 400.0) };
         let targets = vec![("right", Bound::MeanAtLeast(0.98)), ("closest_found", Bound::MeanAtLeast(0.9))];
+        // Without attackers, for comparison.
+        let (attackers, targets) = if attacked { (attackers, targets) } else { (0, Vec::new()) };
         let row = row("adversary, eclipse", Trial::Eclipse { spread }, quick);
         Row { attackers, lookups, minutes, seconds, targets, ..row }
     };
-    [false, true].map(of).into()
+    [(false, true), (true, true), (false, false)].map(of).into()
 }
 
 fn third_party(quick: bool) -> Vec<Row> {
