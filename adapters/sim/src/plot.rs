@@ -41,7 +41,8 @@ const LOAD_SIZES: [u32; 5] = [125, 250, 500, 1_000, 2_000];
 
 /// The percentages of nodes that lie, and those of gets that were right before the defences.
 const SHARES: [u32; 5] = [0, 5, 10, 20, 30];
-const BEFORE: [[f64; SHARES.len()]; 3] = [[0.0; 5]; 3];
+const BEFORE: [[f64; SHARES.len()]; 3] =
+    [[100.0, 50.27, 24.0, 3.73, 2.27], [100.0, 85.07, 74.8, 56.0, 41.87], [100.0, 100.0, 100.0, 98.13, 90.67]];
 
 /// One picture.
 struct Picture {
@@ -51,6 +52,8 @@ struct Picture {
     y_label: &'static str,
     /// Whether the x axis is logarithmic.
     log_x: bool,
+    /// Where the legend is, in pixels from the upper left corner; `None` for a corner on the left.
+    legend: Option<(i32, i32)>,
     /// The ends of the y axis. It grows if a point is above them.
     y_range: Range<f64>,
     curves: Vec<Curve>,
@@ -153,6 +156,7 @@ fn hops() -> Picture {
         x_label: "nodes",
         y_label: "steps to the closest node, mean of 1,000 lookups",
         log_x: true,
+        legend: None,
         y_range: 0.0..9.0,
         curves: curves_of_lookups(
             &IDEAL_SIZES,
@@ -169,6 +173,7 @@ fn traffic() -> Picture {
         x_label: "nodes",
         y_label: "datagrams of all nodes, mean of 1,000 gets",
         log_x: true,
+        legend: None,
         y_range: 0.0..60.0,
         curves: curves_of_lookups(
             &IDEAL_SIZES,
@@ -187,6 +192,7 @@ fn success() -> Picture {
         x_label: "dead nodes, %",
         y_label: "lookups that find the right node, %",
         log_x: false,
+        legend: None,
         y_range: 0.0..105.0,
         curves: curves_of_lookups(&[0, 10, 20, 30, 40, 50, 60, 70, 80], |figures| figures.success * 100.0, spec),
     }
@@ -223,6 +229,7 @@ fn cost() -> Picture {
         x_label: "mean lifetime of a node, seconds",
         y_label: "bytes per second and node",
         log_x: true,
+        legend: None,
         y_range: 0.0..600.0,
         curves: vec![
             curve("Kademlia", Geometry::Kademlia, Lifetime::Exponential, BLUE),
@@ -240,6 +247,7 @@ fn load() -> Picture {
         x_label: "nodes",
         y_label: "requests it serves, over the mean of all nodes",
         log_x: true,
+        legend: None,
         y_range: 0.0..10.0,
         curves: curves_of_lookups(
             &LOAD_SIZES,
@@ -269,6 +277,7 @@ fn join() -> Picture {
         x_label: "nodes",
         y_label: "requests it serves, over the mean of all nodes",
         log_x: true,
+        legend: None,
         y_range: 0.0..25.0,
         curves: vec![
             curve("Kademlia, one after another", Geometry::Kademlia, false, BLUE),
@@ -282,7 +291,8 @@ fn join() -> Picture {
 }
 
 /// The dashed curves are those of the core before its defences: the same attacks at the commit 14e00c6, by
-/// `kadlet-sim attack --nodes 1000 --records 50 --gets 250 --seed 1`.
+/// `kadlet-sim attack --nodes 1000 --records 50 --gets 250 --seed 1`. There, attackers had any
+/// identifiers, but each colluder only one; now each has two.
 fn liars() -> Picture {
     let attacks = [
         ("invent ids next to every target", Attack::Invent, BLUE, BEFORE[0]),
@@ -311,6 +321,7 @@ fn liars() -> Picture {
         x_label: "nodes that lie, %",
         y_label: "gets that find the right record, %",
         log_x: false,
+        legend: Some((690, 385)),
         y_range: 0.0..105.0,
         curves: attacks.into_iter().flat_map(curve).collect(),
     }
@@ -394,9 +405,12 @@ impl Picture {
             .label_font(text(24))
             .margin(16)
             .legend_area_size(50);
-        legend
-            .position(if self.log_x { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerLeft })
-            .draw()?;
+        let position = match self.legend {
+            Some((x, y)) => SeriesLabelPosition::Coordinate(x, y),
+            None if self.log_x => SeriesLabelPosition::UpperLeft,
+            None => SeriesLabelPosition::LowerLeft,
+        };
+        legend.position(position).draw()?;
         Ok(())
     }
 }

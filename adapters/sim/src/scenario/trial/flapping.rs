@@ -16,8 +16,9 @@ const NEIGHBOURS: usize = 16;
 /// For how long an attacker is there, and then silent.
 const PRESENT: Duration = Duration::from_secs(60);
 const ABSENT: Duration = Duration::from_secs(60);
-/// How many records the network has, their length, and the time from one put to the next.
-const RECORDS: u32 = 100;
+/// The network has a record for this many nodes, so that each node holds four. Their length, and the time from one put
+/// to the next.
+const NODES_FOR_A_RECORD: u32 = 2;
 const LEN: usize = 200;
 const PUT: Duration = Duration::from_millis(200);
 /// Before anything is counted.
@@ -46,7 +47,7 @@ struct Traffic {
 fn traffic(spec: &TrialSpec, attacked: bool, progress: &mut Progress) -> (Traffic, Vec<Measure>) {
     let mut runner = empty(&spec.network, progress);
     runner.add_ideal();
-    for number in 0..RECORDS {
+    for number in 0..spec.network.nodes / NODES_FOR_A_RECORD {
         let mut value = number.to_be_bytes().to_vec();
         value.resize(LEN, b'.');
         let hosts = honest(&runner);
