@@ -149,17 +149,16 @@ impl IdRule {
 
 impl IdRule {
     /// Identifiers are bound to addresses, as a node's [`Config::bind_ids`](kadlet::Config::bind_ids) asks for: the n-th
-    /// host of a prefix has the n-th seat, and a liar claims the first-class seat that is nearer to its target. Hosts
-    /// without a prefix have random identifiers.
+    /// host of a prefix has the n-th seat. Liars claim the two first-class seats of a prefix at its addresses in turn.
+    /// Hosts without a prefix have random identifiers.
     pub const BOUND: Self = Self {
         assigned: |address, random| {
             let free = random.id();
             address.prefix().map_or(free, |prefix| Id::bound(prefix, address.index_in_prefix() as u16))
         },
         claimed: |address, target| {
-            let seats = address.prefix().map(|prefix| [0, 1].map(|seat| Id::bound(prefix, seat)));
-            let nearest = seats.and_then(|seats| seats.into_iter().min_by_key(|id| id.xor(target)));
-            nearest.unwrap_or_else(|| (Self::FREE.claimed)(address, target))
+            let seat = address.prefix().map(|prefix| Id::bound(prefix, (address.index_in_prefix() % 2) as u16));
+            seat.unwrap_or_else(|| (Self::FREE.claimed)(address, target))
         },
     };
 }

@@ -27,6 +27,7 @@ impl<M: SimulatedNode> Network<M> {
         let Some(to) = self.directory.host_at(in_flight.to) else {
             return;
         };
+        self.hosts[to as usize].bytes.1 += len as u64;
         if self.react(to, &in_flight, datagram) {
             return;
         }

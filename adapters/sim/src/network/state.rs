@@ -238,7 +238,14 @@ impl<M: SimulatedNode> Network<M> {
         self.counted_until = self.now;
         for state in &mut self.hosts {
             state.requests_served = 0;
+            state.bytes = (0, 0);
         }
+    }
+
+    /// The bytes that a host sent, and those that arrived there, since [`Network::count_from_now`].
+    #[must_use]
+    pub fn bytes(&self, host: u32) -> (u64, u64) {
+        self.hosts.get(host as usize).map_or((0, 0), |state| state.bytes)
     }
 
     /// What was counted.
