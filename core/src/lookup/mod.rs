@@ -61,11 +61,7 @@ use crate::id::{Distance, Id};
 
 use found::CandidateState;
 pub use found::{Candidate, Found, LookupLimits, Shortlist, Which};
-
-/// With two orders, as many of the contacts nearest by progress must respond (k, if that is less), half of them of one
-/// branch at most. Each
-/// knows the nodes after the target, so a few liars can't hide these.
-const PREDECESSORS: usize = 6;
+use shares::{PREDECESSORS, Shares, choose_address};
 
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
@@ -176,8 +172,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.add(contact, depth.saturating_add(1), branch)
     }
 
-    /// Inserts a contact that the node `by` named in its response to a relay request that was forwarded `hops` times, so
-    /// it is one step deeper. Returns whether the shortlist took it. The caller must not insert its own id.
+    /// Inserts a contact that the node `by` named in its response to a relay request. The request was forwarded `hops`
+    /// times, so the contact is one step deeper. Returns whether the shortlist took it. The caller must not insert its
+    /// own id.
     pub fn relayed(&mut self, by: &Id, contact: Contact<A>, hops: u8) -> bool {
         let branch = self.candidate(by).map_or(0, Candidate::branch);
         self.add(contact, hops.saturating_add(1), branch)
@@ -384,6 +381,10 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         next.or_else(|| awake().take(self.width).find(is_unasked)).map(|(index, _)| index)
     }
 
+    const fn shares(&self) -> Shares<G> {
+        Shares { target: self.target, limits: self.limits, geometry: PhantomData }
+    }
+
     /// How many of the contacts that are nearest by progress must respond.
     fn predecessors(&self) -> usize {
         if G::ONE_ORDER { 0 } else { self.width.min(PREDECESSORS) }
@@ -400,14 +401,14 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         }
         let mut candidate = Candidate::new(contact, depth, branch);
         if let Some(at) = self.index(&contact.id) {
-            return self.add_again(at, candidate);
+            return self.shares().add_again(&mut self.shortlist, at, candidate);
         }
         let (progress, rank) = (G::progress(&self.target, &contact.id), G::rank(&self.target, &contact.id));
         if self.horizon.is_some_and(|(asked, ranked)| progress >= asked && rank >= ranked) {
             return false;
         }
         let at = self.index_of_rank(&rank);
-        candidate.set_surplus(self.is_surplus(at, &candidate));
+        candidate.set_surplus(self.shares().is_surplus(&self.shortlist, at, &candidate));
         let nearer = self.counting().take_while(|(index, _)| *index < at).count();
         let near = nearer < self.width && candidate.counts();
         let newcomer = Newcomer { progress, near, beside: self.width - usize::from(near) };
@@ -416,7 +417,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         }
         let index = self.index_of_rank(&rank);
         let added = array::insert(&mut self.shortlist, index, candidate);
-        self.settle();
+        self.shares().settle(&mut self.shortlist);
         added
     }
 
@@ -483,8 +484,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             && let Some(candidate) = self.shortlist.get_mut(at).filter(|candidate| from.contains(&candidate.state))
         {
             candidate.state = to;
-            self.choose_address(at);
-            self.settle();
+            choose_address(&mut self.shortlist, at);
+            self.shares().settle(&mut self.shortlist);
         }
     }
 }

@@ -93,7 +93,7 @@ pub(super) enum Recursion {
     Over,
     /// The result is the result of the lookup.
     Relayed,
-    /// The result is a signed record. Any node on the way may hold an older version, so a few are asked for a newer one.
+    /// The result is a signed record. Nodes on the way may hold older versions, so a few are asked for a newer one.
     Checked,
     /// No result came, or not in time: the lookup continues iteratively.
     FellBack,
