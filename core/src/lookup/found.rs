@@ -29,7 +29,7 @@ pub struct Candidate<A, T> {
     pub(super) token: Option<T>,
     pub(super) state: CandidateState,
     pub(super) depth: u8,
-    /// The branch, and the bits [`NEWEST`] and [`SURPLUS`].
+    /// The branch, and the bits [`NEWEST`], [`SURPLUS`] and [`STRANGER`].
     marks: u8,
 }
 
@@ -37,8 +37,10 @@ pub struct Candidate<A, T> {
 const NEWEST: u8 = 0x80;
 /// The contact is more than its branch or its prefix can have.
 const SURPLUS: u8 = 0x40;
+/// The node was asked while no named contact of its branch had responded.
+const STRANGER: u8 = 0x20;
 /// A lookup begins with fewer contacts of the own table.
-const MAX_BRANCH: u8 = 0x3F;
+const MAX_BRANCH: u8 = 0x1F;
 
 /// How far a lookup has come with a contact. The order matters: `Responded` and all that follow have responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +128,15 @@ impl<A: Address, T: Copy> Candidate<A, T> {
 
     pub(super) const fn set_newest(&mut self, newest: bool) {
         self.mark(NEWEST, newest);
+    }
+
+    /// Whether the node was asked while no named contact of its branch had responded.
+    pub(super) const fn is_stranger(&self) -> bool {
+        self.marks & STRANGER != 0
+    }
+
+    pub(super) const fn set_stranger(&mut self, stranger: bool) {
+        self.mark(STRANGER, stranger);
     }
 
     pub(super) const fn set_surplus(&mut self, surplus: bool) {

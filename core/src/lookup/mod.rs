@@ -61,11 +61,12 @@ use crate::id::{Distance, Id};
 
 use found::CandidateState;
 pub use found::{Candidate, Found, LookupLimits, Shortlist, Which};
-use shares::{PREDECESSORS, Shares, choose_address};
+use shares::{PREDECESSORS, Shares, ask_strangers_again, choose_address, is_proved};
 
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
-/// It asks no contact twice, unless it had to forget it. If the shortlist is full, it evicts the farthest contact, but
+/// It asks no contact twice, unless it had to forget it or has asked it as a [stranger](LookupInner::is_stranger). If
+/// the shortlist is full, it evicts the farthest contact, but
 /// never one that was asked and is not slow yet, and never one of the k closest that count and have not failed.
 ///
 /// Each contact of the own table begins a *branch*, and a contact that was named is of the same branch as its namer. Of
@@ -193,9 +194,20 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             return None;
         }
         let at = self.next_to_ask()?;
+        let branch = self.shortlist.get(at)?.branch();
+        let proved = is_proved(&self.shortlist, branch);
         let candidate = self.shortlist.get_mut(at)?;
         candidate.state = CandidateState::Asked;
+        candidate.set_stranger(!proved && !candidate.is_own());
         Some(candidate.contact)
+    }
+
+    /// Whether the node was asked on nothing but the word of another node: it is not of the own table, and no named
+    /// contact of its branch had responded. It can be a third party that is not even of this network, so it should be
+    /// sent fewer requests. If it fails, it is returned again once its branch has a contact that responds.
+    #[must_use]
+    pub fn is_stranger(&self, id: &Id) -> bool {
+        self.candidate(id).is_some_and(Candidate::is_stranger)
     }
 
     /// The request could not be sent: [`next`](Lookup::next) can return the node again.
@@ -484,7 +496,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             && let Some(candidate) = self.shortlist.get_mut(at).filter(|candidate| from.contains(&candidate.state))
         {
             candidate.state = to;
+            let branch = candidate.branch();
             choose_address(&mut self.shortlist, at);
+            ask_strangers_again(&mut self.shortlist, branch);
             self.shares().settle(&mut self.shortlist);
         }
     }

@@ -115,3 +115,20 @@ pub(super) fn choose_address<A: Address, T: Copy>(shortlist: &mut VecView<Candid
         array::remove(shortlist, if failed { at } else { at + 1 });
     }
 }
+
+/// Whether a named contact of a branch has responded.
+pub(super) fn is_proved<A: Address, T: Copy>(shortlist: &[Candidate<A, T>], branch: u8) -> bool {
+    let mut named = shortlist.iter().filter(|candidate| candidate.branch() == branch && !candidate.is_own());
+    named.any(Candidate::has_responded)
+}
+
+/// If a branch is proved, strangers of it that have failed can be asked again: the few requests to them may be lost.
+pub(super) fn ask_strangers_again<A: Address, T: Copy>(shortlist: &mut VecView<Candidate<A, T>>, branch: u8) {
+    if is_proved(shortlist, branch) {
+        let strangers =
+            shortlist.iter_mut().filter(|candidate| candidate.branch() == branch && candidate.is_stranger());
+        for candidate in strangers.filter(|candidate| candidate.state == CandidateState::Failed) {
+            candidate.state = CandidateState::Unasked;
+        }
+    }
+}

@@ -1,6 +1,6 @@
 mod shares;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -449,14 +449,17 @@ fn run<G: Geometry>(
     for place in dice.pick(&all, 3).into_iter().chain(living) {
         lookup.insert(network.nodes[place]);
     }
-    let (mut fast, mut slow, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut fast, mut slow, mut seen) = (Vec::new(), Vec::new(), BTreeMap::new());
     loop {
         while let Some(asked) = lookup.next() {
             if dice.roll(20) == 0 {
                 lookup.unasked(&asked.id);
                 continue;
             }
-            assert!(seen.insert(asked.address.0), "asked twice");
+            // Once more if its branch was proved, and again if the shortlist has meanwhile evicted what proved it.
+            let (times, stranger) = seen.entry(asked.address.0).or_insert((0, true));
+            assert!(*stranger && *times < 3, "asked again");
+            (*times, *stranger) = (*times + 1, lookup.is_stranger(&asked.id));
             fast.push(asked);
             assert!(fast.len() <= usize::from(limits.alpha));
         }
@@ -511,7 +514,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn a_lookup_always_ends_asks_no_node_twice_and_keeps_its_bounds(
+    fn a_lookup_always_ends_asks_only_strangers_again_and_keeps_its_bounds(
         seed: u64, size in 10_usize..200, dead in 0_usize..100,
         k in 1_u8..=8, alpha in 1_u8..=5, prefix in 1_u8..5, prefixes in 1_usize..9,
     ) {

@@ -96,7 +96,9 @@ impl<P: Parts> Shared<P> {
             && let Some(contact) = operation.lookup.next()
         {
             let purpose = Purpose::Search { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(&contact.id), Attempts::Stranger) {
+            let stranger = operation.lookup.is_stranger(&contact.id);
+            let attempts = if stranger { Attempts::Stranger } else { Attempts::Known };
+            if !self.begin_request(purpose, contact.address, Some(&contact.id), attempts) {
                 operation.lookup.unasked(&contact.id);
                 break;
             }

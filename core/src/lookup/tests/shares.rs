@@ -125,3 +125,21 @@ fn a_second_address_of_a_contact_is_kept_until_one_of_both_responds_or_fails() {
     lookup.responded(&id(1), None);
     assert!(!candidates(&lookup).contains(&201) && !asked(&mut lookup).contains(&201));
 }
+
+#[test]
+fn strangers_that_failed_are_asked_again_once_a_contact_of_their_branch_responds() {
+    let mut lookup = branched(8);
+    for first in [1, 2, 3, 4] {
+        lookup.named(&id(100), contact(first));
+    }
+    assert_eq!(asked(&mut lookup)[..4], [1, 2, 3, 4]);
+    assert!(lookup.is_stranger(&id(1)) && !lookup.is_stranger(&id(100)));
+    lookup.failed(&id(1));
+    assert_eq!(asked(&mut lookup), [104]);
+    lookup.responded(&id(2), None);
+    assert_eq!(asked(&mut lookup), [1]);
+    assert!(!lookup.is_stranger(&id(1)));
+    lookup.failed(&id(3));
+    lookup.failed(&id(1));
+    assert_eq!(asked(&mut lookup), [3], "it was a stranger, and the other is not any more");
+}
