@@ -30,10 +30,10 @@ impl<P: Parts> Shared<P> {
         namer: P::Address,
         named: Contact<P::Address>,
     ) -> Option<Contact<P::Address>> {
-        let own = self.table.own();
-        if named.id == own {
+        let may_name = admission::may_name(namer, named.address);
+        if named.id == self.table.own() {
             // Another node may have the same identifier. If it is an address of this node, the ping comes back.
-            if named.address.scope() >= namer.scope() {
+            if may_name {
                 self.check_own_id(now, named.address);
             }
             return None;
@@ -43,7 +43,7 @@ impl<P: Parts> Shared<P> {
             return Some(peer.contact);
         }
         let named = Contact { address: named.address.on_link_of(namer), ..named };
-        let accepted = admission::may_name(&own, namer, &named) && self.fits(&named);
+        let accepted = may_name && self.fits(&named);
         if !accepted {
             count_up(&mut self.stats.bad_contacts);
         }

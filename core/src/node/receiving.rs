@@ -100,7 +100,7 @@ impl<P: Parts> NodeInner<P> {
         match purpose? {
             Purpose::Table => self.shared.table_responded(now, &arrived),
             Purpose::Check => {}
-            Purpose::Survey => self.shared.surveyed(now, &arrived.from, response),
+            Purpose::Survey => self.shared.surveyed(now, response),
             Purpose::Relay { relay } => match self.shared.relay_responded(now, relay, arrived.from, response, buf) {
                 RelayEffect::Nothing => {}
                 RelayEffect::SentOn(transmit) => return Some(transmit),

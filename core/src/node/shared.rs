@@ -12,8 +12,7 @@ use super::operation::Operation;
 use super::put_time::LastPut;
 use super::silence::Silence;
 use super::stats::Stats;
-use crate::address::Address;
-use crate::guard::{Tokens, admission};
+use crate::guard::Tokens;
 use crate::identity::Identity;
 use crate::lookup::LookupLimits;
 use crate::random::Random;
@@ -123,17 +122,10 @@ impl<P: Parts> Shared<P> {
         self.own_id_seen.clear();
         self.superseded.clear();
         self.identity.restart();
-        // Nothing is known of the table yet.
-        self.set_crowded(config.bind_ids);
-    }
-
-    /// Whether the table knows so few address prefixes that all their seats count. Then no limit on prefixes applies.
-    pub(super) fn set_crowded(&mut self, crowded: bool) {
-        self.identity.is_crowded = crowded;
-        let limits = &self.config.table;
-        let (in_bucket, in_table) =
-            if crowded { (u8::MAX, u8::MAX) } else { (limits.per_prefix_in_bucket, limits.per_prefix_in_table) };
-        self.table.limit_prefixes(in_bucket, in_table);
+        if config.bind_ids {
+            // A prefix has only as many contacts as fit.
+            self.table.lift_prefix_limits();
+        }
     }
 
     /// How many nodes hold a record.
@@ -141,12 +133,12 @@ impl<P: Parts> Shared<P> {
         usize::from(self.config.table.k)
     }
 
-    /// The limits of a lookup. Where this node knows few address prefixes, any number of contacts of one count.
+    /// The limits of a lookup. Where identifiers are bound, an address prefix has only as many contacts as may count;
+    /// where this node knows few prefixes, any number of them do.
     pub(super) fn lookup_limits(&self) -> LookupLimits {
-        let Config { alpha, table, .. } = &self.config;
-        let prefixes = self.table.peers().map(|peer| peer.contact.address.prefix());
-        let many = admission::are_many(prefixes, 2 * self.k());
-        LookupLimits { k: table.k, alpha: *alpha, prefix: if many { table.per_prefix_in_bucket } else { u8::MAX } }
+        let Config { alpha, table, bind_ids, .. } = &self.config;
+        let limited = !bind_ids && !self.identity.is_crowded;
+        LookupLimits { k: table.k, alpha: *alpha, prefix: if limited { table.per_prefix_in_bucket } else { u8::MAX } }
     }
 
     /// The settings of replication.
