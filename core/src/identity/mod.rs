@@ -7,21 +7,30 @@
 //!
 //! - The first address needs the lead of three voters, or of all that there are: nothing is lost by it.
 //! - After that a contact is asked every 90 s, or every 10 s while there is a candidate. It is settled with the lead of
-//!   twelve voters, which takes two minutes. So a provider's NAT whose exits change all the time changes nothing.
+//!   ten voters, which takes a minute and a half. So a provider's NAT whose exits change all the time changes nothing.
 
 use crate::address::{Address, Prefix};
 use crate::time::{Instant, Micros};
 
 /// The lead that settles the first address: that of three voters who agree.
 const FIRST_LEAD: u8 = 4;
-/// The lead that settles another address: that of twelve.
-const LEAD: u8 = 13;
+/// The lead that settles another address: that of ten.
+const LEAD: u8 = 11;
 /// Between two contacts that are asked for the first address.
 const FIRST_PAUSE: Micros = Micros::from_secs(1);
+/// The same, to find out whether others can reach the node: a probe takes three ways.
+const PROBE_PAUSE: Micros = Micros::from_secs(2);
 /// The same, while there is a candidate for another address.
 const PAUSE: Micros = Micros::from_secs(10);
 /// The same, while there is none.
 const CALM: Micros = Micros::from_secs(90);
+/// How long a client waits until it tries again to serve, and a node in a second-class seat to get a better one.
+const HOUR: Micros = Micros::from_secs(60 * 60);
+
+/// After this many probes in vain, one after another, a node can't be reached.
+const VAIN: u8 = 3;
+/// In place of their number: a probe arrived.
+const REACHED: u8 = u8::MAX;
 
 /// A node that has had its seat for this long keeps it.
 const SETTLED_SEAT: Micros = Micros::from_secs(10 * 60);
@@ -37,6 +46,10 @@ pub(crate) struct Identity<A> {
     pub(crate) unreported: bool,
     /// How far the candidate leads.
     lead: u8,
+    /// Whether the node serves only if others can reach it.
+    pub(crate) probes: bool,
+    /// How many probes in a row did not arrive. [`REACHED`] once one did, and while none is asked for.
+    vain: u8,
     /// How many seats the node has tried since its external address was settled.
     tries: u8,
     /// In which second it was found out last whether the table is crowded; one more, to tell it from never.
@@ -58,6 +71,8 @@ impl<A: Address> Identity<A> {
         is_crowded: false,
         unreported: false,
         lead: 0,
+        probes: false,
+        vain: 0,
         tries: 0,
         counted: 0,
         due: Instant::ZERO,
@@ -67,9 +82,10 @@ impl<A: Address> Identity<A> {
         asked: [None; 2],
     };
 
-    /// Forgets everything. Of the table, nothing is known yet.
-    pub(crate) fn restart(&mut self) {
-        *self = Self { is_crowded: true, due: Instant::NEVER, ..Self::EMPTY };
+    /// Forgets everything. Of the table, nothing is known yet. With `probes`, the node must find out whether others can
+    /// reach it.
+    pub(crate) fn restart(&mut self, probes: bool) {
+        *self = Self { is_crowded: true, probes, vain: REACHED, due: Instant::NEVER, ..Self::EMPTY };
     }
 
     /// A node responded that can tell the external address.
@@ -98,6 +114,8 @@ impl<A: Address> Identity<A> {
     pub(crate) fn ask(&mut self, now: Instant, prefix: Option<Prefix>) {
         self.asked = [prefix, self.asked[0]];
         self.add_lead(now, -1);
+        // If it doesn't respond, another one is asked soon.
+        self.due = self.due.min(now + PAUSE);
     }
 
     /// No contact is left that can vote: begins anew when a node responds. Returns whether the external address was
@@ -125,11 +143,34 @@ impl<A: Address> Identity<A> {
     fn add_lead(&mut self, now: Instant, votes: i8) {
         self.lead = self.lead.saturating_add_signed(votes);
         let pause = match self.lead {
+            0 if self.vain == VAIN => HOUR,
+            0 if self.wants_probe() => PROBE_PAUSE,
             0 => CALM,
             _ if self.external == A::EMPTY => FIRST_PAUSE,
             _ => PAUSE,
         };
         self.due = now + pause;
+    }
+
+    /// Whether to ask for a probe: it is not known that others can reach the node at its external address.
+    pub(crate) const fn wants_probe(&self) -> bool {
+        self.vain != REACHED
+    }
+
+    /// A probe arrived.
+    pub(crate) const fn reached(&mut self) {
+        self.vain = REACHED;
+    }
+
+    /// A probe did not arrive. Returns whether this shows that the node can't be reached.
+    pub(crate) fn missed_probe(&mut self) -> bool {
+        self.vain = self.vain.saturating_add(1).min(VAIN);
+        self.vain == VAIN
+    }
+
+    /// No contact is asked for a while.
+    pub(crate) fn wait(&mut self, now: Instant) {
+        self.due = now + CALM;
     }
 
     /// Settles the candidate, if it leads by this much.
@@ -138,6 +179,7 @@ impl<A: Address> Identity<A> {
         if wins {
             self.external = self.candidate;
             (self.lead, self.tries, self.unreported) = (0, 0, true);
+            self.vain = if self.probes { 0 } else { REACHED };
         }
         wins
     }

@@ -41,7 +41,7 @@ fn run(identity: &mut Ours, now: &mut Instant, time: u64, sees: impl Fn(u8) -> O
 
 fn begun() -> (Ours, Instant) {
     let (mut identity, now) = (Ours::EMPTY, Instant::from_secs(1));
-    identity.restart();
+    identity.restart(false);
     identity.begin(now);
     (identity, now)
 }
@@ -90,7 +90,7 @@ fn voters_who_do_not_respond_are_not_asked_every_second() {
             break;
         }
     }
-    assert!(now >= Instant::from_secs(180), "{now:?}");
+    assert!(now >= Instant::from_secs(20), "{now:?}");
 }
 
 #[test]

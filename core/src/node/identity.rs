@@ -2,18 +2,21 @@
 //!
 //! An identifier counts if it is bound to an address prefix, in a first-class seat where there are enough of these.
 
-use super::bounds::Parts;
+use super::bounds::{Parts, TokenOf};
+use super::config::Serve;
 use super::purpose::Purpose;
+use super::query::Transmit;
 use super::shared::Shared;
-use crate::address::Address;
+use crate::address::{Address, EncodedAddress};
 use crate::contact::Contact;
 use crate::guard::{admission, diversity};
 use crate::id::Id;
-use crate::message::Response;
+use crate::message::{ErrorCode, Request, Response};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::Attempts;
 use crate::store::Store;
 use crate::time::Instant;
+use crate::wire::Wire;
 
 /// How many contacts near a random identifier are considered to find one of another address prefix.
 const CONSIDERED: usize = 8;
@@ -46,13 +49,16 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Whether the node must know its external address.
-    pub(super) fn surveys(&self) -> bool {
-        self.config.serve && self.config.bind_ids
+    /// Whether the node serves, or will serve when others can reach it.
+    pub(super) fn may_serve(&self) -> bool {
+        self.serves() || self.identity.probes
     }
 
     /// Asks the next contact for the external address.
     pub(super) fn survey(&mut self, now: Instant) {
+        if self.probe.take().is_some() {
+            self.missed_probe(now);
+        }
         if let Some((address, expect)) = self.next_voter() {
             self.identity.ask(now, address.prefix());
             self.begin_request(Purpose::Survey, address, expect, Attempts::Known);
@@ -62,30 +68,97 @@ impl<P: Parts> Shared<P> {
     }
 
     /// A contact that can vote: a verified one near a random identifier, so that no node near the own one decides.
-    /// While there is none, a bootstrap address.
+    /// While none is verified, a bootstrap address.
     fn next_voter(&mut self) -> Option<(P::Address, Option<Id>)> {
         let mut target = [0; Id::LEN];
         target[..8].copy_from_slice(&self.random.next().to_le_bytes());
         let mut near = [Contact::EMPTY; CONSIDERED];
         let count = self.table.closest(&Id::from_bytes(target), &mut near);
         if count == 0 {
-            let addresses = (0..).map_while(|index| self.bootstraps.get(index));
-            return addresses
-                .filter(|address| self.identity.may_vote(address.prefix()))
-                .map(|address| (address, None))
-                .next();
+            let mut addresses = (0..).map_while(|index| self.bootstraps.get(index));
+            return Some((addresses.find(|address| self.identity.may_vote(address.prefix()))?, None));
         }
-        let voter = near.into_iter().take(count).find(|contact| self.identity.may_vote(contact.address.prefix()));
-        voter.map(|contact| (contact.address, Some(contact.id)))
+        let voter = near.into_iter().take(count).find(|contact| self.identity.may_vote(contact.address.prefix()))?;
+        Some((voter.address, Some(voter.id)))
     }
 
-    /// A contact responded that was asked for the external address.
-    pub(super) fn surveyed(&mut self, now: Instant, response: &Response<'_, P::Address>) {
+    /// A contact responded that was asked for the external address. It is also asked to have a third node probe this
+    /// one, if this one doesn't know whether others can reach it.
+    #[inline(never)]
+    pub(super) fn surveyed(
+        &mut self,
+        now: Instant,
+        from: P::Address,
+        token: Option<TokenOf<P>>,
+        response: &Response<'_, P::Address>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
         if let Response::Pong { observed } = response
             && let Some(observed) = observed.address()
             && self.identity.observe(now, observed)
         {
             self.settle(now);
+            return None;
+        }
+        let token = token.filter(|_| self.identity.wants_probe())?;
+        let transaction = P::Wire::transaction(self.random.next());
+        self.probe = Some(transaction);
+        let request = Request::Probe { address: self.identity.external().encode() };
+        self.outlet().request_once(from, transaction, Some(token), request, buf)
+    }
+
+    /// The node that was asked for a probe refused.
+    pub(super) fn probe_refused(&mut self, now: Instant) -> Option<Transmit<P::Address>> {
+        self.probe = None;
+        self.identity.wait(now);
+        None
+    }
+
+    /// The probe arrived. So others can reach this node, unless it has sent to this one before.
+    pub(super) fn probed(&mut self, now: Instant, by: &Id) {
+        self.probe = None;
+        self.identity.wait(now);
+        if self.table.get(by).is_none() {
+            self.identity.reached();
+            self.config.serve = Serve::Automatic;
+        }
+    }
+
+    /// The probe that was asked for didn't arrive, and no node refused it. If this shows that others can't reach this
+    /// node, it becomes a client. Others learn this from its requests.
+    fn missed_probe(&mut self, now: Instant) {
+        if self.identity.missed_probe() && self.serves() {
+            self.config.serve = Serve::Never;
+            self.table.rekey(now, self.table.own());
+        }
+    }
+
+    /// Helps the node at `address` to find out whether others can reach it: forwards its request to a third node, or
+    /// probes it for the node that has forwarded it. Only what the node itself sent with a token is forwarded.
+    pub(super) fn forward_probe(
+        &mut self,
+        now: Instant,
+        from: P::Address,
+        token_holds: bool,
+        address: &EncodedAddress,
+    ) -> Result<(P::Address, Request<'static>), ErrorCode> {
+        let probed = P::Address::decode(address.family, address.as_bytes());
+        let Some((probed, prefix)) = probed.and_then(|address| Some((address, address.prefix()?))) else {
+            return Err(ErrorCode::Invalid);
+        };
+        let asks = probed == from;
+        if asks && !token_holds {
+            return Err(ErrorCode::Token);
+        }
+        if !self.probes.allows(now, prefix) {
+            return Err(ErrorCode::Busy);
+        }
+        if !asks {
+            return Ok((probed, Request::Ping));
+        }
+        match self.next_voter() {
+            Some((third, _)) if third.prefix() != Some(prefix) => Ok((third, Request::Probe { address: *address })),
+            _ => Err(ErrorCode::Busy),
         }
     }
 

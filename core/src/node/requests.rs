@@ -65,7 +65,7 @@ impl<P: Parts> Shared<P> {
             }
             Purpose::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
         };
-        let wants_ping = self.config.serve && operation.is_none_or(|operation| operation.task.traits().wants_ping);
+        let wants_ping = self.may_serve() && operation.is_none_or(|operation| operation.task.traits().wants_ping);
         let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
         let least = if finds && token.is_none() { self.padded_len(ready.to, wants_ping) } else { 0 };
         let largest = match ready.owner {

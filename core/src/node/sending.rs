@@ -4,7 +4,7 @@
 use core::num::NonZeroU8;
 
 use super::bounds::{Parts, TokenOf, TransactionOf};
-use super::config::Config;
+use super::config::{Config, Serve};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::shared::Shared;
@@ -76,6 +76,20 @@ impl<P: Parts> Outlet<'_, P> {
         self.send(to.contact.address, &message, 0, to.most, buf)
     }
 
+    /// Sends a request whose response, if there is one, is not waited for.
+    pub(super) fn request_once(
+        self,
+        to: P::Address,
+        transaction: TransactionOf<P>,
+        token: Option<TokenOf<P>>,
+        request: Request<'_>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let body = Body::Request { largest: u16::MAX, token, request, padding: 0 };
+        let message = Message { header: self.header(transaction), body };
+        self.send(to, &message, 0, usize::MAX, buf)
+    }
+
     /// Sends a request.
     pub(super) fn request(self, outgoing: Outgoing<'_, P>, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
         let Outgoing { to, transaction, token, request, largest, least } = outgoing;
@@ -91,7 +105,7 @@ impl<P: Parts> Outlet<'_, P> {
             network: self.config.network,
             transaction,
             sender: self.table.own(),
-            features: if self.config.serve { Features::SERVES } else { Features::default() },
+            features: if !matches!(self.config.serve, Serve::Never) { Features::SERVES } else { Features::default() },
         }
     }
 }

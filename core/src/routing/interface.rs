@@ -81,8 +81,8 @@ pub trait Routing {
     /// without such limits ignores this.
     fn lift_prefix_limits(&mut self) {}
 
-    /// Continues as the table of another own identifier. The contacts are kept, but for one with this identifier, and
-    /// the neighbourhood must be checked at once.
+    /// Continues as the table of another own identifier, or of a node that other nodes must see anew. The contacts are
+    /// kept, but for one with this identifier. All of them and the neighbourhood are asked as soon as possible.
     fn rekey(&mut self, now: Instant, own: Id);
 
     /// What is known of one contact.
