@@ -30,12 +30,11 @@ impl Id {
     /// spreads identifiers evenly.
     #[must_use]
     pub fn bound(prefix: Prefix, seat: u16) -> Self {
+        let a = mix(mix(prefix.number()) ^ u64::from(seat));
+        let b = mix(a);
+        let words = [a, b, mix(b)].map(u64::to_be_bytes);
         let mut bytes = [0; Self::LEN];
-        let mut word = mix(prefix.number()) ^ u64::from(seat);
-        for chunk in bytes.chunks_mut(8) {
-            word = mix(word);
-            chunk.iter_mut().zip(word.to_be_bytes()).for_each(|(to, from)| *to = from);
-        }
+        bytes.copy_from_slice(&words.as_flattened()[..Self::LEN]);
         [bytes[18], bytes[19]] = seat.to_be_bytes();
         Self::from_bytes(bytes)
     }

@@ -20,6 +20,8 @@ mod limits;
 #[path = "node/memory.rs"]
 mod memory;
 mod net;
+#[path = "node/probes.rs"]
+mod probes;
 #[path = "node/proofs.rs"]
 mod proofs;
 #[path = "node/quiet.rs"]

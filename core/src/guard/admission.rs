@@ -1,42 +1,23 @@
 //! Which contacts a node accepts from others.
 
-use crate::address::{Address, Prefix};
+use crate::address::Address;
 use crate::contact::Contact;
 use crate::id::Id;
-use crate::routing::Limits;
 
 /// Whether the identifier of a contact is [bound](Id::is_bound) to its address. With `first_class`, it must also be that
 /// of a first-class seat, unless the address has no prefix.
 #[must_use]
 pub fn fits<A: Address>(contact: &Contact<A>, first_class: bool) -> bool {
     let Contact { id, address } = contact;
-    id.is_bound(address) && (!first_class || id.is_first_class() || address.prefix().is_none())
+    let in_seat = |prefix| *id == Id::bound(prefix, id.seat()) && (id.is_first_class() || !first_class);
+    address.prefix().is_none_or(in_seat)
 }
 
-/// Whether the node at `namer` can name this contact. It can't name the own node, nor an address with a narrower scope
-/// than its own, such as a private address if its own is global.
+/// Whether the node at `namer` can name this address. It can't name one with a narrower scope than its own, such as a
+/// private address if its own is global.
 #[must_use]
-pub fn may_name<A: Address>(own: &Id, namer: A, named: &Contact<A>) -> bool {
-    named.id != *own && named.address.scope() >= namer.scope()
-}
-
-/// Whether these address prefixes of a table's contacts are many: about `enough` different ones, or half as many as
-/// there are contacts. In a network of few prefixes, such as a campus or one provider, a limit on each would leave
-/// nodes out that are as good as others.
-pub fn are_many(prefixes: impl Iterator<Item = Option<Prefix>>, enough: usize) -> bool {
-    // Two different prefixes may count as one, by chance.
-    let mut seen = [false; 4 * Limits::MAX_K];
-    let (mut different, mut contacts) = (0, 0);
-    for prefix in prefixes {
-        contacts += 1;
-        let number = prefix.map_or(0, Prefix::number) as usize;
-        let place = seen.get_mut((number ^ number >> 8 ^ number >> 16) % (4 * Limits::MAX_K));
-        if let Some(seen) = place.filter(|seen| prefix.is_some() && !**seen) {
-            *seen = true;
-            different += 1;
-        }
-    }
-    different >= enough || 2 * different >= contacts
+pub fn may_name<A: Address>(namer: A, named: A) -> bool {
+    named.scope() >= namer.scope()
 }
 
 #[cfg(test)]
@@ -49,20 +30,10 @@ mod tests {
     }
 
     #[test]
-    fn a_global_node_can_not_name_a_private_contact_and_no_node_the_own_node() {
-        let (own, private, global) = (Id::ZERO, contact(1, "10.0.0.1:1"), contact(2, "192.0.2.1:1"));
-        assert!(may_name(&own, private.address, &global) && may_name(&own, private.address, &private));
-        assert!(may_name(&own, global.address, &global) && !may_name(&own, global.address, &private));
-        assert!(!may_name(&global.id, private.address, &global));
-    }
-
-    #[test]
-    fn prefixes_are_many_if_there_are_enough_or_half_as_many_as_contacts() {
-        let many = |prefixes: u64, contacts: u64| {
-            are_many((0..contacts).map(|contact| Prefix::new(1 + contact % prefixes)), 16)
-        };
-        assert!(many(16, 100) && !many(15, 100) && many(15, 30) && !many(1, 3) && many(1, 2) && many(1, 1));
-        assert!(!are_many([None; 3].into_iter(), 16), "contacts without a prefix");
+    fn a_global_node_can_not_name_a_private_contact() {
+        let [private, global] = ["10.0.0.1:1", "192.0.2.1:1"].map(|text| contact(1, text).address);
+        assert!(may_name(private, global) && may_name(private, private));
+        assert!(may_name(global, global) && !may_name(global, private));
     }
 
     #[test]

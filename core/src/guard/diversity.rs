@@ -1,47 +1,38 @@
-//! Whether a table knows contacts of many address prefixes, so that no single prefix needs many places in it.
+//! Whether a table knows contacts of many address prefixes, so that no single prefix needs many places.
 
-use crate::address::Address;
-use crate::routing::{ContactState, Peer};
+use heapless::Vec;
 
-/// Whether only first-class seats count for a table, because its verified contacts are of many address prefixes. So it
-/// is if 2k of them are in first-class seats, of which a prefix has two; or at least k, which are more than half of
-/// all. A diverse table still is one when it has lost its second-class contacts. A table in a campus, in a laboratory
-/// or in the network of one provider is not diverse: there all seats are equal. Contacts without a prefix don't count.
-#[must_use]
-pub fn is_diverse<A: Address>(peers: impl Iterator<Item = Peer<A>>, k: usize) -> bool {
-    let (mut all, mut first_class) = (0, 0);
-    for Peer { contact, state, .. } in peers {
-        if state == ContactState::Verified && contact.address.prefix().is_some() {
-            all += 1;
-            first_class += usize::from(contact.id.is_first_class());
+use crate::address::Prefix;
+use crate::routing::Limits;
+
+/// Whether a table's contacts are of many address prefixes: 2k different ones, or at least k, which are half as many as
+/// the contacts or more. `None` is a contact that only counts as one of all. In a campus, a laboratory or the network
+/// of one provider they are not: there a limit on each prefix would leave nodes out that are as good as others.
+pub fn is_diverse(prefixes: impl Iterator<Item = Option<Prefix>>, k: usize) -> bool {
+    let mut seen = Vec::<Prefix, { 2 * Limits::MAX_K }>::new();
+    let mut contacts = 0;
+    for prefix in prefixes {
+        contacts += 1;
+        if let Some(prefix) = prefix.filter(|prefix| !seen.contains(prefix)) {
+            let _ = seen.push(prefix);
         }
     }
-    first_class >= 2 * k || (first_class >= k && 2 * first_class > all)
+    seen.len() >= 2 * k || (seen.len() >= k && 2 * seen.len() >= contacts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contact::Contact;
-    use crate::id::Id;
-    use core::net::SocketAddrV4;
-
-    fn diverse(prefixes: u8, of_each: u8) -> bool {
-        let peers = (0..prefixes).flat_map(|n| (0..of_each).map(move |seat| (n, seat))).map(|(n, seat)| {
-            let address = SocketAddrV4::new([203, 0, n, seat].into(), 1);
-            let id = Id::bound(address.prefix().unwrap(), seat.into());
-            Peer { contact: Contact::new(id, address), state: ContactState::Verified, rtt: None, timeout: None }
-        });
-        is_diverse(peers, 8)
-    }
 
     #[test]
-    fn a_table_is_diverse_if_it_knows_2k_first_class_seats_or_few_others() {
+    fn a_table_is_diverse_if_it_knows_2k_prefixes_or_one_for_each_two_contacts() {
         for (prefixes, of_each, expected) in
-            [(0, 0, false), (7, 1, false), (8, 1, true), (7, 3, true), (7, 4, false), (8, 4, true), (16, 10, true)]
+            [(0, 0, false), (7, 1, false), (8, 1, true), (8, 2, true), (15, 3, false), (16, 10, true), (1, 200, false)]
         {
-            assert_eq!(diverse(prefixes, of_each), expected, "{prefixes} prefixes with {of_each} contacts each");
+            let contacts = (0..of_each).flat_map(|_| (1..=prefixes).map(Prefix::new));
+            assert_eq!(is_diverse(contacts, 8), expected, "{prefixes} prefixes with {of_each} contacts each");
         }
-        assert!(!diverse(1, 200), "a crowd alone");
+        let second_class = (1..=17).map(|n| Prefix::new(n).filter(|_| n <= 8));
+        assert!(!is_diverse(second_class, 8), "8 contacts count, of 17");
     }
 }

@@ -9,16 +9,19 @@
 //! - [`quota`]: how much of the store the records of one address prefix can take
 //! - [`responsibility`]: whether a node is too far from a key to store a record there
 //! - [`density`]: whether the nodes that a lookup found are too close together to be there by chance
+//! - [`Probes`]: how often a node helps others to find out whether they can be reached
 //! - [`diversity`]: whether a table knows contacts of many address prefixes
 
 pub mod admission;
 pub mod amplification;
 pub mod density;
 pub mod diversity;
+mod probes;
 pub mod quota;
 mod rate_limiter;
 pub mod responsibility;
 mod token;
 
+pub use probes::Probes;
 pub use rate_limiter::{RateLimiter, RateLimiterView};
 pub use token::Tokens;

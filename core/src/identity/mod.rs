@@ -1,39 +1,40 @@
 //! What a node knows of its own identity: its external address, and what its identifier is bound to.
 //!
-//! Other nodes tell at which address they see this one. Each can lie, so the node asks several, of different address
-//! prefixes, and believes two thirds of them. It asks in *rounds*:
+//! Other nodes tell at which address they see this one. Each can lie, so the node asks one after another, of different
+//! address prefixes. It keeps one *candidate* for another address and its *lead*: two more for each voter that sees the
+//! candidate, one less for each that is asked, and one less again for each that sees another address. So the candidate
+//! leads only if more than two thirds of the voters agree.
 //!
-//! - The first round begins when a node has responded. Its result counts at once, however few have voted: nothing is
-//!   lost by it.
-//! - Between rounds one contact is asked every 90 s. If it sees another address prefix than was settled, a round
-//!   begins.
-//! - Another prefix is settled only if three voters agree on it, in each of three rounds within two minutes. So a
-//!   provider's NAT whose exits change all the time changes nothing.
-
-mod votes;
+//! - The first address needs the lead of three voters, or of all that there are: nothing is lost by it.
+//! - After that a contact is asked every 90 s, or every 10 s while there is a candidate. It is settled with the lead of
+//!   ten voters, which takes a minute and a half. So a provider's NAT whose exits change all the time changes nothing.
 
 use crate::address::{Address, Prefix};
 use crate::time::{Instant, Micros};
-use votes::Votes;
 
-/// How many contacts are asked in a round, at most.
-const ROUND: u8 = 6;
-/// How many voters must agree to change the address.
-const QUORUM: usize = 3;
-/// In how many rounds.
-const ROUNDS: u8 = 3;
-/// Between two contacts that are asked in a round.
-const PAUSE: Micros = Micros::from_secs(1);
-/// From the last contact that is asked to the end of a round.
-const LAST_PAUSE: Micros = Micros::from_secs(2);
-/// Between two contacts that are asked while there is no round.
+/// The lead that settles the first address: that of three voters who agree.
+const FIRST_LEAD: u8 = 4;
+/// The lead that settles another address: that of ten.
+const LEAD: u8 = 11;
+/// Between two contacts that are asked for the first address.
+const FIRST_PAUSE: Micros = Micros::from_secs(1);
+/// The same, to find out whether others can reach the node: a probe takes three ways.
+const PROBE_PAUSE: Micros = Micros::from_secs(2);
+/// The same, while there is a candidate for another address.
+const PAUSE: Micros = Micros::from_secs(10);
+/// The same, while there is none.
 const CALM: Micros = Micros::from_secs(90);
-/// Between the rounds that must agree on another address.
-const CONFIRM: Micros = Micros::from_secs(60);
+/// How long a client waits until it tries again to serve, and a node in a second-class seat to get a better one.
+const HOUR: Micros = Micros::from_secs(60 * 60);
+
+/// After this many probes in vain, one after another, a node can't be reached.
+const VAIN: u8 = 3;
+/// In place of their number: a probe arrived.
+const REACHED: u8 = u8::MAX;
 
 /// A node that has had its seat for this long keeps it.
 const SETTLED_SEAT: Micros = Micros::from_secs(10 * 60);
-/// How often a node that left a seat tries a first-class one.
+/// How often a node tries a first-class seat.
 const TRIES: u8 = 6;
 
 /// The state of a node's identity. All zeros before the start.
@@ -43,57 +44,63 @@ pub(crate) struct Identity<A> {
     pub(crate) is_crowded: bool,
     /// Whether the user was not told of the external address yet.
     pub(crate) unreported: bool,
-    in_round: bool,
-    /// How many contacts can still be asked in this round.
-    left: u8,
-    /// How many rounds in a row have found the candidate.
-    rounds: u8,
+    /// How far the candidate leads.
+    lead: u8,
+    /// Whether the node serves only if others can reach it.
+    pub(crate) probes: bool,
+    /// How many probes in a row did not arrive. [`REACHED`] once one did, and while none is asked for.
+    vain: u8,
+    /// How many seats the node has tried since its external address was settled.
+    tries: u8,
     /// In which second it was found out last whether the table is crowded; one more, to tell it from never.
     pub(crate) counted: u32,
-    /// When to ask the next contact, or to end the round.
+    /// When to ask the next contact.
     due: Instant,
     /// The external address; [`Address::EMPTY`] until it is settled.
     external: A,
-    /// Another address, which further rounds must confirm.
+    /// Another address, which further voters must confirm.
     candidate: A,
     /// When the node took its seat.
     seated: Instant,
-    /// How often it has left a seat that was taken.
-    left_seats: u8,
-    votes: Votes<A>,
+    /// The address prefixes that were asked last. They are not asked again yet, so three must agree on another address.
+    asked: [Option<Prefix>; 2],
 }
 
 impl<A: Address> Identity<A> {
     pub(crate) const EMPTY: Self = Self {
         is_crowded: false,
         unreported: false,
-        in_round: false,
-        left: 0,
-        rounds: 0,
+        lead: 0,
+        probes: false,
+        vain: 0,
+        tries: 0,
         counted: 0,
         due: Instant::ZERO,
         external: A::EMPTY,
         candidate: A::EMPTY,
         seated: Instant::ZERO,
-        left_seats: 0,
-        votes: Votes::EMPTY,
+        asked: [None; 2],
     };
 
-    /// Forgets everything.
-    pub(crate) fn restart(&mut self) {
-        // Two steps: zeros take no flash, but another value would be copied from a constant as large as this.
+    /// Forgets everything. Of the table, nothing is known yet. With `probes`, the node must find out whether others can
+    /// reach it.
+    pub(crate) fn restart(&mut self, probes: bool) {
+        // Step by step: zeros take no flash, but other values would be copied from a constant as large as this.
         *self = Self::EMPTY;
+        self.is_crowded = true;
+        self.probes = probes;
+        self.vain = REACHED;
         self.due = Instant::NEVER;
     }
 
-    /// A node responded that can tell the external address: begins the first round.
+    /// A node responded that can tell the external address.
     pub(crate) fn begin(&mut self, now: Instant) {
         if self.due == Instant::NEVER {
-            self.due = now + PAUSE;
+            self.due = now + FIRST_PAUSE;
         }
     }
 
-    /// When [`step`](Self::step) has something to do.
+    /// When to ask the next contact.
     pub(crate) const fn due(&self) -> Instant {
         self.due
     }
@@ -103,91 +110,96 @@ impl<A: Address> Identity<A> {
         self.external
     }
 
-    /// No contact is left: the node may be somewhere else, and any address is better than the one it had.
-    pub(crate) const fn cut_off(&mut self) {
-        self.external = A::EMPTY;
+    /// Whether a contact of this address prefix can be asked next.
+    pub(crate) fn may_vote(&self, prefix: Option<Prefix>) -> bool {
+        prefix.is_some() && !self.asked.contains(&prefix)
     }
 
-    pub(crate) fn has_voted(&self, voter: Prefix) -> bool {
-        self.votes.has_voted(voter)
+    /// A contact of this address prefix is asked now.
+    pub(crate) fn ask(&mut self, now: Instant, prefix: Option<Prefix>) {
+        self.asked = [prefix, self.asked[0]];
+        self.add_lead(now, -1);
+        // If it doesn't respond, another one is asked soon.
+        self.due = self.due.min(now + PAUSE);
     }
 
-    /// The time has come. Returns which contact to ask now: one whose prefix has not voted, the one with this number
-    /// since the round began. `None` if no more must be asked: then [`end_round`](Self::end_round).
-    pub(crate) fn step(&mut self, now: Instant) -> Option<u8> {
-        if !self.in_round {
-            self.votes.clear();
-            if self.external != A::EMPTY && self.rounds == 0 {
-                self.due = now + CALM;
-                return Some(0);
-            }
-            self.begin_round(now);
-        }
-        self.left = self.left.checked_sub(1)?;
-        self.due = now + if self.left == 0 { LAST_PAUSE } else { PAUSE };
-        Some(ROUND - 1 - self.left)
+    /// No contact is left that can vote: begins anew when a node responds. Returns whether the external address was
+    /// settled by this.
+    pub(crate) fn all_asked(&mut self) -> bool {
+        let is_settled = self.external == A::EMPTY && self.settle(1);
+        (self.lead, self.asked, self.due) = (0, [None; 2], Instant::NEVER);
+        is_settled
     }
 
-    /// A contact that was asked, of the prefix `voter`, sees this node at `observed`.
-    pub(crate) fn observe(&mut self, now: Instant, voter: Prefix, observed: A) {
+    /// A contact that was asked sees this node at `observed`. Returns whether the external address was settled by this.
+    pub(crate) fn observe(&mut self, now: Instant, observed: A) -> bool {
         if observed.prefix().is_none() {
             // A neighbour in a private network sees a private address, which tells nothing.
-        } else if self.in_round {
-            self.votes.cast(voter, observed);
-        } else if !self.is_settled(observed) {
-            self.begin_round(now);
+            return false;
         }
+        if self.lead == 0 {
+            self.candidate = observed;
+        }
+        let agrees = self.candidate.prefix() == observed.prefix() && !self.is_settled(observed);
+        self.add_lead(now, if agrees { 2 } else { -1 });
+        self.settle(if self.external == A::EMPTY { FIRST_LEAD } else { LEAD })
     }
 
-    /// Ends a round. Returns whether the external address was settled by this.
-    pub(crate) fn end_round(&mut self, now: Instant) -> bool {
-        if !self.in_round {
-            return false;
-        }
-        self.in_round = false;
-        self.due = now + CALM;
-        let first = self.external == A::EMPTY;
-        let winner = self.votes.winner().filter(|(_, agreeing)| first || *agreeing >= QUORUM);
-        let Some((address, _)) = winner.filter(|(address, _)| !self.is_settled(*address)) else {
-            self.rounds = 0;
-            return false;
+    fn add_lead(&mut self, now: Instant, votes: i8) {
+        self.lead = self.lead.saturating_add_signed(votes);
+        let pause = match self.lead {
+            0 if self.vain == VAIN => HOUR,
+            0 if self.wants_probe() => PROBE_PAUSE,
+            0 => CALM,
+            _ if self.external == A::EMPTY => FIRST_PAUSE,
+            _ => PAUSE,
         };
-        if self.candidate.prefix() != address.prefix() {
-            self.rounds = 0;
+        self.due = now + pause;
+    }
+
+    /// Whether to ask for a probe: it is not known that others can reach the node at its external address.
+    pub(crate) const fn wants_probe(&self) -> bool {
+        self.vain != REACHED
+    }
+
+    /// A probe arrived.
+    pub(crate) const fn reached(&mut self) {
+        self.vain = REACHED;
+    }
+
+    /// A probe did not arrive. Returns whether this shows that the node can't be reached.
+    pub(crate) fn missed_probe(&mut self) -> bool {
+        self.vain = self.vain.saturating_add(1).min(VAIN);
+        self.vain == VAIN
+    }
+
+    /// No contact is asked for a while.
+    pub(crate) fn wait(&mut self, now: Instant) {
+        self.due = now + CALM;
+    }
+
+    /// Settles the candidate, if it leads by this much.
+    fn settle(&mut self, least: u8) -> bool {
+        let wins = self.lead >= least;
+        if wins {
+            self.external = self.candidate;
+            (self.lead, self.tries, self.unreported) = (0, 0, true);
+            self.vain = if self.probes { 0 } else { REACHED };
         }
-        self.candidate = address;
-        self.rounds += 1;
-        if !first && self.rounds < ROUNDS {
-            self.due = now + CONFIRM;
-            return false;
-        }
-        self.rounds = 0;
-        self.external = address;
-        self.unreported = true;
-        true
+        wins
     }
 
     /// The node at this address has the own identifier. Returns whether this node must take another seat: it has not
     /// had its own for long, and the other one has a right to it.
     pub(crate) fn leaves_seat(&self, now: Instant, other: A) -> bool {
-        other != self.external && self.is_settled(other) && now < self.seated + SETTLED_SEAT
+        self.is_settled(other) && now < self.seated + SETTLED_SEAT
     }
 
-    /// The node takes a seat, because its address changed or because another node has its seat.
-    pub(crate) fn take_seat(&mut self, now: Instant, is_taken: bool) {
+    /// The next seat to try, by chance, as another node of the prefix may look for one at the same time.
+    pub(crate) fn try_seat(&mut self, now: Instant, random: u16) -> u16 {
         self.seated = now;
-        self.left_seats = if is_taken { self.left_seats.saturating_add(1) } else { 0 };
-    }
-
-    /// Whether the first-class seats were tried often enough.
-    pub(crate) const fn gives_up_first_class(&self) -> bool {
-        self.left_seats >= TRIES
-    }
-
-    fn begin_round(&mut self, now: Instant) {
-        self.in_round = true;
-        self.left = ROUND;
-        self.due = now;
+        self.tries = self.tries.saturating_add(1);
+        if self.tries > TRIES { random } else { random & 1 }
     }
 
     fn is_settled(&self, address: A) -> bool {

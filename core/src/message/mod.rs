@@ -7,13 +7,14 @@ mod contacts;
 
 use core::fmt;
 
-use crate::address::Address;
+use crate::address::{Address, EncodedAddress};
 use crate::id::Id;
 use crate::record::{Key, Record, Version};
 
 pub use contacts::{Contacts, Observed, ReadContact, ReceivedContact};
 
-/// A request. Each has one response, except [`Relay`](Request::Relay), which can have two.
+/// A request. Each has one response, except [`Relay`](Request::Relay), which can have two, and
+/// [`Probe`](Request::Probe), which has none but an error.
 ///
 /// It is matched exhaustively, as [`Response`] is: a new message doesn't compile before every wire format has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,13 @@ pub enum Request<'a> {
         hops: u8,
         /// The time left until the response must arrive, in milliseconds.
         time: u16,
+    },
+    /// Reachability: if this is the requester's address, asks the node to send this request on to a third one. That
+    /// one sends a ping with the same transaction to the address, which the first requester recognises. Only a refusal
+    /// has a response.
+    Probe {
+        /// The address of the first requester.
+        address: EncodedAddress,
     },
     /// A request of a kind that the wire format doesn't know, or of a known kind about an unknown kind of record. Its
     /// response is [`ErrorCode::Unsupported`].

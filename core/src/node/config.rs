@@ -28,9 +28,9 @@ pub struct Config {
     /// The number of the network. Nodes of different networks ignore each other, even at the same addresses, if the
     /// wire format names the network, as kadlet's does. 0 by default.
     pub network: u16,
-    /// Whether to respond to requests and to be in the tables of other nodes. A client (`false`) only sends requests,
-    /// and no table keeps it. `true` by default.
-    pub serve: bool,
+    /// Whether to respond to requests and to be in the tables of other nodes. A client only sends requests, and no
+    /// table keeps it. Automatic by default.
+    pub serve: Serve,
     /// Whether to accept plain records, which any node can replace: for networks whose members trust each other.
     /// `false` by default.
     pub plain: bool,
@@ -72,6 +72,21 @@ pub struct Config {
     pub bind_ids: bool,
 }
 
+/// Whether a node serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Serve {
+    /// The node serves, until it finds out that others can't reach it unasked, as behind most NATs. Then it is a
+    /// client, and tries again every hour and when its external address changes.
+    /// [`Event::Serves`](crate::Event::Serves) tells it. At an address without a prefix, such as a private one, it
+    /// always serves.
+    #[default]
+    Automatic,
+    /// The node serves.
+    Always,
+    /// The node is a client.
+    Never,
+}
+
 /// How a lookup finds the nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,7 +105,7 @@ impl Config {
     /// The defaults, as the fields document them.
     pub const DEFAULT: Self = Self {
         network: 0,
-        serve: true,
+        serve: Serve::Automatic,
         plain: false,
         verify: None,
         table: Limits::DEFAULT,
@@ -110,7 +125,7 @@ impl Config {
     /// All zeros, for a node that is not started.
     pub(super) const ZERO: Self = Self {
         network: 0,
-        serve: false,
+        serve: Serve::Automatic,
         plain: false,
         verify: None,
         table: Limits::ZERO,

@@ -30,10 +30,10 @@ impl<P: Parts> Shared<P> {
         namer: P::Address,
         named: Contact<P::Address>,
     ) -> Option<Contact<P::Address>> {
-        let own = self.table.own();
-        if named.id == own {
+        let may_name = admission::may_name(namer, named.address);
+        if named.id == self.table.own() {
             // Another node may have the same identifier. If it is an address of this node, the ping comes back.
-            if named.address.scope() >= namer.scope() {
+            if may_name {
                 self.check_own_id(now, named.address);
             }
             return None;
@@ -43,7 +43,7 @@ impl<P: Parts> Shared<P> {
             return Some(peer.contact);
         }
         let named = Contact { address: named.address.on_link_of(namer), ..named };
-        let accepted = admission::may_name(&own, namer, &named) && self.fits(&named);
+        let accepted = may_name && self.fits(&named);
         if !accepted {
             count_up(&mut self.stats.bad_contacts);
         }
@@ -62,13 +62,18 @@ impl<P: Parts> Shared<P> {
         address.prefix().or_else(|| Prefix::new(u64::MAX).filter(|_| self.is_global))
     }
 
-    /// Pings a requester that serves, if the table would take it. `left` is how many bytes can still be sent to it by
-    /// the amplification limit.
-    pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, left: usize) {
-        if left < P::Wire::LENGTHS.ping {
+    /// Pings a requester that serves, if the table would take it, and one that doesn't, if the table has it. `left` is
+    /// how many bytes can still be sent to it by the amplification limit.
+    pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, serves: bool, left: usize) {
+        if left < P::Wire::LENGTHS.ping || !self.can_check() {
             return;
         }
-        if self.can_check() && self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact) {
+        let is_news = if serves {
+            self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact)
+        } else {
+            self.knows_at(&contact.id, contact.address)
+        };
+        if is_news {
             // Sent only once: a retransmission would exceed the limit.
             self.begin_request(Purpose::Check, contact.address, Some(&contact.id), Attempts::Times(NonZeroU8::MIN));
         }

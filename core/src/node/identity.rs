@@ -2,18 +2,24 @@
 //!
 //! An identifier counts if it is bound to an address prefix, in a first-class seat where there are enough of these.
 
-use super::bounds::Parts;
+use super::bounds::{Parts, TokenOf};
+use super::config::Serve;
 use super::purpose::Purpose;
+use super::query::Transmit;
 use super::shared::Shared;
-use crate::address::{Address, Prefix};
+use crate::address::{Address, EncodedAddress};
 use crate::contact::Contact;
 use crate::guard::{admission, diversity};
 use crate::id::Id;
-use crate::message::Response;
+use crate::message::{ErrorCode, Request, Response};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::Attempts;
 use crate::store::Store;
 use crate::time::Instant;
+use crate::wire::Wire;
+
+/// How many contacts near a random identifier are considered to find one of another address prefix.
+const CONSIDERED: usize = 8;
 
 impl<P: Parts> Shared<P> {
     /// Whether a contact counts here: its identifier fits its address.
@@ -22,108 +28,167 @@ impl<P: Parts> Shared<P> {
     }
 
     /// The table may have changed: finds out whether second-class seats count, at most once a second. When they no
-    /// longer do, the contacts in such seats lose their places.
+    /// longer do, the contacts in such seats lose their places. Inlined, it takes a hundred
+    /// bytes of flash more on a microcontroller.
+    #[inline(never)]
     pub(super) fn note_diversity(&mut self, now: Instant) {
         let counted = now.stamp().wrapping_add(1);
-        if !self.config.bind_ids || self.identity.counted == counted {
+        if self.identity.counted == counted {
             return;
         }
         self.identity.counted = counted;
-        let crowded = !diversity::is_diverse(self.table.peers(), self.k());
-        if crowded == self.identity.is_crowded {
-            return;
-        }
-        self.set_crowded(crowded);
-        let is_excess = |contact: &Contact<P::Address>| {
-            !crowded && !contact.id.is_first_class() && contact.address.prefix().is_some()
-        };
-        loop {
-            let excess = self.table.peers().map(|peer| peer.contact).find(is_excess);
+        let verified = self.table.peers().filter(|peer| peer.state == ContactState::Verified);
+        let with_prefix = verified.filter_map(|peer| Some((peer.contact.id, peer.contact.address.prefix()?)));
+        let counted =
+            with_prefix.map(|(id, prefix)| Some(prefix).filter(|_| !self.config.bind_ids || id.is_first_class()));
+        self.identity.is_crowded = !diversity::is_diverse(counted, self.k());
+        while self.config.bind_ids && !self.identity.is_crowded {
+            let excess = self.table.peers().map(|peer| peer.contact).find(is_second_class);
             let Some(excess) = excess else { return };
             self.table.evict(now, &excess.id);
         }
     }
 
-    /// Whether the node must know its external address.
-    pub(super) fn surveys(&self) -> bool {
-        self.config.serve && self.config.bind_ids
+    /// Whether the node serves, or will serve when others can reach it.
+    pub(super) fn may_serve(&self) -> bool {
+        self.serves() || self.identity.probes
     }
 
-    /// Takes the next step to find out the external address.
+    /// Asks the next contact for the external address.
     pub(super) fn survey(&mut self, now: Instant) {
-        match self.identity.step(now).and_then(|number| self.next_voter(number)) {
-            Some((address, expect)) => {
-                _ = self.begin_request(Purpose::Survey, address, expect.as_ref(), Attempts::Known)
-            }
-            None if self.identity.end_round(now) => self.settle(now),
-            None => {}
+        if self.probe.take().is_some() {
+            self.missed_probe(now);
+        }
+        if let Some((address, expect)) = self.next_voter() {
+            self.identity.ask(now, address.prefix());
+            self.begin_request(Purpose::Survey, address, expect.as_ref(), Attempts::Known);
+        } else if self.identity.all_asked() {
+            self.settle(now);
         }
     }
 
-    /// A contact responded that was asked for the external address.
-    pub(super) fn surveyed(&mut self, now: Instant, from: &Contact<P::Address>, response: &Response<'_, P::Address>) {
+    /// A contact that can vote: a verified one near a random identifier, so that no node near the own one decides.
+    /// While none is verified, a bootstrap address.
+    fn next_voter(&mut self) -> Option<(P::Address, Option<Id>)> {
+        let mut target = [0; Id::LEN];
+        target[..8].copy_from_slice(&self.random.next().to_le_bytes());
+        let mut near = [Contact::EMPTY; CONSIDERED];
+        let count = self.table.closest(&Id::from_bytes(target), &mut near);
+        if count == 0 {
+            let mut addresses = (0..).map_while(|index| self.bootstraps.get(index));
+            return Some((addresses.find(|address| self.identity.may_vote(address.prefix()))?, None));
+        }
+        let voter = near.into_iter().take(count).find(|contact| self.identity.may_vote(contact.address.prefix()))?;
+        Some((voter.address, Some(voter.id)))
+    }
+
+    /// A contact responded that was asked for the external address. It is also asked to have a third node probe this
+    /// one, if this one doesn't know whether others can reach it.
+    #[inline(never)]
+    pub(super) fn surveyed(
+        &mut self,
+        now: Instant,
+        from: P::Address,
+        token: Option<TokenOf<P>>,
+        response: &Response<'_, P::Address>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
         if let Response::Pong { observed } = response
-            && let Some((voter, observed)) = from.address.prefix().zip(observed.address())
+            && let Some(observed) = observed.address()
+            && self.identity.observe(now, observed)
         {
-            self.identity.observe(now, voter, observed);
+            self.settle(now);
+            return None;
+        }
+        let token = token.filter(|_| self.identity.wants_probe())?;
+        let transaction = P::Wire::transaction(self.random.next());
+        self.probe = Some(transaction);
+        let request = Request::Probe { address: self.identity.external().encode() };
+        self.outlet().request_once(from, transaction, Some(token), request, buf)
+    }
+
+    /// The node that was asked for a probe refused.
+    pub(super) fn probe_refused(&mut self, now: Instant) -> Option<Transmit<P::Address>> {
+        self.probe = None;
+        self.identity.wait(now);
+        None
+    }
+
+    /// The probe arrived. So others can reach this node, unless it has sent to this one before.
+    pub(super) fn probed(&mut self, now: Instant, by: &Id) {
+        self.probe = None;
+        self.identity.wait(now);
+        if self.table.get(by).is_none() {
+            self.identity.reached();
+            self.config.serve = Serve::Automatic;
         }
     }
 
-    /// A contact to ask, of a prefix that has not voted: a random one, so that no node near the own one decides. While
-    /// no contact is verified, a bootstrap address.
-    fn next_voter(&mut self, number: u8) -> Option<(P::Address, Option<Id>)> {
-        let random = self.random.next().to_le_bytes()[0];
-        if self.has_verified_contact() {
-            let verified = self.table.peers().filter(|peer| peer.state == ContactState::Verified);
-            let may_vote = |contact: &Contact<P::Address>| {
-                contact.address.prefix().is_some_and(|prefix| !self.identity.has_voted(prefix))
-            };
-            let voters = verified.map(|peer| peer.contact).filter(may_vote);
-            let voter = voters.min_by_key(|contact| contact.id.as_bytes()[0] ^ random);
-            return voter.map(|contact| (contact.address, Some(contact.id)));
+    /// The probe that was asked for didn't arrive, and no node refused it. If this shows that others can't reach this
+    /// node, it becomes a client. Others learn this from its requests.
+    fn missed_probe(&mut self, now: Instant) {
+        if self.identity.missed_probe() && self.serves() {
+            self.config.serve = Serve::Never;
+            self.table.rekey(now, self.table.own());
         }
-        self.identity.cut_off();
-        let address = self.bootstraps.get(number.into()).filter(|address| address.prefix().is_some());
-        address.map(|address| (address, None))
+    }
+
+    /// Helps the node at `address` to find out whether others can reach it: forwards its request to a third node, or
+    /// probes it for the node that has forwarded it. Only what the node itself sent with a token is forwarded.
+    pub(super) fn forward_probe(
+        &mut self,
+        now: Instant,
+        from: P::Address,
+        token_holds: bool,
+        address: &EncodedAddress,
+    ) -> Result<(P::Address, Request<'static>), ErrorCode> {
+        let probed = P::Address::decode(address.family, address.as_bytes());
+        let Some((probed, prefix)) = probed.and_then(|address| Some((address, address.prefix()?))) else {
+            return Err(ErrorCode::Invalid);
+        };
+        let asks = probed == from;
+        if asks && !token_holds {
+            return Err(ErrorCode::Token);
+        }
+        if !self.probes.allows(now, prefix) {
+            return Err(ErrorCode::Busy);
+        }
+        if !asks {
+            return Ok((probed, Request::Ping));
+        }
+        match self.next_voter() {
+            Some((third, _)) if third.prefix() != Some(prefix) => Ok((third, Request::Probe { address: *address })),
+            _ => Err(ErrorCode::Busy),
+        }
     }
 
     /// The external address is known, or changed: takes an identifier that is bound to it.
     fn settle(&mut self, now: Instant) {
-        let address = self.identity.external();
-        if let Some(prefix) = address.prefix()
-            && self.config.bind_ids
-            && !self.table.own().is_bound(&address)
-        {
-            self.identity.take_seat(now, false);
-            let own = self.table.own();
-            let first = if own.is_first_class() { own.seat() } else { 0 };
-            self.take_free_seat(now, prefix, first);
+        let external = self.identity.external();
+        if self.config.bind_ids && !self.table.own().is_bound(&external) {
+            self.take_seat(now, external);
         }
     }
 
     /// The node at this address responded with the own identifier, so it has the same seat. This node takes another one
-    /// if it is new in its own: 0 or 1 by chance, because the other node may do the same; after some tries any.
+    /// if it is new in its own.
     pub(super) fn leave_seat(&mut self, now: Instant, other: P::Address) {
-        if let Some(prefix) = other.prefix().filter(|_| self.config.bind_ids && self.identity.leaves_seat(now, other)) {
-            self.identity.take_seat(now, true);
+        if self.config.bind_ids && self.identity.leaves_seat(now, other) {
+            self.take_seat(now, other);
+        }
+    }
+
+    /// Takes a seat of this address's prefix in which no node is known, and continues as the node with that identifier:
+    /// with the same contacts and records. The nodes near it are found, and own records are published again.
+    fn take_seat(&mut self, now: Instant, address: P::Address) {
+        let Some(prefix) = address.prefix() else { return };
+        let own = loop {
             let random = (self.random.next() >> 48) as u16;
-            self.take_free_seat(now, prefix, random & 1);
-        }
-    }
-
-    /// Takes a seat in which no node is known: `first` or the other first-class one, else a random one.
-    fn take_free_seat(&mut self, now: Instant, prefix: Prefix, first: u16) {
-        let taken = |seat| self.table.get(&Id::bound(prefix, seat)).is_some();
-        let mut seat = if taken(first) { first ^ 1 } else { first };
-        if self.identity.gives_up_first_class() || taken(seat) {
-            seat = (self.random.next() >> 48) as u16 | 2;
-        }
-        self.take_id(now, Id::bound(prefix, seat));
-    }
-
-    /// Continues as the node `own`: with the same contacts and records. The nodes near the new identifier are found,
-    /// and own records are published again.
-    fn take_id(&mut self, now: Instant, own: Id) {
+            let id = Id::bound(prefix, self.identity.try_seat(now, random));
+            if self.table.get(&id).is_none() {
+                break id;
+            }
+        };
         self.table.rekey(now, own);
         self.store.rekey(own);
         self.bootstraps.try_now(now);
@@ -134,4 +199,8 @@ impl<P: Parts> Shared<P> {
         }
         self.replication.publish_by(now);
     }
+}
+
+fn is_second_class<A: Address>(contact: &Contact<A>) -> bool {
+    !contact.id.is_first_class() && contact.address.prefix().is_some()
 }

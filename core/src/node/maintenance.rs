@@ -65,11 +65,11 @@ impl<P: Parts> NodeInner<P> {
         idle && busy < P::Operations::LEN.div_ceil(2) && requests.free() > for_the_user
     }
 
-    /// When the table's maintenance is due. Never for a client, whose own lookups keep the table fresh enough, and
-    /// never while a node joins, which is maintenance enough.
+    /// When the table's maintenance is due. Never for a node that never serves, whose own lookups keep the table fresh
+    /// enough, and never while a node joins, which is maintenance enough.
     pub(super) fn next_table_maintenance(&self) -> Instant {
         let joins = self.any(|operation| operation.is_running() && operation.task.traits().joins);
-        if !self.shared.config.serve || joins {
+        if !self.shared.may_serve() || joins {
             return Instant::NEVER;
         }
         self.shared.table.next_maintenance()

@@ -66,7 +66,7 @@ mod values;
 
 pub use bounds::{Bounds, Parts};
 pub use command_error::{BeginError, GetError, PutError, RestoreError};
-pub use config::{Config, Mode, Options};
+pub use config::{Config, Mode, Options, Serve};
 pub use dht::Dht;
 pub use inner::NodeInner;
 pub use network::{Network, On};

@@ -96,6 +96,9 @@ pub enum Event<'a, A> {
         /// The identifier that the node has now.
         id: Id,
     },
+    /// The node serves from now on, or is a client: it has found out whether others can reach it unasked. See
+    /// [`Serve::Automatic`](crate::Serve::Automatic).
+    Serves(bool),
     /// Another node uses this node's identifier: its state was copied, or this is an attack. The node has responded
     /// from its address. This is reported at most once a minute.
     OwnIdSeen {
@@ -267,6 +270,8 @@ impl<A: fmt::Debug> fmt::Display for Event<'_, A> {
             Self::ExternalAddress { address, id } => {
                 write!(f, "the node is at {address:?} and has the identifier {id}")
             }
+            Self::Serves(true) => f.write_str("other nodes can reach this one: it serves"),
+            Self::Serves(false) => f.write_str("other nodes can't reach this one unasked: it is a client"),
             Self::OwnIdSeen { address } => write!(f, "{address:?} uses the identifier of this node"),
             Self::Superseded { key } => {
                 write!(f, "another node holds a newer record than the one published: {}", key.id)

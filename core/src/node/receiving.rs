@@ -68,6 +68,9 @@ impl<P: Parts> NodeInner<P> {
         response: &Response<'_, P::Address>,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
+        if self.shared.probe == Some(header.transaction) {
+            return self.shared.probe_refused(now);
+        }
         let sender = self.shared.sender_of(header, response);
         // A request that expects no certain node is matched by any sender.
         let any = sender.unwrap_or(header.sender);
@@ -100,7 +103,7 @@ impl<P: Parts> NodeInner<P> {
         match purpose? {
             Purpose::Table => self.shared.table_responded(now, &arrived),
             Purpose::Check => {}
-            Purpose::Survey => self.shared.surveyed(now, &arrived.from, response),
+            Purpose::Survey => return self.shared.surveyed(now, from, arrived.token(), response, buf),
             Purpose::Relay { relay } => match self.shared.relay_responded(now, relay, arrived.from, response, buf) {
                 RelayEffect::Nothing => {}
                 RelayEffect::SentOn(transmit) => return Some(transmit),

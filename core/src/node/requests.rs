@@ -60,7 +60,7 @@ impl<P: Parts> Shared<P> {
                 Request::FindValue { key: operation.key, have }
             }
         };
-        let wants_ping = self.config.serve && operation.is_none_or(|operation| operation.task.traits().wants_ping);
+        let wants_ping = self.may_serve() && operation.is_none_or(|operation| operation.task.traits().wants_ping);
         let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
         let least = if finds && token.is_none() { self.padded_len(ready.to, wants_ping) } else { 0 };
         let own_largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);

@@ -4,7 +4,7 @@
 use core::num::NonZeroU8;
 
 use super::bounds::{Parts, TokenOf, TransactionOf};
-use super::config::Config;
+use super::config::{Config, Serve};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::shared::Shared;
@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::Id;
-use crate::message::{Contacts, Features, Response};
+use crate::message::{Contacts, Features, Request, Response};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::Attempts;
 use crate::wire::{Body, Header, Message, TokenBinding, Wire};
@@ -78,13 +78,26 @@ impl<P: Parts> Outlet<'_, P> {
         self.send(to, &message, least, usize::MAX, buf)
     }
 
+    /// Sends a request whose response, if there is one, is not waited for.
+    pub(super) fn request_once(
+        self,
+        to: P::Address,
+        transaction: TransactionOf<P>,
+        token: Option<TokenOf<P>>,
+        request: Request<'_>,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
+        let body = Body::Request { largest: u16::MAX, token, request, padding: 0 };
+        self.request(to, transaction, body, 0, buf)
+    }
+
     fn header(&self, transaction: TransactionOf<P>) -> Header<P::Wire> {
         Header {
             geometry: P::Geometry::TAG,
             network: self.config.network,
             transaction,
             sender: self.table.own(),
-            features: if self.config.serve { Features::SERVES } else { Features::default() },
+            features: if !matches!(self.config.serve, Serve::Never) { Features::SERVES } else { Features::default() },
         }
     }
 }

@@ -68,14 +68,20 @@ impl<P: Parts> Shared<P> {
         request: &Request<'_>,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
-        if !self.config.serve {
-            count_up(&mut self.stats.not_serving);
-            return None;
-        }
         let now = incoming.now;
         let own_id = incoming.header.sender == self.table.own();
         if own_id && self.requests.came_back(incoming.header.transaction) {
             // An own request: it was sent to an address that leads here.
+            return None;
+        }
+        let is_ping = *request == Request::Ping;
+        if is_ping && self.probe == Some(incoming.header.transaction) {
+            self.probed(now, &incoming.header.sender);
+            return None;
+        }
+        // A client that may serve another time shows by its pong that it doesn't now.
+        if !(self.serves() || is_ping && self.may_serve()) {
+            count_up(&mut self.stats.not_serving);
             return None;
         }
         let (token_holds, fresh) = self.renew_token(incoming);
@@ -119,6 +125,10 @@ impl<P: Parts> Shared<P> {
                 let relay = RelayRequest { relay_id: *relay_id, target: *target, hops: *hops, deadline };
                 self.respond_relay(&served, incoming.largest, &relay, buf)
             }
+            Request::Probe { address } => match self.forward_probe(now, incoming.from, token_holds, address) {
+                Ok((to, request)) => self.outlet().request_once(to, transaction, None, request, buf),
+                Err(code) => self.reply(&served, Response::Error { code, detail: 0 }, buf),
+            },
             Request::Unknown { .. } => {
                 self.reply(&served, Response::Error { code: ErrorCode::Unsupported, detail: 0 }, buf)
             }
@@ -126,8 +136,9 @@ impl<P: Parts> Shared<P> {
         count_up(&mut self.stats.responses_sent);
         if own_id {
             self.check_own_id(now, incoming.from);
-        } else if within && incoming.header.features.contains(Features::SERVES) {
-            self.introduce(now, contact, allowance - sent.len);
+        } else if within {
+            let serves = incoming.header.features.contains(Features::SERVES);
+            self.introduce(now, contact, serves, allowance - sent.len);
         }
         Some(sent)
     }

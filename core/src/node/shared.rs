@@ -6,14 +6,13 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use super::bounds::{Part, Parts, TokenOf};
-use super::config::Config;
+use super::bounds::{Part, Parts, TokenOf, TransactionOf};
+use super::config::{Config, Serve};
 use super::operation::Operation;
 use super::put_time::LastPut;
 use super::silence::Silence;
 use super::stats::Stats;
-use crate::address::Address;
-use crate::guard::{Tokens, admission};
+use crate::guard::{Probes, Tokens};
 use crate::identity::Identity;
 use crate::lookup::LookupLimits;
 use crate::random::Random;
@@ -22,6 +21,7 @@ use crate::replication::{Placement, Replication};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::RequestLimits;
 use crate::time::{Instant, Micros};
+use crate::wire::Wire;
 
 /// An operation of a node with the parts `P`.
 pub(super) type Op<P> = Operation<<P as Parts>::Geometry, <P as Parts>::Address, TokenOf<P>>;
@@ -39,6 +39,9 @@ pub(crate) struct Shared<P: Parts> {
     pub(super) requests_freed: bool,
     /// Whether any node at an address with a prefix has responded.
     pub(super) is_global: bool,
+    /// Whether the node is a client, as the user was told.
+    pub(super) told_client: bool,
+    /// The caller's. But `serve` is `Never` while the node is a client because it can't be reached.
     pub(super) config: Config,
     pub(super) stats: Stats,
     pub(super) replication: Replication,
@@ -56,6 +59,9 @@ pub(crate) struct Shared<P: Parts> {
     pub(super) own_id_seen: Vec<P::Address, 1, u8>,
     pub(super) superseded: Vec<Key, 1, u8>,
     pub(super) identity: Identity<P::Address>,
+    /// The transaction of the probe that this node has asked for, while it may arrive.
+    pub(super) probe: Option<TransactionOf<P>>,
+    pub(super) probes: Probes,
     pub(super) bootstraps: P::Bootstraps,
     pub(super) limiter: P::RateLimiter,
     pub(super) requests: P::Requests,
@@ -72,6 +78,7 @@ impl<P: Parts> Shared<P> {
             lent: false,
             requests_freed: false,
             is_global: false,
+            told_client: false,
             config: Config::ZERO,
             stats: Stats::ZERO,
             replication: Replication::EMPTY,
@@ -84,6 +91,8 @@ impl<P: Parts> Shared<P> {
             own_id_seen: Vec::new(),
             superseded: Vec::new(),
             identity: Identity::EMPTY,
+            probe: None,
+            probes: Probes::NONE,
             bootstraps: P::Bootstraps::EMPTY,
             limiter: P::RateLimiter::EMPTY,
             requests: P::Requests::EMPTY,
@@ -117,23 +126,24 @@ impl<P: Parts> Shared<P> {
         self.lent = false;
         self.requests_freed = false;
         self.is_global = false;
+        self.told_client = !self.serves();
         (self.own_id_reported, self.own_id_checked) = (Instant::ZERO, Instant::ZERO);
         self.last_put.clear();
         self.silence = Silence::NONE;
         self.own_id_seen.clear();
         self.superseded.clear();
-        self.identity.restart();
-        // Nothing is known of the table yet.
-        self.set_crowded(config.bind_ids);
+        self.identity.restart(config.serve == Serve::Automatic && P::Wire::RULES.relays);
+        self.probe = None;
+        self.probes = Probes::NONE;
+        if config.bind_ids {
+            // A prefix has only as many contacts as fit.
+            self.table.lift_prefix_limits();
+        }
     }
 
-    /// Whether the table knows so few address prefixes that all their seats count. Then no limit on prefixes applies.
-    pub(super) fn set_crowded(&mut self, crowded: bool) {
-        self.identity.is_crowded = crowded;
-        let limits = &self.config.table;
-        let (in_bucket, in_table) =
-            if crowded { (u8::MAX, u8::MAX) } else { (limits.per_prefix_in_bucket, limits.per_prefix_in_table) };
-        self.table.limit_prefixes(in_bucket, in_table);
+    /// Whether the node serves now. If not, it is a client.
+    pub(super) fn serves(&self) -> bool {
+        !matches!(self.config.serve, Serve::Never)
     }
 
     /// How many nodes hold a record.
@@ -141,12 +151,12 @@ impl<P: Parts> Shared<P> {
         usize::from(self.config.table.k)
     }
 
-    /// The limits of a lookup. Where this node knows few address prefixes, any number of contacts of one count.
+    /// The limits of a lookup. Where identifiers are bound, an address prefix has only as many contacts as may count;
+    /// where this node knows few prefixes, any number of them do.
     pub(super) fn lookup_limits(&self) -> LookupLimits {
-        let Config { alpha, table, .. } = &self.config;
-        let prefixes = self.table.peers().map(|peer| peer.contact.address.prefix());
-        let many = admission::are_many(prefixes, 2 * self.k());
-        LookupLimits { k: table.k, alpha: *alpha, prefix: if many { table.per_prefix_in_bucket } else { u8::MAX } }
+        let Config { alpha, table, bind_ids, .. } = &self.config;
+        let limited = !bind_ids && !self.identity.is_crowded;
+        LookupLimits { k: table.k, alpha: *alpha, prefix: if limited { table.per_prefix_in_bucket } else { u8::MAX } }
     }
 
     /// The settings of replication.

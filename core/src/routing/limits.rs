@@ -26,8 +26,8 @@ pub struct Limits {
     /// least 1; 2 by default.
     pub per_prefix_in_bucket: u8,
     /// Contacts of one address prefix in the table: at least 1; 10 by default. With 255 there is no limit, in a bucket
-    /// neither. Where identifiers are [bound](crate::Config::bind_ids), the limits apply only while the table knows many
-    /// prefixes.
+    /// neither. Where identifiers are [bound](crate::Config::bind_ids), neither limit applies: there a prefix has only
+    /// as many contacts as seats count.
     pub per_prefix_in_table: u8,
 }
 

@@ -134,10 +134,11 @@ impl Schedule {
         self.check_soon(now);
     }
 
-    /// The own identifier is another one.
+    /// The own identifier is another one: the neighbourhood is checked and the table refreshed at once.
     pub(super) fn own_changed(&mut self, now: Instant) {
         self.neighbourhood_changed(now);
         self.check = now;
+        self.refresh.fill(Stamp::of(now));
     }
 
     pub(super) fn check_soon(&mut self, now: Instant) {

@@ -151,8 +151,9 @@ pub struct Rules {
     /// lack it. If not, only their publisher keeps them alive, and `decode` gives each the lifetime that all nodes of
     /// the format agree on.
     pub lifetimes: bool,
-    /// Whether the format has relay requests, and the responses `accepted` and `relayed`. If not, a node whose `RELAYS`
-    /// is not 0 does not compile. So recursive lookups are refused.
+    /// Whether the format has the requests `relay` and `probe`, and the responses `accepted` and `relayed`. If not, a
+    /// node whose `RELAYS` is not 0 does not compile. So recursive lookups are refused, and a node does not find out
+    /// whether it can be reached.
     pub relays: bool,
     /// Whether messages name their network and its geometry. If not, every message that can be decoded counts as one of
     /// this network.

@@ -4,7 +4,7 @@ use core::net::SocketAddrV4;
 
 use kadlet::message::{Contacts, ErrorCode, Features, Observed, Request, Response, Target};
 use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
-use kadlet::{Contact, Geometry, Id, Routing};
+use kadlet::{Address, Contact, Geometry, Id, Routing, Transmit};
 
 use super::peers::{OWN, PEERS, number, peer, peer_at};
 use super::{About, Contact4, History, REQUESTS};
@@ -24,6 +24,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let parts = self.record();
         let record = parts.record();
         let request = match self.input.below(if RELAYS == 0 { 8 } else { 12 }) {
+            0 if self.input.once_in(8) => Request::Probe { address: self.peer().address.encode() },
             0 => Request::Ping,
             1 | 2 => Request::FindNode { target: self.target() },
             3 | 4 => {
@@ -42,7 +43,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
                 }
                 self.relay(record.key())
             }
-            _ => Request::Unknown { kind: 6 + self.input.byte() % 100, payload: self.input.bytes(5) },
+            _ => Request::Unknown { kind: 7 + self.input.byte() % 100, payload: self.input.bytes(5) },
         };
         let unknown = matches!(request, Request::Unknown { .. });
         let padding = if unknown { 0 } else { self.input.pick(&[0, 60, 122, 1_000]) };
@@ -191,5 +192,30 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         };
         let features = if self.input.once_in(8) { Features::default() } else { Features::SERVES };
         Header { geometry, network, transaction: Transaction([0; 8]), sender, features }
+    }
+}
+
+/// Checks a request that a datagram from `from` caused at once: the node asks for a probe of itself, forwards a request
+/// for one, or probes.
+pub(super) fn check_probe(
+    from: SocketAddrV4,
+    arrived: Option<&Message<'_, SocketAddrV4, Kadlet>>,
+    len: usize,
+    out: Transmit<SocketAddrV4>,
+    sent: Request<'_>,
+) {
+    match (arrived.map(|message| message.body), sent) {
+        (Some(Body::Response { .. }), Request::Probe { .. }) => assert_eq!(out.to, from),
+        (
+            Some(Body::Request { request: Request::Probe { address }, token, .. }),
+            Request::Probe { address: forwarded },
+        ) => {
+            assert!(token.is_some() && address == from.encode() && forwarded == address && out.len <= len);
+            assert_ne!(out.to.prefix(), from.prefix(), "a third node has another prefix");
+        }
+        (Some(Body::Request { request: Request::Probe { address }, .. }), Request::Ping) => {
+            assert!(out.to.encode() == address && out.len <= len);
+        }
+        (arrived, sent) => panic!("{sent:?} to {} after {arrived:?}", out.to),
     }
 }

@@ -21,7 +21,7 @@ use kadlet::routing::ContactState;
 use kadlet::wire::{self, Body, Header, Message, Token, Transaction};
 use kadlet::{
     Chord, Config, Contact, Dht, Event, FixedStore, Geometry, Id, Instant, Kademlia, Key, Kind, Node, Outcome, Pastry,
-    QueryResult,
+    QueryResult, Serve,
 };
 use kadlet::{QueryId, Routing, Stats, Store};
 use peers::{OWN, config, id_near, in_range, number, peer};
@@ -285,6 +285,21 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         let (before, id) = (*self.node.stats(), self.node.id());
         let out = self.node.handle_datagram(self.now, from, datagram, &mut buf[..room]);
         let response = out.map(|out| &buf[..out.len]);
+        if let Some((out, sent)) = out.zip(response)
+            && let Ok(Message { body: Body::Request { request: sent, .. }, .. }) = wire::decode::<SocketAddrV4>(sent)
+        {
+            if let Ok(Message { header, body: Body::Request { token, .. } }) = message {
+                let proved =
+                    token.is_some_and(|token| self.tokens.contains(&(Contact::new(header.sender, from), token)));
+                let account = self.accounts.entry(from).or_default();
+                (account.proved, account.bytes_in) = if proved {
+                    (account.proved + 1, account.bytes_in)
+                } else {
+                    (account.proved, account.bytes_in + datagram.len())
+                };
+            }
+            return messages::check_probe(from, message.as_ref().ok(), datagram.len(), out, sent);
+        }
         match message {
             Ok(Message { header, .. })
                 if header.geometry != R::Geometry::TAG || header.network != self.config.network =>
@@ -316,7 +331,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                     );
                     account.bytes_out += response.len();
                 }
-                assert!(self.config.serve);
+                assert!(self.config.serve != Serve::Never);
                 assert!(
                     response.len() <= room
                         && response.len() <= usize::from(largest)
@@ -372,7 +387,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         if self.ids.last() != Some(&id) {
             assert!(
                 self.config.bind_ids
-                    && self.config.serve
+                    && self.config.serve != Serve::Never
                     && (0..peers::PEERS).any(|n| id.is_bound(&peer(n, &self.config).address))
             );
             self.ids.push(id);
@@ -429,7 +444,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 relay = Some(self.check_forwarded(to, header.transaction, &request, datagram.len()));
                 About::Relay(relay_id, target)
             }
-            Request::Unknown { .. } => panic!("a node sends no request of an unknown kind"),
+            Request::Probe { .. } | Request::Unknown { .. } => panic!("{request:?} waits to be sent"),
         };
         if first {
             let account = self.accounts.entry(to).or_default();

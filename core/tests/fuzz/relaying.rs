@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kadlet::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
 use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
-use kadlet::{Dht, Geometry, Id, Instant, Key, Record, Routing};
+use kadlet::{Dht, Geometry, Id, Instant, Key, Record, Routing, Serve};
 
 use super::{About, Contact4, History, LAST, SHORTLIST};
 
@@ -202,7 +202,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         // The next hop may have been chosen before the identifier changed.
         let ids = &self.ids;
         // A client sends its own request to any contact, because it is responsible for nothing itself.
-        let any = previous.is_none() && !self.config.serve;
+        let any = previous.is_none() && self.config.serve == Serve::Never;
         // A node without verified contacts begins with those that it has.
         let begins = previous.is_none() && self.node.routing().peers().any(|peer| peer.contact.address == to);
         assert!(

@@ -43,8 +43,9 @@ fn a_node_that_does_not_know_its_address_takes_the_id_that_belongs_to_it() {
     let now = net.now;
     net.node(newcomer).bootstrap(now, &[Host(1)]).unwrap();
     net.run(Duration::from_secs(20));
-    let id = Id::bound(newcomer.prefix().unwrap(), 0);
-    assert_eq!((net.node(newcomer).id(), reported(&mut net, newcomer)), (id, vec![newcomer]));
+    let id = net.node(newcomer).id();
+    assert!(id.is_bound(&newcomer) && id.is_first_class(), "{id}");
+    assert_eq!(reported(&mut net, newcomer), [newcomer]);
     let knows = known(&mut net, &id);
     assert!(knows >= 8, "{knows} nodes know it");
 }

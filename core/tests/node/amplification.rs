@@ -176,7 +176,7 @@ fn requests() -> Vec<Request<'static>> {
             requests.push(Request::Store { record, lifetime: 60, compare, handover });
         }
     }
-    for kind in [0, 6, 7, 0x7F] {
+    for kind in [0, 7, 8, 0x7F] {
         for payload in [&[][..], &[7; 200]] {
             requests.push(Request::Unknown { kind, payload });
         }

@@ -326,7 +326,12 @@ fn publishing_that_yields_its_slot_to_a_command_waits_before_it_starts_again() {
     let now = Instant::from_secs(100);
     let mut node = Busy::new(
         now,
-        Config { serve: false, plain: true, table: Limits { k: 2, ..Limits::DEFAULT }, ..Config::default() },
+        Config {
+            serve: kadlet::Serve::Never,
+            plain: true,
+            table: Limits { k: 2, ..Limits::DEFAULT },
+            ..Config::default()
+        },
         Id::from_bytes([1; 20]),
         [7; 32],
     )

@@ -254,7 +254,8 @@ const fn request_word(request: &Request<'_>, rules: &Rules) -> Option<&'static s
         Request::FindValue { .. } => "find_value",
         Request::Store { .. } => "store",
         Request::Relay { .. } if rules.relays => "relay",
-        Request::Relay { .. } => return None,
+        Request::Probe { .. } if rules.relays => "probe",
+        Request::Relay { .. } | Request::Probe { .. } => return None,
         Request::Unknown { .. } => "other",
     })
 }
@@ -281,6 +282,7 @@ fn read_request<'a>(fields: &Fields<'a>, rules: &Rules) -> Result<Request<'a>, T
             hops: fields.number("hops")?,
             time: fields.number("time")?,
         },
+        "probe" if rules.relays => Request::Probe { address: fields.read("address", read_address)? },
         // Of another word there is no more to tell.
         _ => Request::Unknown {
             kind: fields.number("kind").unwrap_or(0),
@@ -320,6 +322,7 @@ fn write_request(request: &Request<'_>, rules: &Rules, to: &mut Writer<'_>) {
             to.pair("hops", hops);
             to.pair("time", time);
         }
+        Request::Probe { address } => to.pair("address", Encoded(*address)),
         Request::Unknown { kind, payload } => {
             to.pair("kind", kind);
             to.raw("payload", payload);

@@ -41,7 +41,7 @@ fn requests(rules: &Rules) -> Vec<Request<'static>> {
         store(PLAIN, None, true),
         store(Record::immutable(b""), None, false),
         store(SIGNED, Some(u64::MAX), true),
-        Request::Unknown { kind: 6, payload: b"text/1 ping=\n" },
+        Request::Unknown { kind: 7, payload: b"text/1 ping=\n" },
     ];
     if rules.relays {
         requests.extend([relay(Target::Nodes(ID)), relay(Target::Value(KEY))]);

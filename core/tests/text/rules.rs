@@ -67,7 +67,7 @@ fn token_for<W: Wire>(node: &mut Node<W>, peer: &Peer<W>) -> W::Token {
 /// Which of the responses to a ping, a find_node, a request of unknown kind and a find_value have a token.
 fn tokens_given<W: Wire>() -> [bool; 4] {
     let mut node = alone::<W>(config());
-    let requests = [Request::Ping, find_node(), Request::Unknown { kind: 6, payload: b"" }, find(SMALL.key())];
+    let requests = [Request::Ping, find_node(), Request::Unknown { kind: 7, payload: b"" }, find(SMALL.key())];
     requests.map(|request| {
         let response = Peer::<W>::client(1).ask(&mut node, request, None).unwrap();
         response_of::<W>(&response).0 != W::NO_TOKEN

@@ -115,6 +115,7 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr, Kadlet> {
             let target = if parts.flag { Target::Nodes(id) } else { Target::Value(Key { kind, id }) };
             ask(Request::Relay { relay_id: RelayId(parts.short), target, hops: parts.tag, time: size })
         }
+        14 => ask(Request::Probe { address: SocketAddr::from(([parts.tag, 2, 3, 4], size)).encode() }),
         10 => response(Response::Error { code: ErrorCode::Outdated, detail: number }),
         _ => response(Response::Error { code: ErrorCode::Other(parts.tag), detail: number }),
     };
@@ -133,6 +134,7 @@ fn refusal(message: &Message<'_, SocketAddr, Kadlet>) -> Option<EncodeError> {
             if kind > 127
                 || kind == 1
                 || kind == 2
+                || kind == 6
                 || (kind == 3 || kind == 4) && matches!(payload.first(), None | Some(0..=2))
                 || kind == 5 && matches!(payload.first(), None | Some(0..=2 | 0xFF)) =>
         {
@@ -261,7 +263,7 @@ fn the_examples_truncated_at_every_length_are_refused() {
 #[test]
 fn extra_bytes_after_a_response_are_refused_and_after_a_request_are_padding_of_zeros() {
     for (title, mut bytes) in spec::examples() {
-        let (is_response, is_known) = (bytes[12] >= 0x80, bytes[12] != 6);
+        let (is_response, is_known) = (bytes[12] >= 0x80, bytes[12] != 7);
         bytes.push(0);
         let zero = decode::<SocketAddr>(&bytes).err();
         assert_eq!(zero, is_response.then_some(DecodeError::Trailing), "{title}");
@@ -331,7 +333,7 @@ fn an_unknown_kind_of_request_keeps_its_payload_and_an_unknown_kind_of_response_
     for (title, mut bytes) in spec::examples() {
         let is_response = bytes[12] >= 0x80;
         for kind in
-            (0..=0xFF_u8).filter(|kind| (*kind >= 0x80) == is_response && !matches!(kind, 1..=5 | 0x81..=0x87 | 0xFF))
+            (0..=0xFF_u8).filter(|kind| (*kind >= 0x80) == is_response && !matches!(kind, 1..=6 | 0x81..=0x87 | 0xFF))
         {
             bytes[12] = kind;
             let decoded = decode::<SocketAddr>(&bytes);

@@ -76,6 +76,13 @@ impl<M: SimulatedNode> Network<M> {
         response: &[u8],
     ) {
         let decoded = wire::decode::<HostAddress>(response);
+        if let Ok(wire::Message {
+            body: Body::Request { request: Request::Probe { .. } | Request::Ping, .. }, ..
+        }) = decoded
+        {
+            // It helps a node to find out whether others can reach it.
+            return;
+        }
         let Ok(wire::Message { body: Body::Response { token, response }, header }) = decoded else {
             self.checks.require(false, || format!("{responder} responded with what is no response: {decoded:?}"));
             return;
@@ -121,7 +128,7 @@ fn cause(running: &[RunningOperation], relayed: &HashMap<Id, u32>, datagram: &[u
         Request::FindValue { key, .. } => key.id,
         Request::Store { record, .. } => Record::key(&record).id,
         Request::Relay { target, .. } => return relayed.get(target.id()).copied().unwrap_or(MAINTENANCE),
-        Request::Ping | Request::Unknown { .. } => return MAINTENANCE,
+        Request::Ping | Request::Probe { .. } | Request::Unknown { .. } => return MAINTENANCE,
     };
     let found = running.iter().find(|running| running.task.target() == Some(target));
     found.map_or(MAINTENANCE, |running| running.operation.0)

@@ -129,8 +129,8 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         buckets.rekey(replacements, now, own);
     }
 
-    fn limit_prefixes(&mut self, in_bucket: u8, in_table: u8) {
-        self.buckets.per_prefix = (in_bucket, in_table);
+    fn lift_prefix_limits(&mut self) {
+        self.buckets.per_prefix = (u8::MAX, u8::MAX);
     }
 
     /// A contact in the replacement cache is known too.

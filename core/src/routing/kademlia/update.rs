@@ -133,6 +133,7 @@ impl<A: Address> Buckets<A> {
         }
         replacements.take_out(&own);
         self.own = own;
+        self.contacts.iter_mut().for_each(|entry| entry.due = Stamp::of(now));
         array::sort(&mut self.contacts, |a, b| compare(&own, &a.contact.id, &b.contact.id).is_lt());
         self.schedule.own_changed(now);
         self.reschedule(replacements);

@@ -94,8 +94,8 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         self.circle_mut().rekey(now, own);
     }
 
-    fn limit_prefixes(&mut self, in_bucket: u8, in_table: u8) {
-        self.circle.per_prefix = (in_bucket, in_table);
+    fn lift_prefix_limits(&mut self) {
+        self.circle.per_prefix = (u8::MAX, u8::MAX);
     }
 
     fn get(&self, id: &Id) -> Option<Peer<A>> {

@@ -116,6 +116,7 @@ impl<P: Plan, A: Address> Circle<P, A> {
     pub(super) fn rekey(&mut self, now: Instant, own: Id) {
         self.remove(&own);
         (self.own, self.known_to) = (own, own);
+        self.contacts.iter_mut().for_each(|entry| entry.due = Stamp::of(now));
         array::sort(&mut self.contacts, |a, b| own.clockwise(&a.contact.id) < own.clockwise(&b.contact.id));
         self.schedule.own_changed(now);
         self.reschedule();

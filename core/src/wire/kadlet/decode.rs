@@ -116,6 +116,7 @@ fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Request<'a> {
             let target = kind.map_or(Target::Nodes(id), |kind| Target::Value(Key { kind, id }));
             Request::Relay { relay_id, target, hops: from.byte(), time: from.u16() }
         }
+        kind::PROBE => Request::Probe { address: read_encoded(from) },
         _ => Request::Ping,
     }
 }
@@ -199,8 +200,12 @@ fn next_contact(bytes: &mut &[u8]) -> Option<ReceivedContact> {
 }
 
 fn read_observed<A: Address>(from: &mut Reader<'_>) -> Observed<A> {
+    Observed::received(read_encoded(from))
+}
+
+fn read_encoded(from: &mut Reader<'_>) -> EncodedAddress {
     let (family, address) = read_address(from);
-    Observed::received(EncodedAddress::new(family, address))
+    EncodedAddress::new(family, address)
 }
 
 fn read_address<'a>(from: &mut Reader<'a>) -> (u8, &'a [u8]) {
