@@ -61,6 +61,9 @@ pub enum News<A> {
         /// The identifier that the node has now.
         id: Id,
     },
+    /// The node serves from now on, or is a client: it has found out whether others can reach it unasked. See
+    /// [`Serve::Automatic`](kadlet::Serve::Automatic).
+    Serves(bool),
     /// Another node uses this node's identifier: its state was copied, or this is an attack.
     OwnIdSeen {
         /// The other node's address.
@@ -149,6 +152,8 @@ impl<A: fmt::Display> fmt::Display for News<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ExternalAddress { address, id } => write!(f, "the node is at {address} and has the identifier {id}"),
+            Self::Serves(true) => f.write_str("other nodes can reach this one: it serves"),
+            Self::Serves(false) => f.write_str("other nodes can't reach this one unasked: it is a client"),
             Self::OwnIdSeen { address } => write!(f, "the node at {address} uses this node's identifier"),
             Self::Superseded { key } => write!(f, "another node holds a newer record under the key {}", key.id),
         }

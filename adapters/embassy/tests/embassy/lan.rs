@@ -24,6 +24,7 @@ const MTU: usize = 1_514;
 
 pub(crate) struct Lan {
     medium: Medium,
+    is_global: bool,
     wires: Rc<Wires>,
     tasks: Vec<Task>,
 }
@@ -41,6 +42,8 @@ struct Wires {
     ports: RefCell<Vec<channel::RxRunner<'static, MTU>>>,
     /// How many of 100 frames are lost.
     loss: Cell<u64>,
+    /// Whether requests for a probe are lost.
+    loses_probes: Cell<bool>,
     random: Cell<u64>,
 }
 
@@ -58,11 +61,20 @@ pub(crate) struct Bell {
 
 impl Lan {
     pub(crate) fn new(medium: Medium) -> Self {
-        Self { medium, wires: Rc::default(), tasks: Vec::new() }
+        Self { medium, is_global: false, wires: Rc::default(), tasks: Vec::new() }
+    }
+
+    /// A network of IP packets with global addresses. The nth stack has the address 8.0.n.n, so a prefix of its own.
+    pub(crate) fn global() -> Self {
+        Self { is_global: true, ..Self::new(Medium::Ip) }
     }
 
     pub(crate) fn lose(&self, percent: u64) {
         self.wires.loss.set(percent);
+    }
+
+    pub(crate) fn lose_probes(&self) {
+        self.wires.loses_probes.set(true);
     }
 
     /// Adds a stack. The nth has the addresses 10.0.0.n and fd00::n.
@@ -78,7 +90,11 @@ impl Lan {
         let (link, receive, transmit) = wire.split();
         link.set_link_state(LinkState::Up);
         let mut config = Config::default();
-        let (v4, v6) = (Ipv4Cidr::new(Ipv4Addr::new(10, 0, 0, n), 24), Ipv6Cidr::new(v6(n), 64));
+        let v4 = match self.is_global {
+            true => Ipv4Cidr::new(Ipv4Addr::new(8, 0, n, n), 16),
+            false => Ipv4Cidr::new(Ipv4Addr::new(10, 0, 0, n), 24),
+        };
+        let v6 = Ipv6Cidr::new(v6(n), 64);
         config.ipv4 = embassy_net::ConfigV4::Static(StaticConfigV4 {
             address: v4,
             gateway: None,
@@ -153,6 +169,10 @@ impl Wires {
         loop {
             let frame = transmit.tx_buf().await.to_vec();
             transmit.tx_done();
+            // The kind of a request lies behind the headers of IPv4 (20 bytes), UDP (8) and kadlet (12).
+            if self.loses_probes.get() && frame.get(40) == Some(&6) {
+                continue;
+            }
             for (to, port) in self.ports.borrow_mut().iter_mut().enumerate() {
                 if to == from || !is_for(&frame, to) || self.is_lost() {
                     continue;

@@ -18,7 +18,7 @@ use embassy_time::{Instant, Timer};
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{
     Address, BeginError, Config, Contact, Dht, Failure, FixedStore, Kademlia, Key, Node, Options, Outcome, Record,
-    Store,
+    Serve, Store,
 };
 use kadlet_embassy::{Error, Handle, News, PATIENCE, Resources};
 use lan::{Bell, Lan, Medium, PORT, id};
@@ -284,6 +284,26 @@ fn a_task_that_waits_for_news_learns_of_a_copied_id() {
 }
 
 #[test]
+fn a_task_that_waits_for_news_learns_of_the_external_address_and_of_becoming_a_client() {
+    const FREE: Config = Config { bind_ids: false, ..CONFIG };
+    let global = |n: u8| SocketAddrV4::new(Ipv4Addr::new(8, 0, n, n), PORT);
+    let mut lan = Lan::global();
+    lan.lose_probes();
+    let others = [1, 2, 3].map(|n| {
+        let config = Config { serve: Serve::Always, ..FREE };
+        lan.node(Mote::empty(), move |node, now| node.start(now, config, id(n), [n; 32])).0
+    });
+    let (a, _) = lan.node(Mote::empty(), |node, now| node.start(now, FREE, id(4), [4; 32]));
+    lan.run(async move {
+        for node in others.iter().skip(1).chain([&a]) {
+            node.bootstrap(&[global(1)]).await.unwrap();
+        }
+        assert_eq!(a.news().await, News::ExternalAddress { address: global(4), id: id(4) });
+        assert_eq!(a.news().await, News::Serves(false));
+    });
+}
+
+#[test]
 fn a_node_that_is_kept_over_a_deep_sleep_sees_its_time_go_on() {
     let mut lan = Lan::new(Medium::Ip);
     let stack = lan.stack();
@@ -378,4 +398,6 @@ fn an_error_that_holds_another_returns_it_as_its_source_and_shows_its_text() {
 fn news_have_a_text() {
     let news = News::OwnIdSeen { address: at(2) };
     assert_eq!(news.to_string(), "the node at 10.0.0.2:4000 uses this node's identifier");
+    let news = News::<SocketAddrV4>::Serves(false);
+    assert_eq!(news.to_string(), "other nodes can't reach this one unasked: it is a client");
 }

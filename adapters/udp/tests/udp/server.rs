@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use kadlet::{BeginError, Config, Dht, GetError, Key, Options, Record, Store};
+use kadlet::{BeginError, Config, Dht, Event, GetError, Key, Options, Record, Store};
 use kadlet_udp::{Driver, Error, Server};
 
-use crate::fake::{Mote, mote, mote_with};
+use crate::fake::{Fake, Mote, mote, mote_with};
 use crate::has_ipv6;
 
 const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -293,6 +293,18 @@ fn an_event_that_no_call_waits_for_goes_to_the_event_function() {
     drop(socket);
     server.handle().with(move |node, now| node.ping(now, gone).map(|_| ())).unwrap().unwrap();
     assert!(events.recv_timeout(LIMIT).unwrap().contains("QueryResult"));
+}
+
+#[test]
+fn events_of_the_node_s_own_address_and_role_go_to_the_event_function() {
+    let (sender, events) = std::sync::mpsc::channel();
+    let (mut node, address) = (Fake::new(), "192.0.2.1:4000".parse().unwrap());
+    node.events.extend([Event::ExternalAddress { address, id: node.id() }, Event::Serves(false)]);
+    let driver = Driver::bind(LOCAL.into(), node).unwrap();
+    let server = Server::start_with(driver, move |event| drop(sender.send(format!("{event:?}")))).unwrap();
+    server.handle().with(|_, _| ()).unwrap();
+    assert!(events.recv_timeout(LIMIT).unwrap().contains("ExternalAddress { address: 192.0.2.1:4000"));
+    assert_eq!(events.recv_timeout(LIMIT).unwrap(), "Serves(false)");
 }
 
 #[test]
