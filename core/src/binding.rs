@@ -5,6 +5,9 @@
 //! first-class seats. The others are for networks of few prefixes, such as a campus or a lab, where more nodes than two
 //! of a prefix must serve.
 //!
+//! This does not defend against an attacker with addresses of many prefixes, nor in networks of few prefixes or
+//! without them.
+//!
 //! ```
 //! use core::net::SocketAddrV4;
 //! use kadlet::{Address, Id};

@@ -64,7 +64,7 @@
 //! | 5 | `replication` | when a record is published again, and when its holders replicate it |
 //! | 5 | `forwarding` | relay requests under way, and their next hops |
 //! | 5 | `bootstraps` | when the bootstrap addresses are asked again |
-//! | 5 | `identity` | what the own identifier follows from |
+//! | 5 | `identity` | the external address, and whether others can reach the node there |
 //! | 5 | `naming` | which contacts a response names |
 //! | 4 | [`routing`] | the tables [`Kademlia`], [`Chord`] and [`Pastry`]: which contacts to remember, which to name, when maintenance is due |
 //! | 4 | [`store`] | the records that a node holds, and which of them are evicted |
@@ -146,6 +146,10 @@
 //! | iterative lookup | the requester asks node after node | |
 //! | recursive lookup | each node forwards the request to the next | |
 //! | shortlist | the contacts that a lookup knows, best first; each is a candidate | |
+//! | branch | a contact of the own table in a shortlist, and all that it and these have named | disjoint paths (S/Kademlia) |
+//! | stranger | a named contact in a branch of which no named contact has responded | |
+//! | external address | the address at which other nodes see a node | |
+//! | probe | a ping from a third node, which shows that a node can be reached unasked | AutoNAT (libp2p) |
 //! | request, response | a message that asks, and the message that it causes | query, response (BEP 5) |
 //! | purpose | why a request was sent: what its response goes to | |
 //! | transaction | the bytes by which a response is matched with its request | transaction ID (BEP 5) |

@@ -12,6 +12,8 @@
 //! earliest; and otherwise after `republish`. Each time that nothing was lacking, both waits are doubled. A holder that
 //! refused a record because it doesn't take its kind or has no room is not offered it again.
 //!
+//! This does not defend against a node that says that it has stored a record, and does not keep it.
+//!
 //! Nothing here sends a datagram: [`Replication`] only determines which record is next.
 
 use crate::contact::Contact;

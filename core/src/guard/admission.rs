@@ -1,4 +1,6 @@
 //! Which contacts a node accepts from others.
+//!
+//! This does not defend against a contact that fits and is hostile.
 
 use crate::address::Address;
 use crate::contact::Contact;

@@ -1,4 +1,6 @@
 //! Whether a table knows contacts of many address prefixes, so that no single prefix needs many places.
+//!
+//! This does not defend a node that knows few prefixes: one prefix can fill its table.
 
 use heapless::Vec;
 

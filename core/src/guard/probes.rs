@@ -1,4 +1,6 @@
 //! How often a node helps others to find out whether they can be reached.
+//!
+//! This does not defend a third party against many nodes that each ping it once a minute.
 
 use heapless::Vec;
 

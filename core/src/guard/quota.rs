@@ -1,4 +1,6 @@
 //! How much of a store the records of one address prefix can take.
+//!
+//! This does not defend against an attacker with addresses of many prefixes, nor where addresses have no prefix.
 
 use crate::address::Prefix;
 use crate::record::Record;

@@ -9,6 +9,8 @@
 //! gets more by sending from more prefixes than the table holds. All prefixes together share one more bucket in each
 //! lane. A check of a signature costs as much as a hundred responses: it counts as several requests of its prefix, and
 //! checks have one more bucket that all prefixes share.
+//!
+//! This does not defend against an attacker with as many address prefixes as fill the buckets that all share.
 
 use core::ops::{Deref, DerefMut};
 

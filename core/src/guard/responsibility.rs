@@ -1,4 +1,7 @@
 //! Whether a node is so far from a key that it can't be one of those responsible for it.
+//!
+//! This does not defend against records that an attacker stores at the nodes near their keys, nor against nodes next to
+//! the own one that make the network seem dense.
 
 use crate::id::Distance;
 

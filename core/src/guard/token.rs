@@ -5,6 +5,8 @@
 //! the requester's address and identifier. So the node that made it keeps no state. It is valid in its own epoch and
 //! the next one: for five to ten minutes. The [`Wire`](crate::wire::Wire) defines how the 64 bits of the MAC are
 //! encoded.
+//!
+//! This does not defend against an attacker on the path, which sees tokens and can use them.
 
 use core::fmt;
 

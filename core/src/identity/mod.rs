@@ -8,6 +8,9 @@
 //! - The first address needs the lead of three voters, or of all that there are: nothing is lost by it.
 //! - After that a contact is asked every 90 s, or every 10 s while there is a candidate. It is settled with the lead of
 //!   ten voters, which takes a minute and a half. So a provider's NAT whose exits change all the time changes nothing.
+//!
+//! This does not defend against liars that are more than two thirds of the voters. While the node knows no contact, its
+//! bootstrap addresses vote, and one alone decides. A node asked for a probe can withhold it.
 
 use crate::address::{Address, Prefix};
 use crate::time::{Instant, Micros};

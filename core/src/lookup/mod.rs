@@ -66,13 +66,15 @@ use shares::{PREDECESSORS, Shares, ask_strangers_again, choose_address, is_prove
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
 /// It asks no contact twice, unless it had to forget it or has asked it as a [stranger](LookupInner::is_stranger). If
-/// the shortlist is full, it evicts the farthest contact, but
-/// never one that was asked and is not slow yet, and never one of the k closest that count and have not failed.
+/// the shortlist is full, it evicts the farthest contact, but never one that was asked and is not slow yet, and never
+/// one of the k closest that count and have not failed.
 ///
 /// Each contact of the own table begins a *branch*, and a contact that was named is of the same branch as its namer. Of
-/// a branch, only the nearest contacts count: half of k, or its part of the shortlist if there are few branches. Others
-/// are neither asked nor found. So one liar, and all that it names, can't fill the shortlist. With two orders, this is
-/// so for those before the target, not for those after it, which only the few nodes before the target know.
+/// a branch, only the nearest contacts count, that of the own table included: half of k, or the bound divided by the
+/// number of live contacts of the own table, if that is more. Others are neither asked nor found. So one liar, and all
+/// that it names, can't fill the shortlist. With two orders, this is so for those before the target, of which three of
+/// a branch count, not for those after it, which only the few nodes before the target know. This does not defend
+/// against liars that are named in several branches.
 pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
 
 /// A [`Lookup`] with any bound, as heapless's `VecView` is a `Vec` with any bound. Its methods are compiled once for
@@ -174,8 +176,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     }
 
     /// Inserts a contact that the node `by` named in its response to a relay request. The request was forwarded `hops`
-    /// times, so the contact is one step deeper. Returns whether the shortlist took it. The caller must not insert its
-    /// own id.
+    /// times, so the contact is one step deeper. It is of the branch of `by`. Returns whether the shortlist took it.
+    /// The caller must not insert its own id.
     pub fn relayed(&mut self, by: &Id, contact: Contact<A>, hops: u8) -> bool {
         let branch = self.candidate(by).map_or(0, Candidate::branch);
         self.add(contact, hops.saturating_add(1), branch)

@@ -1,5 +1,7 @@
 //! What one source can have of a shortlist: one branch, or one address prefix. Otherwise the words of one liar, or the
 //! nodes of one network, would fill it. Also the second address of a contact: a liar may have named the first.
+//!
+//! This does not defend against liars that several branches lead to, as to those with the nearest identifiers.
 
 use core::marker::PhantomData;
 

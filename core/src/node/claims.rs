@@ -1,5 +1,7 @@
 //! Claims: a node refuses a record because it holds another one. What it says is only a hint. The publisher fetches the
 //! other record from this node and verifies it before it acts on the refusal.
+//!
+//! This does not defend against the refusal: the record is not stored at that node.
 
 use super::bounds::Parts;
 use super::operation::{Operation, count_one};

@@ -239,9 +239,9 @@ pub struct QueryStats {
     /// How often a relay request was forwarded until a node responded with the result. 0 if no result came, or if the
     /// lookup was iterative.
     pub hops: u8,
-    /// Whether the result came through other nodes and was not checked. If these are nodes, they were not asked
-    /// themselves. If it is a record, other nodes may hold a newer version; and if it is a plain one, any node on the
-    /// way may have changed it.
+    /// Whether the result came through other nodes. If these are nodes, they were not asked themselves. If it is a
+    /// plain record, any node on the way may have changed it, or other nodes may hold a newer version. If it is a
+    /// signed one, up to three nodes were asked for a newer version, but these can be hostile too.
     pub relayed: bool,
     /// Whether a recursive lookup continued iteratively, because its request got no response, or not in time.
     pub fell_back: bool,

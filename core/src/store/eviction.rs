@@ -1,4 +1,6 @@
 //! Which version wins under a key, and which records are evicted from a full store: the rules that all stores share.
+//!
+//! The shares of address prefixes do not defend against an attacker with prefixes in many /8s.
 
 use core::cmp::Ordering;
 

@@ -17,7 +17,8 @@
 //! - One replacement cache serves all buckets, and is asked only when there is a place to fill. A quarter of it holds
 //!   lost contacts, which are tried now and then for ever, so that halves of a split network find each other.
 //! - Contacts of one address prefix are limited, in a bucket and in the table, to make eclipse attacks expensive. The k
-//!   closest are exempt, because lookups must agree on them.
+//!   closest are exempt, because lookups must agree on them. Where identifiers are bound to addresses, there is no such
+//!   limit, as a prefix has only as many contacts as seats count.
 //!
 //! From high to low:
 //! - [`update`]: what is learned about a contact, and how it changes the table
