@@ -52,7 +52,8 @@ pub struct Config {
     /// The longest time to wait for a response to one attempt: `timeout_min` to 60 s. 3 s by default.
     pub timeout_max: Duration,
     /// How often a request is sent before its node counts as failed: 1 to 5. The second wait is twice as long as the
-    /// first, all further ones four times. If much is lost, a request is sent up to three times as often. 3 by default.
+    /// first, all further ones four times. If much is lost, a request is sent up to three times as often. A request to
+    /// a node that was only named by others is sent two times less, but at least once. 3 by default.
     pub attempts: u8,
     /// The longest lifetime of a record of another node: at least 1 s. 24 hours by default.
     pub max_lifetime: Duration,
