@@ -1,5 +1,8 @@
 //! Addresses, at which nodes are reached: IPv4, IPv6, both, or the address type of your own link.
 //!
+//! Nodes that have only IPv4 and nodes that have only IPv6 don't share all records, even if others have both: which
+//! nodes are responsible for a key depends on which can be reached. Section 10.10 of `core/SPEC.md` says more.
+//!
 //! ```
 //! use core::net::SocketAddr;
 //! use kadlet::Address;
@@ -15,8 +18,6 @@ use core::fmt::{self, Debug};
 use core::hash::Hash;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::num::NonZeroU64;
-
-use crate::id::Id;
 
 /// The most bytes that an address can take in a message.
 pub const MAX_ADDRESS: usize = 18;
@@ -39,9 +40,18 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
     fn decode(family: u8, bytes: &[u8]) -> Option<Self>;
 
     /// The canonical form of the address. An IPv4-mapped IPv6 address becomes an IPv4 address, and flow label and scope
-    /// id become 0, so that one node doesn't count as two.
+    /// id become 0, so that one node doesn't count as two. Only a link-local address keeps its scope id: without it,
+    /// nothing can be sent there.
     #[must_use]
     fn canonical(self) -> Self {
+        self
+    }
+
+    /// The address, as a node at `namer` means it when it names it: a link-local IPv6 address is on the link over which
+    /// that node is reached, so it has the scope id of `namer`.
+    #[must_use]
+    fn on_link_of(self, namer: Self) -> Self {
+        let _ = namer;
         self
     }
 
@@ -51,8 +61,9 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
         self
     }
 
-    /// The network prefix of the address, for limits on one network: the /24 of a global IPv4 address, the /48 of a
-    /// global IPv6 address. `None`, as for private and loopback addresses, exempts the address from these limits.
+    /// The network prefix of the address, for limits on one network and for [bound identifiers](crate::Id::bound): the
+    /// /24 of a global IPv4 address, the /48 of a global IPv6 address. `None`, as for private and loopback addresses,
+    /// exempts the address from both.
     fn prefix(&self) -> Option<Prefix> {
         None
     }
@@ -60,14 +71,6 @@ pub trait Address: Copy + Eq + Hash + Debug + Send + Sync + 'static {
     /// The scope in which the address is valid.
     fn scope(&self) -> Scope {
         Scope::Global
-    }
-
-    /// `id`, changed to fit this address, in a network that binds identifiers to addresses (BEP 42): the first 21 bits
-    /// follow from the address and from the last 3 bits of `id`. Addresses without a prefix (local ones, and those of
-    /// other links) can have any identifier: the default returns `id`.
-    #[must_use]
-    fn bind(&self, id: Id) -> Id {
-        id
     }
 }
 
@@ -165,11 +168,6 @@ impl Address for SocketAddrV4 {
         Prefix::new(u64::from(u32::from_be_bytes([4, a, b, c]))).filter(|_| self.scope() == Scope::Global)
     }
 
-    fn bind(&self, id: Id) -> Id {
-        let masked = u32::from(*self.ip()) & 0x030F_3FFF;
-        self.prefix().map_or(id, |_| bound(id, &masked.to_be_bytes()))
-    }
-
     fn scope(&self) -> Scope {
         let ip = self.ip();
         let [a, b, ..] = ip.octets();
@@ -203,7 +201,12 @@ impl Address for SocketAddrV6 {
     }
 
     fn canonical(self) -> Self {
-        Self::new(*self.ip(), self.port(), 0, 0)
+        let scope = if self.ip().is_unicast_link_local() { self.scope_id() } else { 0 };
+        Self::new(*self.ip(), self.port(), 0, scope)
+    }
+
+    fn on_link_of(self, namer: Self) -> Self {
+        Self::new(*self.ip(), self.port(), 0, namer.scope_id()).canonical()
     }
 
     fn without_port(self) -> Self {
@@ -214,11 +217,6 @@ impl Address for SocketAddrV6 {
         let [a, b, c, ..] = self.ip().segments();
         let prefix = u64::from(a) << 32 | u64::from(b) << 16 | u64::from(c);
         Prefix::new(6 << 56 | prefix).filter(|_| self.scope() == Scope::Global)
-    }
-
-    fn bind(&self, id: Id) -> Id {
-        let masked = (u128::from(*self.ip()) >> 64) as u64 & 0x0103_070F_1F3F_7FFF;
-        self.prefix().map_or(id, |_| bound(id, &masked.to_be_bytes()))
     }
 
     fn scope(&self) -> Scope {
@@ -253,7 +251,17 @@ impl Address for SocketAddr {
     fn canonical(self) -> Self {
         match self.ip().to_canonical() {
             IpAddr::V4(ip) => Self::V4(SocketAddrV4::new(ip, self.port())),
-            IpAddr::V6(ip) => Self::V6(SocketAddrV6::new(ip, self.port(), 0, 0)),
+            IpAddr::V6(ip) => {
+                let scope = if let Self::V6(v6) = self { v6.scope_id() } else { 0 };
+                Self::V6(SocketAddrV6::new(ip, self.port(), 0, scope).canonical())
+            }
+        }
+    }
+
+    fn on_link_of(self, namer: Self) -> Self {
+        match (self, namer) {
+            (Self::V6(v6), Self::V6(namer)) => Self::V6(v6.on_link_of(namer)),
+            _ => self,
         }
     }
 
@@ -268,13 +276,6 @@ impl Address for SocketAddr {
         match self {
             Self::V4(v4) => v4.prefix(),
             Self::V6(v6) => v6.prefix(),
-        }
-    }
-
-    fn bind(&self, id: Id) -> Id {
-        match self {
-            Self::V4(v4) => v4.bind(id),
-            Self::V6(v6) => v6.bind(id),
         }
     }
 
@@ -294,20 +295,6 @@ impl fmt::Display for Scope {
             Self::Global => "global",
         })
     }
-}
-
-/// Binds an identifier to an address by the rule of BEP 42. Puts the last three bits of the id into the first byte of
-/// the masked address; the first 21 bits of the id are then those of the CRC-32C of these bytes.
-fn bound(id: Id, masked: &[u8]) -> Id {
-    let mut bytes = *id.as_bytes();
-    let salt = bytes[19] & 7;
-    let crc = masked.iter().enumerate().fold(u32::MAX, |crc, (index, byte)| {
-        let byte = if index == 0 { byte | salt << 5 } else { *byte };
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0x82F6_3B78 } else { 0 })
-    });
-    let [a, b, c, _] = (!crc).to_be_bytes();
-    (bytes[0], bytes[1], bytes[2]) = (a, b, c & 0xF8 | bytes[2] & 7);
-    Id::from_bytes(bytes)
 }
 
 macro_rules! integer_address {
@@ -362,26 +349,19 @@ mod tests {
         let mapped: SocketAddr = "[::ffff:192.0.2.7]:4000".parse().unwrap();
         assert_eq!(mapped.canonical(), plain);
         assert_eq!(encoded_and_decoded(mapped), None, "only the canonical form is decoded");
-        let scoped = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 2, 3));
-        assert_eq!(scoped.canonical(), SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 0, 0)));
+        let v6 = |ip: &str, flow, scope| SocketAddr::V6(SocketAddrV6::new(ip.parse().unwrap(), 1, flow, scope));
+        assert_eq!(v6("2001:db8::1", 2, 3).canonical(), v6("2001:db8::1", 0, 0));
     }
 
     #[test]
-    fn ids_are_bound_to_addresses_as_in_bep_42() {
-        for (ip, last, start) in [
-            ("124.31.75.21:1", 1, [0x5F, 0xBF, 0xB8]),
-            ("21.75.31.124:1", 86, [0x5A, 0x3C, 0xE8]),
-            ("65.23.51.170:1", 22, [0xA5, 0xD4, 0x30]),
-            ("84.124.73.14:1", 65, [0x1B, 0x03, 0x20]),
-            ("43.213.53.83:1", 90, [0xE5, 0x6F, 0x68]),
-        ] {
-            let mut id = [0; 20];
-            id[19] = last;
-            let bound = ip.parse::<SocketAddr>().unwrap().bind(Id::from_bytes(id));
-            assert_eq!(bound.as_bytes()[..3], start, "{ip}: BEP 42's own examples, 21 bits of them");
-        }
-        let id = Id::from_bytes([7; 20]);
-        assert_eq!("127.0.0.1:1".parse::<SocketAddr>().unwrap().bind(id), id);
+    fn a_link_local_address_keeps_its_scope_id_and_is_named_on_the_link_of_the_namer() {
+        let v6 = |ip: &str, flow, scope| SocketAddr::V6(SocketAddrV6::new(ip.parse().unwrap(), 1, flow, scope));
+        assert_eq!(v6("fe80::1", 2, 3).canonical(), v6("fe80::1", 0, 3));
+        let named = encoded_and_decoded(v6("fe80::1", 0, 3)).unwrap();
+        assert_eq!(named, v6("fe80::1", 0, 0), "a message has no scope ids");
+        assert_eq!(named.on_link_of(v6("fe80::2", 0, 3)), v6("fe80::1", 0, 3));
+        assert_eq!(named.on_link_of(v6("2001:db8::2", 0, 0)), named);
+        assert_eq!(v6("2001:db8::1", 0, 0).on_link_of(v6("fe80::2", 0, 3)), v6("2001:db8::1", 0, 0));
     }
 
     #[test]

@@ -67,6 +67,14 @@ impl<A: Address> BootstrapsView<A> {
         self.due = now + self.pause;
     }
 
+    /// Tries the next address at once: the own node must be known again.
+    pub(crate) fn try_now(&mut self, now: Instant) {
+        if !self.addresses.is_empty() {
+            self.try_soon(now);
+            self.due = now;
+        }
+    }
+
     /// The node at this address responded. If it is a bootstrap address, one of these is asked only every 30 minutes
     /// from now on, so that the halves of a split network find each other again.
     pub(crate) fn responded(&mut self, now: Instant, address: A) {

@@ -6,13 +6,13 @@
 //!
 //! let secret = [7; 32]; // in a real program: 32 bytes from a good random number generator
 //! let public_key = ed25519::public_key(&secret);
-//! let (salt, sequence, value) = (b"profile", 1, b"hello");
-//! let signature = ed25519::sign(&secret, salt, sequence, value);
+//! let (network, salt, sequence, value) = (0, b"profile", 1, b"hello");
+//! let signature = ed25519::sign(&secret, network, salt, sequence, value);
 //!
 //! let proof = Proof::Signed { public_key: &public_key, salt, sequence, signature: &signature };
 //! let record = Record { value, proof };
-//! assert!(record.verify(ed25519::verify));
-//! assert!(!Record { value: b"jello", ..record }.verify(ed25519::verify));
+//! assert!(record.verify(network, ed25519::verify));
+//! assert!(!Record { value: b"jello", ..record }.verify(network, ed25519::verify));
 //! ```
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
@@ -45,12 +45,13 @@ pub fn public_key(secret: &[u8; 32]) -> [u8; 32] {
     SigningKey::from_bytes(secret).verifying_key().to_bytes()
 }
 
-/// Signs salt, sequence number and value of a signed record: its [`Record::signed_digest`].
+/// Signs a record of the network with this number: its [`Record::signed_digest`], of the network's number, salt,
+/// sequence number and value.
 ///
 /// If the salt is longer than [`MAX_SALT`](crate::record::MAX_SALT), no node takes the record; see [`Record::check`].
 #[must_use]
-pub fn sign(secret: &[u8; 32], salt: &[u8], sequence: u64, value: &[u8]) -> [u8; 64] {
-    SigningKey::from_bytes(secret).sign(&Record::signed_digest(salt, sequence, value)).to_bytes()
+pub fn sign(secret: &[u8; 32], network: u16, salt: &[u8], sequence: u64, value: &[u8]) -> [u8; 64] {
+    SigningKey::from_bytes(secret).sign(&Record::signed_digest(network, salt, sequence, value)).to_bytes()
 }
 
 #[cfg(test)]
@@ -63,14 +64,14 @@ mod tests {
     }
 
     fn verifies(public_key: &[u8; 32], salt: &[u8], sequence: u64, value: &[u8], signature: &[u8; 64]) -> bool {
-        Record { value, proof: Proof::Signed { public_key, salt, sequence, signature } }.verify(verify)
+        Record { value, proof: Proof::Signed { public_key, salt, sequence, signature } }.verify(0, verify)
     }
 
     #[test]
     fn a_signature_covers_salt_sequence_and_value() {
         let secret = [7; 32];
         let key = public_key(&secret);
-        let signature = sign(&secret, b"salt", 5, b"value");
+        let signature = sign(&secret, 0, b"salt", 5, b"value");
         assert!(verifies(&key, b"salt", 5, b"value", &signature));
         assert!(!verifies(&key, b"sale", 5, b"value", &signature));
         assert!(!verifies(&key, b"salt", 6, b"value", &signature));
@@ -85,6 +86,14 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_one_network_is_none_in_another() {
+        let (key, signature) = (public_key(&[7; 32]), sign(&[7; 32], 1, b"salt", 5, b"value"));
+        let proof = Proof::Signed { public_key: &key, salt: b"salt", sequence: 5, signature: &signature };
+        let record = Record { value: b"value", proof };
+        assert!(record.verify(1, verify) && !record.verify(0, verify) && !record.verify(0x0100, verify));
+    }
+
+    #[test]
     fn a_public_key_is_that_of_the_first_test_in_rfc_8032() {
         let secret = bytes("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
         let public = bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
@@ -96,7 +105,7 @@ mod tests {
         // In little-endian order, as S is.
         let mut order = bytes("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed");
         order.reverse();
-        let (key, mut signature) = (public_key(&[7; 32]), sign(&[7; 32], b"", 1, b"value"));
+        let (key, mut signature) = (public_key(&[7; 32]), sign(&[7; 32], 0, b"", 1, b"value"));
         assert!(verifies(&key, b"", 1, b"value", &signature));
         let mut carry = 0;
         for (byte, more) in signature[32..].iter_mut().zip(order) {

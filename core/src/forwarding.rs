@@ -20,7 +20,8 @@
 //! what is sent to its address, and the response goes only there. A request is as long after it was forwarded as
 //! before, except for the token. Each node forwards it to at most [`TRIES`] nodes. At most [`MOST_HOPS`] nodes in a row
 //! forward it, each to one nearer to the target by its own table, and all within [`MOST_TIME`]. The table has a fixed
-//! size, and relay requests take at most half of the request slots; further ones get the response `Busy`. A request
+//! size, of which the previous hops of one address prefix take at most half, and relay requests take at most half of
+//! the request slots; further ones get the response `Busy`. A request
 //! that comes again from the same previous hop is acknowledged again. One that comes from another hop has gone in a
 //! circle, and gets the response `Busy`.
 
@@ -184,6 +185,14 @@ impl<A: Address, W: Wire> RelayedRequest<A, W> {
         }
     }
 
+    /// The largest response that the previous hop takes, in bytes.
+    pub(crate) const fn largest(&self) -> u16 {
+        match &self.previous {
+            Previous::Operation { .. } => u16::MAX,
+            Previous::Hop(hop) => hop.largest,
+        }
+    }
+
     /// Ends it, because no next hop is left: this node must respond itself.
     pub(crate) fn end(&mut self) {
         self.stage = Stage::Ending;
@@ -220,7 +229,7 @@ impl<A: Address, W: Wire> RelayedRequest<A, W> {
     /// How many milliseconds a next hop with this round trip can take: what is left until the deadline, less the round
     /// trip. `None` if nothing is left, so that there is no point in asking it.
     pub(crate) fn time_left(&self, now: Instant, round_trip: Micros) -> Option<u16> {
-        let millis = self.deadline.micros_since(now + round_trip).0 / 1_000;
+        let millis = self.deadline.micros_since(now + round_trip).millis();
         Some(u16::try_from(millis).unwrap_or(u16::MAX)).filter(|millis| *millis != 0)
     }
 
@@ -254,9 +263,10 @@ pub(crate) fn next_hop<R: Routing>(
     }
     let mut named: Named<R::Address> = const { [Contact::EMPTY; MAX_NAMED] };
     let mut count = table.next_hops(target, &mut named);
-    if count == 0 && previous.is_none() && !serves {
-        // A client is responsible for nothing, however near its identifier is. So it forwards its own request.
-        count = table.closest(target, &mut named);
+    // A client is responsible for nothing, however near its identifier is. So it forwards its own request. A node that
+    // has no verified contact can't know whether it is responsible: it begins with those that it has.
+    if count == 0 && previous.is_none() && (!serves || table.closest(target, &mut named) == 0) {
+        count = table.initial_contacts(target, &mut named);
     }
     let fresh =
         |contact: &&Contact<R::Address>| previous != Some(&contact.id) && !tried.iter().any(|hop| hop.id == contact.id);
@@ -371,9 +381,19 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
     }
 
     /// Keeps a request, and returns its place. `None` if no place is free: a quarter of them is reserved for this
-    /// node's own requests.
+    /// node's own requests, and the previous hops of one address prefix take at most half of the others. Where
+    /// addresses have no prefix, each counts alone.
     pub(crate) fn keep(&mut self, relay: &RelayRequest, previous: Previous<A, W>) -> Option<u8> {
-        let reserved = if matches!(previous, Previous::Operation { .. }) { 0 } else { self.places.len() / 4 };
+        let reserved = match &previous {
+            Previous::Operation { .. } => 0,
+            Previous::Hop(hop) => {
+                let reserved = self.places.len() / 4;
+                if self.count_from(hop.contact.address) >= (self.places.len() - reserved).div_ceil(2) {
+                    return None;
+                }
+                reserved
+            }
+        };
         let mut idle = self.places.iter_mut().enumerate().filter(|(_, place)| place.request.stage == Stage::Idle);
         let (index, ForwardingSlot { request, .. }) = idle.nth(reserved)?;
         request.stage = Stage::Forwarded;
@@ -387,6 +407,20 @@ impl<A: Address, W: Wire> ForwardingView<A, W> {
         request.deadline = relay.deadline;
         request.next_hops.clear();
         Some(index as u8)
+    }
+
+    /// How many requests came from the prefix of this address.
+    fn count_from(&self, address: A) -> usize {
+        let is_same = |other: A| match (other.prefix(), address.prefix()) {
+            (None, None) => other == address,
+            (other, prefix) => other == prefix,
+        };
+        let requests = self.places.iter().map(|place| &place.request).filter(|request| request.stage != Stage::Idle);
+        let hops = requests.filter(|request| match &request.previous {
+            Previous::Operation { .. } => false,
+            Previous::Hop(hop) => is_same(hop.contact.address),
+        });
+        hops.count()
     }
 
     /// The place in which the token of a node is kept, and the part of its identifier that the token is kept with.

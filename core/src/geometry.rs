@@ -25,6 +25,8 @@ use crate::id::{Distance, Id};
 /// | Chord | clockwise from `id` to `target` | clockwise from `target` to `id` |
 /// | Pastry | the shorter way around the ring | the same |
 ///
+/// Two orders must be opposite: of two identifiers other than the target, the nearer by progress is farther by rank.
+///
 /// Lookups, eviction from a full store and handovers need only this.
 pub trait Geometry: 'static {
     /// The tag in the header of each datagram: 1 is Kademlia, 2 Chord, 3 Pastry. 128 to 255 are for geometries of other

@@ -64,12 +64,13 @@
 //! | 5 | `replication` | when a record is published again, and when its holders replicate it |
 //! | 5 | `forwarding` | relay requests under way, and their next hops |
 //! | 5 | `bootstraps` | when the bootstrap addresses are asked again |
+//! | 5 | `identity` | the external address, and what the own identifier follows from |
 //! | 5 | `naming` | which contacts a response names |
 //! | 4 | [`routing`] | the tables [`Kademlia`], [`Chord`] and [`Pastry`]: which contacts to remember, which to name, when maintenance is due |
 //! | 4 | [`store`] | the records that a node holds, and which of them are evicted |
 //! | 3 | [`wire`] | wire formats: messages as bytes. `core/SPEC.md` describes kadlet's own byte by byte |
 //! | 2 | [`message`] | requests and responses, without bytes |
-//! | 1 | [`record`], [`Address`], [`Contact`], [`Geometry`], [`Id`], [`Instant`], `random` | the nouns |
+//! | 1 | [`record`], [`Address`], [`Contact`], [`Geometry`], [`Id`], `binding`, [`Instant`], `random` | the nouns |
 //!
 //! # One datagram
 //!
@@ -136,6 +137,7 @@
 //! | replacement | a contact that waits for a place in the table, in the replacement cache | replacement cache (Kademlia) |
 //! | neighbourhood | the contacts nearest to the own id | sibling list (S/Kademlia), successor list (Chord), leaf set (Pastry) |
 //! | address prefix | the /24 of a global IPv4 address, the /48 of a global IPv6 address: limits on one network count by it | |
+//! | bound id, seat | an id that follows from the address prefix of its node and the number of a seat; two seats of a prefix are first class | node ID extension (BEP 42) |
 //! | geometry | the order of ids around a target: by progress, in which a lookup converges, and by rank, in which nodes are responsible | metric |
 //! | responsible | the k nodes that come first by rank are responsible for a key, and should hold its record | |
 //! | k | how many nodes are responsible for a key | k (Kademlia) |
@@ -144,6 +146,9 @@
 //! | iterative lookup | the requester asks node after node | |
 //! | recursive lookup | each node forwards the request to the next | |
 //! | shortlist | the contacts that a lookup knows, best first; each is a candidate | |
+//! | branch | a contact of the own table in a shortlist, and all that it and these have named | disjoint paths (S/Kademlia) |
+//! | stranger | a named contact in a branch of which no named contact has responded | |
+//! | external address | the address at which other nodes see a node | |
 //! | request, response | a message that asks, and the message that it causes | query, response (BEP 5) |
 //! | purpose | why a request was sent: what its response goes to | |
 //! | transaction | the bytes by which a response is matched with its request | transaction ID (BEP 5) |
@@ -187,6 +192,7 @@ extern crate std;
 
 pub mod address;
 mod array;
+mod binding;
 mod bootstraps;
 mod config_error;
 mod contact;
@@ -196,6 +202,7 @@ mod forwarding;
 mod geometry;
 pub mod guard;
 mod id;
+mod identity;
 pub mod lookup;
 pub mod message;
 mod naming;

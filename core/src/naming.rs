@@ -1,12 +1,12 @@
 //! Naming: which contacts a response names, and in which order.
 
-use heapless::VecView;
+use heapless::Vec;
 
-use crate::address::Address;
-use crate::array;
+use crate::address::{Address, EncodedAddress, MAX_ADDRESS};
 use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::Id;
+use crate::message::{Contacts, ReceivedContact};
 use crate::routing::Routing;
 
 /// The most contacts that are collected for one response: one more than the largest `k`.
@@ -17,18 +17,34 @@ pub(crate) type Named<A> = [Contact<A>; MAX_NAMED];
 
 /// Finds the `k` contacts of the table that are nearest to `target`, without the requester, in the order of
 /// [`Routing::closest`]. They are written to `named`.
+///
+/// If the requester looks for its own identifier, and the table has it with another address, this contact is named: two
+/// nodes that have one identifier find each other by it.
 pub(crate) fn nearest<'a, R: Routing>(
     table: &R,
     target: &Id,
-    requester: &Id,
+    requester: &Contact<R::Address>,
     k: usize,
     named: &'a mut Named<R::Address>,
 ) -> &'a mut [Contact<R::Address>] {
     // One more than k: the requester may be among them.
-    let count = named.get_mut(..=k).map_or(0, |named| table.closest(target, named));
-    let named = named.get_mut(..count).unwrap_or_default();
-    let others = move_to_front(named, |contact| contact.id != *requester).min(k);
-    named.get_mut(..others).unwrap_or_default()
+    let mut room = k + 1;
+    loop {
+        let count = named.get_mut(..room).map_or(0, |named| table.closest(target, named));
+        let found = named.get_mut(..count).unwrap_or_default();
+        let usable = move_to_front(found, |contact| contact != requester && may_be_named(contact, requester));
+        if usable >= k || count < room || room == MAX_NAMED {
+            return named.get_mut(..usable.min(k)).unwrap_or_default();
+        }
+        // Private contacts were among them.
+        room = MAX_NAMED;
+    }
+}
+
+/// Whether the requester may be able to reach a contact, so that it can be named to it. A private contact is not named
+/// to a global requester: there, its address would be another node's, or none's.
+pub(crate) fn may_be_named<A: Address>(contact: &Contact<A>, requester: &Contact<A>) -> bool {
+    contact.address.scope() >= requester.address.scope()
 }
 
 /// Moves the contacts of one address family to the front. If not all contacts fit into a response, these are the ones
@@ -38,39 +54,86 @@ pub(crate) fn family_first<A: Address>(named: &mut [Contact<A>], family: u8) {
 }
 
 /// Finds the contacts that the last hop of a relay request names: the `k` nearest to `target` by rank, without the
-/// previous hop and without those in `silent`, which were asked and did not respond. They are written to `named`.
+/// previous hop, without those that it can't reach, and without those in `silent`, which were asked and did not
+/// respond. They are written to `named`.
 pub(crate) fn nearest_by_rank<'a, R: Routing>(
     table: &R,
     target: &Id,
-    previous: &Id,
+    previous: &Contact<R::Address>,
     silent: &[Id],
     k: usize,
     named: &'a mut Named<R::Address>,
 ) -> &'a mut [Contact<R::Address>] {
     let count = table.closest(target, named);
     let named = named.get_mut(..count).unwrap_or_default();
-    let others = move_to_front(named, |contact| contact.id != *previous && !silent.contains(&contact.id));
+    let usable = |contact: &Contact<_>| contact.id != previous.id && may_be_named(contact, previous);
+    let others = move_to_front(named, |contact| usable(contact) && !silent.contains(&contact.id));
     let named = named.get_mut(..others).unwrap_or_default();
     sort_by_rank::<R::Geometry, _>(target, named);
     named.get_mut(..others.min(k)).unwrap_or_default()
 }
 
-/// Inserts `next`, the next hop of a relay request, into the contacts that it named, unless it is among them. It
-/// could not name itself, because it doesn't know its own address. At most `k` contacts are left.
-pub(crate) fn insert_next_hop<G: Geometry, A: Address>(
-    target: &Id,
-    named: &mut VecView<Contact<A>>,
-    next: Contact<A>,
-    k: usize,
-) {
-    if named.iter().any(|contact| contact.id == next.id) {
-        return;
+/// Contacts of a result that is sent on to the previous hop, as they arrived. So the result keeps contacts of address
+/// families that this node lacks.
+#[derive(Debug)]
+pub(crate) struct SentOn(Vec<u8, { MAX_NAMED * (Id::LEN + 2 + MAX_ADDRESS) }>);
+
+impl SentOn {
+    /// Takes those of the contacts that `keep` selects, and `next`, the next hop that they came from, by its rank. It
+    /// could not name itself, because it doesn't know its own address. At most `k` contacts are taken.
+    pub(crate) fn new<A: Address, G: Geometry>(
+        target: &Id,
+        contacts: Contacts<'_, A>,
+        mut next: Option<Contact<A>>,
+        k: usize,
+        mut keep: impl FnMut(&Id, Option<Contact<A>>) -> bool,
+    ) -> Self {
+        let (mut taken, mut left) = (Self(Vec::new()), k);
+        for (id, address) in contacts.encoded().take(k) {
+            let known = A::decode(address.family, address.as_bytes()).map(|address| Contact::new(id, address));
+            if !keep(&id, known) {
+                continue;
+            }
+            if let Some(next) = next.take_if(|next| G::rank(target, &id) > G::rank(target, &next.id)) {
+                taken.push(&mut left, &next.id, &next.address.encode());
+            }
+            taken.push(&mut left, &id, &address);
+        }
+        if let Some(next) = next {
+            taken.push(&mut left, &next.id, &next.address.encode());
+        }
+        taken
     }
-    let rank = G::rank(target, &next.id);
-    let at = named.iter().position(|contact| G::rank(target, &contact.id) > rank).unwrap_or(named.len());
-    named.truncate(named.capacity() - 1);
-    array::insert(named, at, next);
-    named.truncate(k);
+
+    /// As many of the contacts as fit into `room` bytes, if a contact whose address has that many bytes takes `len`.
+    pub(crate) fn fitting<A: Address>(&self, mut room: usize, len: impl Fn(usize) -> usize) -> Contacts<'_, A> {
+        let (mut rest, mut end) = (self.0.as_slice(), 0);
+        while let Some(contact) = split_contact(&mut rest)
+            && let Some(left) = room.checked_sub(len(contact.address.as_bytes().len()))
+        {
+            (room, end) = (left, self.0.len() - rest.len());
+        }
+        Contacts::received(self.0.get(..end).unwrap_or(&[]), split_contact)
+    }
+
+    fn push(&mut self, left: &mut usize, id: &Id, address: &EncodedAddress) {
+        let bytes = address.as_bytes();
+        let len = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        if let Some(after) = left.checked_sub(1) {
+            *left = after;
+            // There is room for the largest k.
+            let parts = [id.as_bytes().as_slice(), &[address.family, len], bytes];
+            let _ = parts.into_iter().try_for_each(|part| self.0.extend_from_slice(part));
+        }
+    }
+}
+
+/// Splits the first contact off contacts in the form in which [`SentOn`] keeps them.
+fn split_contact(bytes: &mut &[u8]) -> Option<ReceivedContact> {
+    let ([id @ .., family, len], rest) = bytes.split_first_chunk::<{ Id::LEN + 2 }>()?;
+    let (address, rest) = rest.split_at_checked(usize::from(*len))?;
+    *bytes = rest;
+    Some(ReceivedContact { id: Id::from_bytes(*id), address: EncodedAddress::new(*family, address) })
 }
 
 /// Moves the contacts that match to the front, and returns how many match. Both those that match and the others keep
@@ -112,7 +175,7 @@ mod tests {
     use super::*;
     use crate::routing::{Chord, Clockwise, Kademlia, Limits};
     use crate::time::Instant;
-    use core::net::SocketAddr;
+    use core::net::{SocketAddr, SocketAddrV4};
     use std::vec::Vec;
 
     fn contact(byte: u8) -> Contact<u16> {
@@ -134,8 +197,29 @@ mod tests {
     fn a_response_does_not_name_the_requester() {
         let table: Kademlia<u16, 16> = filled(0, &[1, 2, 3, 4]);
         let mut named = [Contact::EMPTY; MAX_NAMED];
-        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(9).id, 3, &mut named)), [1, 3, 2]);
-        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(1).id, 3, &mut named)), [3, 2, 4]);
+        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(9), 3, &mut named)), [1, 3, 2]);
+        assert_eq!(bytes(nearest(&table, &contact(1).id, &contact(1), 3, &mut named)), [3, 2, 4]);
+    }
+
+    #[test]
+    fn private_contacts_are_not_named_to_a_global_requester() {
+        use core::net::SocketAddrV4;
+        let at = |byte: u8, text: &str| Contact::new(Id::from_bytes([byte; 20]), text.parse::<SocketAddrV4>().unwrap());
+        let mut table = Kademlia::<SocketAddrV4, 32>::EMPTY;
+        table.start(Instant::ZERO, Id::ZERO, &Limits::DEFAULT, 1).unwrap();
+        for byte in 1..5 {
+            table.responded(Instant::ZERO, at(byte, &std::format!("10.0.0.{byte}:1")), None);
+            table.responded(Instant::ZERO, at(0x10 + byte, &std::format!("192.0.{byte}.2:1")), None);
+        }
+        let (mut named, target) = ([Contact::EMPTY; MAX_NAMED], at(1, "10.0.0.1:1").id);
+        let mut scopes = |requester: &Contact<_>| {
+            let near: Vec<_> = nearest(&table, &target, requester, 3, &mut named).to_vec();
+            let last: Vec<_> = nearest_by_rank(&table, &target, requester, &[], 3, &mut named).to_vec();
+            assert_eq!(near, last);
+            near.iter().map(|contact| contact.address.scope() == crate::address::Scope::Global).collect::<Vec<_>>()
+        };
+        assert_eq!(scopes(&at(0x50, "198.51.100.1:1")), [true; 3], "as many as asked for");
+        assert_eq!(scopes(&at(0x50, "10.0.0.50:1")), [false; 3]);
     }
 
     #[test]
@@ -151,19 +235,29 @@ mod tests {
         let table: Chord<u16> = filled(0x10, &[0x20, 0x30, 0x40, 0x50]);
         let target = Id::from_bytes([0x38; 20]);
         let mut named = [Contact::EMPTY; MAX_NAMED];
-        let all = nearest_by_rank(&table, &target, &contact(9).id, &[], 3, &mut named);
+        let all = nearest_by_rank(&table, &target, &contact(9), &[], 3, &mut named);
         assert_eq!(bytes(all), [0x40, 0x50, 0x20]);
-        let rest = nearest_by_rank(&table, &target, &contact(0x50).id, &[contact(0x40).id], 3, &mut named);
+        let rest = nearest_by_rank(&table, &target, &contact(0x50), &[contact(0x40).id], 3, &mut named);
         assert_eq!(bytes(rest), [0x20, 0x30]);
     }
 
     #[test]
-    fn the_next_hop_is_inserted_by_its_rank_unless_it_is_named_already() {
+    fn the_next_hop_is_inserted_by_its_rank_and_contacts_of_other_families_stay() {
         let target = Id::from_bytes([0x38; 20]);
-        let mut named = heapless::Vec::<_, 4>::new();
-        [0x40, 0x60].map(contact).into_iter().for_each(|contact| named.push(contact).unwrap());
-        insert_next_hop::<Clockwise, _>(&target, &mut named, contact(0x50), 3);
-        insert_next_hop::<Clockwise, _>(&target, &mut named, contact(0x40), 3);
-        assert_eq!(bytes(&named), [0x40, 0x50, 0x60]);
+        let v4 = |text: &str| text.parse::<SocketAddrV4>().unwrap();
+        let near = |byte| Contact::new(Id::from_bytes([byte; 20]), v4("192.0.2.1:4000"));
+        let mut sent = SentOn(heapless::Vec::new());
+        let six: SocketAddr = "[2001:db8::1]:4000".parse().unwrap();
+        sent.push(&mut 1, &Id::from_bytes([0x40; 20]), &six.encode());
+        sent.push(&mut 1, &Id::from_bytes([0x60; 20]), &v4("192.0.2.6:4000").encode());
+        let ids = |k, next| -> Vec<u8> {
+            let contacts = sent.fitting::<SocketAddrV4>(1_000, |len| len);
+            let on = SentOn::new::<_, Clockwise>(&target, contacts, Some(near(next)), k, |_, _| true);
+            on.fitting::<SocketAddrV4>(1_000, |len| len).encoded().map(|(id, _)| id.as_bytes()[0]).collect()
+        };
+        assert_eq!(ids(3, 0x50), [0x40, 0x50, 0x60]);
+        assert_eq!(ids(2, 0x50), [0x40, 0x50]);
+        assert_eq!(ids(3, 0x70), [0x40, 0x60, 0x70]);
+        assert_eq!(sent.fitting::<SocketAddrV4>(20, |len| len).count(), 1, "18 bytes, and 6 that don't fit");
     }
 }

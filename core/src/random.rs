@@ -1,4 +1,4 @@
-//! Random numbers from the caller's seed: keyed SipHash-2-4 of a counter.
+//! Random numbers from the caller's seed: keyed SipHash-2-4 of a counter. And numbers that are only spread evenly.
 
 use siphasher::sip::SipHasher24;
 
@@ -20,7 +20,7 @@ impl Random {
     /// 64 random bits.
     pub(crate) fn next(&mut self) -> u64 {
         self.counter = self.counter.wrapping_add(1);
-        SipHasher24::new_with_key(&self.key).hash(&self.counter.to_le_bytes())
+        keyed_hash(&self.key, &self.counter.to_le_bytes())
     }
 
     /// 128 random bits, as a key.
@@ -31,6 +31,23 @@ impl Random {
         key
     }
 }
+
+/// The SipHash-2-4 of these bytes.
+#[inline(never)]
+pub(crate) fn keyed_hash(key: &[u8; 16], bytes: &[u8]) -> u64 {
+    SipHasher24::new_with_key(key).hash(bytes)
+}
+
+/// One step of SplitMix64 (Steele, Lea and Flood, 2014): spreads numbers evenly. It is not for secrets.
+pub(crate) const fn mix(number: u64) -> u64 {
+    let mixed = number.wrapping_add(GOLDEN);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// The step from one number of SplitMix64 to the next.
+pub(crate) const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 #[cfg(test)]
 mod tests {

@@ -66,7 +66,7 @@ pub enum Proof<'a> {
     },
     /// The hash of the value is the key.
     Immutable,
-    /// A signature over salt, sequence number and value.
+    /// A signature over the network's number, salt, sequence number and value.
     Signed {
         /// The Ed25519 public key. The hash of public key and salt is the key of the record.
         public_key: &'a [u8; 32],
@@ -269,21 +269,22 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The digest that a signature signs: the SHA-256 of the text `kadlet record 1`, the length of the salt in one
-    /// byte, the salt, the sequence number in eight bytes (most significant first) and the value. The public key is not
-    /// in it, because the key of the record depends on it already.
+    /// The digest that a signature signs: the SHA-256 of the text `kadlet record 1`, the number of the network in two
+    /// bytes, the length of the salt in one byte, the salt, the sequence number in eight bytes and the value. Numbers
+    /// are most significant byte first. So a record of one network is none in another. The public key is not in it,
+    /// because the key of the record depends on it already.
     #[must_use]
-    pub fn signed_digest(salt: &[u8], sequence: u64, value: &[u8]) -> [u8; 32] {
+    pub fn signed_digest(network: u16, salt: &[u8], sequence: u64, value: &[u8]) -> [u8; 32] {
         let length = u8::try_from(salt.len()).unwrap_or(u8::MAX);
-        sha256(&[b"kadlet record 1", &[length], salt, &sequence.to_be_bytes(), value])
+        sha256(&[b"kadlet record 1", &network.to_be_bytes(), &[length], salt, &sequence.to_be_bytes(), value])
     }
 
-    /// Whether the signature is valid. True for records without a signature.
+    /// Whether the signature is valid in the network with this number. True for records without a signature.
     #[must_use]
-    pub fn verify(&self, verifier: Verifier) -> bool {
+    pub fn verify(&self, network: u16, verifier: Verifier) -> bool {
         match self.proof {
             Proof::Signed { public_key, salt, sequence, signature } => {
-                verifier(public_key, &Self::signed_digest(salt, sequence, self.value), signature)
+                verifier(public_key, &Self::signed_digest(network, salt, sequence, self.value), signature)
             }
             _ => true,
         }

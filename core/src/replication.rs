@@ -5,17 +5,37 @@
 //! third of its lifetime if that is sooner. Its holders replicate it: after each check of the neighbourhood, each
 //! holder makes a [pass](Replication::begin_pass) over its store. The pass has one turn for each rank that a holder can
 //! have. The most responsible holder replicates a record in the first turn, and each further holder 3 s later. So
-//! usually one of them does the work, and the others see that it was done. A record is not replicated if it was
-//! replicated since the neighbourhood changed, and less than `republish` ago.
+//! usually one of them does the work, and tells the others. What another node tells is believed once. After that the
+//! node replicates the record itself.
+//!
+//! A record is replicated if the nodes that should hold it have changed since it was last replicated, 30 s later at the
+//! earliest; and otherwise after `republish`. Each time that nothing was lacking, both waits are doubled. A holder that
+//! refused a record because it doesn't take its kind or has no room is not offered it again.
+//!
+//! This does not defend against a node that says that it has stored a record, and does not keep it.
 //!
 //! Nothing here sends a datagram: [`Replication`] only determines which record is next.
 
+use crate::contact::Contact;
+use crate::id::Id;
+use crate::naming::MAX_NAMED;
 use crate::routing::Routing;
-use crate::store::{Store, StoredRecord};
+use crate::store::{Metadata, Store, StoredRecord};
 use crate::time::{Instant, Micros};
 
 /// A holder replicates a record this much later for each node that is more responsible for it.
 const TURN: Micros = Micros::from_secs(3);
+
+/// A record whose holders have changed is replicated no sooner than this many seconds after it was replicated last.
+/// Twice that if nothing was lacking, and so on, [`MOST_PAUSES`] times at most.
+const PAUSE: u32 = 30;
+const MOST_PAUSES: u8 = 2;
+
+/// The wait for a record with nothing lacking is doubled at most this often.
+const MOST_CALM: u8 = 4;
+
+/// How many refusals are remembered at most.
+const REFUSALS: usize = 32;
 
 /// When the next record expires, must be published again, or must be replicated.
 #[derive(Debug)]
@@ -25,6 +45,8 @@ pub(crate) struct Replication {
     /// No own record must be published before this.
     publish: Instant,
     pass: Pass,
+    /// Digests of holders and records that were refused, each at the place that its last bits give.
+    refusals: [u32; REFUSALS],
 }
 
 /// A pass over the store.
@@ -48,15 +70,33 @@ pub(crate) struct Placement {
 
 impl Replication {
     /// All zeros, to be cleared before use.
-    pub(crate) const EMPTY: Self =
-        Self { expiry: Instant::ZERO, publish: Instant::ZERO, pass: Pass { due: Instant::ZERO, rank: 0, slot: 0 } };
+    pub(crate) const EMPTY: Self = Self {
+        expiry: Instant::ZERO,
+        publish: Instant::ZERO,
+        pass: Pass { due: Instant::ZERO, rank: 0, slot: 0 },
+        refusals: [0; REFUSALS],
+    };
 
     /// Forgets everything: nothing is due.
     pub(crate) const fn clear(&mut self) {
         (self.expiry, self.publish, self.pass.due) = (Instant::NEVER, Instant::NEVER, Instant::NEVER);
+        self.refusals = [0; REFUSALS];
+    }
+
+    /// A holder refused a record. Both are given by a digest that others can't choose.
+    pub(crate) fn note_refusal(&mut self, refusal: u32) {
+        if let Some(place) = self.refusals.get_mut(refusal as usize % REFUSALS) {
+            *place = refusal;
+        }
+    }
+
+    /// Whether a holder has refused a record, as far as is remembered.
+    pub(crate) fn was_refused(&self, refusal: u32) -> bool {
+        self.refusals.get(refusal as usize % REFUSALS) == Some(&refusal)
     }
 
     /// A record was stored that expires at `expires`.
+    #[inline(never)]
     pub(crate) fn stored(&mut self, expires: Instant) {
         self.expiry = self.expiry.min(expires);
     }
@@ -74,11 +114,12 @@ impl Replication {
     }
 
     /// An own record must be published again at `at`.
+    #[inline(never)]
     pub(crate) fn publish_by(&mut self, at: Instant) {
         self.publish = self.publish.min(at);
     }
 
-    /// No own record can be published before `at`, because no node is known to store it.
+    /// No own record is published before `at`: no node is known to store it, or it yielded to a command.
     pub(crate) const fn publish_not_before(&mut self, at: Instant) {
         self.publish = at;
     }
@@ -93,17 +134,12 @@ impl Replication {
         self.publish.min(self.pass.due)
     }
 
-    /// The slot of the own record that must be published again first, if its time has come.
+    /// The slot of the own record that must be published again first, if its time has come. Otherwise remembers when
+    /// that is.
     pub(crate) fn next_published<S: Store>(&mut self, now: Instant, store: &S, republish: Micros) -> Option<usize> {
         if !self.publish.is_due(now) {
             return None;
         }
-        let first = self.find_next_published(store, republish);
-        first.filter(|_| self.publish.is_due(now))
-    }
-
-    /// Finds the own record that must be published again first. Returns its slot, and remembers its time.
-    pub(crate) fn find_next_published<S: Store>(&mut self, store: &S, republish: Micros) -> Option<usize> {
         let mut first = (Instant::NEVER, 0);
         for slot in 0..store.len() {
             if let Some(held) = store.get(slot).filter(|held| held.metadata.pinned) {
@@ -111,7 +147,7 @@ impl Replication {
             }
         }
         self.publish = first.0;
-        Some(first.1).filter(|_| self.publish != Instant::NEVER)
+        self.publish.is_due(now).then_some(first.1)
     }
 
     /// Continues the pass over the store. Returns the slot of the next record that this node must replicate in this
@@ -119,7 +155,7 @@ impl Replication {
     pub(crate) fn next_replicated<S: Store, R: Routing>(
         &mut self,
         now: Instant,
-        store: &S,
+        store: &mut S,
         table: &R,
         placement: &Placement,
         steps: &mut usize,
@@ -130,15 +166,20 @@ impl Replication {
         while let Some(left) = steps.checked_sub(1) {
             *steps = left;
             // From the last slot down: if a record is removed meanwhile, one that was looked at moves into its slot.
-            self.pass.slot = self.pass.slot.min(store.len());
-            let next = self.pass.slot.checked_sub(1).and_then(|slot| Some((slot, store.get(slot)?)));
-            let Some((slot, held)) = next else {
+            let Some(slot) = self.pass.slot.min(store.len()).checked_sub(1) else {
                 let due = if self.pass.rank < placement.k { now + TURN } else { Instant::NEVER };
                 self.pass = Pass { rank: self.pass.rank + 1, slot: usize::MAX, due };
                 return None;
             };
             self.pass.slot = slot;
-            if is_due(now, &held, table, placement) && rank_of_own(&held, table, placement.k) <= self.pass.rank {
+            let Some(held) = store.get(slot) else { continue };
+            let key = held.key.id;
+            if held.metadata.holders == 0 && held.metadata.last_replicated != Instant::ZERO {
+                let holders = holders_of(table, &key, placement.k);
+                if let Some(metadata) = store.metadata_mut(slot) {
+                    metadata.holders = holders;
+                }
+            } else if table.rank_of_own(&key, placement.k) <= self.pass.rank && is_due(now, &held, table, placement) {
                 return Some(slot);
             }
         }
@@ -146,26 +187,37 @@ impl Replication {
     }
 }
 
-/// Whether a record of another publisher must be replicated: its holders may have changed, or it was not replicated for
-/// a long time.
+/// Whether a record of another publisher must be replicated: its holders have changed, or it was not replicated for a
+/// long time.
 fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placement: &Placement) -> bool {
-    let replicated = held.metadata.last_replicated;
-    let changed = replicated < table.changed() || now.micros_since(replicated) >= placement.republish;
-    !held.metadata.pinned && changed
+    let Metadata { pinned, last_replicated, calm, holders, .. } = *held.metadata;
+    let waited = now.micros_since(last_replicated).secs();
+    let changed = || last_replicated < table.changed() && holders_of(table, &held.key.id, placement.k) != holders;
+    !pinned
+        && (waited >> calm.min(MOST_CALM) >= placement.republish.secs()
+            || (waited >> calm.min(MOST_PAUSES) >= PAUSE && changed()))
 }
 
-/// How many verified contacts are more responsible for a record than the own node. Counts to `k` at most.
-fn rank_of_own<R: Routing>(held: &StoredRecord<'_>, table: &R, k: usize) -> usize {
-    table.rank_of_own(&held.key.id, k)
+/// A digest of the k nodes that should hold a record, in whatever order. Never 0.
+#[inline(never)]
+pub(crate) fn holders_of<R: Routing>(table: &R, key: &Id, k: usize) -> u32 {
+    let mut nearest = const { [Contact::EMPTY; MAX_NAMED] };
+    let count = nearest.get_mut(..k).map_or(0, |nearest| table.closest(key, nearest));
+    let ids = nearest.iter().take(count).map(|contact| contact.id);
+    let digest = ids.fold(0_u32, |digest, id| {
+        let [.., a, b, c, d] = *id.as_bytes();
+        digest.wrapping_add(u32::from_be_bytes([a, b, c, d]))
+    });
+    digest | 1
 }
 
 /// When an own record must be published again: after a third of its lifetime, or after `republish` if that is sooner.
 /// At once if it was not published yet, as after a restart.
 pub(crate) fn published_again(held: &StoredRecord<'_>, republish: Micros) -> Instant {
-    let third = Micros(held.metadata.expires.micros_since(held.stored_at).0 / 3);
+    let third = held.metadata.expires.micros_since(held.stored_at).secs() / 3;
     match held.metadata.last_replicated {
         Instant::ZERO => Instant::ZERO,
-        published => published + republish.min(third).max(Micros::from_secs(1)),
+        published => published + Micros::from_secs(republish.secs().min(third).max(1).into()),
     }
 }
 
@@ -195,11 +247,9 @@ pub(crate) const fn put_outcome(asked: usize, stored: usize, conflict: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contact::Contact;
-    use crate::id::Id;
     use crate::record::Record;
     use crate::routing::{Kademlia, Limits};
-    use crate::store::{FixedStore, Metadata};
+    use crate::store::FixedStore;
     use core::time::Duration;
     use std::vec::Vec;
 
@@ -215,12 +265,9 @@ mod tests {
         let mut store = Values::EMPTY;
         store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
         for (name, pinned, last_replicated) in records {
-            let metadata = Metadata {
-                expires: at(1) + Duration::from_secs(24 * 3_600),
-                source: None,
-                pinned: *pinned,
-                last_replicated: *last_replicated,
-            };
+            let expires = at(1) + Duration::from_secs(24 * 3_600);
+            let (pinned, last_replicated) = (*pinned, *last_replicated);
+            let metadata = Metadata { pinned, last_replicated, holders: 7, ..Metadata::until(expires) };
             store.put(at(1), &Record::plain(name, b"value"), metadata).unwrap();
         }
         store
@@ -233,21 +280,21 @@ mod tests {
         table
     }
 
-    fn pass(replication: &mut Replication, now: Instant, store: &Values, table: &Kademlia<u16, 16>) -> Vec<usize> {
+    fn pass(replication: &mut Replication, now: Instant, store: &mut Values, table: &Kademlia<u16, 16>) -> Vec<usize> {
         let mut steps = 64;
         core::iter::from_fn(|| replication.next_replicated(now, store, table, &PLACEMENT, &mut steps)).collect()
     }
 
     #[test]
     fn a_pass_finds_records_that_were_not_replicated_since_the_neighbourhood_changed() {
-        let (changed, store) =
+        let (changed, mut store) =
             (at(100), store(&[(b"before", false, at(50)), (b"after", false, at(150)), (b"own", true, at(50))]));
         let mut replication = Replication::EMPTY;
         replication.clear();
-        assert!(pass(&mut replication, at(200), &store, &table(changed)).is_empty(), "no pass has begun");
+        assert!(pass(&mut replication, at(200), &mut store, &table(changed)).is_empty(), "no pass has begun");
         replication.begin_pass(at(200));
-        let first = pass(&mut replication, at(200), &store, &table(changed));
-        let second = pass(&mut replication, at(203), &store, &table(changed));
+        let first = pass(&mut replication, at(200), &mut store, &table(changed));
+        let second = pass(&mut replication, at(203), &mut store, &table(changed));
         let slot = store.find(&Record::plain(b"before", b"value").key()).unwrap();
         let found = [first, second].concat();
         assert!(found.contains(&slot) && found.iter().all(|other| *other == slot), "{found:?}, not only {slot}");
@@ -256,12 +303,12 @@ mod tests {
 
     #[test]
     fn a_record_is_replicated_every_hour_even_if_nothing_changed() {
-        let store = store(&[(b"before", false, at(50))]);
+        let mut store = store(&[(b"before", false, at(50))]);
         let mut replication = Replication::EMPTY;
-        let found = |replication: &mut Replication, now| {
+        let mut found = |replication: &mut Replication, now| {
             replication.begin_pass(now);
-            [pass(replication, now, &store, &table(at(1))), pass(replication, now + TURN, &store, &table(at(1)))]
-                .concat()
+            let first = pass(replication, now, &mut store, &table(at(1)));
+            [first, pass(replication, now + TURN, &mut store, &table(at(1)))].concat()
         };
         assert!(found(&mut replication, at(3_000)).is_empty());
         assert_eq!(
@@ -271,14 +318,73 @@ mod tests {
         );
     }
 
+    /// Whether the store's record is due. Its holders are as they are now if `same`.
+    fn is_due_at(now: Instant, calm: u8, same: bool) -> bool {
+        let (table, mut store) = (table(at(100)), store(&[(b"before", false, at(50))]));
+        let key = store.get(0).unwrap().key;
+        let metadata = store.metadata_mut(0).unwrap();
+        metadata.calm = calm;
+        metadata.holders = holders_of(&table, &key.id, PLACEMENT.k) ^ u32::from(!same);
+        is_due(now, &store.get(0).unwrap(), &table, &PLACEMENT)
+    }
+
+    #[test]
+    fn a_record_whose_holders_are_the_same_is_not_replicated_when_the_neighbourhood_changes() {
+        assert!(!is_due_at(at(3_000), 0, true));
+        assert!(is_due_at(at(3_000), 0, false));
+    }
+
+    #[test]
+    fn the_holders_of_a_record_that_was_stored_count_as_of_the_next_pass() {
+        let (mut store, mut table) = (store(&[(b"before", false, at(50))]), table(at(100)));
+        store.metadata_mut(0).unwrap().holders = 0;
+        let key = store.get(0).unwrap().key;
+        let found = |store: &mut Values, table: &Kademlia<u16, 16>| {
+            let mut replication = Replication::EMPTY;
+            replication.begin_pass(at(200));
+            let first = pass(&mut replication, at(200), store, table);
+            [first, pass(&mut replication, at(203), store, table)].concat().len()
+        };
+        assert_eq!(found(&mut store, &table), 0);
+        assert_eq!(store.get(0).unwrap().metadata.holders, holders_of(&table, &key.id, PLACEMENT.k));
+        table.responded(at(200), Contact::new(Id::from_bytes([0x7F; 20]), 2), None);
+        assert!(found(&mut store, &table) > 0, "they have changed");
+    }
+
+    #[test]
+    fn a_record_whose_holders_come_and_go_with_nothing_lacking_is_replicated_less_often() {
+        for (calm, secs) in [(0, 30), (1, 60), (2, 120), (200, 120)] {
+            assert!(!is_due_at(at(49 + secs), calm, false));
+            assert!(is_due_at(at(50 + secs), calm, false));
+        }
+    }
+
+    #[test]
+    fn a_record_that_nothing_was_lacking_of_waits_twice_as_long_each_time() {
+        for (calm, hours) in [(0, 1), (1, 2), (2, 4), (3, 8), (4, 16), (200, 16)] {
+            assert!(!is_due_at(at(49 + 3_600 * hours), calm, true));
+            assert!(is_due_at(at(50 + 3_600 * hours), calm, true));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_until_another_takes_its_place() {
+        let mut replication = Replication::EMPTY;
+        for refusal in 1..=100 {
+            replication.note_refusal(refusal);
+        }
+        assert!((69..=100).all(|refusal| replication.was_refused(refusal)));
+        assert!(!(1..69).any(|refusal| replication.was_refused(refusal)));
+    }
+
     #[test]
     fn one_call_looks_at_a_bounded_number_of_records() {
-        let store = store(&[(b"one", false, at(50)), (b"two", false, at(50)), (b"three", false, at(50))]);
+        let mut store = store(&[(b"one", false, at(50)), (b"two", false, at(50)), (b"three", false, at(50))]);
         let mut replication = Replication::EMPTY;
         replication.clear();
         replication.begin_pass(at(9_000));
         let (mut steps, table) = (2, table(at(1)));
-        while replication.next_replicated(at(9_003), &store, &table, &PLACEMENT, &mut steps).is_some() {}
+        while replication.next_replicated(at(9_003), &mut store, &table, &PLACEMENT, &mut steps).is_some() {}
         assert_eq!((steps, replication.due()), (0, at(9_000)), "the pass continues with the next call");
     }
 

@@ -47,14 +47,19 @@ impl RoundTrip {
     /// The smoothed round-trip time, if one was measured.
     #[must_use]
     pub fn smoothed(&self) -> Option<Duration> {
-        (self.smoothed != 0).then(|| Duration::from_micros(u64::from(self.smoothed) * 100))
+        (self.smoothed != 0).then(|| tenths(self.smoothed.into()))
     }
 
     /// How long to wait for a response: the smoothed round-trip time plus four times its variation, if one was
     /// measured.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
-        let tenths = u64::from(self.smoothed) + 4 * u64::from(self.variation);
-        (self.smoothed != 0).then(|| Duration::from_micros(tenths * 100))
+        let sum = u32::from(self.smoothed) + 4 * u32::from(self.variation);
+        (self.smoothed != 0).then(|| tenths(sum))
     }
+}
+
+/// As many tenths of a millisecond.
+fn tenths(count: u32) -> Duration {
+    Micros(u64::from(count) * 100).duration()
 }

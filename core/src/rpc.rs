@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use core::time::Duration;
-//! use kadlet::rpc::{Match, Due, RequestLimits, Requests};
+//! use kadlet::rpc::{Attempts, Match, Due, RequestLimits, Requests};
 //! use kadlet::{Id, Instant};
 //!
 //! let mut requests = Requests::<u16, &str, u64, 4>::EMPTY;
@@ -16,7 +16,7 @@
 //! requests.start(RequestLimits { min, initial, max, attempts: 3 })?;
 //!
 //! let (peer, transaction) = (Id::from_bytes([7; 20]), 0x8_BAD_CAFE);
-//! requests.begin("my lookup", 4000, Some(peer), transaction, None, None)?;
+//! requests.begin("my lookup", 4000, Some(peer), transaction, None, Attempts::Known)?;
 //! let ready = requests.ready().unwrap();
 //! assert_eq!((ready.to, ready.retransmit), (4000, false));
 //! requests.sent(Instant::ZERO, ready.index);
@@ -39,12 +39,11 @@
 //! ```
 
 mod loss;
+mod pending;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
-use core::mem::size_of;
-use core::net::SocketAddrV4;
 use core::num::NonZeroU8;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -58,12 +57,11 @@ use crate::round_trip::RoundTrip;
 use crate::time::{self, Instant};
 
 use loss::{Loss, MOST_TIMES};
+pub use pending::{Attempts, Pending};
+use pending::{RequestState, micros, micros_since};
 
-/// How often the wait doubles. It doubles because of congestion. Further attempts are made because of loss, against
-/// which longer waits don't help.
-const DOUBLINGS: u8 = 2;
-
-const _: () = assert!(size_of::<Pending<SocketAddrV4, u64, [u8; 8]>>() <= 72);
+/// How many attempts fewer a request to a stranger gets: 1 instead of 3 where nothing is lost.
+const FEWER_FOR_STRANGERS: u8 = 2;
 
 /// How long to wait for a response, and how often to send a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +72,8 @@ pub struct RequestLimits {
     pub initial: Duration,
     /// The longest time to wait for a response to one attempt: `min` to 71 minutes.
     pub max: Duration,
-    /// How often a request is sent at most while nothing is lost: 1 to 85. While much is lost, it is sent up to three
-    /// times as often.
+    /// How often a request to a known node is sent at most while nothing is lost: 1 to 85. While much is lost, it is
+    /// sent up to three times as often.
     pub attempts: u8,
 }
 
@@ -163,8 +161,8 @@ pub type RequestsView<A, O, T> = RequestsInner<VecView<Pending<A, O, T>>>;
 pub struct RequestsInner<S: ?Sized> {
     /// How many requests must be sent.
     ready: usize,
-    /// When the first of those in flight is due.
-    deadline: Option<Instant>,
+    /// When the first of those in flight is due; never, while none is.
+    deadline: Instant,
     /// The limits; times are in microseconds.
     min: u32,
     initial: u32,
@@ -177,43 +175,11 @@ pub struct RequestsInner<S: ?Sized> {
     slots: S,
 }
 
-/// A request in the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Pending<A, O, T> {
-    owner: O,
-    to: A,
-    expect: Option<Id>,
-    transaction: T,
-    /// When it was sent last.
-    sent: Instant,
-    /// The timeout of the first attempt, in microseconds.
-    timeout: u32,
-    /// How long to wait since it was sent last, in microseconds.
-    wait: u32,
-    /// How many attempts have timed out.
-    timeouts: u8,
-    /// After how many timeouts it has failed. `None`: after as many as the loss asks for at that time.
-    attempts: Option<NonZeroU8>,
-    state: RequestState,
-    /// Whether it was sent more than once.
-    retransmitted: bool,
-    /// Whether it was acknowledged, and waits for the second response.
-    acknowledged: bool,
-    /// Whether its owner is gone.
-    released: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RequestState {
-    Ready,
-    InFlight,
-}
-
 impl<A: Address, O: Copy, T: Copy + Eq, const N: usize> Requests<A, O, T, N> {
     /// A table of zeros, which lies in `.bss`. Start it before use.
     pub const EMPTY: Self = Self {
         ready: 0,
-        deadline: None,
+        deadline: Instant::ZERO,
         min: 0,
         initial: 0,
         max: 0,
@@ -257,7 +223,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     pub(crate) fn restart(&mut self, limits: RequestLimits) {
         self.slots.clear();
         self.ready = 0;
-        self.deadline = None;
+        self.deadline = Instant::NEVER;
         self.min = micros(limits.min);
         self.initial = micros(limits.initial);
         self.max = micros(limits.max);
@@ -270,9 +236,8 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// [`sent`](Requests::sent) begins its wait. Without `expect`, any node can respond.
     ///
     /// `timeout` is the first wait, for a node whose round trip is known. It is kept between the limits' `min` and
-    /// `max`. Without it, the wait follows from the round trips of all nodes. `attempts` is how often the request is
-    /// sent at most. Without it, the request is sent as often as the loss asks for. If the table is full, the oldest
-    /// released request is dropped.
+    /// `max`. Without it, the wait follows from the round trips of all nodes. If the table is full, the oldest released
+    /// request is dropped.
     ///
     /// # Errors
     ///
@@ -284,7 +249,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         expect: Option<Id>,
         transaction: T,
         timeout: Option<Duration>,
-        attempts: Option<NonZeroU8>,
+        attempts: Attempts,
     ) -> Result<(), Full> {
         if self.slots.is_full() {
             let index = self.slots.iter().position(|request| request.released).ok_or(Full)?;
@@ -308,6 +273,13 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         self.slots.push(request).map_err(|_| Full)?;
         self.ready += 1;
         Ok(())
+    }
+
+    /// The request that was begun last waits for the limits' `initial` at least.
+    pub(crate) fn wait_initial(&mut self) {
+        if let Some(request) = self.slots.last_mut() {
+            request.timeout = request.timeout.max(self.initial);
+        }
     }
 
     /// How long to wait at first for a node whose round trip was never measured.
@@ -371,6 +343,17 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         self.slots.get(self.index(transaction)?)?.owner()
     }
 
+    /// The request with this transaction came back to its sender: it fails now. False if no request in flight has this
+    /// transaction.
+    pub fn came_back(&mut self, transaction: T) -> bool {
+        let Some(request) = self.index(transaction).and_then(|index| self.slots.get_mut(index)) else {
+            return false;
+        };
+        (request.state, request.wait, request.attempts) = (RequestState::InFlight, 0, Attempts::Times(NonZeroU8::MIN));
+        self.recount();
+        true
+    }
+
     /// The node that must respond to the request in flight with this transaction. `None` if there is no such request,
     /// or any node can respond to it.
     #[must_use]
@@ -393,7 +376,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         if request.to.canonical() != from.canonical() {
             return Match::WrongAddress;
         }
-        if !request.acknowledged {
+        if !request.acknowledged && request.attempts == Attempts::Known {
             self.loss.responded(request.timeouts);
         }
         let owner = request.owner();
@@ -408,7 +391,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
         if let Some(until) = until {
             request.state = RequestState::InFlight;
             request.acknowledged = true;
-            request.attempts = Some(NonZeroU8::MIN);
+            request.attempts = Attempts::Times(NonZeroU8::MIN);
             request.wait = micros_since(until, request.sent);
             self.recount();
         } else {
@@ -430,18 +413,25 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// The next request whose wait is over. Call it until it returns `None`. Requests to be retransmitted become
     /// [`ready`](Requests::ready) meanwhile.
     pub fn due(&mut self, now: Instant) -> Option<Due<A, O>> {
-        while self.deadline.is_some_and(|deadline| deadline <= now) {
+        while self.deadline <= now {
             let late = |request: &Pending<A, O, T>| request.state == RequestState::InFlight && request.due() <= now;
             let (index, request) = self.slots.iter_mut().enumerate().find(|(_, request)| late(request))?;
             request.timeouts = request.timeouts.saturating_add(1);
-            let attempts = request.attempts.map_or_else(|| self.loss.attempts(self.attempts), NonZeroU8::get);
+            let (sends, attempts) = match request.attempts {
+                Attempts::Known => (u8::MAX, self.loss.attempts(self.attempts)),
+                Attempts::Stranger => {
+                    let sends = self.loss.attempts(self.attempts).saturating_sub(FEWER_FOR_STRANGERS).max(1);
+                    (sends, sends + 1)
+                }
+                Attempts::Times(times) => (u8::MAX, times.get()),
+            };
             if request.timeouts >= attempts {
                 let (owner, expect, to, acknowledged) =
                     (request.owner(), request.expect, request.to, request.acknowledged);
                 self.remove(index);
                 return Some(Due::Failed { owner, expect, to, acknowledged });
             }
-            if request.released {
+            if request.released || request.timeouts >= sends {
                 request.linger(self.max);
             } else {
                 request.state = RequestState::Ready;
@@ -460,16 +450,17 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// wait for their responses, which show that a node is there; but they are not retransmitted, and are dropped when
     /// the table is full.
     pub fn release(&mut self, matches: impl Fn(&O) -> bool) {
-        self.slots.retain_mut(|request| {
-            if request.released || !matches(&request.owner) {
-                return true;
+        for request in &mut self.slots {
+            if !request.released && matches(&request.owner) {
+                request.released = true;
+                if request.state == RequestState::Ready && request.was_sent() {
+                    request.linger(self.max);
+                }
             }
-            request.released = true;
-            if request.state == RequestState::Ready && request.was_sent() {
-                request.linger(self.max);
-            }
-            request.was_sent()
-        });
+        }
+        while let Some(index) = self.slots.iter().position(|request| request.released && !request.was_sent()) {
+            self.remove(index);
+        }
         self.recount();
     }
 
@@ -477,7 +468,7 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     /// constant time.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.deadline.unwrap_or(Instant::NEVER)
+        self.deadline
     }
 
     /// How many requests can begin: the number of slots that are free or whose request was released.
@@ -518,11 +509,11 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
 
     /// Counts what must be sent, and finds what is due first, after any request changed.
     fn recount(&mut self) {
-        (self.ready, self.deadline) = (0, None);
+        (self.ready, self.deadline) = (0, Instant::NEVER);
         for request in &self.slots {
             match request.state {
                 RequestState::Ready => self.ready += 1,
-                RequestState::InFlight => self.deadline = Some(self.deadline().min(request.due())),
+                RequestState::InFlight => self.deadline = self.deadline.min(request.due()),
             }
         }
     }
@@ -531,43 +522,6 @@ impl<A: Address, O: Copy, T: Copy + Eq> RequestsView<A, O, T> {
     fn first_timeout(&self, known: Option<Duration>) -> u32 {
         known.or_else(|| self.trip.timeout()).map_or(self.initial, micros).max(self.min).min(self.max)
     }
-}
-
-impl<A, O: Copy, T> Pending<A, O, T> {
-    fn owner(&self) -> Option<O> {
-        (!self.released).then_some(self.owner)
-    }
-
-    fn was_sent(&self) -> bool {
-        self.state == RequestState::InFlight || self.timeouts != 0
-    }
-
-    fn due(&self) -> Instant {
-        self.sent + time::Micros(self.wait.into())
-    }
-
-    /// Waits on for as long as if the next attempt had been sent, although it is not.
-    fn linger(&mut self, max: u32) {
-        self.state = RequestState::InFlight;
-        self.wait = self.wait.saturating_add(self.wait_of_attempt(max));
-    }
-
-    /// How long to wait for a response to the next attempt, in microseconds.
-    fn wait_of_attempt(&self, max: u32) -> u32 {
-        self.timeout.saturating_mul(1 << self.timeouts.min(DOUBLINGS)).min(max)
-    }
-}
-
-fn micros(duration: Duration) -> u32 {
-    saturated(time::Micros::of(duration))
-}
-
-fn micros_since(now: Instant, earlier: Instant) -> u32 {
-    saturated(now.micros_since(earlier))
-}
-
-fn saturated(span: time::Micros) -> u32 {
-    u32::try_from(span.0).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for Full {

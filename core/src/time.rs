@@ -53,7 +53,7 @@ impl Instant {
     /// Whole milliseconds since the origin.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0 / 1_000
+        Micros(self.0).millis()
     }
 
     /// The time since `earlier`, or zero if `earlier` is later than this instant.
@@ -70,6 +70,7 @@ impl Instant {
     }
 
     /// Whether a deadline has been reached. Always false for [`NEVER`](Self::NEVER).
+    #[inline(never)]
     pub(crate) fn is_due(self, now: Self) -> bool {
         self <= now && self != Self::NEVER
     }
@@ -123,7 +124,8 @@ impl Micros {
 
     #[inline(never)]
     pub(crate) const fn duration(self) -> Duration {
-        Duration::from_micros(self.0)
+        let secs = self.whole_secs();
+        Duration::new(secs, (self.0 - secs * 1_000_000) as u32 * 1_000)
     }
 
     pub(crate) const fn saturating_sub(self, other: Self) -> Self {
@@ -132,13 +134,44 @@ impl Micros {
 
     /// Whole milliseconds.
     pub(crate) const fn millis(self) -> u64 {
-        self.0 / 1_000
+        self.divided(1_000).0
     }
 
     /// Whole seconds in 32 bits. Saturates after 136 years.
     #[inline(never)]
     pub(crate) const fn secs(self) -> u32 {
-        let secs = self.0 / 1_000_000;
+        let secs = self.whole_secs();
         if secs > u32::MAX as u64 { u32::MAX } else { secs as u32 }
+    }
+
+    /// A second has 64 times 15,625 microseconds.
+    const fn whole_secs(self) -> u64 {
+        Self(self.0 / 64).divided(15_625).0
+    }
+
+    /// One of `parts` equal parts, rounded down. Microcontrollers don't divide 64 bits, and the compiler's own function
+    /// for it takes 500 bytes. This is long division.
+    #[inline(never)]
+    pub(crate) const fn divided(self, parts: u16) -> Self {
+        let (parts, high, low) = (parts as u32, (self.0 >> 32) as u32, self.0 as u32);
+        let middle = ((high % parts) << 16) | (low >> 16);
+        let last = ((middle % parts) << 16) | (low & 0xFFFF);
+        Self((((high / parts) as u64) << 32) | (((middle / parts) << 16) | (last / parts)) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn long_division_gives_what_a_processor_gives(micros: u64, parts in 1..=u16::MAX, digits in 0..64_u32) {
+            let span = Micros(micros >> digits);
+            prop_assert_eq!(span.divided(parts).0, span.0 / u64::from(parts));
+            prop_assert_eq!(span.duration(), Duration::from_micros(span.0));
+            prop_assert_eq!(u64::from(span.secs()), (span.0 / 1_000_000).min(u32::MAX.into()));
+        }
     }
 }

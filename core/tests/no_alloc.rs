@@ -133,7 +133,7 @@ fn live(pair: &mut Pair, value: &[u8]) -> Option<bool> {
 #[test]
 fn two_nodes_live_without_allocating() {
     let node = |n: u8| {
-        let config = Config { plain: true, ..Config::default() };
+        let config = Config { plain: true, bind_ids: false, ..Config::default() };
         Box::new(Mote::new(Instant::ZERO, config, Id::from_bytes([n; 20]), [n; 32]).unwrap())
     };
     let mut pair = Pair { nodes: [node(1), node(200)], now: Instant::from_secs(1) };

@@ -7,21 +7,29 @@ mod amplification;
 mod by_hand;
 #[path = "node/commands.rs"]
 mod commands;
+#[path = "node/field.rs"]
+mod field;
 #[path = "node/geometries.rs"]
 mod geometries;
 #[path = "node/hostile.rs"]
 mod hostile;
 #[path = "node/joining.rs"]
 mod joining;
+#[path = "node/limits.rs"]
+mod limits;
 #[path = "node/memory.rs"]
 mod memory;
 mod net;
+#[path = "node/proofs.rs"]
+mod proofs;
 #[path = "node/quiet.rs"]
 mod quiet;
 #[path = "node/records.rs"]
 mod records;
 #[path = "node/recursive.rs"]
 mod recursive;
+#[path = "node/reflection.rs"]
+mod reflection;
 #[path = "node/settings.rs"]
 mod settings;
 #[cfg(feature = "ed25519")]

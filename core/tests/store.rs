@@ -95,7 +95,7 @@ impl<S: Store> Small for S {
 }
 
 fn from(source: u64) -> Metadata {
-    Metadata { expires: NOW + HOUR, source: Prefix::new(source), pinned: false, last_replicated: NOW }
+    Metadata { source: Prefix::new(source), last_replicated: NOW, ..Metadata::until(NOW + HOUR) }
 }
 
 fn own() -> Metadata {
@@ -136,7 +136,7 @@ fn the_bytes_of_replaced_records_are_used_again() {
 }
 
 #[test]
-fn the_farthest_record_of_the_source_with_the_most_bytes_is_evicted() {
+fn the_farthest_record_of_the_source_with_the_largest_share_is_evicted() {
     on_each::<9, 400>(|store, rank| {
         let records = farthest_first(rank, 5, 100);
         for (source, index) in [(1, 0), (2, 1), (2, 2), (1, 4)] {
@@ -181,6 +181,87 @@ fn a_source_of_many_tiny_records_cannot_keep_all_slots() {
         }
         assert_eq!(store.put(NOW, &Record::immutable(&[9; 900]), from(2)), Ok(Put::New));
     });
+}
+
+/// The /24 with these numbers, as the address prefix of an IPv4 address has them.
+fn net24(a: u8, b: u8, c: u8) -> Metadata {
+    from(u64::from(u32::from_be_bytes([4, a, b, c])))
+}
+
+#[test]
+fn many_prefixes_of_one_16_or_one_8_cannot_evict_the_records_of_others() {
+    // 130 prefixes of one /16, then of one /8, with a record each, into 32 places with 20 records of others.
+    for spread in [|n: u8| net24(60, 1, n), |n: u8| net24(60, n, 1)] {
+        let mut stores: [Box<dyn Small>; 2] =
+            [Box::new(started32(FixedStore::<32, 8_192>::EMPTY)), Box::new(started32(HashStore::new(32, 8_192)))];
+        for store in &mut stores {
+            let keys: Vec<_> = (0..20)
+                .map(|n| {
+                    let record = [n, 1];
+                    store.put(NOW, &Record::immutable(&record), net24(n + 1, n, n)).unwrap();
+                    Key::immutable(&record)
+                })
+                .collect();
+            for n in 0..130 {
+                let _ = store.put(NOW, &Record::immutable(&[n, 2]), spread(n));
+            }
+            let kept = keys.iter().filter(|key| store.metadata(key).is_some()).count();
+            assert_eq!(kept, 20);
+        }
+    }
+}
+
+fn started32<S: Store>(mut store: S) -> S {
+    store.start(OWN, fuzz::RANKS[0], [7; 16]);
+    store
+}
+
+#[test]
+fn a_record_that_the_node_is_responsible_for_evicts_one_that_it_is_not() {
+    on_each::<9, 300>(|store, rank| {
+        let records = farthest_first(rank, 5, 100);
+        let extra = Metadata { responsible: false, ..from(2) };
+        store.put(NOW, &Record::immutable(&records[0].1), from(1)).unwrap();
+        store.put(NOW, &Record::immutable(&records[1].1), from(1)).unwrap();
+        store.put(NOW, &Record::immutable(&records[4].1), extra).unwrap();
+        assert_eq!(store.put(NOW, &Record::immutable(&records[2].1), from(1)), Ok(Put::New));
+        assert_eq!(store.metadata(&records[4].0), None, "it is the nearest, and of the smallest source");
+        assert_eq!(store.put(NOW, &Record::immutable(&records[3].1), extra), Err(StoreError::Full));
+    });
+}
+
+#[test]
+fn a_put_evicts_eight_records_at_most() {
+    on_each::<40, 400>(|store, _| {
+        for n in 0..40 {
+            store.put(NOW, &Record::immutable(&[n; 10]), from(1)).unwrap();
+        }
+        assert_eq!(store.put(NOW, &Record::immutable(&[41; 90]), from(2)), Err(StoreError::Full));
+        assert_eq!(store.put(NOW, &Record::immutable(&[41; 80]), from(2)), Ok(Put::New));
+        assert_eq!(store.bytes(), 400);
+    });
+}
+
+#[test]
+fn the_totals_of_a_source_are_those_of_its_records() {
+    let (mut fixed, mut hash) = (FixedStore::<8, 300>::EMPTY, HashStore::new(8, 300));
+    fixed.start(OWN, fuzz::RANKS[0], [0; 16]);
+    hash.start(OWN, fuzz::RANKS[0], [7; 16]);
+    let of = |source| Prefix::new(source).unwrap();
+    for n in 0..40_u8 {
+        let metadata = Metadata { responsible: n % 3 == 0, pinned: n % 11 == 0, ..from(1 + u64::from(n % 2)) };
+        let put = Store::put(&mut fixed, NOW, &Record::immutable(&[n; 50]), metadata);
+        assert_eq!(Store::put(&mut hash, NOW, &Record::immutable(&[n; 50]), metadata), put);
+        if n % 5 == 0 {
+            for metadata in [fixed.metadata_mut(0), hash.metadata_mut(0)].into_iter().flatten() {
+                metadata.pinned ^= true;
+            }
+        }
+        for source in [1, 2] {
+            assert_eq!(fixed.taken_by(of(source)), hash.taken_by(of(source)));
+        }
+    }
+    assert!(hash.taken_by(of(1)).0 > 0);
 }
 
 #[test]
@@ -233,11 +314,7 @@ fn a_record_from_another_node_becomes_pinned_when_the_own_node_puts_it_too() {
         let last_replicated = NOW + Duration::from_secs(60);
         store.put(NOW, &Record::immutable(b"value"), from(1)).unwrap();
         store.put(NOW, &Record::immutable(b"value"), Metadata { last_replicated, ..from(2) }).unwrap();
-        assert_eq!(
-            store.metadata(&key),
-            Some(Metadata { last_replicated, ..from(1) }),
-            "replicated later, and still counted for its first source"
-        );
+        assert_eq!(store.metadata(&key), Some(from(1)), "its source and its replication stay");
         let sooner = Metadata { expires: NOW + HOUR / 2, ..own() };
         assert_eq!(store.put(NOW, &Record::immutable(b"value"), sooner), Ok(Put::Renewed));
         assert_eq!(store.metadata(&key), Some(own()), "the later expiry stays");

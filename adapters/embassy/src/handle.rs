@@ -138,7 +138,9 @@ impl<'d, D: Dht> Handle<'d, D> {
     pub async fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored, Error> {
         let begin = |node: &mut D, now| node.put(now, record, options);
         self.call(begin, |result| match result.outcome {
-            Outcome::Stored { holders, wanted } => Ok(Stored { holders: holders.len(), wanted, stats: result.stats }),
+            Outcome::Stored { holders, wanted, lifetime, held } => {
+                Ok(Stored { holders: holders.len(), wanted, lifetime, held, stats: result.stats })
+            }
             _ => Err(result.into()),
         })
         .await?

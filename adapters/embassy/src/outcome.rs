@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use kadlet::{BeginError, Failure, GetError, Key, Outcome, PutError, QueryResult, QueryStats};
+use kadlet::{BeginError, Failure, GetError, Id, Key, Outcome, PutError, QueryResult, QueryStats};
 use thiserror::Error;
 
 /// What a bootstrap found.
@@ -38,8 +38,14 @@ pub struct Got {
 pub struct Stored {
     /// How many nodes stored the record.
     pub holders: usize,
-    /// How many nodes should store it: min(k, nodes that responded to the lookup).
+    /// How many nodes should store it: min(k, nodes that responded to the lookup). 0 if no other node is known: then
+    /// only this node has the record, and publishes it when others come.
     pub wanted: usize,
+    /// The shortest time for which one of them holds it, unless it is put again. Zero if none told.
+    pub lifetime: Duration,
+    /// The sequence number (signed) or age in milliseconds (plain) of a record that other nodes hold instead: the
+    /// highest. `None` if no node has one.
+    pub held: Option<u64>,
     /// Counts of the operation.
     pub stats: QueryStats,
 }
@@ -48,6 +54,13 @@ pub struct Stored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum News<A> {
+    /// The external address of the node is known, or changed, and with it the node's identifier.
+    ExternalAddress {
+        /// The address, as another node sees it.
+        address: A,
+        /// The identifier that the node has now.
+        id: Id,
+    },
     /// Another node uses this node's identifier: its state was copied, or this is an attack.
     OwnIdSeen {
         /// The other node's address.
@@ -135,6 +148,7 @@ impl<A> From<QueryResult<'_, A>> for Error {
 impl<A: fmt::Display> fmt::Display for News<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ExternalAddress { address, id } => write!(f, "the node is at {address} and has the identifier {id}"),
             Self::OwnIdSeen { address } => write!(f, "the node at {address} uses this node's identifier"),
             Self::Superseded { key } => write!(f, "another node holds a newer record under the key {}", key.id),
         }

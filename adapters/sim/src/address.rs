@@ -147,6 +147,22 @@ impl IdRule {
     };
 }
 
+impl IdRule {
+    /// Identifiers are bound to addresses, as a node's [`Config::bind_ids`](kadlet::Config::bind_ids) asks for: the n-th
+    /// host of a prefix has the n-th seat. Liars claim the two first-class seats of a prefix at its addresses in turn.
+    /// Hosts without a prefix have random identifiers.
+    pub const BOUND: Self = Self {
+        assigned: |address, random| {
+            let free = random.id();
+            address.prefix().map_or(free, |prefix| Id::bound(prefix, address.index_in_prefix() as u16))
+        },
+        claimed: |address, target| {
+            let seat = address.prefix().map(|prefix| Id::bound(prefix, (address.index_in_prefix() % 2) as u16));
+            seat.unwrap_or_else(|| (Self::FREE.claimed)(address, target))
+        },
+    };
+}
+
 /// The first three octets of the prefix with this number, spread over `count` first octets from `first` on.
 const fn nth_prefix(number: u32, (first, count): (u32, u32)) -> u32 {
     let (octet, rest) = (first + number % count, number / count);
@@ -174,10 +190,6 @@ impl Address for HostAddress {
 
     fn scope(&self) -> Scope {
         self.socket().scope()
-    }
-
-    fn bind(&self, id: Id) -> Id {
-        self.socket().bind(id)
     }
 }
 

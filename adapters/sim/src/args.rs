@@ -47,9 +47,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "S", default_value_t = 1)]
         seed: u64,
     },
-    /// Draw the curves as SVG and PNG: hops and traffic against size, success against dead nodes, cost against churn,
-    /// load per node.
+    /// Draw the curves as SVG and PNG: hops and traffic against size, success against dead nodes and against liars,
+    /// cost against churn, load per node.
     Plot {
+        /// Only curves whose names contain this, for example `liars`.
+        #[arg(long, value_name = "WORD", default_value = "", hide_default_value = true)]
+        only: String,
         /// The directory to draw into. It is made if it doesn't exist.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,

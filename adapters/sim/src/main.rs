@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Attack(args) => attack(&args),
         Command::Gates { quick, seed, only } => run_gates(&GateOptions { seed, quick, only }),
-        Command::Plot { out, seed } => draw_plots(&out, seed),
+        Command::Plot { out, seed, only } => draw_plots(&out, seed, &only),
     }
 }
 
@@ -99,8 +99,8 @@ fn run_gates(options: &GateOptions) -> ExitCode {
     if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn draw_plots(out: &Path, seed: u64) -> ExitCode {
-    let Err(error) = plot::draw(out, seed, threads(), Progress::on_stderr()) else {
+fn draw_plots(out: &Path, seed: u64, only: &str) -> ExitCode {
+    let Err(error) = plot::draw(out, seed, only, threads(), Progress::on_stderr()) else {
         return ExitCode::SUCCESS;
     };
     let out = out.display();

@@ -1,5 +1,5 @@
-//! The curves: hops and traffic against size, success against dead nodes, cost against churn, load per node. Each
-//! geometry has a colour; iterative lookups have solid lines, recursive ones dashed lines.
+//! The curves: hops and traffic against size, success against dead nodes and against liars, cost against churn, load
+//! per node. Each geometry has a colour; iterative lookups have solid lines, recursive ones dashed lines.
 
 use core::error::Error;
 use core::ops::Range;
@@ -14,7 +14,7 @@ use plotters::prelude::*;
 
 use crate::parallel::run_all;
 use crate::progress::Progress;
-use crate::scenario::{self, Figures, Geometry, Lifetime, LookupMode, Scenario, Spec};
+use crate::scenario::{self, Attack, AttackSpec, Figures, Geometry, Lifetime, LookupMode, Scenario, Spec};
 use crate::thousands::thousands;
 
 /// The size of a picture in pixels: twice that in a README, so that it is sharp there.
@@ -39,6 +39,11 @@ const IDEAL_SIZES: [u32; 8] = [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800];
 /// Network sizes for the load of the busiest node.
 const LOAD_SIZES: [u32; 5] = [125, 250, 500, 1_000, 2_000];
 
+/// The percentages of nodes that lie, and those of gets that were right before the defences.
+const SHARES: [u32; 5] = [0, 5, 10, 20, 30];
+const BEFORE: [[f64; SHARES.len()]; 3] =
+    [[100.0, 50.27, 24.0, 3.73, 2.27], [100.0, 85.07, 74.8, 56.0, 41.87], [100.0, 100.0, 100.0, 98.13, 90.67]];
+
 /// One picture.
 struct Picture {
     file: &'static str,
@@ -47,6 +52,8 @@ struct Picture {
     y_label: &'static str,
     /// Whether the x axis is logarithmic.
     log_x: bool,
+    /// Where the legend is, in pixels from the upper left corner; `None` for a corner on the left.
+    legend: Option<(i32, i32)>,
     /// The ends of the y axis. It grows if a point is above them.
     y_range: Range<f64>,
     curves: Vec<Curve>,
@@ -58,25 +65,37 @@ struct Curve {
     colour: RGBColor,
     dashed: bool,
     /// The x value of each run, and its specification.
-    points: Vec<(f64, Spec)>,
-    /// The y value.
+    points: Vec<(f64, Run)>,
+    /// The y value of a scenario.
     figure: fn(&Figures) -> f64,
 }
 
-/// Draws all pictures into a directory, each as SVG and as PNG. The runs are shared among this many threads.
+/// What a point shows.
+#[derive(Clone, Debug)]
+enum Run {
+    /// A figure of a scenario.
+    Scenario(Spec),
+    /// The percentage of gets that are right under an attack.
+    Attack(AttackSpec),
+    /// What was measured before.
+    Recorded(f64),
+}
+
+/// Draws the pictures whose names contain `only` into a directory, each as SVG and as PNG. The runs are shared among
+/// this many threads.
 ///
 /// # Errors
 ///
 /// The directory or a file in it can't be written.
-pub fn draw(out: &Path, seed: u64, threads: usize, progress: Progress) -> Result<(), Box<dyn Error>> {
+pub fn draw(out: &Path, seed: u64, only: &str, threads: usize, progress: Progress) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(out)?;
     plotters::style::register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT)
         .map_err(|_| "the font can't be read")?;
-    let pictures = pictures();
-    let figures = measure(&pictures, seed, threads, progress);
-    let mut figures = figures.iter();
+    let pictures: Vec<_> = pictures().into_iter().filter(|picture| picture.file.contains(only)).collect();
+    let values = measure(&pictures, seed, threads, progress);
+    let mut values = values.into_iter();
     for picture in pictures {
-        let curves: Vec<_> = picture.curves.iter().map(|curve| curve.measured(&mut figures)).collect();
+        let curves: Vec<_> = picture.curves.iter().map(|curve| curve.measured(&mut values)).collect();
         let [svg, png] = ["svg", "png"].map(|kind| out.join(picture.file).with_extension(kind));
         picture.draw(&curves, SVGBackend::new(&svg, SIZE).into_drawing_area())?;
         picture.draw(&curves, BitMapBackend::new(&png, SIZE).into_drawing_area())?;
@@ -84,29 +103,50 @@ pub fn draw(out: &Path, seed: u64, threads: usize, progress: Progress) -> Result
     Ok(())
 }
 
-/// The figures of all runs, in the order of the points.
-fn measure(pictures: &[Picture], seed: u64, threads: usize, progress: Progress) -> Vec<Figures> {
-    let points = pictures.iter().flat_map(|picture| &picture.curves).flat_map(|curve| &curve.points);
-    let specs: Vec<Spec> = points.map(|(_, spec)| Spec { seed, ..spec.clone() }).collect();
-    progress.begin(format!("{} runs", specs.len()));
-    // All specifications are valid: see the test.
-    let run = |spec: &Spec| scenario::run(spec, &mut Progress::silent()).unwrap_or_default();
-    run_all(&specs, threads, progress, estimated_cost, run)
+/// The y values of all runs, in the order of the points.
+fn measure(pictures: &[Picture], seed: u64, threads: usize, progress: Progress) -> Vec<f64> {
+    let curves = pictures.iter().flat_map(|picture| &picture.curves);
+    let jobs: Vec<_> = curves.flat_map(|curve| curve.points.iter().map(|(_, run)| (run, curve.figure))).collect();
+    progress.begin(format!("{} runs", jobs.len()));
+    run_all(&jobs, threads, progress, |(run, _)| run.estimated_cost(), |(run, figure)| run.value(seed, *figure))
 }
 
-/// About how long a run takes, in milliseconds.
-fn estimated_cost(spec: &Spec) -> f64 {
-    let nodes = f64::from(spec.nodes);
-    let maintenance = match spec.scenario {
-        Scenario::Churn => spec.measured().as_secs_f64() / 60.0 * (0.05 + 80.0 / spec.session.as_secs_f64()),
-        Scenario::Join => 1.0 + nodes / 3_000.0,
-        _ => 0.0,
-    };
-    nodes * (0.1 + maintenance) + f64::from(spec.lookups) * 0.15
+impl Run {
+    /// The y value. All specifications are valid: see the test.
+    fn value(&self, seed: u64, figure: fn(&Figures) -> f64) -> f64 {
+        let mut progress = Progress::silent();
+        match self {
+            Self::Scenario(spec) => {
+                let spec = Spec { seed, ..spec.clone() };
+                figure(&scenario::run(&spec, &mut progress).unwrap_or_default())
+            }
+            Self::Attack(spec) => {
+                let spec = AttackSpec { network: Spec { seed, ..spec.network.clone() }, ..spec.clone() };
+                100.0 * scenario::attack(&spec, &mut progress).unwrap_or_default().right
+            }
+            Self::Recorded(value) => *value,
+        }
+    }
+
+    /// About how long it takes, in milliseconds.
+    fn estimated_cost(&self) -> f64 {
+        let spec = match self {
+            Self::Scenario(spec) => spec,
+            Self::Attack(_) => return 2_000.0,
+            Self::Recorded(_) => return 0.0,
+        };
+        let nodes = f64::from(spec.nodes);
+        let maintenance = match spec.scenario {
+            Scenario::Churn => spec.measured().as_secs_f64() / 60.0 * (0.05 + 80.0 / spec.session.as_secs_f64()),
+            Scenario::Join => 1.0 + nodes / 3_000.0,
+            _ => 0.0,
+        };
+        nodes * (0.1 + maintenance) + f64::from(spec.lookups) * 0.15
+    }
 }
 
-fn pictures() -> [Picture; 6] {
-    [hops(), traffic(), success(), cost(), load(), join()]
+fn pictures() -> [Picture; 7] {
+    [hops(), traffic(), success(), cost(), load(), join(), liars()]
 }
 
 fn hops() -> Picture {
@@ -116,6 +156,7 @@ fn hops() -> Picture {
         x_label: "nodes",
         y_label: "steps to the closest node, mean of 1,000 lookups",
         log_x: true,
+        legend: None,
         y_range: 0.0..9.0,
         curves: curves_of_lookups(
             &IDEAL_SIZES,
@@ -132,6 +173,7 @@ fn traffic() -> Picture {
         x_label: "nodes",
         y_label: "datagrams of all nodes, mean of 1,000 gets",
         log_x: true,
+        legend: None,
         y_range: 0.0..60.0,
         curves: curves_of_lookups(
             &IDEAL_SIZES,
@@ -150,6 +192,7 @@ fn success() -> Picture {
         x_label: "dead nodes, %",
         y_label: "lookups that find the right node, %",
         log_x: false,
+        legend: None,
         y_range: 0.0..105.0,
         curves: curves_of_lookups(&[0, 10, 20, 30, 40, 50, 60, 70, 80], |figures| figures.success * 100.0, spec),
     }
@@ -161,7 +204,14 @@ fn cost() -> Picture {
             let session = Spec::median(lifetime, Duration::from_secs(mean));
             (
                 mean as f64,
-                Spec { geometry, session, lifetime, minutes: Some(10.0), nodes: 500, ..Spec::new(Scenario::Churn) },
+                Run::Scenario(Spec {
+                    geometry,
+                    session,
+                    lifetime,
+                    minutes: Some(10.0),
+                    nodes: 500,
+                    ..Spec::new(Scenario::Churn)
+                }),
             )
         };
         let points = [200, 400, 800, 1_600, 3_200, 6_400].map(spec).into();
@@ -179,6 +229,7 @@ fn cost() -> Picture {
         x_label: "mean lifetime of a node, seconds",
         y_label: "bytes per second and node",
         log_x: true,
+        legend: None,
         y_range: 0.0..600.0,
         curves: vec![
             curve("Kademlia", Geometry::Kademlia, Lifetime::Exponential, BLUE),
@@ -196,6 +247,7 @@ fn load() -> Picture {
         x_label: "nodes",
         y_label: "requests it serves, over the mean of all nodes",
         log_x: true,
+        legend: None,
         y_range: 0.0..10.0,
         curves: curves_of_lookups(
             &LOAD_SIZES,
@@ -207,8 +259,10 @@ fn load() -> Picture {
 
 fn join() -> Picture {
     let curve = |name, geometry, burst, colour| {
-        let spec =
-            |nodes| (f64::from(nodes), Spec { nodes, geometry, burst, lookups: 5_000, ..Spec::new(Scenario::Join) });
+        let spec = |nodes| {
+            let spec = Spec { nodes, geometry, burst, lookups: 5_000, ..Spec::new(Scenario::Join) };
+            (f64::from(nodes), Run::Scenario(spec))
+        };
         Curve {
             name,
             colour,
@@ -223,6 +277,7 @@ fn join() -> Picture {
         x_label: "nodes",
         y_label: "requests it serves, over the mean of all nodes",
         log_x: true,
+        legend: None,
         y_range: 0.0..25.0,
         curves: vec![
             curve("Kademlia, one after another", Geometry::Kademlia, false, BLUE),
@@ -235,10 +290,47 @@ fn join() -> Picture {
     }
 }
 
+/// The dashed curves are those of the core before its defences: the same attacks at the commit 14e00c6, by
+/// `kadlet-sim attack --nodes 1000 --records 50 --gets 250 --seed 1`. There, attackers had any
+/// identifiers, but each colluder only one; now each has two.
+fn liars() -> Picture {
+    let attacks = [
+        ("invent ids next to every target", Attack::Invent, BLUE, BEFORE[0]),
+        ("name honest ids at their own addresses", Attack::Misname, ORANGE, BEFORE[1]),
+        ("name only each other, 8 of the 32 nearest", Attack::ColludeSpread, GREEN, BEFORE[2]),
+    ];
+    let curve = |(name, attack, colour, before): (_, _, _, [f64; SHARES.len()])| {
+        let now = SHARES.map(|share| {
+            let network = Spec { lookups: 250, ..Spec::new(Scenario::Gets) };
+            let attackers = network.nodes * share / 100;
+            let attack = if share == 0 { Attack::None } else { attack };
+            (f64::from(share), Run::Attack(AttackSpec { network, attack, attackers, records: 50 }))
+        });
+        let before = SHARES.into_iter().zip(before).map(|(share, right)| (f64::from(share), Run::Recorded(right)));
+        [(false, now.to_vec()), (true, before.collect())].map(|(dashed, points)| Curve {
+            name: if dashed { "the same, before the defences" } else { name },
+            colour,
+            dashed,
+            points,
+            figure: |_| 0.0,
+        })
+    };
+    Picture {
+        file: "liars",
+        title: "Some of 1,000 nodes lie: gets of records that were put meanwhile (Kademlia)",
+        x_label: "nodes that lie, %",
+        y_label: "gets that find the right record, %",
+        log_x: false,
+        legend: Some((690, 385)),
+        y_range: 0.0..105.0,
+        curves: attacks.into_iter().flat_map(curve).collect(),
+    }
+}
+
 /// A curve for each kind of lookup.
 fn curves_of_lookups(points: &[u32], figure: fn(&Figures) -> f64, spec: impl Fn(u32) -> Spec) -> Vec<Curve> {
     let curve = |(name, geometry, lookup, colour)| {
-        let point = |x: &u32| (f64::from(*x), Spec { geometry, lookup, ..spec(*x) });
+        let point = |x: &u32| (f64::from(*x), Run::Scenario(Spec { geometry, lookup, ..spec(*x) }));
         let dashed = lookup == LookupMode::Recursive;
         Curve { name, colour, dashed, points: points.iter().map(point).collect(), figure }
     };
@@ -246,9 +338,9 @@ fn curves_of_lookups(points: &[u32], figure: fn(&Figures) -> f64, spec: impl Fn(
 }
 
 impl Curve {
-    /// Its points. Takes as many figures as there are points.
-    fn measured<'a>(&self, figures: &mut impl Iterator<Item = &'a Figures>) -> Vec<(f64, f64)> {
-        self.points.iter().zip(figures).map(|((x, _), figures)| (*x, (self.figure)(figures))).collect()
+    /// Its points. Takes as many y values as there are points.
+    fn measured(&self, values: &mut impl Iterator<Item = f64>) -> Vec<(f64, f64)> {
+        self.points.iter().zip(values).map(|((x, _), y)| (*x, y)).collect()
     }
 }
 
@@ -313,9 +405,12 @@ impl Picture {
             .label_font(text(24))
             .margin(16)
             .legend_area_size(50);
-        legend
-            .position(if self.log_x { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerLeft })
-            .draw()?;
+        let position = match self.legend {
+            Some((x, y)) => SeriesLabelPosition::Coordinate(x, y),
+            None if self.log_x => SeriesLabelPosition::UpperLeft,
+            None => SeriesLabelPosition::LowerLeft,
+        };
+        legend.position(position).draw()?;
         Ok(())
     }
 }
@@ -327,8 +422,13 @@ mod tests {
     #[test]
     fn every_specification_is_valid() {
         for picture in pictures() {
-            for (_, spec) in picture.curves.iter().flat_map(|curve| &curve.points) {
-                assert_eq!(spec.check(), Ok(()), "{}", picture.file);
+            for (_, run) in picture.curves.iter().flat_map(|curve| &curve.points) {
+                let checked = match run {
+                    Run::Scenario(spec) => spec.check(),
+                    Run::Attack(spec) => spec.check(),
+                    Run::Recorded(_) => Ok(()),
+                };
+                assert_eq!(checked, Ok(()), "{}", picture.file);
             }
         }
     }

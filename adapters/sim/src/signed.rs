@@ -11,7 +11,7 @@ use kadlet::{Key, Record};
 ///
 /// let record = SignedRecord::new([7; 32], 2, b"value");
 /// assert_eq!(record.record().key(), record.key());
-/// assert!(record.record().verify(SignedRecord::VERIFY));
+/// assert!(record.record().verify(0, SignedRecord::VERIFY));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRecord {
@@ -26,11 +26,11 @@ impl SignedRecord {
     pub const VERIFY: Verifier =
         |public_key, message, signature| signature[..32] == *message && signature[32..] == *public_key;
 
-    /// The record of this public key with an empty salt.
+    /// The record of this public key with an empty salt, for network 0, the default of `Config::network`.
     #[must_use]
     pub fn new(public_key: [u8; 32], sequence: u64, value: &[u8]) -> Self {
         let mut signature = [0; 64];
-        signature[..32].copy_from_slice(&Record::signed_digest(&[], sequence, value));
+        signature[..32].copy_from_slice(&Record::signed_digest(0, &[], sequence, value));
         signature[32..].copy_from_slice(&public_key);
         Self { public_key, sequence, value: value.to_vec(), signature }
     }

@@ -81,7 +81,13 @@ fn colluders_name_only_each_other() {
     let mut nearest = all.clone();
     nearest.sort_by_key(|contact| contact.id.xor(&target));
     for (naming, of) in [(Naming::Nearest, COUNT), (Naming::SpreadOver(32), 32)] {
-        let mut adversary = Collude { accomplices: all.clone().into(), naming, count: COUNT, random: Random::new(1) };
+        let mut adversary = Collude {
+            accomplices: all.clone().into(),
+            seats: Seats::default(),
+            naming,
+            count: COUNT,
+            random: Random::new(1),
+        };
         let (_, named) = named(&sent(react(&mut adversary, HostAddress::spread(5), &find(target))));
         assert_eq!(named.len(), COUNT);
         assert!(named.iter().all(|contact| nearest[..of].contains(contact)), "{naming:?}");

@@ -47,7 +47,11 @@
 //!         let now = clock();
 //!         iface.poll(now, device, &mut sockets);
 //!         while let Some(event) = node.poll_event() {
-//!             if let Event::Finished(result) = event { /* a get, a put or the bootstrap has ended */ }
+//!             match event {
+//!                 Event::Finished(result) => { /* a get, a put or the bootstrap has ended */ }
+//!                 Event::ExternalAddress { address, id } => { /* others see the node there; its id may be another */ }
+//!                 _ => {}
+//!             }
 //!         }
 //!         // Commands go here: node.get(kadlet_smoltcp::time(now), key, &options).
 //!         let due = driver.poll(now, node, &mut sockets);

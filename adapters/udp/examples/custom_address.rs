@@ -80,7 +80,9 @@ impl Link {
             if let Some(done) = self.nodes.get_mut(&at).and_then(|node| node.take_result(query)) {
                 match done.outcome {
                     Outcome::Joined { neighbours } => println!("{at:?} joined: {} neighbours", neighbours.len()),
-                    Outcome::Stored { holders, wanted } => println!("stored at {} of {wanted} nodes", holders.len()),
+                    Outcome::Stored { holders, wanted, .. } => {
+                        println!("stored at {} of {wanted} nodes", holders.len())
+                    }
                     Outcome::Value { record, .. } => println!("{at:?} got {}", String::from_utf8_lossy(record.value)),
                     other => return Err(format!("{at:?}: {other:?}").into()),
                 }

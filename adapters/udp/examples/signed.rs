@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
     let secret = seed()?;
     let public_key = ed25519::public_key(&secret);
     for (sequence, value) in [(1, &b"21 degrees"[..]), (2, b"22 degrees")] {
-        let signature = ed25519::sign(&secret, SALT, sequence, value);
+        let signature = ed25519::sign(&secret, 0, SALT, sequence, value);
         let proof = Proof::Signed { public_key: &public_key, salt: SALT, sequence, signature: &signature };
         let stored = owner.handle().put(&Record { value, proof }, &Options::default())?;
         println!("put number {sequence}: stored at {} of {} nodes", stored.holders.len(), stored.wanted);

@@ -61,8 +61,14 @@ pub struct Got<A> {
 pub struct Stored<A> {
     /// The nodes that stored the record.
     pub holders: Vec<Contact<A>>,
-    /// How many nodes should store it: min(k, nodes that responded to the lookup).
+    /// How many nodes should store it: min(k, nodes that responded to the lookup). 0 if no other node is known: then
+    /// only this node has the record, and publishes it when others come.
     pub wanted: usize,
+    /// The shortest time for which one of them holds it, unless it is put again. Zero if none told.
+    pub lifetime: Duration,
+    /// The sequence number (signed) or age in milliseconds (plain) of a record that other nodes hold instead: the
+    /// highest. `None` if no node has one.
+    pub held: Option<u64>,
     /// Counts of the operation.
     pub stats: QueryStats,
 }
@@ -174,7 +180,9 @@ pub(crate) fn got<A: Address>(done: QueryResult<'_, A>) -> Result<Got<A>, Error<
 
 pub(crate) fn stored<A: Address>(done: QueryResult<'_, A>) -> Result<Stored<A>, Error<A>> {
     match done.outcome {
-        Outcome::Stored { holders, wanted } => Ok(Stored { holders: contacts(holders), wanted, stats: done.stats }),
+        Outcome::Stored { holders, wanted, lifetime, held } => {
+            Ok(Stored { holders: contacts(holders), wanted, lifetime, held, stats: done.stats })
+        }
         _ => Err(failed(done)),
     }
 }

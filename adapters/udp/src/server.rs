@@ -81,7 +81,7 @@ impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
     }
 
     /// Starts the thread for a driver. Every event that no call waits for goes to `on_event`, on that thread: it must
-    /// not block, nor call a handle.
+    /// not block, nor call a handle. Among them are changes of the node's external address and identifier.
     ///
     /// # Errors
     ///

@@ -1,4 +1,6 @@
 //! How many bytes a node sends to an address that is not proved.
+//!
+//! This does not defend a third party against the responses of many nodes, each to a request with its forged address.
 
 /// The most bytes sent for each byte received from an address that is not proved (3, as in RFC 9000, section 8).
 pub const AMPLIFICATION: usize = 3;

@@ -1,5 +1,8 @@
 //! Whether the nodes that a lookup found are too close together to be there by chance. This is a sign that an attacker
 //! chose their identifiers.
+//!
+//! This does not defend against an attacker that also has nodes next to the own node: the density is that of its own
+//! neighbourhood.
 
 use crate::id::Distance;
 

@@ -7,13 +7,17 @@
 //! - [`amplification`]: how many bytes a node sends to an address that is not proved
 //! - [`admission`]: which contacts a node accepts from others
 //! - [`quota`]: how much of the store the records of one address prefix can take
+//! - [`responsibility`]: whether a node is too far from a key to store a record there
 //! - [`density`]: whether the nodes that a lookup found are too close together to be there by chance
+//! - [`diversity`]: whether a table knows contacts of many address prefixes
 
 pub mod admission;
 pub mod amplification;
 pub mod density;
+pub mod diversity;
 pub mod quota;
 mod rate_limiter;
+pub mod responsibility;
 mod token;
 
 pub use rate_limiter::{RateLimiter, RateLimiterView};

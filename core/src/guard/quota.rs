@@ -1,10 +1,12 @@
 //! How much of a store the records of one address prefix can take.
+//!
+//! This does not defend against an attacker with addresses of many prefixes, nor where addresses have no prefix.
 
 use crate::address::Prefix;
 use crate::record::Record;
 use crate::store::{Store, StoredRecord};
 
-/// The bytes that each record counts in addition to its value, so that many small records are not free.
+/// The bytes that each record counts in addition to its own, so that many small records are not free.
 pub const RECORD_COST: usize = 100;
 
 /// Whether a record from `source` would exceed the quota of its prefix. `quota` is in bytes; 0 stands for a quarter of
@@ -24,21 +26,14 @@ pub fn exceeds<S: Store>(
         0 => store.capacity() / 4,
         set => set,
     };
-    let own = held.filter(|held| held.metadata.source == source).map_or(0, cost);
-    record.value.len() + RECORD_COST > own
+    let own = held.filter(|held| held.metadata.source == source).map_or(0, |held| held.size() + RECORD_COST);
+    let size = record.parts().iter().map(|part| part.len()).sum::<usize>();
+    size + RECORD_COST > own
         && source.is_some_and(|source| {
-            store.bytes() + store.len() * RECORD_COST >= quota && cost_of(store, source).saturating_sub(own) >= quota
+            let (records, bytes) = store.taken_by(source);
+            store.bytes() + store.len() * RECORD_COST >= quota
+                && (bytes + records * RECORD_COST).saturating_sub(own) >= quota
         })
-}
-
-/// The bytes that the records of one prefix count.
-fn cost_of<S: Store>(store: &S, source: Prefix) -> usize {
-    let held = (0..store.len()).filter_map(|slot| store.get(slot));
-    held.filter(|held| held.metadata.source == Some(source)).map(|held| cost(&held)).sum()
-}
-
-fn cost(held: &StoredRecord<'_>) -> usize {
-    held.stored.value.len() + RECORD_COST
 }
 
 #[cfg(test)]
@@ -56,8 +51,7 @@ mod tests {
         store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
         let (first, second) = (Record::plain(b"first", &[1; 400]), Record::plain(b"second", &[2; 10]));
         assert!(!exceeds(&store, 500, &first, one, None), "no prefix is limited while the store is empty");
-        let metadata =
-            Metadata { expires: now + Duration::from_secs(9), source: one, pinned: false, last_replicated: now };
+        let metadata = Metadata { source: one, ..Metadata::until(now + Duration::from_secs(9)) };
         store.put(now, &first, metadata).unwrap();
         assert!(exceeds(&store, 500, &second, one, None));
         assert!(!exceeds(&store, 500, &second, other, None), "another prefix has a quota of its own");

@@ -5,17 +5,18 @@
 //! the requester's address and identifier. So the node that made it keeps no state. It is valid in its own epoch and
 //! the next one: for five to ten minutes. The [`Wire`](crate::wire::Wire) defines how the 64 bits of the MAC are
 //! encoded.
+//!
+//! This does not defend against an attacker on the path, which sees tokens and can use them.
 
 use core::fmt;
 
-use siphasher::sip::SipHasher24;
-
 use crate::address::{Address, MAX_ADDRESS};
 use crate::id::Id;
-use crate::time::Instant;
+use crate::random::keyed_hash;
+use crate::time::{Instant, Micros};
 
-/// How long one epoch lasts, in microseconds.
-const EPOCH: u64 = 5 * 60 * 1_000_000;
+/// How long one epoch lasts, in seconds.
+const EPOCH: u16 = 5 * 60;
 /// The first byte of what is hashed. Anything else that is ever hashed with the same secret needs another number.
 const DOMAIN: u8 = 1;
 /// The offset of the address: after domain, epoch, identifier and family. Only the address varies in length, so two
@@ -89,7 +90,7 @@ impl fmt::Debug for Tokens {
 }
 
 fn epoch(now: Instant) -> u64 {
-    now.as_micros() / EPOCH
+    Micros(now.as_micros()).divided(1_000).divided(1_000).divided(EPOCH).0
 }
 
 /// The bytes that a token is the MAC of: domain, epoch, identifier, family and address.
@@ -113,7 +114,7 @@ impl Claim {
 
     fn mac(&mut self, secret: &[u8; 16], epoch: u64) -> u64 {
         self.bytes[1..9].copy_from_slice(&epoch.to_be_bytes());
-        SipHasher24::new_with_key(secret).hash(self.bytes.get(..self.len).unwrap_or(&self.bytes))
+        keyed_hash(secret, self.bytes.get(..self.len).unwrap_or(&self.bytes))
     }
 }
 

@@ -42,6 +42,8 @@
 //! ```
 
 mod found;
+mod results;
+mod shares;
 #[cfg(test)]
 mod tests;
 
@@ -50,7 +52,7 @@ use core::ops::{Deref, DerefMut, RangeInclusive};
 
 use heapless::{Vec, VecView};
 
-use crate::address::{Address, Prefix};
+use crate::address::Address;
 use crate::array;
 use crate::config_error::{ConfigError, Unit};
 use crate::contact::Contact;
@@ -58,24 +60,21 @@ use crate::geometry::Geometry;
 use crate::id::{Distance, Id};
 
 use found::CandidateState;
-pub use found::{Candidate, Found, Shortlist, Which};
-
-/// The limits of a lookup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookupLimits {
-    /// How many of the closest nodes to find: 1 to the shortlist's bound; best is a third of it or less.
-    pub k: u8,
-    /// How many responses to wait for at once, those of slow nodes not counted: 1 to 255.
-    pub alpha: u8,
-    /// How many contacts of one [`Prefix`] the shortlist can hold: 0 to 255. It never refuses one of the k closest for
-    /// this.
-    pub prefix: u8,
-}
+pub use found::{Candidate, Found, LookupLimits, Shortlist, Which};
+use shares::{PREDECESSORS, Shares, ask_strangers_again, choose_address, is_proved};
 
 /// One lookup, with a shortlist of at most `N` contacts, which give tokens of type `T`.
 ///
-/// It asks no contact twice. If the shortlist is full, it evicts the farthest contact, but never one that was asked and
-/// is not slow yet, and never one of the k closest that have not failed.
+/// It asks no contact twice, unless it had to forget it or has asked it as a [stranger](LookupInner::is_stranger). If
+/// the shortlist is full, it evicts the farthest contact, but never one that was asked and is not slow yet, and never
+/// one of the k closest that count and have not failed.
+///
+/// Each contact of the own table begins a *branch*, and a contact that was named is of the same branch as its namer. Of
+/// a branch, only the nearest contacts count, that of the own table included: half of k, or the bound divided by the
+/// number of live contacts of the own table, if that is more. Others are neither asked nor found. So one liar, and all
+/// that it names, can't fill the shortlist. With two orders, this is so for those before the target, of which three of
+/// a branch count, not for those after it, which only the few nodes before the target know. This does not defend
+/// against liars that are named in several branches.
 pub type Lookup<G, A, T, const N: usize> = LookupInner<G, Vec<Candidate<A, T>, N>>;
 
 /// A [`Lookup`] with any bound, as heapless's `VecView` is a `Vec` with any bound. Its methods are compiled once for
@@ -89,6 +88,8 @@ pub struct LookupInner<G, S: ?Sized> {
     limits: LookupLimits,
     /// How many of the closest must respond: k, or what it was widened to. 0 until started.
     width: usize,
+    /// How many branches have begun.
+    branches: u8,
     /// The least progress and the least rank of the contacts that were asked and evicted. A contact that is below
     /// neither of the two may be one of these, and is not taken again.
     horizon: Option<(Distance, Distance)>,
@@ -103,42 +104,11 @@ impl<G: Geometry, A: Address, T: Copy, const N: usize> Lookup<G, A, T, N> {
         target: Id::ZERO,
         limits: LookupLimits { k: 0, alpha: 0, prefix: 0 },
         width: 0,
+        branches: 0,
         horizon: None,
         geometry: PhantomData,
         shortlist: Vec::new(),
     };
-}
-
-impl<G: Geometry, A: Address, T: Copy + Sync + 'static, const N: usize> Lookup<G, A, T, N> {
-    /// The nodes that responded, best first: k of them, or as many as the lookup was widened to.
-    #[must_use]
-    pub fn closest(&self) -> Found<'_, A> {
-        Found::new(self, Which::Closest)
-    }
-
-    /// The nodes that hold the newest record found, best first.
-    #[must_use]
-    pub fn holders(&self) -> Found<'_, A> {
-        Found::new(self, Which::Holders)
-    }
-
-    /// The nodes that have stored the record, best first.
-    #[must_use]
-    pub fn stored_at(&self) -> Found<'_, A> {
-        Found::new(self, Which::Stored)
-    }
-
-    /// All contacts in the shortlist that have not failed, whether they responded or not, best first.
-    #[must_use]
-    pub fn candidates(&self) -> Found<'_, A> {
-        Found::new(self, Which::Candidates)
-    }
-}
-
-impl<G: Geometry, A: Address, T: Copy + Sync + 'static, const N: usize> Shortlist<A> for Lookup<G, A, T, N> {
-    fn nth(&self, which: Which, nth: usize) -> Option<Contact<A>> {
-        self.contacts(which).nth(nth)
-    }
 }
 
 impl<G, A, T, const N: usize> Deref for Lookup<G, A, T, N> {
@@ -174,6 +144,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.target = target;
         self.limits = limits;
         self.width = limits.k.into();
+        self.branches = 0;
         self.horizon = None;
         self.shortlist.clear();
     }
@@ -193,36 +164,52 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// Inserts a contact of the own table, at depth 1. Returns whether the shortlist took it. The caller must not
     /// insert its own id.
     pub fn insert(&mut self, contact: Contact<A>) -> bool {
-        self.add(contact, 1)
+        self.branches = self.branches.saturating_add(1);
+        self.add(contact, 1, self.branches)
     }
 
     /// Inserts a contact that the node `by` named in its response, one step deeper than `by`. Returns whether the
     /// shortlist took it. The caller must not insert its own id.
     pub fn named(&mut self, by: &Id, contact: Contact<A>) -> bool {
-        self.add(contact, self.depth_of(by).saturating_add(1))
+        let (depth, branch) = self.candidate(by).map_or((0, 0), |namer| (namer.depth, namer.branch()));
+        self.add(contact, depth.saturating_add(1), branch)
     }
 
-    /// Inserts a contact that the response to a relay request named, at the depth `hops`: how often the request was
-    /// forwarded. Returns whether the shortlist took it. The caller must not insert its own id.
-    pub fn relayed(&mut self, contact: Contact<A>, hops: u8) -> bool {
-        self.add(contact, hops)
+    /// Inserts a contact that the node `by` named in its response to a relay request. The request was forwarded `hops`
+    /// times, so the contact is one step deeper. It is of the branch of `by`. Returns whether the shortlist took it.
+    /// The caller must not insert its own id.
+    pub fn relayed(&mut self, by: &Id, contact: Contact<A>, hops: u8) -> bool {
+        let branch = self.candidate(by).map_or(0, Candidate::branch);
+        self.add(contact, hops.saturating_add(1), branch)
     }
 
     /// The next node to ask, which then counts as asked. `None` while alpha responses are awaited, or if there is no
     /// node worth asking.
     ///
     /// It is the best node not asked yet, of the k closest that have not failed and are not slow. With two orders, it
-    /// is first a node that is nearer by progress than all that have responded. The k closest by rank follow once all
-    /// of these have responded, failed or are slow.
+    /// is first one of the six that are nearest by progress. The k closest by rank follow once all of these have
+    /// responded, failed or are slow.
     #[allow(clippy::should_implement_trait, reason = "it marks the node, and can return one again after `None`")]
     pub fn next(&mut self) -> Option<Contact<A>> {
         let awaited = self.shortlist.iter().filter(|candidate| candidate.state == CandidateState::Asked).count();
         if awaited >= usize::from(self.limits.alpha) {
             return None;
         }
-        let candidate = self.next_to_ask()?;
+        let at = self.next_to_ask()?;
+        let branch = self.shortlist.get(at)?.branch();
+        let proved = is_proved(&self.shortlist, branch);
+        let candidate = self.shortlist.get_mut(at)?;
         candidate.state = CandidateState::Asked;
+        candidate.set_stranger(!proved && !candidate.is_own());
         Some(candidate.contact)
+    }
+
+    /// Whether the node was asked on nothing but the word of another node: it is not of the own table, and no named
+    /// contact of its branch had responded. It can be a third party that is not even of this network, so it should be
+    /// sent fewer requests. If it fails, it is returned again once its branch has a contact that responds.
+    #[must_use]
+    pub fn is_stranger(&self, id: &Id) -> bool {
+        self.candidate(id).is_some_and(Candidate::is_stranger)
     }
 
     /// The request could not be sent: [`next`](Lookup::next) can return the node again.
@@ -245,19 +232,19 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         }
     }
 
-    /// The node did not respond within a long time, or its response is of no use.
+    /// The node did not respond within a long time, or its response is of no use. If the node was also named with
+    /// another address, [`next`](Lookup::next) returns it with that.
     pub fn failed(&mut self, id: &Id) {
         self.change(id, CandidateState::Unasked..=CandidateState::Failed, CandidateState::Failed);
     }
 
-    /// Whether the search is over: the k closest that have not failed have responded. With two orders, all contacts
-    /// that are nearer by progress than every node that responded must also have failed. A lookup without live contacts
-    /// is over too.
+    /// Whether the search is over: the k closest that have not failed have responded, and with two orders also the six
+    /// that are nearest by progress. A lookup without live contacts is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let converged = G::ONE_ORDER || self.ahead().all(|(_, candidate)| candidate.state == CandidateState::Failed);
-        let mut live = self.shortlist.iter().filter(|candidate| candidate.is_live()).take(self.width);
-        converged && live.all(Candidate::has_responded)
+        let mut ahead = self.counting().rev().take(self.predecessors());
+        let mut nearest = self.counting().take(self.width);
+        ahead.all(|(_, candidate)| candidate.has_responded()) && nearest.all(|(_, candidate)| candidate.has_responded())
     }
 
     /// Makes the search continue until `width` of the closest have responded, or as many as the shortlist can hold. It
@@ -270,15 +257,21 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// none. If the id is not in the shortlist (the caller's own id), all nodes lag.
     pub fn only_holder(&mut self, id: &Id) {
         for candidate in &mut self.shortlist {
-            candidate.newest = candidate.contact.id == *id;
+            candidate.set_newest(candidate.contact.id == *id);
         }
     }
 
     /// The node holds the same record as the one last reported by [`only_holder`](Lookup::only_holder).
     pub fn holds_newest(&mut self, id: &Id) {
         if let Some(candidate) = self.candidate_mut(id) {
-            candidate.newest = true;
+            candidate.set_newest(true);
         }
+    }
+
+    /// Whether the node holds the newest record found.
+    #[must_use]
+    pub fn is_holder(&self, id: &Id) -> bool {
+        self.candidate(id).is_some_and(|candidate| candidate.is_newest())
     }
 
     /// Begins to store a record at the closest nodes that responded. With `lagging_only`, leaves those out that hold
@@ -287,8 +280,8 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         for candidate in &mut self.shortlist {
             candidate.state = candidate.state.min(CandidateState::Responded);
         }
-        for candidate in self.shortlist.iter_mut().filter(|candidate| candidate.has_responded()).take(self.width) {
-            if !(lagging_only && candidate.newest) {
+        for candidate in self.shortlist.iter_mut().filter(|candidate| candidate.is_close()).take(self.width) {
+            if !(lagging_only && candidate.is_newest()) {
                 candidate.state = CandidateState::Wanted;
             }
         }
@@ -296,15 +289,31 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
 
     /// The next node to send the record to, and its token. The node then counts as asked. Alpha doesn't limit stores.
     pub fn next_store(&mut self) -> Option<(Contact<A>, Option<T>)> {
-        let candidate = self.shortlist.iter_mut().find(|candidate| candidate.state == CandidateState::Wanted)?;
-        candidate.state = CandidateState::Sent;
+        let (state, candidate) = self.shortlist.iter_mut().find_map(|candidate| match candidate.state {
+            CandidateState::Wanted => Some((CandidateState::Sent, candidate)),
+            CandidateState::WantedAgain => Some((CandidateState::SentAgain, candidate)),
+            _ => None,
+        })?;
+        candidate.state = state;
         Some((candidate.contact, candidate.token))
     }
 
-    /// The record could not be sent, or must be sent again with a fresh token: [`next_store`](Lookup::next_store)
-    /// returns the node again.
+    /// The record could not be sent: [`next_store`](Lookup::next_store) returns the node again.
     pub fn unstored(&mut self, id: &Id) {
-        self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Wanted);
+        self.change(id, CandidateState::SentAgain..=CandidateState::SentAgain, CandidateState::WantedAgain);
+        self.change(id, CandidateState::Sent..=CandidateState::Sent, CandidateState::Wanted);
+    }
+
+    /// The node refused the record because of its token, and gave a fresh one. Returns whether
+    /// [`next_store`](Lookup::next_store) returns the node again, which it does only once for each node.
+    pub fn renewed(&mut self, id: &Id, token: T) -> bool {
+        match self.candidate_mut(id) {
+            Some(candidate) if candidate.state == CandidateState::Sent => {
+                (candidate.state, candidate.token) = (CandidateState::WantedAgain, Some(token));
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The node has stored the record.
@@ -317,10 +326,24 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Refused);
     }
 
-    /// Whether no store is left to be sent, and no response to one is awaited.
+    /// The node refused the record because it holds another one, as it claims: [`next_claim`](Lookup::next_claim)
+    /// returns it, so that the other record can be verified.
+    pub fn claimed(&mut self, id: &Id) {
+        self.change(id, CandidateState::Responded..=CandidateState::Refused, CandidateState::Claimed);
+    }
+
+    /// The next node whose claim must be verified. It then counts as asked.
+    pub fn next_claim(&mut self) -> Option<Contact<A>> {
+        let candidate = self.shortlist.iter_mut().find(|candidate| candidate.state == CandidateState::Claimed)?;
+        candidate.state = CandidateState::SentAgain;
+        Some(candidate.contact)
+    }
+
+    /// Whether no store is left to be sent, no claim to be verified, and no response to either is awaited.
     #[must_use]
     pub fn stores_done(&self) -> bool {
-        !self.shortlist.iter().any(|candidate| matches!(candidate.state, CandidateState::Wanted | CandidateState::Sent))
+        let awaited = CandidateState::Wanted..=CandidateState::Claimed;
+        !self.shortlist.iter().any(|candidate| awaited.contains(&candidate.state))
     }
 
     /// The token that the node gave last.
@@ -352,7 +375,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// The closest node that responded.
     #[must_use]
     pub fn best(&self) -> Option<&Candidate<A, T>> {
-        self.shortlist.iter().find(|candidate| candidate.has_responded())
+        self.shortlist.iter().find(|candidate| candidate.is_close())
     }
 
     /// The number of steps from the own table to a contact. 0 if it is not in the shortlist.
@@ -361,90 +384,70 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         self.candidate(id).map_or(0, |candidate| candidate.depth)
     }
 
-    fn next_to_ask(&mut self) -> Option<&mut Candidate<A, T>> {
-        if !G::ONE_ORDER {
-            let unasked = self.ahead().filter(|(_, candidate)| candidate.state == CandidateState::Unasked);
-            if let Some((index, _)) = unasked.min_by_key(|(_, candidate)| self.progress(candidate)) {
-                return self.shortlist.get_mut(index);
-            }
-            if self.ahead().any(|(_, candidate)| candidate.state == CandidateState::Asked) {
-                return None;
-            }
+    fn next_to_ask(&self) -> Option<usize> {
+        let awake = || self.counting().filter(|(_, candidate)| candidate.state != CandidateState::Slow);
+        let is_unasked = |(_, candidate): &(usize, &Candidate<A, T>)| candidate.state == CandidateState::Unasked;
+        let ahead = || awake().rev().take(self.predecessors());
+        let next = ahead().find(is_unasked);
+        if next.is_none() && ahead().any(|(_, candidate)| candidate.state == CandidateState::Asked) {
+            return None;
         }
-        let awake = |candidate: &&mut Candidate<A, T>| candidate.is_live() && candidate.state != CandidateState::Slow;
-        let mut closest = self.shortlist.iter_mut().filter(awake).take(self.width);
-        closest.find(|candidate| candidate.state == CandidateState::Unasked)
+        next.or_else(|| awake().take(self.width).find(is_unasked)).map(|(index, _)| index)
     }
 
-    /// The contacts that are nearer by progress than all nodes that responded, with their indices.
-    fn ahead(&self) -> impl Iterator<Item = (usize, &Candidate<A, T>)> {
-        let responded = self.shortlist.iter().filter(|candidate| candidate.has_responded());
-        let responded = responded.map(|candidate| self.progress(candidate)).min();
-        let is_ahead =
-            move |candidate: &Candidate<A, T>| responded.is_none_or(|responded| self.progress(candidate) < responded);
-        self.shortlist.iter().enumerate().filter(move |(_, candidate)| is_ahead(candidate))
+    const fn shares(&self) -> Shares<G> {
+        Shares { target: self.target, limits: self.limits, geometry: PhantomData }
     }
 
-    fn add(&mut self, contact: Contact<A>, depth: u8) -> bool {
-        if self.width == 0 || self.index(&contact.id).is_some() {
+    /// How many of the contacts that are nearest by progress must respond.
+    fn predecessors(&self) -> usize {
+        if G::ONE_ORDER { 0 } else { self.width.min(PREDECESSORS) }
+    }
+
+    /// The contacts that count, best first, with their indices.
+    fn counting(&self) -> impl DoubleEndedIterator<Item = (usize, &Candidate<A, T>)> {
+        self.shortlist.iter().enumerate().filter(|(_, candidate)| candidate.counts())
+    }
+
+    fn add(&mut self, contact: Contact<A>, depth: u8, branch: u8) -> bool {
+        if self.width == 0 {
             return false;
+        }
+        let mut candidate = Candidate::new(contact, depth, branch);
+        if let Some(at) = self.index(&contact.id) {
+            return self.shares().add_again(&mut self.shortlist, at, candidate);
         }
         let (progress, rank) = (G::progress(&self.target, &contact.id), G::rank(&self.target, &contact.id));
         if self.horizon.is_some_and(|(asked, ranked)| progress >= asked && rank >= ranked) {
             return false;
         }
-        let nearer = self.shortlist.iter().take(self.index_of_rank(&rank));
-        let near = nearer.filter(|candidate| candidate.is_live()).count() < self.width;
-        let newcomer =
-            Newcomer { progress, prefix: contact.address.prefix(), near, beside: self.width - usize::from(near) };
-        if !self.keep_prefix_limit(&newcomer) || !self.keep_bound(&newcomer) {
+        let at = self.index_of_rank(&rank);
+        candidate.set_surplus(self.shares().would_be_surplus(&self.shortlist, at, &candidate));
+        let nearer = self.counting().take_while(|(index, _)| *index < at).count();
+        let near = nearer < self.width && candidate.counts();
+        let newcomer = Newcomer { progress, near, beside: self.width - usize::from(near) };
+        if !self.keep_bound(&newcomer) {
             return false;
         }
         let index = self.index_of_rank(&rank);
-        array::insert(&mut self.shortlist, index, Candidate::new(contact, depth))
-    }
-
-    /// Keeps the limit on a prefix: evicts contacts of it that were not asked and are not among the k closest, the
-    /// farthest first. False if the newcomer is the farthest.
-    fn keep_prefix_limit(&mut self, newcomer: &Newcomer) -> bool {
-        if newcomer.prefix.is_some_and(|prefix| self.count_of(prefix) >= usize::from(self.limits.prefix))
-            && !self.evict(newcomer, newcomer.prefix)
-            && !newcomer.near
-        {
-            return false;
-        }
-        // A contact that the newcomer pushes out of the k closest is not exempt from the limit any more.
-        if !newcomer.near {
-            return true;
-        }
-        let Some((index, pushed)) = self.nth_live(newcomer.beside) else {
-            return true;
-        };
-        if let Some(prefix) = pushed.contact.address.prefix()
-            && pushed.state == CandidateState::Unasked
-            && self.count_of(prefix) + usize::from(newcomer.prefix == Some(prefix)) > usize::from(self.limits.prefix)
-        {
-            array::remove(&mut self.shortlist, index);
-        }
-        true
+        let added = array::insert(&mut self.shortlist, index, candidate);
+        self.shares().settle(&mut self.shortlist);
+        added
     }
 
     /// Evicts the farthest contact if the shortlist is full. False if the newcomer is the farthest.
     fn keep_bound(&mut self, newcomer: &Newcomer) -> bool {
-        !self.shortlist.is_full() || self.evict(newcomer, None)
-    }
-
-    /// Evicts the farthest contact; if a `prefix` is given, the farthest in it that was not asked. False if the
-    /// newcomer is farther.
-    fn evict(&mut self, newcomer: &Newcomer, prefix: Option<Prefix>) -> bool {
-        let Some((index, candidate)) = self.farthest(newcomer, prefix) else {
+        if !self.shortlist.is_full() {
+            return true;
+        }
+        let Some((index, candidate)) = self.farthest(newcomer) else {
             return false;
         };
         let (progress, rank) = (self.progress(candidate), G::rank(&self.target, &candidate.contact.id));
         if !newcomer.near && newcomer.progress >= progress {
             return false;
         }
-        if candidate.state != CandidateState::Unasked {
+        if candidate.state > CandidateState::Unasked {
             let (asked, ranked) = self.horizon.get_or_insert((progress, rank));
             (*asked, *ranked) = (progress.min(*asked), rank.min(*ranked));
         }
@@ -452,38 +455,19 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         true
     }
 
-    /// The contact to evict for a newcomer: the farthest by progress that is not among the k closest live ones and
-    /// whose response is not awaited; if a `prefix` is given, the farthest in it that was not asked. Failed contacts
-    /// nearer than the k-th live one stay while others can be evicted: with two orders, the horizon would otherwise
-    /// keep out the next successors, which are farther by progress.
-    fn farthest(&self, newcomer: &Newcomer, prefix: Option<Prefix>) -> Option<(usize, &Candidate<A, T>)> {
+    /// The contact to evict for a newcomer: one that is more than its branch can have and was not asked, else the
+    /// farthest by progress that is not among the k closest that count, and whose response is not awaited. Failed
+    /// contacts nearer than the k-th of these stay while others can be evicted: with two orders, the horizon would
+    /// otherwise keep out the next successors, which are farther by progress.
+    fn farthest(&self, newcomer: &Newcomer) -> Option<(usize, &Candidate<A, T>)> {
         let edge = match newcomer.beside.checked_sub(1) {
-            Some(last) => self.nth_live(last).map_or(usize::MAX, |(index, _)| index + 1),
+            Some(last) => self.counting().nth(last).map_or(usize::MAX, |(index, _)| index + 1),
             None => 0,
         };
-        let matches = |candidate: &Candidate<A, T>| match prefix {
-            Some(_) => candidate.state == CandidateState::Unasked && candidate.contact.address.prefix() == prefix,
-            None => candidate.state != CandidateState::Asked,
-        };
-        let mut evictable = self
-            .shortlist
-            .iter()
-            .enumerate()
-            .filter(|(index, candidate)| matches(candidate) && (*index >= edge || !candidate.is_live()));
-        if G::ONE_ORDER {
-            // The order of the shortlist is that of progress.
-            return evictable.next_back();
-        }
-        evictable.max_by_key(|(index, candidate)| (*index >= edge, self.progress(candidate)))
-    }
-
-    fn count_of(&self, prefix: Prefix) -> usize {
-        self.shortlist.iter().filter(|candidate| candidate.contact.address.prefix() == Some(prefix)).count()
-    }
-
-    /// The contact after `nth` others that have not failed, with its index.
-    fn nth_live(&self, nth: usize) -> Option<(usize, &Candidate<A, T>)> {
-        self.shortlist.iter().enumerate().filter(|(_, candidate)| candidate.is_live()).nth(nth)
+        let evictable = self.shortlist.iter().enumerate().filter(|(index, candidate)| {
+            candidate.state != CandidateState::Asked && (*index >= edge || !candidate.counts())
+        });
+        evictable.max_by_key(|(index, candidate)| (candidate.is_idle(), *index >= edge, self.progress(candidate)))
     }
 
     fn progress(&self, candidate: &Candidate<A, T>) -> Distance {
@@ -510,8 +494,14 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
 
     /// Changes the state of a contact to `to`, if it is in `from`.
     fn change(&mut self, id: &Id, from: RangeInclusive<CandidateState>, to: CandidateState) {
-        if let Some(candidate) = self.candidate_mut(id).filter(|candidate| from.contains(&candidate.state)) {
+        if let Some(at) = self.index(id)
+            && let Some(candidate) = self.shortlist.get_mut(at).filter(|candidate| from.contains(&candidate.state))
+        {
             candidate.state = to;
+            let branch = candidate.branch();
+            choose_address(&mut self.shortlist, at);
+            ask_strangers_again(&mut self.shortlist, branch);
+            self.shares().settle(&mut self.shortlist);
         }
     }
 }
@@ -519,7 +509,6 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
 /// A contact to be inserted into the shortlist.
 struct Newcomer {
     progress: Distance,
-    prefix: Option<Prefix>,
     /// Whether it would be among the k closest live contacts.
     near: bool,
     /// How many other contacts would be among these.

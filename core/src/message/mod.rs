@@ -178,7 +178,8 @@ pub enum ErrorCode {
     TooLarge,
     /// The store has no room for the record.
     Full,
-    /// A newer record is held. `detail` is its sequence number (signed) or its age in milliseconds (plain).
+    /// A record is held that wins over the one offered: it is newer, or as new and has a higher hash. `detail` is its
+    /// sequence number (signed) or its age in milliseconds (plain).
     Outdated,
     /// Compare-and-swap: the record that is held has another sequence number. `detail` is that number, or 0 if no
     /// record is held.
@@ -197,7 +198,7 @@ impl fmt::Display for ErrorCode {
             Self::Busy => f.write_str("the node has no room for the request now"),
             Self::TooLarge => f.write_str("the record is too large"),
             Self::Full => f.write_str("the store is full"),
-            Self::Outdated => f.write_str("a newer record is held"),
+            Self::Outdated => f.write_str("a record that wins over this one is held"),
             Self::Conflict => f.write_str("the record that is held is not the one to be replaced"),
             Self::Invalid => f.write_str("the record is not valid"),
             Self::Other(code) => write!(f, "error code {code}"),

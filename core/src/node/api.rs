@@ -125,15 +125,18 @@ impl<P: Parts> Dht for NodeInner<P> {
             return Err(PutError::Busy(P::Operations::LEN));
         }
         let key = record.key();
-        let held = self.shared.stored(&key).map(|held| held.version(now));
-        if let Some((held, compare)) = held.zip(options.compare)
+        let held = self.shared.stored(&key);
+        let held_since = held.as_ref().map_or(Instant::ZERO, |held| held.stored_at);
+        if let Some((held, compare)) = held.map(|held| held.version(now)).zip(options.compare)
             && held.number != compare
+            && held != record.version()
         {
             return Err(PutError::Conflict(held.number));
         }
         let expires = now + options.lifetime;
-        let metadata = Metadata { expires, source: None, pinned: true, last_replicated: now };
-        self.shared.store.put(now, record, metadata).map_err(PutError::Store)?;
+        let metadata = Metadata { pinned: true, last_replicated: now, ..Metadata::until(expires) };
+        let at = if key.kind == Kind::Plain { self.shared.last_put.next(now, &key.id, held_since) } else { now };
+        self.shared.store.put(at, record, metadata).map_err(PutError::Store)?;
         self.shared.replication.stored(expires);
         self.replace_stores(now, &key);
         let (shared, operation) = self.free_slot(now).ok_or(PutError::Busy(P::Operations::LEN))?;
@@ -142,7 +145,7 @@ impl<P: Parts> Dht for NodeInner<P> {
         operation.publish = options.publish;
         operation.compare = options.compare;
         operation.recursion = options.mode.into();
-        operation.set_best(now, record.version());
+        operation.set_best(at, record.version());
         let query = operation.query();
         self.drive(now);
         Ok(query)
@@ -197,9 +200,10 @@ impl<P: Parts> Dht for NodeInner<P> {
     fn poll_event_except(&mut self, is_awaited: &dyn Fn(QueryId) -> bool) -> Option<Event<'_, P::Address>> {
         self.reclaim();
         let shared = &mut self.shared;
-        if core::mem::take(&mut shared.own_id_unreported)
-            && let Some(address) = shared.own_id_seen.first().copied()
-        {
+        if core::mem::take(&mut shared.identity.unreported) {
+            return Some(Event::ExternalAddress { address: shared.identity.external(), id: shared.table.own() });
+        }
+        if let Some(address) = shared.own_id_seen.pop() {
             return Some(Event::OwnIdSeen { address });
         }
         if let Some(key) = shared.superseded.pop() {
@@ -237,7 +241,10 @@ impl<P: Parts> Dht for NodeInner<P> {
     fn restore_contact(&mut self, now: Instant, contact: Contact<P::Address>) {
         self.reclaim();
         let contact = Contact { address: contact.address.canonical(), ..contact };
-        self.shared.table.discovered(now, contact, Origin::Restored);
+        if self.shared.fits(&contact) {
+            self.shared.table.discovered(now, contact, Origin::Restored);
+        }
+        self.shared.replication.publish_by(now);
     }
 
     fn restore_record(
@@ -262,7 +269,7 @@ impl<P: Parts> Dht for NodeInner<P> {
             return Err(RestoreError::Signature);
         }
         let expires = now + lifetime;
-        let metadata = Metadata { expires, source: None, pinned: publish, last_replicated: Instant::ZERO };
+        let metadata = Metadata { pinned: publish, ..Metadata::until(expires) };
         shared.store.put(now, record, metadata).map_err(RestoreError::Store)?;
         shared.replication.stored(expires);
         if publish {
@@ -287,8 +294,8 @@ impl<P: Parts> Dht for NodeInner<P> {
 impl<P: Parts> NodeInner<P> {
     /// A slot for a user's command, and what all operations share. The slot is idle, or its maintenance has yielded.
     fn free_slot(&mut self, now: Instant) -> Option<(&mut Shared<P>, &mut Op<P>)> {
-        let free = self.operations.iter_mut().filter(|operation| operation.is_free());
-        let operation = free.min_by_key(|operation| !operation.is_idle())?;
+        let slot = self.find(Operation::is_idle).or_else(|| self.find(Operation::is_free))?;
+        let operation = self.operations.get_mut(slot)?;
         self.shared.yield_slot(now, operation);
         Some((&mut self.shared, operation))
     }
@@ -351,7 +358,7 @@ impl<P: Parts> Shared<P> {
         if !self.is_valid(record) {
             return Err(PutError::Signature);
         }
-        if self.is_table_empty() {
+        if self.is_table_empty() && !self.config.serve && !options.publish {
             return Err(PutError::NoContacts);
         }
         Ok(())

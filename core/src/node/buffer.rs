@@ -1,7 +1,6 @@
 //! The buffers in which records that a get found wait for the user.
 
 use core::ops::{Deref, DerefMut};
-use core::time::Duration;
 
 use heapless::Vec;
 
@@ -80,13 +79,13 @@ impl Buffer {
     }
 
     /// The record, with its age as of `now`, and what is left of its lifetime.
-    pub(super) fn record(&self, now: Instant) -> Option<(Record<'_>, Duration)> {
+    pub(super) fn record(&self, now: Instant) -> Option<(Record<'_>, Micros)> {
         if !self.filled {
             return None;
         }
         let version = self.key.kind.as_of(now, self.version, self.at);
         let record = Record::of_parts(&self.key, version.number, self.salt_len, &self.parts)?;
         let left = Micros::from_secs(u64::from(self.lifetime)).saturating_sub(now.micros_since(self.at));
-        Some((record, left.duration()))
+        Some((record, left))
     }
 }

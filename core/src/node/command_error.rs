@@ -53,7 +53,8 @@ pub enum PutError {
     /// The user's queries take all operation slots, of which there are this many. Wait for a query to end, cancel one,
     /// or raise `OPERATIONS`.
     Busy(usize),
-    /// The table is empty: bootstrap first.
+    /// The table is empty, and the node would not keep the record: it is a client, and
+    /// [`Options::publish`](crate::Options::publish) is not set. Bootstrap first.
     NoContacts,
     /// `Mode::Recursive` in a node whose `RELAYS` bound is 0, which takes no part in recursive lookups. Raise `RELAYS`.
     NoRelays,

@@ -52,20 +52,24 @@ pub struct Config {
     /// The longest time to wait for a response to one attempt: `timeout_min` to 60 s. 3 s by default.
     pub timeout_max: Duration,
     /// How often a request is sent before its node counts as failed: 1 to 5. The second wait is twice as long as the
-    /// first, all further ones four times. If much is lost, a request is sent up to three times as often. 3 by default.
+    /// first, all further ones four times. If much is lost, a request is sent up to three times as often. A request to
+    /// a node that was only named by others is sent two times less, but at least once. 3 by default.
     pub attempts: u8,
     /// The longest lifetime of a record of another node: at least 1 s. 24 hours by default.
     pub max_lifetime: Duration,
-    /// The time after which an own record is published again, or after a third of its lifetime if that is sooner: at
-    /// least 1 s. 1 hour by default.
+    /// The time after which an own record is published again, or after a third of its lifetime if that is sooner, and
+    /// after which a holder replicates a record although its holders are the same: at least 1 s. 1 hour by default.
     pub republish: Duration,
     /// How many requests per second one address prefix can send, with bursts of twice as many: at least 1. 64 by
-    /// default.
+    /// default. All prefixes together can send sixteen times as many. A check of a signature counts as 8 requests,
+    /// and all prefixes together can cause a quarter as many checks as one can send requests.
     pub rate_limit: u16,
-    /// How many bytes of records are held for one address prefix. A record counts its value and 100 bytes. 0, the
+    /// How many bytes of records are held for one address prefix. A record counts its bytes and 100 more. 0, the
     /// default, stands for a quarter of the store's capacity.
     pub quota: usize,
-    /// Whether identifiers must fit their addresses (the rule of BEP 42). `false` by default.
+    /// Whether identifiers are [bound](crate::Id::bound) to addresses. Contacts whose identifier doesn't fit their
+    /// global address are ignored. Private networks, in which no node lies, can turn it off; all nodes of a network
+    /// must have the same setting. Addresses without a prefix are exempt. `true` by default.
     pub bind_ids: bool,
 }
 
@@ -77,9 +81,10 @@ pub enum Mode {
     #[default]
     Iterative,
     /// Each node forwards the request to the best contact it knows, and the result returns the same way. It costs the
-    /// requester one request and one response. If it fails or is slow, the lookup continues iteratively. The result is
-    /// not checked with the nodes that it comes from: see [`QueryStats::relayed`](crate::QueryStats::relayed). The mode
-    /// needs a `RELAYS` bound of at least 1, and is refused without it.
+    /// requester one request and one response, and for a signed record three more. If it fails or is slow, the lookup
+    /// continues iteratively. Nodes and plain records are not checked with the nodes that they come from: see
+    /// [`QueryStats::relayed`](crate::QueryStats::relayed). The mode needs a `RELAYS` bound of at least 1, and is
+    /// refused without it.
     Recursive,
 }
 
@@ -101,7 +106,7 @@ impl Config {
         republish: Duration::from_secs(60 * 60),
         rate_limit: 64,
         quota: 0,
-        bind_ids: false,
+        bind_ids: true,
     };
 
     /// All zeros, for a node that is not started.

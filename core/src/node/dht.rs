@@ -57,7 +57,8 @@ pub trait Dht {
     /// The store.
     type Store: Store;
 
-    /// The node's identifier.
+    /// The node's identifier. It changes with the external address: see
+    /// [`Event::ExternalAddress`](crate::Event::ExternalAddress).
     fn id(&self) -> Id;
 
     /// Begins to join the network through these addresses, and remembers them in place of earlier ones. Until the node
@@ -100,13 +101,17 @@ pub trait Dht {
 
     /// Puts a record: stores it in the own store, where it is never evicted while it is published, and at the nodes
     /// responsible for its key. If [`Options::publish`] is set, the node publishes it even if this put fails or is
-    /// cancelled, unless another record won: [`unpublish`](Dht::unpublish) stops that.
+    /// cancelled, unless another record won: [`unpublish`](Dht::unpublish) stops that. If no other node is known, the
+    /// put ends with [`Outcome::Stored`](crate::Outcome::Stored) without holders, and the record is published when
+    /// others come.
+    ///
+    /// Of two puts under one key, the later wins. If the last one was less than 2 ms ago, this one waits that long.
     ///
     /// # Errors
     ///
-    /// [`PutError`]: all slots are busy, no contact is known (a put needs at least one other node), records of this
-    /// kind are off, the record is not valid or too large, its lifetime is less than a second, a compare-and-swap
-    /// can't succeed, the own store doesn't take it, or the node takes no part in recursive lookups or is not started.
+    /// [`PutError`]: all slots are busy, records of this kind are off, the record is not valid or too large, its
+    /// lifetime is less than a second, a compare-and-swap can't succeed, the own store doesn't take it, or the node
+    /// takes no part in recursive lookups, is not started, or is a client without contacts that would not keep it.
     fn put(&mut self, now: Instant, record: &Record<'_>, options: &Options) -> Result<QueryId, PutError>;
 
     /// Stops publishing the record under `key`. Its holders keep it until its lifetime ends. Returns whether it was
@@ -159,7 +164,8 @@ pub trait Dht {
     /// why. `None` if nothing will be due until a datagram arrives or the user calls. Costs constant time.
     fn poll_timeout(&self) -> Option<(Instant, WakeReason)>;
 
-    /// Gives the node a contact from an earlier run. It is unverified until it responds.
+    /// Gives the node a contact from an earlier run. It is unverified until it responds. It is ignored if its
+    /// identifier doesn't fit its address.
     fn restore_contact(&mut self, now: Instant, contact: Contact<Self::Address>);
 
     /// Restores a record from an earlier run to the store. `lifetime` is what is left of its lifetime. With `publish`,

@@ -40,6 +40,9 @@ impl<P: Parts> NodeInner<P> {
             }
         }
         self.shared.expire_records(now);
+        if self.shared.last_put.awaited <= now {
+            self.shared.last_put.awaited = Instant::NEVER;
+        }
         self.drive(now);
     }
 
@@ -67,7 +70,9 @@ impl<P: Parts> NodeInner<P> {
                     return Some(transmit);
                 }
                 Err(unsent) => {
-                    self.shared.stats.small_buffers += u64::from(unsent == Unsent::NoRoom);
+                    if unsent == Unsent::NoRoom {
+                        count_up(&mut self.shared.stats.small_buffers);
+                    }
                     self.shared.requests.drop(ready.index);
                     self.shared.requests_freed = true;
                     self.request_failed(now, ready.owner, ready.expect.as_ref());
@@ -98,12 +103,17 @@ impl<P: Parts> NodeInner<P> {
                 next = (at, reason);
             }
         };
-        or(operation, WakeReason::Operation);
+        or(operation.min(shared.last_put.awaited), WakeReason::Operation);
         or(shared.replication.expiry(), WakeReason::Record);
         if self.can_begin_maintenance() {
-            or(self.next_table_maintenance(), WakeReason::Maintenance);
-            or(shared.replication.due(), WakeReason::Record);
-            or(shared.bootstraps.due(), WakeReason::Bootstrap);
+            if shared.silence.is_long() {
+                or(shared.silence.pause_ends(), WakeReason::Maintenance);
+            } else {
+                or(shared.identity.due(), WakeReason::Maintenance);
+                or(self.next_table_maintenance(), WakeReason::Maintenance);
+                or(shared.replication.due(), WakeReason::Record);
+                or(shared.bootstraps.due(), WakeReason::Bootstrap);
+            }
         }
         next
     }

@@ -6,13 +6,13 @@
 //! | bootstrap | `Joined` | `NoResponse`, `TimedOut` |
 //! | find_node | `Nodes` | `NoResponse`, `TimedOut` |
 //! | get | `Value`; then the record is written back to nodes that lag | `NotFound`, `TooLarge`, `NoResponse`, `TimedOut` |
-//! | put | `Stored` | `NoResponse` before it stores, `Conflict` and `Refused` after that, `TimedOut` while no node has stored it, `Replaced` by another put of its key |
+//! | put | `Stored`, also by a node that is alone | `NoResponse` before it stores, `Conflict` and `Refused` after that, `TimedOut` while no node has stored it, `Replaced` by another put of its key |
 //!
 //! Maintenance ends in the same ways, but has no result. A republication that ends with `Conflict` shows the publisher
 //! that another record won.
 
 use super::bounds::Parts;
-use super::operation::{Phase, Recursion};
+use super::operation::{Phase, count_one};
 use super::purpose::Purpose;
 use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
@@ -23,6 +23,7 @@ use crate::lookup::Which;
 use crate::record::Kind;
 use crate::replication::{PutOutcome, put_outcome};
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::Instant;
 use crate::wire::Wire;
 
@@ -101,17 +102,15 @@ impl<P: Parts> Shared<P> {
             return;
         }
         let ending = self.ending_of_store(operation);
-        let replicated = match operation.task.traits().then {
-            Then::SettlePublication => true,
+        match operation.task.traits().then {
+            Then::SettlePublication => self.note_replicated(now, &operation.key, true),
             // If not all have it, the next check of the neighbourhood tries again.
-            Then::SettleReplication => {
-                let lookup = &operation.lookup;
-                lookup.count(Which::Stored) + lookup.count(Which::Holders) >= lookup.count(Which::Closest)
+            Then::SettleReplication
+                if operation.lookup.count(Which::Stored) >= operation.lookup.count(Which::Closest) =>
+            {
+                self.note_replicated(now, &operation.key, operation.tally.stored != 0);
             }
-            _ => false,
-        };
-        if replicated {
-            self.note_replicated(now, &operation.key);
+            _ => {}
         }
         self.finish(now, operation, ending);
     }
@@ -204,11 +203,11 @@ impl<P: Parts> Shared<P> {
         }
         // The request has the token that the node gave, so that the node can ping this one.
         let purpose = Purpose::Bootstrap { slot: operation.slot };
-        if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+        if !self.begin_request(purpose, contact.address, Some(&contact.id), Attempts::Known) {
             return false;
         }
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
-        operation.tally.asked = operation.tally.asked.saturating_add(1);
+        count_one(&mut operation.tally.asked);
         true
     }
 }
@@ -221,7 +220,7 @@ fn must_store<P: Parts>(now: Instant, operation: &Op<P>) -> bool {
         Stores::WhereMissingLater => {
             P::Wire::RULES.lifetimes
                 && operation.key.kind != Kind::Immutable
-                && operation.recursion != Recursion::Relayed
+                && !operation.is_relayed()
                 && operation.best(now).is_some()
         }
     }
@@ -232,6 +231,8 @@ fn ending_of_search<P: Parts>(now: Instant, operation: &Op<P>) -> Ending {
     match operation.task.traits().ending {
         Ending::NotFound if operation.best(now).is_some() => Ending::Value,
         Ending::NotFound if operation.tally.too_large > 0 => Ending::TooLarge,
+        // No other node is known. The own store has the record.
+        _ if operation.task.traits().then == Then::SettlePut && operation.tally.asked == 0 => Ending::Stored,
         _ if operation.lookup.count(Which::Closest) == 0 => Ending::NoResponse,
         ending => ending,
     }

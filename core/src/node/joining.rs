@@ -5,6 +5,7 @@ use super::purpose::Purpose;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::task::Task;
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::Instant;
 
 impl<P: Parts> Shared<P> {
@@ -15,16 +16,16 @@ impl<P: Parts> Shared<P> {
         self.begin_lookup(now, operation, task, own, TIMEOUT);
     }
 
-    /// Joins again through the bootstrap addresses, if no contact is verified. Otherwise asks one of them for the nodes
-    /// nearest to the own identifier. Returns whether the operation began.
+    /// Joins again through the bootstrap addresses, if no contact is verified. If one is, or if no node responds for
+    /// long, asks one of them for the nodes nearest to the own identifier. Returns whether the operation began.
     pub(super) fn visit_bootstraps(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let address = self.bootstraps.next(now);
-        if !self.has_verified_contact() {
+        if !self.silence.is_long() && !self.has_verified_contact() {
             self.begin_join(now, operation, Task::Rejoin);
             return true;
         }
         if let Some(address) = address {
-            self.begin_request(Purpose::Table, address, None, None);
+            self.begin_request(Purpose::Table, address, None, Attempts::Known);
         }
         false
     }

@@ -8,6 +8,7 @@ use super::shared::{Op, Shared, TIMEOUT};
 use super::task::Task;
 use crate::record::Key;
 use crate::routing::{Maintenance, Routing};
+use crate::rpc::Attempts;
 use crate::store::Store;
 use crate::time::{Instant, Micros};
 
@@ -25,15 +26,22 @@ impl<P: Parts> NodeInner<P> {
                 return;
             }
             let table_is_due = self.next_table_maintenance().is_due(now);
+            let silent = self.shared.silence.is_long();
+            if silent && !self.shared.silence.end_pause(now) {
+                return;
+            }
             let Some(operation) = self.operations.iter_mut().find(|operation| operation.phase == Phase::Idle) else {
                 return;
             };
             let shared = &mut self.shared;
-            let begun = if shared.bootstraps.due().is_due(now) {
+            let begun = if shared.identity.due().is_due(now) {
+                shared.survey(now);
+                false
+            } else if shared.bootstraps.due().is_due(now) {
                 shared.visit_bootstraps(now, operation)
             } else if table_is_due {
                 shared.maintain_table(now, operation)
-            } else if shared.replication.due().is_due(now) {
+            } else if !silent && shared.replication.due().is_due(now) {
                 shared.publish_next(now, operation) || shared.replicate_next(now, operation)
             } else {
                 return;
@@ -76,18 +84,18 @@ impl<P: Parts> Shared<P> {
 
     /// Begins the maintenance of the table that is due. Returns whether the operation began.
     pub(super) fn maintain_table(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
-        match self.table.maintenance(now) {
+        let (task, target) = match self.table.maintenance(now) {
             Some(Maintenance::Ask(contact)) => {
-                self.begin_request(Purpose::Table, contact.address, Some(contact.id), None);
-                false
+                self.begin_request(Purpose::Table, contact.address, Some(&contact.id), Attempts::Stranger);
+                return false;
             }
-            Some(Maintenance::Lookup { target }) => self.begin_lookup(now, operation, Task::Refresh, target, TIMEOUT),
-            Some(Maintenance::Neighbourhood) => {
-                let own = self.table.own();
-                self.begin_lookup(now, operation, Task::CheckNeighbourhood, own, TIMEOUT)
-            }
-            None => false,
-        }
+            // While no node responds, one is asked at a time.
+            _ if self.silence.is_long() => return false,
+            Some(Maintenance::Lookup { target }) => (Task::Refresh, target),
+            Some(Maintenance::Neighbourhood) => (Task::CheckNeighbourhood, self.table.own()),
+            None => return false,
+        };
+        self.begin_lookup(now, operation, task, target, TIMEOUT)
     }
 
     /// Begins to publish the own record that is due first, if any is due. Returns whether the operation began.
@@ -97,13 +105,13 @@ impl<P: Parts> Shared<P> {
             return false;
         };
         let Some(key) = self.begin_for_record(now, operation, Task::Republish, slot) else {
-            // No node is known to store a record at: all records wait.
-            self.replication.publish_not_before(now + Micros::from_secs(1));
+            // No node is known to store a record at: all records wait, until the first contact comes.
+            let pause = if self.is_table_empty() { Micros(u64::MAX) } else { Micros::from_secs(1) };
+            self.replication.publish_not_before(now + pause);
             return false;
         };
         // Noted at once, so that another record is due next even if this one can't be stored anywhere.
-        self.note_replicated(now, &key);
-        self.replication.find_next_published(&self.store, republish);
+        self.note_replicated(now, &key, true);
         true
     }
 
@@ -111,7 +119,9 @@ impl<P: Parts> Shared<P> {
     pub(super) fn replicate_next(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let placement = self.placement();
         let mut steps = STRIDE;
-        while let Some(slot) = self.replication.next_replicated(now, &self.store, &self.table, &placement, &mut steps) {
+        while let Some(slot) =
+            self.replication.next_replicated(now, &mut self.store, &self.table, &placement, &mut steps)
+        {
             let kind = self.store.get(slot).map(|held| held.key.kind);
             if kind.is_some_and(|kind| self.supports(kind))
                 && self.begin_for_record(now, operation, Task::Replicate, slot).is_some()

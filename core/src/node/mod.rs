@@ -15,32 +15,39 @@
 //! | `requests` | makes own requests, when they are sent |
 //! | `maintenance`, `joining` | begin work that no user asked for: joining again, refreshing, publishing, replicating |
 //! | `search` | asks the bootstrap addresses of a join and the nodes that a lookup returns, then stores |
+//! | `claims` | verifies what nodes claim to hold instead of a record that they refuse |
 //! | `values` | handles records that arrive while an operation looks for the newest |
 //! | `relaying` | recursive lookups: forwards requests, and sends results back |
 //! | `finishing` | ends an operation, with or without a result, and decides what becomes of its record |
+//! | `offers` | decides which nodes a record that is replicated goes to |
 //! | `records`, `contacts` | decide which records and contacts the node accepts |
+//! | `identity` | the node's own identifier and those of others: which count, and what the own one follows from |
 //! | `sending` | the outlet: encodes and counts every datagram that is sent |
 //! | `inner`, `shared`, `bounds` | the fields of a node, and the size of each |
 //! | `operation`, `task` | one operation, and all that depends on its kind |
 //!
 //! Below these are the plain types: `dht` (the trait), `config`, `network`, `query`, `command_error`, `buffer`,
-//! `purpose` and `stats`.
+//! `purpose`, `put_time`, `silence` and `stats`.
 
 mod api;
 mod bounds;
 mod buffer;
+mod claims;
 mod command_error;
 mod config;
 mod contacts;
 mod dht;
 mod drive;
 mod finishing;
+mod identity;
 mod inner;
 mod joining;
 mod maintenance;
 mod network;
+mod offers;
 mod operation;
 mod purpose;
+mod put_time;
 mod query;
 mod receiving;
 mod records;
@@ -51,6 +58,7 @@ mod search;
 mod sending;
 mod server;
 mod shared;
+mod silence;
 mod stats;
 mod task;
 mod timeouts;
@@ -85,7 +93,7 @@ pub use stats::Stats;
 /// use kadlet::{Config, Dht, FixedStore, Id, Instant, Kademlia, Node};
 ///
 /// type Mote = Node<Kademlia<SocketAddrV4, 128>, FixedStore<32, 8192>, 4>;
-/// const _: () = assert!(size_of::<Mote>() <= 24 * 1024);
+/// const _: () = assert!(size_of::<Mote>() <= 25 * 1024);
 ///
 /// static NODE: std::sync::Mutex<Mote> = std::sync::Mutex::new(Mote::empty()); // It lies in .bss.
 /// let mut node = NODE.lock().unwrap();

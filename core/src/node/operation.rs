@@ -1,5 +1,6 @@
 //! Operations: one slot of work each, with a lookup, its task, and its state. Zeros when idle.
 
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use super::buffer::Buffer;
@@ -92,6 +93,8 @@ pub(super) enum Recursion {
     Over,
     /// The result is the result of the lookup.
     Relayed,
+    /// The result is a signed record. Nodes on the way may hold older versions, so a few are asked for a newer one.
+    Checked,
     /// No result came, or not in time: the lookup continues iteratively.
     FellBack,
 }
@@ -113,22 +116,21 @@ pub(super) struct Tally {
     pub(super) timed_out: u16,
     pub(super) refused: u16,
     pub(super) stored: u16,
+    /// The shortest lifetime that a node granted to the record, in seconds. 0 if none told it.
+    granted: u32,
     /// The last reason for a refusal, if there was any. An `Option` would not be all zeros while it is `None`.
     refusal: ErrorCode,
     refusal_detail: u64,
-    /// The highest number of a record that nodes hold instead of the one that is put.
+    /// The highest number of a record that nodes hold instead of the one that is put. Only of records that were fetched
+    /// and verified.
     pub(super) held_instead: Option<u64>,
     /// The length of a response with a record that is too large for this node.
     pub(super) too_large: u16,
     /// How many bootstrap addresses were asked.
     pub(super) bootstraps: u8,
-    /// How often a store was sent again with a fresh token, or how often a join has notified the node that must know
-    /// this one.
-    asked_again: u8,
+    /// How often a join has notified the node that must know this one.
+    notified: u8,
 }
-
-/// How many stores of one operation can be sent again with a fresh token.
-const RENEWALS: u8 = 64;
 
 /// How often a join notifies the node that must know this one, before it ends without that.
 const NOTIFICATIONS: u8 = 8;
@@ -140,39 +142,46 @@ impl Tally {
         timed_out: 0,
         refused: 0,
         stored: 0,
+        granted: 0,
         refusal: ErrorCode::Token,
         refusal_detail: 0,
         held_instead: None,
         too_large: 0,
         bootstraps: 0,
-        asked_again: 0,
+        notified: 0,
     };
 
     /// A node refused.
     pub(super) fn note_refusal(&mut self, code: ErrorCode, detail: u64) {
-        self.refused = self.refused.saturating_add(1);
+        count_one(&mut self.refused);
         self.refusal = code;
         self.refusal_detail = detail;
-        if matches!(code, ErrorCode::Outdated | ErrorCode::Conflict) {
-            self.held_instead = self.held_instead.max(Some(detail));
-        }
+    }
+
+    /// A node stored the record, for `lifetime` seconds. 0 if it did not tell.
+    pub(super) fn note_stored(&mut self, lifetime: u32) {
+        count_one(&mut self.stored);
+        self.granted = match self.granted {
+            0 => lifetime,
+            least => least.min(lifetime),
+        };
     }
 
     fn refusal(&self) -> Option<ErrorCode> {
         (self.refused != 0).then_some(self.refusal)
     }
 
-    /// Whether a store can be sent again with a fresh token. Counts it.
-    pub(super) const fn may_renew_token(&mut self) -> bool {
-        self.asked_again = self.asked_again.saturating_add(1);
-        self.asked_again <= RENEWALS
-    }
-
     /// Whether a join can notify a node once more. Counts it.
     pub(super) const fn may_notify(&mut self) -> bool {
-        self.asked_again = self.asked_again.saturating_add(1);
-        self.asked_again <= NOTIFICATIONS
+        self.notified = self.notified.saturating_add(1);
+        self.notified <= NOTIFICATIONS
     }
+}
+
+/// Adds one to a count of a tally. Not inlined, as it is called in many places.
+#[inline(never)]
+pub(super) const fn count_one(count: &mut u16) {
+    *count = count.saturating_add(1);
 }
 
 impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N> {
@@ -286,14 +295,45 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.generation == query.generation && self.phase != Phase::Idle && !self.task.is_maintenance()
     }
 
+    /// Whether its result came through other nodes.
+    pub(super) fn is_relayed(&self) -> bool {
+        matches!(self.recursion, Recursion::Relayed | Recursion::Checked)
+    }
+
     /// Whether it asks nodes for a record, not only for nodes.
     pub(super) fn finds_record(&self) -> bool {
         self.task.finds_record(self.key.kind)
     }
 
+    /// Whether a node has the record that this operation replicates already. Then it is only told.
+    pub(super) fn tells(&self, id: &Id) -> bool {
+        self.task == Task::Replicate && self.lookup.is_holder(id)
+    }
+
     /// The newest version found, as of `now`.
     pub(super) fn best(&self, now: Instant) -> Option<Version> {
         self.best.map(|(version, then)| self.key.kind.as_of(now, version, then))
+    }
+
+    /// Whether a version that was found wins over the newest so far. Of a compare-and-swap, a later version than the
+    /// one to be replaced wins: it proves that the swap has failed. An earlier one only shows that a node lags.
+    pub(super) fn contest(&self, now: Instant, found: Version) -> Ordering {
+        match (self.best(now), self.compare) {
+            (None, _) => Ordering::Greater,
+            (Some(best), Some(compare)) if best != found => {
+                if found.number > compare {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
+            (Some(best), _) => self.key.kind.contest(best, found).offered,
+        }
+    }
+
+    /// When the newest version was found. Of a put: when it takes effect.
+    pub(super) fn best_at(&self) -> Instant {
+        self.best.map_or(Instant::ZERO, |(_, at)| at)
     }
 
     pub(super) const fn set_best(&mut self, now: Instant, version: Version) {
@@ -319,7 +359,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
             depth: best.map_or(0, Candidate::depth),
             closest: best.map(|best| G::rank(&self.lookup.target(), &best.contact().id)),
             hops: self.hops,
-            relayed: self.recursion == Recursion::Relayed,
+            relayed: self.is_relayed(),
             fell_back: self.recursion == Recursion::FellBack,
             began: self.began,
             took: self.ended.since(self.began),
@@ -341,11 +381,18 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
             Ending::Joined => Outcome::Joined { neighbours: found(Which::Closest) },
             Ending::Nodes => Outcome::Nodes(found(Which::Closest)),
             Ending::Value => match buffer.and_then(|buffer| buffer.record(self.ended)) {
-                Some((record, lifetime)) => Outcome::Value { record, lifetime, holders: found(Which::Holders) },
+                Some((record, left)) => {
+                    Outcome::Value { record, lifetime: left.duration(), holders: found(Which::Holders) }
+                }
                 None => Outcome::NotFound { closest: found(Which::Closest) },
             },
             Ending::NotFound => Outcome::NotFound { closest: found(Which::Closest) },
-            Ending::Stored => Outcome::Stored { holders: found(Which::Stored), wanted: usize::from(self.wanted) },
+            Ending::Stored => Outcome::Stored {
+                holders: found(Which::Stored),
+                wanted: usize::from(self.wanted),
+                lifetime: Duration::from_secs(self.tally.granted.into()),
+                held: self.tally.held_instead,
+            },
             Ending::Conflict => {
                 Outcome::Conflict { holders: found(Which::Stored), held: self.tally.held_instead.unwrap_or(0) }
             }

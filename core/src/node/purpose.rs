@@ -13,6 +13,11 @@ pub enum Purpose {
         /// The operation's slot.
         slot: u8,
     },
+    /// An operation asks a node that refused its record for the record that the node claims to hold instead.
+    Verify {
+        /// The operation's slot.
+        slot: u8,
+    },
     /// A join asks a bootstrap address.
     Bootstrap {
         /// The operation's slot.
@@ -27,6 +32,8 @@ pub enum Purpose {
     Table,
     /// Checks that a node is there: a requester that the table would take, or a next hop that did not respond.
     Check,
+    /// Asks a contact at which address it sees this node.
+    Survey,
     /// A relay request is forwarded.
     Relay {
         /// The place of the request in the table of those under way.
@@ -38,8 +45,12 @@ impl Purpose {
     /// The slot of the operation that sends the request. `None` if it is not from an operation.
     pub(super) const fn slot(self) -> Option<u8> {
         match self {
-            Self::Search { slot } | Self::Store { slot } | Self::Bootstrap { slot } | Self::Ping { slot } => Some(slot),
-            Self::Table | Self::Check | Self::Relay { .. } => None,
+            Self::Search { slot }
+            | Self::Store { slot }
+            | Self::Verify { slot }
+            | Self::Bootstrap { slot }
+            | Self::Ping { slot } => Some(slot),
+            Self::Table | Self::Check | Self::Survey | Self::Relay { .. } => None,
         }
     }
 }

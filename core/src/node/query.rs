@@ -88,8 +88,16 @@ impl fmt::Display for WakeReason {
 pub enum Event<'a, A> {
     /// A query ended. The next call that changes the node frees its slot.
     Finished(QueryResult<'a, A>),
-    /// Another node uses this node's identifier: its state was copied, or this is an attack. It is reported again only
-    /// after another address was reported.
+    /// The external address of the node is known, or changed: several other nodes see it there. If identifiers are
+    /// bound to addresses, the node has the identifier that belongs to this address, and publishes its records again.
+    ExternalAddress {
+        /// The address, as one of them sees it. Behind a NAT, others can see another port.
+        address: A,
+        /// The identifier that the node has now.
+        id: Id,
+    },
+    /// Another node uses this node's identifier: its state was copied, or this is an attack. The node has responded
+    /// from its address. This is reported at most once a minute.
     OwnIdSeen {
         /// The other node's address.
         address: A,
@@ -128,7 +136,7 @@ pub struct QueryResult<'a, A> {
 ///
 /// /// Whether a put reached a majority of the nodes that should hold the record.
 /// fn is_safe<A: Address>(outcome: &Outcome<'_, A>) -> bool {
-///     matches!(outcome, Outcome::Stored { holders, wanted } if 2 * holders.len() > *wanted)
+///     matches!(outcome, Outcome::Stored { holders, wanted, .. } if 2 * holders.len() > *wanted)
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -166,10 +174,18 @@ pub enum Outcome<'a, A> {
     Stored {
         /// The nodes that stored it.
         holders: Found<'a, A>,
-        /// How many nodes should hold it: min(k, nodes that responded to the lookup).
+        /// How many nodes should hold it: min(k, nodes that responded to the lookup). 0 if this node is alone.
         wanted: usize,
+        /// The shortest time for which one of them holds it, unless it is put again. Nodes grant at most their
+        /// [`Config::max_lifetime`](crate::Config::max_lifetime). Zero if no node told.
+        lifetime: Duration,
+        /// The sequence number (signed) or age in milliseconds (plain) of a record that other nodes hold instead: the
+        /// highest. `None` if no node has one.
+        held: Option<u64>,
     },
     /// Put: nodes hold a newer record, or one that the compare-and-swap doesn't name, and no majority stored this one.
+    /// The other record was fetched and verified. A put that nodes refused without such a proof ends with `Stored`, or
+    /// with [`Failure::Refused`] if all of them did.
     Conflict {
         /// The nodes that stored it nevertheless.
         holders: Found<'a, A>,
@@ -220,9 +236,9 @@ pub struct QueryStats {
     /// How often a relay request was forwarded until a node responded with the result. 0 if no result came, or if the
     /// lookup was iterative.
     pub hops: u8,
-    /// Whether the result came through other nodes and was not checked. If these are nodes, they were not asked
-    /// themselves. If it is a record, other nodes may hold a newer version; and if it is a plain one, any node on the
-    /// way may have changed it.
+    /// Whether the result came through other nodes. If these are nodes, they were not asked themselves. If it is a
+    /// plain record, any node on the way may have changed it, or other nodes may hold a newer version. If it is a
+    /// signed one, up to three nodes were asked for a newer version, but these can be hostile too.
     pub relayed: bool,
     /// Whether a recursive lookup continued iteratively, because its request got no response, or not in time.
     pub fell_back: bool,
@@ -248,6 +264,9 @@ impl<A: fmt::Debug> fmt::Display for Event<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finished(result) => result.outcome.fmt(f),
+            Self::ExternalAddress { address, id } => {
+                write!(f, "the node is at {address:?} and has the identifier {id}")
+            }
             Self::OwnIdSeen { address } => write!(f, "{address:?} uses the identifier of this node"),
             Self::Superseded { key } => {
                 write!(f, "another node holds a newer record than the one published: {}", key.id)
@@ -256,6 +275,9 @@ impl<A: fmt::Debug> fmt::Display for Event<'_, A> {
         }
     }
 }
+
+/// What the number of a record is.
+const NUMBER: &str = "sequence number, or age in ms";
 
 impl<A: fmt::Debug> fmt::Display for Outcome<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -269,9 +291,16 @@ impl<A: fmt::Debug> fmt::Display for Outcome<'_, A> {
                 write!(f, "a record of {} bytes found at {} nodes", record.value.len(), holders.len())
             }
             Self::NotFound { closest } => write!(f, "no record found at the {} closest nodes", closest.len()),
-            Self::Stored { holders, wanted } => write!(f, "stored at {} of {wanted} nodes", holders.len()),
+            Self::Stored { wanted: 0, .. } => f.write_str("stored at this node alone: no other node is known"),
+            Self::Stored { holders, wanted, lifetime, held } => {
+                write!(f, "stored at {} of {wanted} nodes", holders.len())?;
+                if !lifetime.is_zero() {
+                    write!(f, " for {lifetime:?}")?;
+                }
+                held.map_or(Ok(()), |held| write!(f, "; others hold another record ({NUMBER}: {held})"))
+            }
             Self::Conflict { holders, held } => {
-                write!(f, "another record is held (number {held}); {} nodes stored this one", holders.len())
+                write!(f, "another record is held ({NUMBER}: {held}); {} nodes stored this one", holders.len())
             }
             Self::Failed(failure) => failure.fmt(f),
         }

@@ -83,7 +83,8 @@ impl<P: Parts> NodeInner<P> {
         };
         let own = self.shared.table.own();
         if sender == Some(own) {
-            self.shared.note_own_id(from);
+            self.shared.note_own_id(now, from);
+            self.shared.leave_seat(now, from);
         }
         let Some(sender) = sender.filter(|sender| *sender != own) else {
             // Only requests that expect no certain node get here, so no candidate of a lookup has failed.
@@ -99,6 +100,7 @@ impl<P: Parts> NodeInner<P> {
         match purpose? {
             Purpose::Table => self.shared.table_responded(now, &arrived),
             Purpose::Check => {}
+            Purpose::Survey => self.shared.surveyed(now, &arrived.from, response),
             Purpose::Relay { relay } => match self.shared.relay_responded(now, relay, arrived.from, response, buf) {
                 RelayEffect::Nothing => {}
                 RelayEffect::SentOn(transmit) => return Some(transmit),

@@ -4,8 +4,11 @@ use super::bounds::Parts;
 use super::operation::Operation;
 use super::shared::{Op, Shared};
 use super::task::Ending;
+use crate::geometry::Geometry;
+use crate::guard::responsibility::is_far;
+use crate::id::Id;
 use crate::record::{Key, Kind, Record};
-use crate::replication::published_again;
+use crate::replication::{holders_of, published_again};
 use crate::routing::Routing;
 use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -26,6 +29,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Whether the node accepts records of a kind.
+    #[inline(never)]
     pub(super) fn supports(&self, kind: Kind) -> bool {
         match kind {
             Kind::Plain => self.config.plain,
@@ -34,60 +38,52 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Whether the signature of a record is valid. True if it needs none.
+    /// Whether the signature of a record is valid in this network. True if it needs none.
     pub(super) fn is_valid(&self, record: &Record<'_>) -> bool {
-        self.config.verify.is_none_or(|verify| record.verify(verify))
+        self.config.verify.is_none_or(|verify| record.verify(self.config.network, verify))
+    }
+
+    /// Whether this node is far from a key. Then it stores no record there, if it knows k nodes that are nearer.
+    pub(super) fn is_far_from(&self, key: &Id) -> bool {
+        is_far(P::Geometry::rank(key, &self.table.own()), self.table.expected_reach())
     }
 
     /// Puts a record of another node into the store. If it replaces one that is published here, publishing stops.
-    pub(super) fn keep(&mut self, now: Instant, record: &Record<'_>, metadata: Metadata) -> Result<Put, StoreError> {
-        let published = self.stored(&record.key()).is_some_and(|held| held.metadata.pinned);
+    pub(super) fn keep(
+        &mut self,
+        now: Instant,
+        key: &Key,
+        record: &Record<'_>,
+        metadata: Metadata,
+    ) -> Result<Put, StoreError> {
+        let published = self.stored(key).is_some_and(|held| held.metadata.pinned);
         let put = self.store.put(now, record, metadata)?;
         self.replication.stored(metadata.expires);
         if published && !metadata.pinned && put == Put::Replaced {
-            self.superseded = [record.key()].into();
+            self.superseded = [*key].into();
         }
         Ok(put)
     }
 
     /// Decides what becomes of a record in the own store after it was put at other nodes.
     pub(super) fn settle_put(&mut self, operation: &Op<P>, failed: bool) {
-        if failed {
-            self.withdraw(&operation.key);
-        } else if operation.publish {
-            self.publish_later(&operation.key);
-        } else {
-            self.unpin(&operation.key);
-        }
-    }
-
-    /// Removes an own record that lost, or may have lost, to another one. It must not spread from here.
-    fn withdraw(&mut self, key: &Key) {
-        let pinned = |slot: &usize| self.store.get(*slot).is_some_and(|held| held.metadata.pinned);
-        if let Some(slot) = self.store.find(key).filter(pinned) {
-            self.store.remove(slot);
-        }
-    }
-
-    /// A record was put and must be published again: notes when.
-    fn publish_later(&mut self, key: &Key) {
-        if let Some(held) = self.stored(key).filter(|held| held.metadata.pinned) {
+        let Some(slot) = self.store.find(&operation.key) else { return };
+        let Some(held) = self.store.get(slot) else { return };
+        let pinned = held.metadata.pinned;
+        if pinned && !failed && operation.publish {
             self.replication.publish_by(published_again(&held, Micros::of(self.config.republish)));
         }
-    }
-
-    /// A record was put once and is not published: treats it as a record of another node, and removes it if this node
-    /// is not responsible for it.
-    fn unpin(&mut self, key: &Key) {
-        let k = self.k();
-        let Some(slot) = self.store.find(key) else {
-            return;
-        };
-        if let Some(metadata) = self.store.metadata_mut(slot) {
-            metadata.pinned = false;
-        }
-        if !self.config.serve || self.table.rank_of_own(&key.id, k) >= k {
+        // An own record that lost, or may have lost, to another one must not spread from here. One that is not
+        // published is treated as a record of another node, and removed if this node is not responsible for it.
+        let is_extra = || !self.config.serve || self.table.rank_of_own(&operation.key.id, self.k()) >= self.k();
+        if if failed { pinned } else { !operation.publish && is_extra() } {
             self.store.remove(slot);
+        } else if let Some(metadata) = self.store.metadata_mut(slot).filter(|_| !failed) {
+            metadata.pinned &= operation.publish;
+            if operation.publish && operation.tally.stored == 0 {
+                // No other node has it: it is published first, once one responds.
+                metadata.last_replicated = Instant::ZERO;
+            }
         }
     }
 
@@ -104,13 +100,26 @@ impl<P: Parts> Shared<P> {
         if let Some(metadata) = self.metadata_mut(key) {
             metadata.last_replicated = Instant::ZERO;
         }
-        self.replication.publish_by(now + Micros::from_secs(1));
+        self.replication.publish_not_before(now + Micros::from_secs(1));
     }
 
-    /// A record was published, or replicated to all responsible nodes.
-    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key) {
+    /// Another node claims to have replicated a record. This is believed once.
+    pub(super) fn note_claim(&mut self, now: Instant, key: &Key) {
+        let is_news = |held: &StoredRecord<'_>| !held.metadata.pinned && !held.metadata.claimed;
+        if self.stored(key).is_some_and(|held| is_news(&held))
+            && let Some(metadata) = self.metadata_mut(key)
+        {
+            (metadata.last_replicated, metadata.claimed, metadata.holders) = (now, true, 0);
+        }
+    }
+
+    /// A record was published, or replicated to all responsible nodes. `lacked` is whether any of them lacked it.
+    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key, lacked: bool) {
+        let holders = holders_of(&self.table, &key.id, self.k());
         if let Some(metadata) = self.metadata_mut(key) {
             metadata.last_replicated = now.max(Instant::from_micros(1));
+            metadata.calm = if lacked { 0 } else { metadata.calm.saturating_add(1) };
+            (metadata.claimed, metadata.holders) = (false, holders);
         }
     }
 }

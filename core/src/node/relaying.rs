@@ -1,8 +1,6 @@
 //! Recursive lookups: keeps relay requests, forwards them, and sends results back. The requests under way, and the
 //! choice of the next hop, are in [`forwarding`](crate::forwarding).
 
-use heapless::Vec;
-
 use super::bounds::{Parts, TokenOf};
 use super::operation::Recursion;
 use super::purpose::Purpose;
@@ -18,9 +16,10 @@ use crate::forwarding::{
 };
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
-use crate::naming::{MAX_NAMED, insert_next_hop, nearest_by_rank};
+use crate::naming::{MAX_NAMED, SentOn, may_be_named, nearest_by_rank};
 use crate::record::Record;
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::{Instant, Micros};
 use crate::wire::{TokenSource, Wire};
 
@@ -83,14 +82,14 @@ impl<P: Parts> Shared<P> {
             Target::Nodes(operation.lookup.target())
         };
         // The rest of the time is left for an iterative lookup.
-        let deadline = now + MOST_TIME.min(Micros(operation.deadline.micros_since(now).0 / 3));
+        let deadline = now + MOST_TIME.min(operation.deadline.micros_since(now).divided(3));
         let relay_id = RelayId(self.random.next().to_be_bytes());
         let relay = RelayRequest { relay_id, target, hops: MOST_HOPS, deadline };
         let previous = Previous::Operation { slot: operation.slot };
         operation.recursion = if !P::FORWARDS {
             Recursion::FellBack
         } else if next_hop(&self.table, target.id(), &[], None, self.config.serve).is_none() {
-            Recursion::Over
+            if self.has_verified_contact() { Recursion::Over } else { Recursion::FellBack }
         } else if self.keep_and_forward(now, &relay, previous) {
             Recursion::Forwarded
         } else {
@@ -139,7 +138,7 @@ impl<P: Parts> Shared<P> {
 
     /// Asks a next hop again with the token that came with its response. False if all request slots are taken.
     pub(super) fn forward_again(&mut self, index: u8, to: &Contact<P::Address>) -> bool {
-        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(to.id), Some(ATTEMPTS))
+        self.begin_request(Purpose::Relay { relay: index }, to.address, Some(&to.id), Attempts::Times(ATTEMPTS))
     }
 
     /// Responds to the next relay request for which no next hop is left.
@@ -179,7 +178,7 @@ impl<P: Parts> Shared<P> {
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
-        let named = nearest_by_rank(&self.table, target.id(), &hop.contact.id, silent, self.k(), &mut room);
+        let named = nearest_by_rank(&self.table, target.id(), &hop.contact, silent, self.k(), &mut room);
         let (to, token) = (self.recipient(hop), self.token_for(now, &hop.contact));
         let held = match target {
             Target::Value(key) => held_in(&self.store, now, key),
@@ -187,7 +186,15 @@ impl<P: Parts> Shared<P> {
         };
         let found = held.map(|held| (held.record(now), held.metadata.expires.micros_since(now).secs()));
         let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
-        outlet.respond(&to, token, relayed(&to, 0, found, named, buf), buf)
+        let mut response = relayed::<P>(&to, 0, found, |room| to.fitting(named, room), buf);
+        // If the record doesn't fit, the requester must ask this node for it. The previous hop names this node. No
+        // other is named, which the requester would ask before.
+        if let Response::Relayed { found: None, contacts, .. } = &mut response
+            && found.is_some()
+        {
+            *contacts = Contacts::EMPTY;
+        }
+        outlet.respond(&to, token, response, buf)
     }
 
     /// Sends a result on to the previous hop, with the next hop that it came from among its contacts.
@@ -199,17 +206,20 @@ impl<P: Parts> Shared<P> {
         result: &RelayResult<'_, P::Address>,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
-        let (k, from) = (self.k(), result.from);
-        let mut named = Vec::<_, MAX_NAMED>::new();
-        for contact in result.contacts.iter().take(k) {
-            if contact.id != hop.contact.id && self.accepts_contact(from.address, &contact) {
-                // There is room for k of them.
-                let _ = named.push(contact);
-            }
-        }
-        insert_next_hop::<P::Geometry, _>(target, &mut named, from, k);
+        let from = result.from;
+        let next = Some(from).filter(|next| may_be_named(next, &hop.contact));
+        let named = SentOn::new::<_, P::Geometry>(target, result.contacts, next, self.k(), |id, known| {
+            // The address that the next hop's response came from counts, not one that is claimed for it.
+            *id != hop.contact.id
+                && *id != from.id
+                && known.is_none_or(|contact| {
+                    may_be_named(&contact, &hop.contact) && self.accepted(now, from.address, contact).is_some()
+                })
+        });
         let to = self.recipient(hop);
-        self.respond_to_hop(now, hop, relayed(&to, result.hops, result.found, &named, buf), buf)
+        let contacts = |room| named.fitting(room, P::Wire::contact_len);
+        let response = relayed::<P>(&to, result.hops, result.found, contacts, buf);
+        self.respond_to_hop(now, hop, response, buf)
     }
 
     fn respond_to_hop(
@@ -263,7 +273,7 @@ impl<P: Parts> Shared<P> {
             return false;
         };
         let purpose = Purpose::Relay { relay: index };
-        self.begin_request(purpose, next.address, Some(next.id), Some(ATTEMPTS))
+        self.begin_request(purpose, next.address, Some(&next.id), Attempts::Times(ATTEMPTS))
             && self.forwarding.get_mut(index).is_some_and(|relay| relay.forwarded_to(next.id))
     }
 
@@ -274,18 +284,18 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// A `relayed` response that fits the recipient and the buffer: without the record if this doesn't fit, and with as
-/// many contacts as fit.
+/// A `relayed` response that fits the recipient and the buffer: without the record if this doesn't fit, and with the
+/// contacts that fit into the rest.
 fn relayed<'a, P: Parts>(
     to: &Recipient<P>,
     hops: u8,
     found: Option<(Record<'a>, u32)>,
-    named: &'a [Contact<P::Address>],
+    contacts: impl FnOnce(usize) -> Contacts<'a, P::Address>,
     buf: &[u8],
 ) -> Response<'a, P::Address> {
     let room = to.most.min(buf.len()).saturating_sub(P::Wire::LENGTHS.relayed);
     let len = |(record, _): &(Record<'_>, u32)| P::Wire::LENGTHS.found + P::Wire::record_len(record);
     let found = found.filter(|found| len(found) <= room);
     let room = room - found.as_ref().map_or(0, len);
-    Response::Relayed { hops, found, contacts: to.fitting(named, room) }
+    Response::Relayed { hops, found, contacts: contacts(room) }
 }

@@ -5,7 +5,7 @@ use super::buffer::Buffer;
 use super::operation::Operation;
 use super::purpose::Purpose;
 use super::query::Transmit;
-use super::sending::{Outgoing, Outlet};
+use super::sending::Outlet;
 use super::shared::{Op, Shared};
 use super::task::RecordSource;
 use crate::address::Address;
@@ -16,6 +16,7 @@ use crate::routing::Routing;
 use crate::rpc::Ready;
 use crate::store::Store;
 use crate::time::{Instant, Micros};
+use crate::wire::Body;
 
 /// Why a request is not sent. It then counts as a request without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,36 +36,44 @@ impl<P: Parts> Shared<P> {
         operation: Option<&Op<P>>,
         buf: &mut [u8],
     ) -> Result<Transmit<P::Address>, Unsent> {
-        let own = self.table.own();
         let token = match ready.owner {
-            Purpose::Relay { .. } => ready.expect.and_then(|id| self.forwarding.token(&id)),
-            _ => operation.zip(ready.expect).and_then(|(operation, id)| operation.lookup.token(&id)),
+            Purpose::Relay { .. } => ready.expect.as_ref().and_then(|id| self.forwarding.token(id)),
+            _ => operation.zip(ready.expect.as_ref()).and_then(|(operation, id)| operation.lookup.token(id)),
         };
-        let request = match ready.owner {
-            Purpose::Ping { .. } | Purpose::Check => Request::Ping,
-            Purpose::Bootstrap { .. } | Purpose::Table => Request::FindNode { target: own },
-            Purpose::Search { .. } => {
-                let operation = operation.ok_or(Unsent::Past)?;
-                if self.asks_for_record(operation) {
-                    Request::FindValue { key: operation.key, have: operation.best(now) }
-                } else {
-                    Request::FindNode { target: operation.lookup.target() }
-                }
+        let request = match (ready.owner, operation) {
+            (Purpose::Ping { .. } | Purpose::Check | Purpose::Survey, _) => Request::Ping,
+            (Purpose::Bootstrap { .. } | Purpose::Table, _) => Request::FindNode { target: self.table.own() },
+            (Purpose::Relay { relay }, _) => self.relay_request(now, relay).ok_or(Unsent::Past)?,
+            (_, None) => return Err(Unsent::Past),
+            (Purpose::Search { .. }, Some(operation)) if !self.asks_for_record(operation) => {
+                Request::FindNode { target: operation.lookup.target() }
             }
-            Purpose::Store { .. } => {
-                let operation = operation.ok_or(Unsent::Past)?;
+            (Purpose::Store { .. }, Some(operation))
+                if !ready.expect.as_ref().is_some_and(|id| operation.tells(id)) =>
+            {
                 let (record, lifetime) = record_of(now, operation, &self.store, &self.buffers).ok_or(Unsent::Past)?;
                 let handover = operation.task.traits().record == RecordSource::Replicated;
                 Request::Store { record, lifetime, compare: operation.compare, handover }
             }
-            Purpose::Relay { relay } => self.relay_request(now, relay).ok_or(Unsent::Past)?,
+            (purpose, Some(operation)) => {
+                let have = if matches!(purpose, Purpose::Verify { .. }) { None } else { operation.best(now) };
+                Request::FindValue { key: operation.key, have }
+            }
         };
         let wants_ping = self.config.serve && operation.is_none_or(|operation| operation.task.traits().wants_ping);
         let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
         let least = if finds && token.is_none() { self.padded_len(ready.to, wants_ping) } else { 0 };
-        let outgoing = Outgoing::<P> { to: ready.to, transaction: ready.transaction, token, request, least };
+        let own_largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);
+        let largest = match ready.owner {
+            // What the previous hop can't take must not come back to here.
+            Purpose::Relay { relay } if P::FORWARDS => {
+                self.forwarding.get(relay).map_or(own_largest, |relay| relay.largest().min(own_largest))
+            }
+            _ => own_largest,
+        };
+        let body = Body::Request { largest, token, request, padding: 0 };
         let outlet = Outlet::<P> { stats: &mut self.stats, config: &self.config, table: &self.table };
-        outlet.request(outgoing, buf).ok_or(Unsent::NoRoom)
+        outlet.request(ready.to, ready.transaction, body, least, buf).ok_or(Unsent::NoRoom)
     }
 }
 
@@ -77,8 +86,7 @@ fn record_of<'a, G: Geometry, A: Address, T: Copy + Sync, S: Store>(
 ) -> Option<(Record<'a>, u32)> {
     let source = operation.task.traits().record;
     let (record, left) = if source == RecordSource::Buffer {
-        let (record, left) = buffers.get(usize::from(operation.buffer?))?.record(now)?;
-        (record, Micros::of(left))
+        buffers.get(usize::from(operation.buffer?))?.record(now)?
     } else {
         let held = store.get(store.find(&operation.key)?)?;
         let left = held.metadata.expires.micros_since(now);

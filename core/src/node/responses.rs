@@ -1,7 +1,8 @@
 //! Responses to the node's own requests.
 
 use super::bounds::{Parts, TokenOf, TransactionOf};
-use super::operation::Recursion;
+use super::claims::note_refusal;
+use super::operation::{Recursion, count_one};
 use super::purpose::Purpose;
 use super::query::Transmit;
 use super::relaying::RelayResult;
@@ -13,11 +14,15 @@ use crate::contact::Contact;
 use crate::forwarding::{HopState, MOST_HOPS, Previous};
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Response};
-use crate::record::Record;
+use crate::record::{Kind, Record};
 use crate::routing::{Origin, Routing};
 use crate::rpc::Match;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
+
+/// How many contacts the table takes from one response, as all of them will be asked. If it was a lie, they are a third
+/// party that gets these requests.
+const MOST_DISCOVERED: usize = 2;
 
 /// A response, and the node that it came from.
 pub(super) struct Arrived<'a, P: Parts> {
@@ -69,7 +74,12 @@ impl<P: Parts> Shared<P> {
             None => self.requests.accept(now, from, sender, transaction),
         };
         match &accepted {
-            Match::Response { .. } => count_up(&mut self.stats.responses_received),
+            Match::Response { .. } => {
+                count_up(&mut self.stats.responses_received);
+                if self.silence.end() {
+                    self.replication.publish_by(now);
+                }
+            }
             Match::WrongId { expected, .. } => {
                 count_up(&mut self.stats.spoofed);
                 if self.knows_at(expected, from) {
@@ -93,7 +103,21 @@ impl<P: Parts> Shared<P> {
         if let Some(token) = arrived.token() {
             self.forwarding.note_token(&arrived.from.id, token);
         }
-        if features.contains(Features::SERVES) && self.fits(&arrived.from) {
+        if self.surveys() && arrived.from.address.prefix().is_some() {
+            self.identity.begin(now);
+        }
+        self.note_diversity(now);
+        if !self.fits(&arrived.from) {
+            // It was let in when all seats counted.
+            if self.knows_at(&arrived.from.id, arrived.from.address) {
+                self.table.evict(now, &arrived.from.id);
+            }
+        } else if features.contains(Features::SERVES) {
+            self.is_global |= arrived.from.address.prefix().is_some();
+            if self.is_table_empty() {
+                // The first contact: own records can be published now.
+                self.replication.publish_by(now);
+            }
             self.table.responded(now, arrived.from, rtt);
             self.bootstraps.responded(now, arrived.from.address);
         }
@@ -101,9 +125,15 @@ impl<P: Parts> Shared<P> {
 
     /// The response to a request of the table's maintenance: the table discovers the contacts that it names.
     pub(super) fn table_responded(&mut self, now: Instant, arrived: &Arrived<'_, P>) {
+        let mut discovered = 0;
         for named in contacts_of(arrived.response).iter().take(self.k()) {
-            if self.accepts_contact(arrived.from.address, &named) {
-                self.table.discovered(now, named, Origin::Named);
+            if let Some(named) = self.accepted(now, arrived.from.address, named)
+                && self.table.discovered(now, named, Origin::Named)
+            {
+                discovered += 1;
+                if discovered == MOST_DISCOVERED {
+                    return;
+                }
             }
         }
     }
@@ -118,21 +148,26 @@ impl<P: Parts> Shared<P> {
     ) {
         match purpose {
             Purpose::Search { .. } => self.search_responded(now, operation, arrived),
-            Purpose::Store { .. } => store_responded(operation, arrived),
-            Purpose::Bootstrap { .. } => self.bootstrap_responded(operation, arrived),
+            Purpose::Store { .. } => {
+                if !self.note_refused_offer(operation, &arrived.from, arrived.response) {
+                    store_responded(operation, arrived);
+                }
+            }
+            Purpose::Verify { .. } => self.claim_responded(now, operation, &arrived.from.id, arrived.response),
+            Purpose::Bootstrap { .. } => self.bootstrap_responded(now, operation, arrived),
             Purpose::Ping { .. } => {
                 operation.lookup.insert(arrived.from);
                 operation.lookup.responded(&arrived.from.id, None);
                 operation.tally.responded = 1;
                 self.finish(now, operation, Ending::Pong);
             }
-            Purpose::Table | Purpose::Check | Purpose::Relay { .. } => {}
+            Purpose::Table | Purpose::Check | Purpose::Survey | Purpose::Relay { .. } => {}
         }
     }
 
     fn search_responded(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
         let (from, token) = (arrived.from, arrived.token());
-        self.take_named(operation, from, arrived.response);
+        self.take_named(now, operation, arrived);
         let asked_with_token = operation.lookup.token(&from.id).is_some();
         operation.stop_fetching(&from.id);
         match *arrived.response {
@@ -159,11 +194,11 @@ impl<P: Parts> Shared<P> {
             }
             _ => {}
         }
-        operation.tally.responded = operation.tally.responded.saturating_add(1);
+        count_one(&mut operation.tally.responded);
         operation.lookup.responded(&from.id, token);
     }
 
-    fn bootstrap_responded(&mut self, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
+    fn bootstrap_responded(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
         let (from, token) = (arrived.from, arrived.token());
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
         operation.lookup.insert(from);
@@ -175,17 +210,18 @@ impl<P: Parts> Shared<P> {
                 operation.lookup.failed(&from.id);
             }
             _ => {
-                operation.tally.responded = operation.tally.responded.saturating_add(1);
+                count_one(&mut operation.tally.responded);
                 operation.lookup.responded(&from.id, token);
-                self.take_named(operation, from, arrived.response);
+                self.take_named(now, operation, arrived);
             }
         }
     }
 
     /// Inserts the contacts that a response names into the shortlist.
-    fn take_named(&mut self, operation: &mut Op<P>, from: Contact<P::Address>, response: &Response<'_, P::Address>) {
-        for named in contacts_of(response).iter().take(self.k()) {
-            if self.accepts_contact(from.address, &named) {
+    fn take_named(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
+        let from = arrived.from;
+        for named in contacts_of(arrived.response).iter().take(self.k()) {
+            if let Some(named) = self.accepted(now, from.address, named) {
                 operation.lookup.named(&from.id, named);
             }
         }
@@ -238,8 +274,8 @@ impl<P: Parts> Shared<P> {
     ) {
         let (from, hops) = (result.from, result.hops);
         operation.hops = hops;
-        operation.tally.asked = operation.tally.asked.saturating_add(1);
-        operation.tally.responded = operation.tally.responded.saturating_add(1);
+        count_one(&mut operation.tally.asked);
+        count_one(&mut operation.tally.responded);
         // If the request was forwarded as often as possible, there may be nearer nodes: the lookup continues from
         // there.
         let ended = hops < MOST_HOPS;
@@ -249,15 +285,19 @@ impl<P: Parts> Shared<P> {
             (true, true) => Recursion::Relayed,
             (true, false) => Recursion::Over,
         };
+        if finds_nodes {
+            // They are the result, so nothing of the own table can be among them.
+            operation.lookup.restart(operation.lookup.target(), self.lookup_limits());
+        }
         operation.lookup.insert(from);
         if finds_nodes {
             operation.lookup.responded(&from.id, None);
         }
         for named in result.contacts.iter().take(self.k()) {
-            if !self.accepts_contact(from.address, &named) {
+            let Some(named) = self.accepted(now, from.address, named) else {
                 continue;
-            }
-            operation.lookup.relayed(named, hops);
+            };
+            operation.lookup.relayed(&from.id, named, hops);
             if finds_nodes {
                 operation.lookup.responded(&named.id, None);
             }
@@ -274,7 +314,8 @@ impl<P: Parts> Shared<P> {
         let unknown = self.table.own();
         self.value_found(now, operation, &unknown, record, lifetime);
         if operation.task == Task::Get && digest(operation) != before {
-            operation.recursion = Recursion::Relayed;
+            let signed = operation.key.kind == Kind::Signed;
+            operation.recursion = if signed { Recursion::Checked } else { Recursion::Relayed };
         }
     }
 }
@@ -282,24 +323,21 @@ impl<P: Parts> Shared<P> {
 fn store_responded<P: Parts>(operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
     let from = &arrived.from.id;
     match *arrived.response {
-        Response::Stored { .. } => {
-            operation.tally.stored = operation.tally.stored.saturating_add(1);
+        Response::Stored { lifetime } => {
+            operation.tally.note_stored(lifetime);
             operation.lookup.stored(from);
         }
         Response::Pong { .. } if !P::Wire::RULES.response_kinds => {
-            operation.tally.stored = operation.tally.stored.saturating_add(1);
+            operation.tally.note_stored(0);
             operation.lookup.stored(from);
         }
+        Response::Held { .. } if operation.tells(from) => operation.lookup.stored(from),
         // The token became too old since the search, or the node that made it was started again.
         Response::Error { code: ErrorCode::Token, .. }
-            if arrived.token().is_some() && operation.tally.may_renew_token() =>
-        {
-            set_token(operation, arrived);
-            operation.lookup.unstored(from);
-        }
+            if arrived.token().is_some_and(|token| operation.lookup.renewed(from, token)) => {}
         Response::Error { code, detail } => {
             operation.tally.note_refusal(code, detail);
-            operation.lookup.refused(from);
+            note_refusal(operation, from, code);
         }
         _ => operation.lookup.refused(from),
     }

@@ -4,17 +4,22 @@
 use core::time::Duration;
 
 use super::bounds::Parts;
-use super::operation::Recursion;
+use super::operation::{Recursion, count_one};
 use super::purpose::Purpose;
 use super::shared::{Op, Shared};
 use super::task::{Finds, Stores, Task};
 use crate::contact::Contact;
 use crate::id::Id;
+use crate::lookup::Which;
 use crate::naming::MAX_NAMED;
 use crate::record::Kind;
 use crate::routing::Routing;
+use crate::rpc::Attempts;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
+
+/// How many nodes must show that they hold no newer version of a signed record that a relay request found.
+const CHECKS: usize = 3;
 
 impl<P: Parts> Shared<P> {
     /// Begins a lookup of `target` with contacts from the table. False if there are none. Then maintenance doesn't
@@ -50,7 +55,7 @@ impl<P: Parts> Shared<P> {
                 return self.ping_address(operation);
             }
             if operation.is_storing() {
-                if self.store_at_nodes(operation) {
+                if self.store_at_nodes(now, operation) {
                     self.finish_store(now, operation);
                 }
                 return;
@@ -66,7 +71,8 @@ impl<P: Parts> Shared<P> {
     /// operation.
     fn ping_address(&mut self, operation: &mut Op<P>) {
         if let Some(contact) = operation.lookup.next() {
-            let asked = self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, None);
+            let asked =
+                self.begin_request(Purpose::Ping { slot: operation.slot }, contact.address, None, Attempts::Known);
             operation.tally.asked = u16::from(asked);
             if !asked {
                 operation.lookup.unasked(&contact.id);
@@ -90,11 +96,13 @@ impl<P: Parts> Shared<P> {
             && let Some(contact) = operation.lookup.next()
         {
             let purpose = Purpose::Search { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+            let stranger = operation.lookup.is_stranger(&contact.id);
+            let attempts = if stranger { Attempts::Stranger } else { Attempts::Known };
+            if !self.begin_request(purpose, contact.address, Some(&contact.id), attempts) {
                 operation.lookup.unasked(&contact.id);
                 break;
             }
-            operation.tally.asked = operation.tally.asked.saturating_add(1);
+            count_one(&mut operation.tally.asked);
         }
         let bootstraps_responded = bootstraps_begun && operation.bootstraps_asked == 0;
         bootstraps_responded && operation.lookup.is_done() && operation.fetching.is_none()
@@ -104,31 +112,44 @@ impl<P: Parts> Shared<P> {
     /// another bootstrap has replaced the addresses meanwhile, the join goes on with the rest of the new ones.
     fn ask_bootstraps(&mut self, operation: &mut Op<P>) -> bool {
         while let Some(address) = self.bootstraps.get(usize::from(operation.tally.bootstraps)) {
-            if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, None) {
+            if !self.begin_request(Purpose::Bootstrap { slot: operation.slot }, address, None, Attempts::Known) {
                 return false;
             }
             operation.tally.bootstraps = operation.tally.bootstraps.saturating_add(1);
             operation.bootstraps_asked = operation.bootstraps_asked.saturating_add(1);
-            operation.tally.asked = operation.tally.asked.saturating_add(1);
+            count_one(&mut operation.tally.asked);
         }
         true
     }
 
-    /// Whether a get has its final value: that of an immutable key, or the result of a recursive lookup.
+    /// Whether a get has its final value: that of an immutable key, or the result of a recursive lookup. If that is a
+    /// signed record, other nodes must have been asked for a newer one.
     fn has_value(&self, now: Instant, operation: &Op<P>) -> bool {
-        let is_final = operation.key.kind == Kind::Immutable || operation.recursion == Recursion::Relayed;
+        let is_final = match operation.recursion {
+            Recursion::Relayed => true,
+            Recursion::Checked => operation.lookup.count(Which::Closest) >= CHECKS && operation.fetching.is_none(),
+            _ => operation.key.kind == Kind::Immutable,
+        };
         operation.task == Task::Get && is_final && operation.best(now).is_some()
     }
 
     /// Asks the next nodes to store the record. Returns whether all of them have responded or failed.
-    fn store_at_nodes(&mut self, operation: &mut Op<P>) -> bool {
+    fn store_at_nodes(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
+        if operation.task == Task::Put && operation.best_at() > now {
+            self.last_put.awaited = self.last_put.awaited.min(operation.best_at());
+            return false;
+        }
         while let Some((contact, _)) = operation.lookup.next_store() {
+            if self.needs_nothing(operation, &contact) {
+                continue;
+            }
             let purpose = Purpose::Store { slot: operation.slot };
-            if !self.begin_request(purpose, contact.address, Some(contact.id), None) {
+            if !self.begin_request(purpose, contact.address, Some(&contact.id), Attempts::Known) {
                 operation.lookup.unstored(&contact.id);
                 break;
             }
         }
+        self.verify_claims(operation);
         operation.lookup.stores_done()
     }
 

@@ -13,8 +13,9 @@ use crate::address::Address;
 use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::Id;
-use crate::message::{Contacts, Features, Request, Response};
-use crate::routing::Routing;
+use crate::message::{Contacts, Features, Response};
+use crate::routing::{ContactState, Routing};
+use crate::rpc::Attempts;
 use crate::wire::{Body, Header, Message, TokenBinding, Wire};
 
 /// The parts of a node that are needed to send. The message can borrow all others meanwhile.
@@ -31,16 +32,6 @@ pub(super) struct Recipient<P: Parts> {
     pub(super) transaction: TransactionOf<P>,
     /// The length of the longest response that can be sent to it, in bytes.
     pub(super) most: usize,
-}
-
-/// A request to be sent.
-pub(super) struct Outgoing<'a, P: Parts> {
-    pub(super) to: P::Address,
-    pub(super) transaction: TransactionOf<P>,
-    pub(super) token: Option<TokenOf<P>>,
-    pub(super) request: Request<'a>,
-    /// The least length of the request, in bytes.
-    pub(super) least: usize,
 }
 
 impl<P: Parts> Outlet<'_, P> {
@@ -73,11 +64,16 @@ impl<P: Parts> Outlet<'_, P> {
         self.send(to.contact.address, &message, 0, to.most, buf)
     }
 
-    /// Sends a request.
-    pub(super) fn request(self, outgoing: Outgoing<'_, P>, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
-        let Outgoing { to, transaction, token, request, least } = outgoing;
-        let largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);
-        let body = Body::Request { largest, token, request, padding: 0 };
+    /// Sends a request of at least `least` bytes. Its body says how large a response can be taken; the own largest
+    /// message is a bound too.
+    pub(super) fn request(
+        self,
+        to: P::Address,
+        transaction: TransactionOf<P>,
+        body: Body<'_, P::Address, P::Wire>,
+        least: usize,
+        buf: &mut [u8],
+    ) -> Option<Transmit<P::Address>> {
         let message = Message { header: self.header(transaction), body };
         self.send(to, &message, least, usize::MAX, buf)
     }
@@ -106,18 +102,34 @@ impl<P: Parts> Shared<P> {
         Outlet { stats: &mut self.stats, config: &self.config, table: &self.table }
     }
 
-    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends. False if all request slots are
-    /// taken.
+    /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends. A node that the table knows at this
+    /// address is no stranger. False if all request slots are taken.
     pub(super) fn begin_request(
         &mut self,
         purpose: Purpose,
         to: P::Address,
-        expect: Option<Id>,
-        attempts: Option<NonZeroU8>,
+        expect: Option<&Id>,
+        attempts: Attempts,
     ) -> bool {
-        let timeout = expect.and_then(|id| self.table.get(&id)).and_then(|peer| peer.timeout);
+        let known = expect.and_then(|id| self.table.get(id)).filter(|peer| {
+            peer.state != ContactState::Unverified && peer.contact.address.canonical() == to.canonical()
+        });
+        let attempts = match attempts {
+            _ if purpose == Purpose::Table && self.silence.is_long() => Attempts::Times(NonZeroU8::MIN),
+            Attempts::Stranger if known.is_some() => Attempts::Known,
+            attempts => attempts,
+        };
+        let timeout = known.and_then(|peer| peer.timeout);
         let transaction = P::Wire::transaction(self.random.next());
-        self.requests.begin(purpose, to, expect, transaction, timeout, attempts).is_ok()
+        let begun = self.requests.begin(purpose, to, expect.copied(), transaction, timeout, attempts).is_ok();
+        if begun
+            && timeout.is_none()
+            && matches!(purpose, Purpose::Bootstrap { .. } | Purpose::Ping { .. } | Purpose::Check)
+        {
+            // The round trips of other nodes say little about a stranger, and no other node is asked in its place.
+            self.requests.wait_initial();
+        }
+        begun
     }
 
     /// The least length of a request, in bytes, so that three times this length suffice for its `nodes` response. With

@@ -16,7 +16,7 @@ use crate::guard::{amplification, quota};
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use crate::naming::{MAX_NAMED, Named, family_first, nearest};
-use crate::record::{Key, MAX_VALUE, Record, Version};
+use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
 use crate::routing::{ContactState, Routing};
 use crate::store::{Metadata, Put, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -72,14 +72,16 @@ impl<P: Parts> Shared<P> {
             count_up(&mut self.stats.not_serving);
             return None;
         }
-        if incoming.header.sender == self.table.own() {
-            self.note_own_id(incoming.from);
+        let now = incoming.now;
+        let own_id = incoming.header.sender == self.table.own();
+        if own_id && self.requests.came_back(incoming.header.transaction) {
+            // An own request: it was sent to an address that leads here.
             return None;
         }
-        let now = incoming.now;
         let (token_holds, fresh) = self.renew_token(incoming);
         let proved = token_holds || self.is_proved_by_contact(incoming);
-        let within = self.limiter.allows(now, incoming.from.prefix(), proved);
+        let limited = self.limited(incoming.from);
+        let within = self.limiter.allows(now, limited, proved);
         if !within {
             count_up(&mut self.stats.rate_limited);
             if proved || !P::Wire::RULES.asks_for_token(request) {
@@ -97,7 +99,7 @@ impl<P: Parts> Shared<P> {
         let most = room.min(allowance.saturating_sub(self.kept_for_ping(incoming, proved)));
         let served = Served { now, to: Recipient { contact, transaction, most }, proved, token_holds, token };
         let sent = match request {
-            _ if !within => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
+            _ if !within || own_id => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
             Request::Ping => self.reply(&served, Response::Pong { observed: Observed::new(incoming.from) }, buf),
             Request::FindNode { target } => self.respond_nodes(&served, target, buf),
             Request::FindValue { key, have } => self.respond_value(&served, key, *have, buf),
@@ -122,7 +124,9 @@ impl<P: Parts> Shared<P> {
             }
         }?;
         count_up(&mut self.stats.responses_sent);
-        if within && incoming.header.features.contains(Features::SERVES) {
+        if own_id {
+            self.check_own_id(now, incoming.from);
+        } else if within && incoming.header.features.contains(Features::SERVES) {
             self.introduce(now, contact, allowance - sent.len);
         }
         Some(sent)
@@ -170,6 +174,8 @@ impl<P: Parts> Shared<P> {
         self.reply(served, Response::Nodes { contacts }, buf)
     }
 
+    // Its stack frame is large. Inlined, it would make the caller's accesses to its own frame longer.
+    #[inline(never)]
     fn respond_value(
         &mut self,
         served: &Served<P>,
@@ -185,34 +191,34 @@ impl<P: Parts> Shared<P> {
         // What the requester has is the version held there, and the own one is offered to it.
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let size = P::Wire::LENGTHS.value + P::Wire::record_len(&held.stored);
-        let fits = size <= served.to.most.min(buf.len());
         let wanted = compared.is_none_or(Ordering::is_gt);
+        let sends_value = wanted && size <= served.to.most.min(buf.len());
+        let beside = match P::Wire::RULES.held {
+            _ if sends_value => size,
+            true => P::Wire::LENGTHS.held,
+            false => P::Wire::LENGTHS.nodes,
+        };
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
-        let named = self.nearest(served, &key.id, &mut room);
-        let response = if fits && wanted {
-            let contacts = fitting(served, named, size, buf);
+        let contacts = fitting(served, self.nearest(served, &key.id, &mut room), beside, buf);
+        let response = if sends_value {
             Response::Value { record: held.record(now), lifetime, contacts }
         } else if P::Wire::RULES.held {
-            let size = u16::try_from(size).unwrap_or(u16::MAX);
-            let contacts = fitting(served, named, P::Wire::LENGTHS.held, buf);
-            Response::Held { version, size, contacts }
+            Response::Held { version, size: u16::try_from(size).unwrap_or(u16::MAX), contacts }
         } else if wanted && !served.proved && P::Wire::RULES.address_proof == AddressProof::Token {
             Response::Error { code: ErrorCode::Token, detail: 0 }
         } else {
-            let contacts = fitting(served, named, P::Wire::LENGTHS.nodes, buf);
             Response::Nodes { contacts }
         };
         let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
         let sent = outlet.respond(&served.to, served.token, response, buf);
+        // A co-holder that has the same version claims that it has replicated it. This is never believed by the most
+        // responsible holder.
         if compared == Some(Ordering::Equal)
+            && served.token_holds
             && self.has_responded(&served.to.contact)
             && self.table.rank_of_own(&key.id, 1) > 0
         {
-            // A node that has the same version is replicating it. But its address can be forged, so the most
-            // responsible holder doesn't rely on this.
-            if let Some(metadata) = self.metadata_mut(key).filter(|metadata| !metadata.pinned) {
-                metadata.last_replicated = now;
-            }
+            self.note_claim(now, key);
         }
         sent
     }
@@ -241,7 +247,7 @@ impl<P: Parts> Shared<P> {
         target: &Id,
         room: &'a mut Named<P::Address>,
     ) -> &'a mut [Contact<P::Address>] {
-        nearest(&self.table, target, &served.to.contact.id, self.k(), room)
+        nearest(&self.table, target, &served.to.contact, self.k(), room)
     }
 
     /// Whether a requester is a verified contact at this address. Then it may hold the same records.
@@ -251,7 +257,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Stores a record. Checks the token first, then the bounds, then which record wins, and the signature last,
-    /// because it costs most. Returns for how many seconds the record is held.
+    /// because it costs most. Returns for how many seconds the record is held from now on.
     fn take_record(&mut self, served: &Served<P>, offer: &Offer<'_>) -> Result<u32, (ErrorCode, u64)> {
         let (now, record) = (served.now, offer.record);
         if !served.token_holds {
@@ -272,48 +278,60 @@ impl<P: Parts> Shared<P> {
         if lifetime == Micros::ZERO {
             return Err((ErrorCode::Invalid, 0));
         }
-        let contact = &served.to.contact;
-        let hands_over = offer.handover && self.has_responded(contact);
-        let source = contact.address.prefix().filter(|_| !hands_over);
+        let address = served.to.contact.address;
+        let source = address.prefix();
         let mut expires = now + lifetime;
-        let held = self.held(now, &record.key());
+        let key = record.key();
+        let responsible = self.table.rank_of_own(&key.id, self.k()) < self.k();
+        let held = self.held(now, &key);
         if let Some(held) = &held {
-            check_against(now, held, offer)?;
-            if offer.handover && held.version(now).digest == record.version().digest {
+            let same = check_against(now, held, offer)?;
+            if offer.handover && same {
                 expires = expires.min(held.metadata.expires);
             }
         } else if offer.compare.is_some_and(|compare| compare != 0) {
             return Err((ErrorCode::Conflict, 0));
         }
-        if quota::exceeds(&self.store, self.config.quota, record, source, held.as_ref()) {
+        let far = held.is_none() && !responsible && self.is_far_from(&key.id);
+        if far || quota::exceeds(&self.store, self.config.quota, record, source, held.as_ref()) {
             return Err((ErrorCode::Full, 0));
+        }
+        let limited = self.limited(address);
+        if record.kind() == Kind::Signed && !self.limiter.allows_check(now, limited) {
+            count_up(&mut self.stats.rate_limited);
+            return Err((ErrorCode::Busy, 0));
         }
         if !self.is_valid(record) {
             return Err((ErrorCode::Invalid, 0));
         }
-        let put = self.keep(now, record, Metadata { expires, source, pinned: false, last_replicated: now });
-        match put {
+        let metadata = Metadata { source, responsible, last_replicated: now, ..Metadata::until(expires) };
+        match self.keep(now, &key, record, metadata) {
             Ok(Put::New | Put::Replaced) => self.table.check_neighbourhood_soon(now),
-            Ok(Put::Renewed) => {}
+            // To store a record that is held already claims no more than a find_value with its version.
+            Ok(Put::Renewed) => self.note_claim(now, &key),
             Err(StoreError::TooLarge(limit)) => return Err((ErrorCode::TooLarge, limit as u64)),
             Err(StoreError::Full) => return Err((ErrorCode::Full, 0)),
             Err(StoreError::Outdated(version)) => return Err((ErrorCode::Outdated, version.number)),
         }
         count_up(&mut self.stats.records_stored);
-        Ok(expires.micros_since(now).secs())
+        let until = self.stored(&key).map_or(expires, |held| held.metadata.expires);
+        Ok(until.micros_since(now).secs())
     }
 }
 
-/// Checks that the record offered can replace the one held.
-fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<(), (ErrorCode, u64)> {
-    let version = held.version(now);
-    if offer.compare.is_some_and(|compare| compare != version.number) {
-        return Err((ErrorCode::Conflict, version.number));
+/// Checks that the record offered can replace the one held. Returns whether both have the same value.
+fn check_against(now: Instant, held: &StoredRecord<'_>, offer: &Offer<'_>) -> Result<bool, (ErrorCode, u64)> {
+    let (version, offered) = (held.version(now), offer.record.version());
+    match held.key.kind.contest(version, offered).offered {
+        // Also with a compare-and-swap: the request was sent again, because its response was lost.
+        Ordering::Equal => {}
+        _ if offer.compare.is_some_and(|compare| compare != version.number) => {
+            return Err((ErrorCode::Conflict, version.number));
+        }
+        Ordering::Less => return Err((ErrorCode::Outdated, version.number)),
+        Ordering::Greater => {}
     }
-    match held.key.kind.contest(version, offer.record.version()).offered {
-        Ordering::Less => Err((ErrorCode::Outdated, version.number)),
-        Ordering::Equal | Ordering::Greater => Ok(()),
-    }
+    Ok(version.digest == offered.digest)
 }
 
 /// As many of the contacts as fit into a response that has `beside` other bytes. If not all fit, those of the

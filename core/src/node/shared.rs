@@ -9,15 +9,19 @@ use heapless::Vec;
 use super::bounds::{Part, Parts, TokenOf};
 use super::config::Config;
 use super::operation::Operation;
+use super::put_time::LastPut;
+use super::silence::Silence;
 use super::stats::Stats;
-use crate::guard::Tokens;
+use crate::address::Address;
+use crate::guard::{Tokens, admission};
+use crate::identity::Identity;
 use crate::lookup::LookupLimits;
 use crate::random::Random;
 use crate::record::Key;
 use crate::replication::{Placement, Replication};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::RequestLimits;
-use crate::time::Micros;
+use crate::time::{Instant, Micros};
 
 /// An operation of a node with the parts `P`.
 pub(super) type Op<P> = Operation<<P as Parts>::Geometry, <P as Parts>::Address, TokenOf<P>>;
@@ -33,17 +37,25 @@ pub(crate) struct Shared<P: Parts> {
     /// Whether an operation ended, or a request could not be sent, so that request slots are free which other
     /// operations may wait for.
     pub(super) requests_freed: bool,
-    /// Whether `own_id_seen` was not reported to the user yet.
-    pub(super) own_id_unreported: bool,
+    /// Whether any node at an address with a prefix has responded.
+    pub(super) is_global: bool,
     pub(super) config: Config,
     pub(super) stats: Stats,
     pub(super) replication: Replication,
+    pub(super) last_put: LastPut,
+    pub(super) silence: Silence,
     pub(super) tokens: Tokens,
     pub(super) random: Random,
+    /// When the user can be told again that another node has the own identifier.
+    pub(super) own_id_reported: Instant,
+    /// When a requester that claims the own identifier can be checked again.
+    pub(super) own_id_checked: Instant,
     // At most one element each. An `Option` of these would not be all zeros while it is `None`, and the whole node
     // would lie in flash.
+    /// The address of a node that has the own identifier, until it is reported to the user.
     pub(super) own_id_seen: Vec<P::Address, 1, u8>,
     pub(super) superseded: Vec<Key, 1, u8>,
+    pub(super) identity: Identity<P::Address>,
     pub(super) bootstraps: P::Bootstraps,
     pub(super) limiter: P::RateLimiter,
     pub(super) requests: P::Requests,
@@ -59,14 +71,19 @@ impl<P: Parts> Shared<P> {
             started: false,
             lent: false,
             requests_freed: false,
-            own_id_unreported: false,
+            is_global: false,
             config: Config::ZERO,
             stats: Stats::ZERO,
             replication: Replication::EMPTY,
+            last_put: LastPut::EMPTY,
+            silence: Silence::NONE,
             tokens: Tokens::EMPTY,
             random: Random::EMPTY,
+            own_id_reported: Instant::ZERO,
+            own_id_checked: Instant::ZERO,
             own_id_seen: Vec::new(),
             superseded: Vec::new(),
+            identity: Identity::EMPTY,
             bootstraps: P::Bootstraps::EMPTY,
             limiter: P::RateLimiter::EMPTY,
             requests: P::Requests::EMPTY,
@@ -99,9 +116,24 @@ impl<P: Parts> Shared<P> {
         self.started = true;
         self.lent = false;
         self.requests_freed = false;
-        self.own_id_unreported = false;
+        self.is_global = false;
+        (self.own_id_reported, self.own_id_checked) = (Instant::ZERO, Instant::ZERO);
+        self.last_put.clear();
+        self.silence = Silence::NONE;
         self.own_id_seen.clear();
         self.superseded.clear();
+        self.identity.restart();
+        // Nothing is known of the table yet.
+        self.set_crowded(config.bind_ids);
+    }
+
+    /// Whether the table knows so few address prefixes that all their seats count. Then no limit on prefixes applies.
+    pub(super) fn set_crowded(&mut self, crowded: bool) {
+        self.identity.is_crowded = crowded;
+        let limits = &self.config.table;
+        let (in_bucket, in_table) =
+            if crowded { (u8::MAX, u8::MAX) } else { (limits.per_prefix_in_bucket, limits.per_prefix_in_table) };
+        self.table.limit_prefixes(in_bucket, in_table);
     }
 
     /// How many nodes hold a record.
@@ -109,10 +141,12 @@ impl<P: Parts> Shared<P> {
         usize::from(self.config.table.k)
     }
 
-    /// The limits of every lookup.
-    pub(super) const fn lookup_limits(&self) -> LookupLimits {
+    /// The limits of a lookup. Where this node knows few address prefixes, any number of contacts of one count.
+    pub(super) fn lookup_limits(&self) -> LookupLimits {
         let Config { alpha, table, .. } = &self.config;
-        LookupLimits { k: table.k, alpha: *alpha, prefix: table.per_prefix_in_table }
+        let prefixes = self.table.peers().map(|peer| peer.contact.address.prefix());
+        let many = admission::are_many(prefixes, 2 * self.k());
+        LookupLimits { k: table.k, alpha: *alpha, prefix: if many { table.per_prefix_in_bucket } else { u8::MAX } }
     }
 
     /// The settings of replication.
@@ -126,6 +160,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Whether any contact is verified: it has responded, and not failed since.
+    #[inline(never)]
     pub(super) fn has_verified_contact(&self) -> bool {
         self.table.peers().any(|peer| peer.state == ContactState::Verified)
     }

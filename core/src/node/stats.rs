@@ -32,7 +32,8 @@ pub struct Stats {
     pub unsolicited: u64,
     /// Responses dropped because they are from another address than was asked, or from another node than was expected.
     pub spoofed: u64,
-    /// Requests over the rate limit of their address prefix. Without a valid token, a requester gets only a fresh
+    /// Requests over the rate limit of their address prefix or of all, and stores over that of signature checks, which
+    /// are refused as busy. Without a valid token, a requester gets only a fresh
     /// token, if the wire format's requests [show tokens](crate::wire::AddressProof::Token). All others are dropped.
     pub rate_limited: u64,
     /// Requests with an invalid or expired token.

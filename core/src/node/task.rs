@@ -90,7 +90,7 @@ pub(super) enum Finds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stores {
     Nowhere,
-    /// At all nodes found.
+    /// At all nodes found. If it replicates a record, those that have it are only told.
     Everywhere,
     /// At the nodes found that lack the record or hold an older version.
     WhereMissing,
@@ -179,7 +179,7 @@ impl Task {
             }
             Self::Replicate => &Traits {
                 finds: Finds::Record,
-                stores: Stores::WhereMissing,
+                stores: Stores::Everywhere,
                 then: Then::SettleReplication,
                 ..MAINTENANCE
             },

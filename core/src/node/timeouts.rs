@@ -2,7 +2,7 @@
 
 use super::bounds::{Parts, Slots};
 use super::inner::NodeInner;
-use super::operation::Recursion;
+use super::operation::{Recursion, count_one};
 use super::purpose::Purpose;
 use super::shared::{Op, Shared};
 use super::stats::count_up;
@@ -31,6 +31,7 @@ impl<P: Parts> NodeInner<P> {
             }
             Due::Failed { owner, expect, to, acknowledged } => {
                 count_up(&mut self.shared.stats.timeouts);
+                self.shared.silence.note_failure(now);
                 if let Some(id) = expect.filter(|id| !acknowledged && self.shared.knows_at(id, to)) {
                     match owner {
                         // It was asked only twice, which is too little to count as failed.
@@ -68,7 +69,7 @@ impl<P: Parts> NodeInner<P> {
 impl<P: Parts> Shared<P> {
     /// A request of an operation will get no response.
     fn operation_request_failed(&mut self, now: Instant, operation: &mut Op<P>, purpose: Purpose, id: Option<&Id>) {
-        operation.tally.timed_out = operation.tally.timed_out.saturating_add(1);
+        count_one(&mut operation.tally.timed_out);
         match (purpose, id) {
             (Purpose::Bootstrap { .. }, _) => {
                 operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);

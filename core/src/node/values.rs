@@ -10,6 +10,7 @@ use crate::contact::Contact;
 use crate::id::Id;
 use crate::message::ErrorCode;
 use crate::record::{Kind, Record, Version};
+use crate::rpc::Attempts;
 use crate::store::Metadata;
 use crate::time::{Instant, Micros};
 
@@ -24,8 +25,7 @@ impl<P: Parts> Shared<P> {
         version: Version,
         size: u16,
     ) -> bool {
-        let best = operation.best(now);
-        match best.map_or(Ordering::Greater, |best| operation.key.kind.contest(best, version).offered) {
+        match operation.contest(now, version) {
             Ordering::Less => {}
             Ordering::Equal => operation.lookup.holds_newest(&from),
             Ordering::Greater if usize::from(size) > self.config.largest_message() => operation.tally.too_large = size,
@@ -40,7 +40,7 @@ impl<P: Parts> Shared<P> {
         if operation.fetching.is_none() {
             operation.fetching = Some(holder.id);
             let purpose = Purpose::Search { slot: operation.slot };
-            if self.begin_request(purpose, holder.address, Some(holder.id), None) {
+            if self.begin_request(purpose, holder.address, Some(&holder.id), Attempts::Known) {
                 return;
             }
         }
@@ -62,8 +62,7 @@ impl<P: Parts> Shared<P> {
             return operation.tally.note_refusal(ErrorCode::Invalid, 0);
         }
         let version = record.version();
-        let best = operation.best(now);
-        match best.map_or(Ordering::Greater, |best| operation.key.kind.contest(best, version).offered) {
+        match operation.contest(now, version) {
             Ordering::Less => return,
             Ordering::Equal => return operation.lookup.holds_newest(from),
             Ordering::Greater => {}
@@ -98,10 +97,17 @@ impl<P: Parts> Shared<P> {
         let own = self.stored(&key).filter(|held| held.metadata.pinned);
         let same = own.filter(|own| key.kind == Kind::Plain && own.stored_version.digest == version.digest);
         let same = same.map(|own| *own.metadata);
+        if same.is_none() && own.is_some() {
+            operation.tally.held_instead = Some(version.number);
+        }
+        if operation.task.traits().then == Then::SettlePut {
+            // It has lost to this record. What becomes of it is decided when all nodes have responded.
+            return;
+        }
         let expires = now + Micros::from_secs(u64::from(lifetime));
-        let others = Metadata { expires, source: None, pinned: false, last_replicated: Instant::ZERO };
+        let others = Metadata::until(expires);
         // If the own store has no room for it, nodes that lag get the record held here, and others hold the newer one.
-        let _ = self.keep(now, record, same.unwrap_or(others));
+        let _ = self.keep(now, &key, record, same.unwrap_or(others));
         if same.is_none() && operation.task.traits().then == Then::SettlePublication {
             self.finish(now, operation, Ending::Conflict);
         }

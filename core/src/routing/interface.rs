@@ -77,6 +77,14 @@ pub trait Routing {
     /// The node's own identifier.
     fn own(&self) -> Id;
 
+    /// Sets the limits on contacts of one address prefix, in a bucket or cell and in the table; `u8::MAX` is no limit.
+    /// Until the first call, those given to [`start`](Routing::start) apply. A table without such limits ignores them.
+    fn limit_prefixes(&mut self, _in_bucket: u8, _in_table: u8) {}
+
+    /// Continues as the table of another own identifier. The contacts are kept, but for one with this identifier, and
+    /// the neighbourhood must be checked at once.
+    fn rekey(&mut self, now: Instant, own: Id);
+
     /// What is known of one contact.
     fn get(&self, id: &Id) -> Option<Peer<Self::Address>>;
 

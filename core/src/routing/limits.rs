@@ -22,9 +22,12 @@ pub struct Limits {
     pub refresh: Duration,
     /// A contact that was silent for this long is asked whether it is still there: at least 1 s; 30 minutes by default.
     pub quiet: Duration,
-    /// Contacts of one address prefix in a bucket, or in a finger or cell: at least 1; 2 by default.
+    /// Contacts of one address prefix in a bucket, or in a finger or cell, and among those that count in a lookup: at
+    /// least 1; 2 by default.
     pub per_prefix_in_bucket: u8,
-    /// Contacts of one address prefix in the table: at least 1; 10 by default.
+    /// Contacts of one address prefix in the table: at least 1; 10 by default. With 255 there is no limit, in a bucket
+    /// neither. Where identifiers are [bound](crate::Config::bind_ids), the limits apply only while the table knows many
+    /// prefixes.
     pub per_prefix_in_table: u8,
 }
 

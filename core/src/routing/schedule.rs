@@ -19,6 +19,7 @@ use super::limits::Limits;
 use super::stamp::Stamp;
 use crate::address::Address;
 use crate::id::Id;
+use crate::random::{GOLDEN, mix};
 use crate::time::{Instant, Micros};
 
 const SECOND: Micros = Micros::from_secs(1);
@@ -110,16 +111,14 @@ impl Schedule {
     };
 
     pub(super) fn start(&mut self, limits: &Limits, random: u64) {
-        let waits = Waits::new(limits);
-        *self = Self {
-            next: Instant::NEVER,
-            check: Instant::NEVER,
-            check_wait: waits.neighbourhood_min,
-            random,
-            waits,
-            scale: INITIAL_SCALE,
-            ..Self::EMPTY
-        };
+        // One by one: zeros take no flash, but another value would be copied from a constant as large as this.
+        *self = Self::EMPTY;
+        self.next = Instant::NEVER;
+        self.check = Instant::NEVER;
+        self.random = random;
+        self.waits = Waits::new(limits);
+        self.check_wait = self.waits.neighbourhood_min;
+        self.scale = INITIAL_SCALE;
     }
 
     /// A contact was added: the table is not empty, so the neighbourhood can be checked.
@@ -133,6 +132,12 @@ impl Schedule {
     pub(super) fn neighbourhood_changed(&mut self, now: Instant) {
         self.changed = now;
         self.check_soon(now);
+    }
+
+    /// The own identifier is another one.
+    pub(super) fn own_changed(&mut self, now: Instant) {
+        self.neighbourhood_changed(now);
+        self.check = now;
     }
 
     pub(super) fn check_soon(&mut self, now: Instant) {
@@ -287,12 +292,11 @@ impl Schedule {
         part(wait, WHOLE - u64::from(cut))
     }
 
-    /// SplitMix64 (Steele, Lea and Flood, 2014): not for secrets.
+    /// SplitMix64: not for secrets.
     fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        let drawn = mix(self.random);
+        self.random = self.random.wrapping_add(GOLDEN);
+        drawn
     }
 
     /// A random identifier that begins with the first `bits` bits of `prefix`.

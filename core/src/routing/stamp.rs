@@ -17,6 +17,7 @@ impl Stamp {
     }
 
     /// When the second begins.
+    #[inline(never)]
     pub(super) fn instant(self) -> Instant {
         if self == Self::NEVER { Instant::NEVER } else { Instant::from_secs(u64::from(self.0)) }
     }

@@ -4,7 +4,8 @@
 pub(super) const MOST_TIMES: u8 = 3;
 
 /// How much is lost: the attempts that got a response and those that didn't, of requests that got one in the end.
-/// Requests without a response don't count, because the node may be dead.
+/// Requests without a response don't count, because the node may be dead. Those to strangers don't count either: one
+/// that responds only to later attempts would make this node ask others more often.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Loss {
     responded: u16,

@@ -32,8 +32,12 @@ const fn at(millis: u64) -> Instant {
 }
 
 /// Begins a request whose owner, transaction, address and expected node have the same number.
+fn times(number: u8) -> Attempts {
+    Attempts::Times(NonZeroU8::new(number).unwrap())
+}
+
 fn begin(requests: &mut Requests<u16, u8, Transaction, 4>, owner: u8) -> Result<(), Full> {
-    requests.begin(owner, u16::from(owner), Some(id(owner)), transaction(owner), None, None)
+    requests.begin(owner, u16::from(owner), Some(id(owner)), transaction(owner), None, Attempts::Known)
 }
 
 fn send(requests: &mut Requests<u16, u8, Transaction, 4>, now: Instant) -> Option<u8> {
@@ -81,7 +85,7 @@ fn a_response_counts_only_from_the_asked_address_and_the_expected_node() {
 #[test]
 fn any_node_can_respond_if_none_is_expected() {
     let requests = &mut requests();
-    requests.begin(1, 1, None, transaction(1), None, None).unwrap();
+    requests.begin(1, 1, None, transaction(1), None, Attempts::Known).unwrap();
     send(requests, at(0));
     assert_eq!(
         requests.accept(at(7), 1, &id(9), transaction(1)),
@@ -128,7 +132,7 @@ fn the_first_timeout_of_an_unknown_node_follows_from_all_round_trips() {
 #[test]
 fn the_second_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
     let requests = &mut requests();
-    requests.begin(1, 1, Some(id(1)), transaction(1), Some(Duration::from_millis(900)), NonZeroU8::new(4)).unwrap();
+    requests.begin(1, 1, Some(id(1)), transaction(1), Some(Duration::from_millis(900)), times(4)).unwrap();
     let mut now = at(0);
     for (wait, reported) in [(900, slow(1)), (1_800, None), (3_000, None), (3_000, failed(Some(1), 1))] {
         assert_eq!(requests.ready().map(|ready| ready.retransmit), Some(wait != 900));
@@ -145,12 +149,32 @@ fn the_second_attempt_waits_twice_as_long_and_slow_comes_before_failed() {
 }
 
 #[test]
+fn a_stranger_is_asked_once_and_awaited_for_two_attempts_and_shows_nothing_of_the_loss() {
+    let requests = &mut requests();
+    requests.begin(1, 1, Some(id(1)), transaction(1), None, Attempts::Stranger).unwrap();
+    send(requests, at(0));
+    assert_eq!(requests.due(at(1_000)), slow(1));
+    assert_eq!((requests.ready(), requests.deadline()), (None, at(3_000)));
+    assert_eq!(requests.due(at(3_000)), failed(Some(1), 1));
+    let attempts = |requests: &Requests<u16, u8, Transaction, 4>| requests.loss.attempts(3);
+    for (kind, expected) in [(Attempts::Stranger, 3), (Attempts::Known, 9)] {
+        for owner in 0..50 {
+            requests.begin(owner, owner.into(), Some(id(owner)), transaction(owner), None, kind).unwrap();
+            send(requests, at(0));
+            requests.unreachable(at(0), owner.into());
+            let _ = requests.due(at(0));
+            send(requests, at(0));
+            response(requests, at(0), owner);
+        }
+        assert_eq!(attempts(requests), expected);
+    }
+}
+
+#[test]
 fn a_timeout_is_kept_between_the_limits() {
     let requests = &mut requests();
     for (owner, timeout, wait) in [(1, 1, 100), (2, 60_000, 3_000)] {
-        requests
-            .begin(owner, 0, None, transaction(owner), Some(Duration::from_millis(timeout)), NonZeroU8::new(1))
-            .unwrap();
+        requests.begin(owner, 0, None, transaction(owner), Some(Duration::from_millis(timeout)), times(1)).unwrap();
         send(requests, at(0));
         assert_eq!(requests.deadline(), at(wait));
         assert_eq!(
@@ -267,7 +291,7 @@ fn limits_out_of_range_are_refused_and_leave_the_table_as_it_was() {
 #[test]
 fn a_table_that_was_not_started_does_no_harm() {
     let mut requests = Requests::<u16, u8, Transaction, 1>::EMPTY;
-    requests.begin(1, 1, None, transaction(1), None, None).unwrap();
+    requests.begin(1, 1, None, transaction(1), None, Attempts::Known).unwrap();
     requests.sent(Instant::NEVER, 0);
     assert_eq!(
         requests.due(Instant::NEVER),
@@ -351,7 +375,7 @@ proptest! {
                         released: false,
                     };
                     let timeout = Some(Duration::from_millis(new.timeout));
-                    let (owner, expect, attempts) = (new.number, Some(id(new.number)), NonZeroU8::new(new.attempts));
+                    let (owner, expect, attempts) = (new.number, Some(id(new.number)), times(new.attempts));
                     let begun = requests.begin(owner, new.to, expect, transaction(owner), timeout, attempts);
                     if model.len() == 4 && let Some(index) = model.iter().position(|request| request.released) {
                         model.remove(index);

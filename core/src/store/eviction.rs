@@ -1,13 +1,19 @@
 //! Which version wins under a key, and which records are evicted from a full store: the rules that all stores share.
+//!
+//! The shares of address prefixes do not defend against an attacker with prefixes in many /8s.
 
 use core::cmp::Ordering;
-use core::slice;
 
 use super::interface::{Put, Rank, StoreError};
 use super::slot::Slot;
+use super::stored_record::Metadata;
 use crate::address::Prefix;
-use crate::id::Id;
+use crate::id::{Distance, Id};
+use crate::record::Key;
 use crate::time::Instant;
+
+/// The most records that are evicted for one, beside expired ones, so that the work of one put is bounded.
+pub(super) const MOST_EVICTED: usize = 8;
 
 /// The node whose store it is.
 #[derive(Clone, Copy, Debug)]
@@ -18,160 +24,141 @@ pub(super) struct Owner {
 }
 
 /// How much room is taken, or can be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) bytes: usize,
     pub(super) records: usize,
 }
 
-/// How much of a store each source takes, with the offered record and without pinned and leaving ones.
-pub(super) trait Shares<P> {
-    fn count(slots: &[Slot<P>], offer: &Slot<P>) -> Self;
-
-    fn of(&self, slots: &[Slot<P>], offer: &Slot<P>, source: Option<Prefix>) -> Load;
-
-    /// A slot that was counted is leaving.
-    fn leave(&mut self, slot: &Slot<P>);
+/// What decides which record is evicted: the one of the greatest weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    /// 0 if it can't be evicted, 1 if the own node is responsible for it, 2 if not.
+    class: u8,
+    /// How much of the store its source takes, at each of three levels: the /8, /16 and /24 of IPv4, the /32, /40 and
+    /// /48 of IPv6.
+    shares: [usize; 3],
+    /// How far it is from the own node.
+    distance: Distance,
+    /// Orders records at the same distance.
+    key: Key,
 }
 
-/// Decides on an offered record. `stored` is the slot of the record under its key, `load` the room that is taken now,
-/// `capacity` the room that there is.
+/// Decides which version wins, and renews the stored record if both are the same. `stored` is the slot of the record
+/// under the key of the offered one, if there is any.
+pub(super) fn contest<P>(now: Instant, stored: Option<&mut Slot<P>>, offer: &Slot<P>) -> Result<Put, StoreError> {
+    // An expired record doesn't defend its place.
+    let Some(stored) = stored.filter(|stored| stored.metadata.expires > now) else {
+        return Ok(Put::New);
+    };
+    let version = stored.version(now);
+    match offer.key.kind.contest(version, offer.version).offered {
+        Ordering::Less => Err(StoreError::Outdated(version)),
+        Ordering::Equal => {
+            stored.renew(version, offer);
+            Ok(Put::Renewed)
+        }
+        Ordering::Greater => Ok(Put::Replaced),
+    }
+}
+
+/// Marks the slots that must be removed so that the offered record has room, beside those that are marked already.
+/// After an error, no slot is marked.
 ///
-/// After [`Put::Renewed`] all is done. Otherwise the caller removes the slots that are marked as leaving, a replaced
-/// record's among them, and the offered record has room. After an error, nothing has changed.
-pub(super) fn decide<P, S: Shares<P>>(
+/// Looks at every pair of slots for each record that is evicted: this needs no memory, and suits the few slots of a
+/// small store.
+pub(super) fn make_room<P>(
     now: Instant,
     slots: &mut [Slot<P>],
-    stored: Option<usize>,
-    load: Load,
     capacity: Load,
     owner: &Owner,
     offer: &Slot<P>,
-) -> Result<Put, StoreError> {
-    let rank = owner.rank.ok_or(StoreError::Full)?;
-    let mut load = load.plus(offer.load());
-    let mut put = Put::New;
-    if let Some(stored) = stored.and_then(|slot| slots.get_mut(slot)) {
-        // An expired record doesn't defend its place.
-        if stored.metadata.expires > now {
-            let version = stored.version(now);
-            match offer.key.kind.contest(version, offer.version).offered {
-                Ordering::Less => return Err(StoreError::Outdated(version)),
-                Ordering::Equal => {
-                    stored.renew(version, offer);
-                    return Ok(Put::Renewed);
-                }
-                Ordering::Greater => put = Put::Replaced,
+) -> Result<(), StoreError> {
+    for slot in &mut *slots {
+        slot.leaving |= slot.metadata.expires <= now;
+    }
+    for _ in 0..=MOST_EVICTED {
+        let staying = slots.iter().filter(|slot| !slot.leaving);
+        if staying.fold(offer.load(), |load, slot| load.plus(slot.load())).fits(capacity) {
+            return Ok(());
+        }
+        let (mut heaviest, mut chosen) = (weigh(slots, capacity, owner, offer, offer), slots.len());
+        for (index, slot) in slots.iter().enumerate() {
+            let weight = weigh(slots, capacity, owner, offer, slot);
+            if slot.is_evictable() && weight > heaviest {
+                (heaviest, chosen) = (weight, index);
             }
         }
-        stored.leaving = true;
-        load = load.minus(stored.load());
-    }
-    if load.fits(capacity) {
-        return Ok(put);
-    }
-    for slot in slots.iter_mut().filter(|slot| !slot.leaving && slot.metadata.expires <= now) {
+        let Some(slot) = slots.get_mut(chosen) else { break };
         slot.leaving = true;
-        load = load.minus(slot.load());
     }
-    let mut shares = S::count(slots, offer);
-    while !load.fits(capacity) {
-        let by_records = load.records > capacity.records;
-        // Of the source with the largest share, the farthest. On a tie the offered record loses, then the lower slot.
-        let weight = |slot: &Slot<P>| {
-            (shares.of(slots, offer, slot.metadata.source).order(by_records), rank(&slot.key.id, &owner.id))
-        };
-        let mut heaviest = if offer.is_evictable() { weight(offer) } else { Default::default() };
-        let mut evicted = None;
-        for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.is_evictable()) {
-            let weight = weight(slot);
-            if weight > heaviest {
-                (heaviest, evicted) = (weight, Some(index));
-            }
+    slots.iter_mut().for_each(|slot| slot.leaving = false);
+    Err(StoreError::Full)
+}
+
+/// The weight of a slot or of the offer.
+#[inline(never)]
+fn weigh<P>(slots: &[Slot<P>], capacity: Load, owner: &Owner, offer: &Slot<P>, slot: &Slot<P>) -> Weight {
+    let Metadata { responsible, source, .. } = slot.metadata;
+    let mut shares = [0; 3];
+    for index in 0..=slots.len() {
+        let other = slots.get(index).unwrap_or(offer);
+        // At each level, the prefix has eight bits less than at the one before.
+        let mut difference = number(source) ^ number(other.metadata.source);
+        if difference >> 16 != 0 || !other.is_evictable() || other.metadata.responsible != responsible {
+            continue;
         }
-        let Some(evicted) = evicted.and_then(|index| slots.get_mut(index)) else {
-            slots.iter_mut().for_each(|slot| slot.leaving = false);
-            return Err(StoreError::Full);
-        };
-        evicted.leaving = true;
-        load = load.minus(evicted.load());
-        shares.leave(evicted);
+        for share in shares.iter_mut().rev() {
+            if difference == 0 {
+                *share += other.load().share(capacity);
+            }
+            difference >>= 8;
+        }
     }
-    Ok(put)
+    let class = u8::from(slot.is_evictable()) << u8::from(!responsible);
+    Weight { class, shares, distance: owner.distance(&slot.key), key: slot.key }
+}
+
+/// The number of a source's prefix. All records without a source have one, which is that of no prefix at any level.
+pub(super) fn number(source: Option<Prefix>) -> u64 {
+    source.map_or(u64::MAX, Prefix::number)
+}
+
+impl Owner {
+    /// How far a record is from the node.
+    pub(super) fn distance(&self, key: &Key) -> Distance {
+        self.rank.map_or(Distance::ZERO, |rank| rank(&key.id, &self.id))
+    }
 }
 
 impl Load {
-    fn plus(self, other: Self) -> Self {
+    pub(super) fn plus(self, other: Self) -> Self {
         Self { bytes: self.bytes.saturating_add(other.bytes), records: self.records.saturating_add(other.records) }
     }
 
-    fn minus(self, other: Self) -> Self {
+    #[cfg(feature = "alloc")]
+    pub(super) fn minus(self, other: Self) -> Self {
         Self { bytes: self.bytes.saturating_sub(other.bytes), records: self.records.saturating_sub(other.records) }
     }
 
-    fn fits(self, capacity: Self) -> bool {
+    pub(super) fn fits(self, capacity: Self) -> bool {
         self.bytes <= capacity.bytes && self.records <= capacity.records
     }
 
-    /// The kind of room that is lacking comes first.
-    fn order(self, by_records: bool) -> (usize, usize) {
-        if by_records { (self.records, self.bytes) } else { (self.bytes, self.records) }
+    /// The part of a capacity that it takes: its bytes, and for each record the mean of the bytes that there are for
+    /// one.
+    pub(super) fn share(self, capacity: Self) -> usize {
+        let mean = capacity.bytes.checked_div(capacity.records).unwrap_or(0);
+        self.bytes.saturating_add(self.records.saturating_mul(mean))
     }
 }
 
 impl<P> Slot<P> {
-    fn load(&self) -> Load {
+    pub(super) fn load(&self) -> Load {
         Load { bytes: self.size(), records: 1 }
     }
 
-    fn is_evictable(&self) -> bool {
+    pub(super) fn is_evictable(&self) -> bool {
         !self.leaving && !self.metadata.pinned
-    }
-}
-
-/// Shares counted anew each time: no memory, and right for the few slots of a small store.
-pub(super) struct Recounted;
-
-impl<P> Shares<P> for Recounted {
-    fn count(_: &[Slot<P>], _: &Slot<P>) -> Self {
-        Self
-    }
-
-    fn of(&self, slots: &[Slot<P>], offer: &Slot<P>, source: Option<Prefix>) -> Load {
-        let mut share = Load::default();
-        for slot in slots.iter().chain(slice::from_ref(offer)) {
-            if slot.metadata.source == source && slot.is_evictable() {
-                share = share.plus(slot.load());
-            }
-        }
-        share
-    }
-
-    fn leave(&mut self, _: &Slot<P>) {}
-}
-
-/// Shares counted once for each put that needs room, on the heap.
-#[cfg(feature = "alloc")]
-pub(super) struct Counted(alloc::collections::BTreeMap<Option<Prefix>, Load>);
-
-#[cfg(feature = "alloc")]
-impl<P> Shares<P> for Counted {
-    fn count(slots: &[Slot<P>], offer: &Slot<P>) -> Self {
-        let mut shares = alloc::collections::BTreeMap::<_, Load>::new();
-        for slot in slots.iter().chain([offer]).filter(|slot| slot.is_evictable()) {
-            let share = shares.entry(slot.metadata.source).or_default();
-            *share = share.plus(slot.load());
-        }
-        Self(shares)
-    }
-
-    fn of(&self, _: &[Slot<P>], _: &Slot<P>, source: Option<Prefix>) -> Load {
-        self.0.get(&source).copied().unwrap_or_default()
-    }
-
-    fn leave(&mut self, slot: &Slot<P>) {
-        if let Some(share) = self.0.get_mut(&slot.metadata.source) {
-            *share = share.minus(slot.load());
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use heapless::{Vec, VecView};
 
-use super::eviction::{Load, Owner, Recounted, decide};
+use super::eviction::{Load, Owner, contest, make_room};
 use super::interface::{Put, Rank, Store, StoreError};
 use super::slot::{Slot, len_within};
 use super::stored_record::{Metadata, StoredRecord};
@@ -28,7 +28,7 @@ use crate::time::Instant;
 /// store.start(Id::ZERO, |target, id| target.xor(id), [7; 16]);
 ///
 /// let expires = now + Duration::from_secs(60);
-/// let metadata = Metadata { expires, source: None, pinned: false, last_replicated: now };
+/// let metadata = Metadata::until(expires);
 /// assert_eq!(store.put(now, &Record::plain(b"hello", b"world"), metadata), Ok(Put::New));
 /// assert_eq!(store.bytes(), 5);
 ///
@@ -79,6 +79,10 @@ impl<const RECORDS: usize, const BYTES: usize> Store for FixedStore<RECORDS, BYT
         slots.owner = Owner { id: own, rank: Some(rank) };
     }
 
+    fn rekey(&mut self, own: Id) {
+        self.slots.owner.id = own;
+    }
+
     fn len(&self) -> usize {
         self.slots.slots.len()
     }
@@ -127,12 +131,18 @@ impl RecordSlots {
         let capacity = Load { bytes: arena.capacity(), records: self.slots.capacity() };
         let len = len_within(capacity.bytes, record)?;
         let mut offer = Slot::new(now, record, len, metadata, 0);
-        let stored = self.find(&offer.key);
-        let load = Load { bytes: arena.len(), records: self.slots.len() };
-        let put = decide::<_, Recounted>(now, &mut self.slots, stored, load, capacity, &self.owner, &offer)?;
+        if self.owner.rank.is_none() {
+            return Err(StoreError::Full);
+        }
+        let mut stored = self.slots.iter_mut().find(|slot| slot.key == offer.key);
+        let put = contest(now, stored.as_deref_mut(), &offer)?;
         if put == Put::Renewed {
             return Ok(put);
         }
+        if let Some(stored) = stored {
+            stored.leaving = true;
+        }
+        make_room(now, &mut self.slots, capacity, &self.owner, &offer)?;
         for slot in (0..self.slots.len()).rev() {
             if self.slots.get(slot).is_some_and(|slot| slot.leaving) {
                 self.remove(arena, slot);

@@ -4,6 +4,7 @@ use core::error::Error;
 use core::fmt;
 
 use super::stored_record::{Metadata, StoredRecord};
+use crate::address::Prefix;
 use crate::id::{Distance, Id};
 use crate::record::{Key, Record, Version};
 use crate::time::Instant;
@@ -16,7 +17,7 @@ pub type Rank = fn(target: &Id, id: &Id) -> Distance;
 /// Records lie in slots `0..len()`, in an order that depends on nothing but the calls made. Removing a record moves the
 /// last one into its slot, and a new or replaced record goes into the last slot.
 ///
-/// A record that has expired is found until [`expire`](Store::expire) removes it or a new record needs its room.
+/// A record that has expired is found until [`expire`](Store::expire) or the next record that is stored removes it.
 ///
 /// This is how a node drives its store, whichever it is:
 ///
@@ -30,7 +31,7 @@ pub type Rank = fn(target: &Id, id: &Id) -> Distance;
 ///     store.start(Id::ZERO, Xor::rank, [7; 16]);
 ///     let from = |source| {
 ///         let expires = now + Duration::from_secs(3_600);
-///         Metadata { expires, source: Prefix::new(source), pinned: false, last_replicated: now }
+///         Metadata { source: Prefix::new(source), ..Metadata::until(expires) }
 ///     };
 ///
 ///     // A newer version replaces the stored one, and an older one is refused.
@@ -71,6 +72,9 @@ pub trait Store {
     /// `random` keys hash tables.
     fn start(&mut self, own: Id, rank: Rank, random: [u8; 16]);
 
+    /// Continues as the store of a node with another identifier.
+    fn rekey(&mut self, own: Id);
+
     /// How many records are stored.
     fn len(&self) -> usize;
 
@@ -90,15 +94,18 @@ pub trait Store {
     /// - The offered record wins: it replaces the stored one with all its metadata. So a record of the own node that is
     ///   replaced by another node's newer one is no longer pinned.
     /// - They are the same: the later expiry counts and, for a plain record, the lower age. A caller that must not
-    ///   extend the time (at a handover) passes the expiry that is stored already. The source stays. A pinned record
-    ///   stays pinned, and keeps when it was last replicated, which its owner sets. If the offered record is pinned, it
-    ///   replaces all metadata but the expiry.
+    ///   extend the time (at a handover) passes the expiry that is stored already. Whether the node is responsible is
+    ///   taken from the offered one, and all else stays. If the offered record is pinned, it replaces all metadata but
+    ///   the expiry.
     /// - The stored record wins: the offered one is [`StoreError::Outdated`].
     ///
-    /// If there is no room, all expired records are evicted. While that is not enough, one more record is evicted: of
-    /// the source with the largest share, the one that is farthest from the own node. Shares are compared in bytes, or
-    /// in records while a slot is lacking; the offered record counts. Pinned records are not evicted and don't count.
-    /// If the offered record is the one to be evicted, or none is left, the put fails with [`StoreError::Full`].
+    /// A record that is stored removes all that have expired. While there is no room, one more record is evicted, up to
+    /// 8 times: records that the own node is not responsible for come first. Of these, the /8 with the largest share
+    /// loses a record, in it the /16 with the largest, in it the /24 with the largest (of IPv6: /32, /40 and /48), and
+    /// in this source it is the one that is farthest from the own node. A share is counted
+    /// in bytes, to which each record adds the mean of the bytes that there are for one; the offered record counts.
+    /// Pinned records are not evicted and don't count. If the offered record is the one to be evicted, or none is left,
+    /// the put fails with [`StoreError::Full`].
     ///
     /// # Errors
     ///
@@ -122,6 +129,14 @@ pub trait Store {
             }
         }
         next
+    }
+
+    /// How many records and how many bytes the records of one source take, without pinned ones. A store of many records
+    /// keeps these totals.
+    fn taken_by(&self, source: Prefix) -> (usize, usize) {
+        let held = (0..self.len()).filter_map(|slot| self.get(slot));
+        let of_source = held.filter(|held| held.metadata.source == Some(source) && !held.metadata.pinned);
+        of_source.fold((0, 0), |(records, bytes), held| (records + 1, bytes + held.size()))
     }
 
     /// How many bytes are in use, of values, salts, public keys and signatures.
@@ -165,7 +180,8 @@ pub enum StoreError {
     TooLarge(usize),
     /// All room is taken by records that are not evicted for this one.
     Full,
-    /// A newer version is stored. It holds that version.
+    /// A version that wins over the offered one is stored: a newer one, or one that is as new and has a higher hash. It
+    /// holds that version.
     Outdated(Version),
 }
 
@@ -174,7 +190,13 @@ impl fmt::Display for StoreError {
         match self {
             Self::TooLarge(limit) => write!(f, "the record is larger than the limit of {limit} bytes"),
             Self::Full => f.write_str("the store is full of records that are not evicted for this one"),
-            Self::Outdated(version) => write!(f, "a newer record is stored (number {})", version.number),
+            Self::Outdated(version) => {
+                write!(
+                    f,
+                    "a record that wins is stored (number {}: a sequence number, or an age in ms)",
+                    version.number
+                )
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ mod fixed;
 #[cfg(feature = "alloc")]
 mod hash;
 mod interface;
+#[cfg(feature = "alloc")]
+mod shares;
 mod slot;
 mod stored_record;
 

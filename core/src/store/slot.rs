@@ -76,10 +76,9 @@ impl<P> Slot<P> {
             (self.version, self.stored_at) = (again.version, again.stored_at);
         }
         let expires = self.metadata.expires.max(again.metadata.expires);
+        self.metadata.responsible = again.metadata.responsible;
         if again.metadata.pinned {
             self.metadata = again.metadata;
-        } else if !self.metadata.pinned {
-            self.metadata.last_replicated = self.metadata.last_replicated.max(again.metadata.last_replicated);
         }
         self.metadata.expires = expires;
     }

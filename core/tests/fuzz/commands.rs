@@ -15,6 +15,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     pub(super) fn bootstrap(&mut self) {
         let addresses: Vec<SocketAddrV4> = (0..self.input.below(BOOTSTRAPS + 2)).map(|_| self.peer().address).collect();
         let begun = self.node.bootstrap(self.now, &addresses);
+        self.bootstraps.extend(&addresses);
         match begun {
             Err(BeginError::NoAddresses) => assert!(addresses.is_empty()),
             Ok(joining) => {
@@ -85,7 +86,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             Err(PutError::Record(error)) => assert_eq!(record.check(), Err(error)),
             Err(PutError::TooLarge(limit)) => assert!(limit < record.value.len().max(1)),
             Err(PutError::Lifetime) => assert!(options.lifetime < Duration::from_secs(1)),
-            Err(PutError::Signature) => assert!(!record.verify(VERIFY)),
+            Err(PutError::Signature) => assert!(!record.verify(0, VERIFY)),
             Err(PutError::CompareUnsigned) => assert!(options.compare.is_some() && record.kind() != Kind::Signed),
             Err(PutError::Conflict(held)) => assert_ne!(options.compare, Some(held)),
             Err(PutError::Store(_)) => {}
@@ -128,7 +129,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             let parts = self.record();
             let (lifetime, publish) = (self.options().lifetime, self.input.once_in(2));
             let restored = self.node.restore_record(self.now, &parts.record(), lifetime, publish);
-            assert!(restored.is_err() || (parts.record().verify(VERIFY) && self.supports(parts.record().kind())));
+            assert!(restored.is_err() || (parts.record().verify(0, VERIFY) && self.supports(parts.record().kind())));
             self.records.push(parts);
         } else {
             let peer = self.peer();

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use input::Input;
-use kadlet::message::{Request, Response, Target};
+use kadlet::message::{ErrorCode, Request, Response, Target};
 use kadlet::routing::ContactState;
 use kadlet::wire::{self, Body, Header, Message, Token, Transaction};
 use kadlet::{
@@ -97,6 +97,10 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     records: Vec<Parts>,
     /// The last datagram that was sent to the node.
     last: Vec<u8>,
+    /// All identifiers that the node had, the newest last.
+    ids: Vec<Id>,
+    /// All bootstrap addresses that the user named.
+    bootstraps: BTreeSet<SocketAddrV4>,
     /// A hash of all that the node sent.
     digest: u64,
 }
@@ -146,7 +150,7 @@ struct Account {
     commanded: usize,
     /// Requests that were forwarded to it. If it is silent, the node pings it.
     forwarded: usize,
-    /// All pings that the node sent to it.
+    /// All pings that the node sent to it before it responded to anything, unless the user named its address.
     pings: usize,
 }
 
@@ -175,6 +179,8 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             accounts: BTreeMap::new(),
             records: Vec::new(),
             last: Vec::new(),
+            ids: vec![OWN],
+            bootstraps: BTreeSet::new(),
             digest: 0xCBF2_9CE4_8422_2325,
         };
         history.play();
@@ -276,7 +282,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         }
         let mut buf = [0; wire::MAX_DATAGRAM];
         let room = if self.input.once_in(16) { self.input.below(160) } else { buf.len() };
-        let before = *self.node.stats();
+        let (before, id) = (*self.node.stats(), self.node.id());
         let out = self.node.handle_datagram(self.now, from, datagram, &mut buf[..room]);
         let response = out.map(|out| &buf[..out.len]);
         match message {
@@ -310,21 +316,25 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                     );
                     account.bytes_out += response.len();
                 }
-                assert!(self.config.serve && header.sender != OWN);
+                assert!(self.config.serve);
                 assert!(
                     response.len() <= room
                         && response.len() <= usize::from(largest)
                         && response.len() + wire::SEAL <= self.config.max_datagram
                 );
                 let Ok(Message {
-                    header: Header { sender: OWN, transaction, .. },
+                    header: Header { sender, transaction, .. },
                     body: Body::Response { token, response: decoded },
                 }) = wire::decode::<SocketAddrV4>(response)
                 else {
                     panic!("the reply to a request must be a response");
                 };
-                assert_eq!(transaction, header.transaction);
+                assert_eq!((sender, transaction), (id, header.transaction));
                 assert!(proved || !matches!(decoded, Response::Stored { .. }), "a store needs a valid token");
+                if header.sender == id {
+                    assert!(matches!(decoded, Response::Error { code: ErrorCode::Token, .. }));
+                    return;
+                }
                 self.tokens.push((requester, token));
                 let previous = relaying::PreviousHop { contact: requester, transaction, largest, len: datagram.len() };
                 self.check_response(&previous, proved, request, &decoded);
@@ -356,6 +366,19 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         assert_eq!((response, *self.node.stats()), (None, expected));
     }
 
+    /// Checks the node's identifier: it changes only to one that is bound to an address.
+    fn note_id(&mut self) {
+        let id = self.node.id();
+        if self.ids.last() != Some(&id) {
+            assert!(
+                self.config.bind_ids
+                    && self.config.serve
+                    && (0..peers::PEERS).any(|n| id.is_bound(&peer(n, &self.config).address))
+            );
+            self.ids.push(id);
+        }
+    }
+
     /// Does what an event loop does, until nothing is due.
     fn drain(&mut self) {
         let mut buf = [0; wire::MAX_DATAGRAM];
@@ -384,11 +407,12 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
 
     /// Checks a datagram that the node sends: a request, or a response to one that it forwarded.
     fn sent(&mut self, to: SocketAddrV4, datagram: &[u8]) {
+        self.note_id();
         assert!(datagram.len() + wire::SEAL <= self.config.max_datagram);
         let Ok(Message { header, body }) = wire::decode::<SocketAddrV4>(datagram) else {
             panic!("poll_transmit must give a message");
         };
-        assert_eq!((header.sender, header.geometry), (OWN, R::Geometry::TAG));
+        assert_eq!((header.sender, header.geometry), (self.node.id(), R::Geometry::TAG));
         let Body::Request { request, .. } = body else {
             return self.check_sent_back(to, datagram);
         };
@@ -398,7 +422,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             Request::FindNode { target } => About::Nodes(target),
             Request::FindValue { key, .. } => About::Value(key),
             Request::Store { record, .. } => {
-                assert!(record.check().is_ok() && record.verify(VERIFY) && self.supports(record.kind()));
+                assert!(record.check().is_ok() && record.verify(0, VERIFY) && self.supports(record.kind()));
                 About::Store
             }
             Request::Relay { relay_id, target, .. } => {
@@ -409,7 +433,8 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         };
         if first {
             let account = self.accounts.entry(to).or_default();
-            account.pings += usize::from(matches!(about, About::Presence));
+            let proved = self.responded.iter().any(|(_, address)| *address == to);
+            account.pings += usize::from(matches!(about, About::Presence) && !proved && !self.bootstraps.contains(&to));
             account.forwarded += usize::from(relay.is_some());
         }
         self.asked.insert((to, header.transaction.0), relay);
@@ -434,7 +459,8 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         panic!("events without end");
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
+        self.note_id();
         let peers = || self.node.routing().peers();
         assert!(peers().count() <= CONTACTS);
         for peer in peers().filter(|peer| peer.state == ContactState::Verified) {
@@ -529,13 +555,14 @@ fn check_result(result: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Ope
     match &result.outcome {
         Outcome::Value { record, holders, .. } => {
             assert_eq!(Target::Value(record.key()), ended.seeks);
-            assert!(record.check().is_ok() && record.verify(config.verify.unwrap_or(VERIFY)));
+            assert!(record.check().is_ok() && record.verify(0, config.verify.unwrap_or(VERIFY)));
             assert!(holders.len() <= SHORTLIST);
         }
         Outcome::NotFound { closest } => assert!(ended.gets() && closest.len() <= SHORTLIST),
         Outcome::Nodes(found) | Outcome::Joined { neighbours: found } | Outcome::Stored { holders: found, .. } => {
             assert!(!ended.gets() && found.len() <= SHORTLIST);
-            assert!(found.iter().all(|contact| contact.id != OWN));
+            // Its identifier may have been another one meanwhile.
+            assert!(config.bind_ids || found.iter().all(|contact| contact.id != OWN));
         }
         _ => {}
     }

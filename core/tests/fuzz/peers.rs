@@ -79,7 +79,9 @@ pub(crate) fn peer(number: u8, config: &Config) -> Contact<SocketAddrV4> {
     };
     let address = SocketAddrV4::new(ip, 4_000 + u16::from(number));
     let id = id_near(number);
-    Contact::new(if config.bind_ids { address.bind(id) } else { id }, address)
+    let bound = address.prefix().filter(|_| config.bind_ids);
+    // Of the first eight peers, which share a prefix, two are in first-class seats.
+    Contact::new(bound.map_or(id, |prefix| Id::bound(prefix, if number < 8 { number.into() } else { 0 })), address)
 }
 
 /// The peer at an address.

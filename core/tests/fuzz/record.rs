@@ -23,7 +23,7 @@ impl Parts {
     pub(crate) fn signed(name: u8, salt: &[u8], sequence: u64, value: &[u8]) -> Self {
         let public_key = [name; 32];
         let mut signature = [name; 64];
-        signature[..32].copy_from_slice(&Record::signed_digest(salt, sequence, value));
+        signature[..32].copy_from_slice(&Record::signed_digest(0, salt, sequence, value));
         Self {
             kind: Kind::Signed,
             name,

@@ -9,7 +9,6 @@ use kadlet::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
 use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
 use kadlet::{Dht, Geometry, Id, Instant, Key, Record, Routing};
 
-use super::peers::OWN;
 use super::{About, Contact4, History, LAST, SHORTLIST};
 
 /// The most nodes that forward one request.
@@ -200,10 +199,15 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         assert!(relay.target == target && hops < relay.hops, "{hops} hops");
         let previous = relay.previous.map(|previous| previous.contact.id);
         let mut known = self.responded.iter().filter(|(id, address)| *address == to && Some(*id) != previous);
+        // The next hop may have been chosen before the identifier changed.
+        let ids = &self.ids;
         // A client sends its own request to any contact, because it is responsible for nothing itself.
         let any = previous.is_none() && !self.config.serve;
+        // A node without verified contacts begins with those that it has.
+        let begins = previous.is_none() && self.node.routing().peers().any(|peer| peer.contact.address == to);
         assert!(
-            known.any(|(id, _)| any || may_be_nearer::<R::Geometry>(target.id(), id)),
+            begins
+                || known.any(|(id, _)| any || ids.iter().any(|own| may_be_nearer::<R::Geometry>(own, target.id(), id))),
             "{to} is not a possible next hop"
         );
         if let Some(previous) = relay.previous {
@@ -263,7 +267,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let relay = relay.unwrap_or_else(|| panic!("{to} waits for no response: {response:?}"));
         let previous = relay.previous.expect("the node's own requests are never open");
         relay.open = false;
-        assert!(header.sender == OWN && datagram.len() <= usize::from(previous.largest));
+        assert!(header.sender == self.node.id() && datagram.len() <= usize::from(previous.largest));
         match response {
             Response::Relayed { contacts, .. } => self.check_named(&previous, &contacts),
             response => assert!(matches!(response, Response::Error { code: ErrorCode::Busy, .. }), "{response:?}"),
@@ -276,7 +280,8 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     fn check_named(&self, previous: &PreviousHop, contacts: &Contacts<'_, SocketAddrV4>) {
         let most = usize::from(self.config.table.k).clamp(1, SHORTLIST / 3);
         assert!(
-            contacts.count() <= most && contacts.iter().all(|named| named.id != OWN && named.id != previous.contact.id),
+            contacts.count() <= most
+                && contacts.iter().all(|named| named.id != self.node.id() && named.id != previous.contact.id),
             "{contacts:?}"
         );
     }
@@ -301,12 +306,12 @@ impl Relay {
 
 /// Whether this node can be a next hop toward the target, whatever other contacts the table has. On Chord's ring every
 /// node but the own one can be the target's successor.
-fn may_be_nearer<G: Geometry>(target: &Id, id: &Id) -> bool {
+fn may_be_nearer<G: Geometry>(own: &Id, target: &Id, id: &Id) -> bool {
     let digits = |id: &Id| id.common_prefix_len(target) / 2;
-    let nearer = G::progress(target, id) < G::progress(target, &OWN);
+    let nearer = G::progress(target, id) < G::progress(target, own);
     match G::TAG {
         1 => nearer,
-        3 => nearer || digits(id) > digits(&OWN),
-        _ => *id != OWN,
+        3 => nearer || digits(id) > digits(own),
+        _ => id != own,
     }
 }

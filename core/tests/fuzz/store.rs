@@ -59,6 +59,8 @@ pub const RANKS: [Rank; 3] = [Xor::rank, Clockwise::rank, <Digits>::rank];
 const RECORDS: usize = 6;
 const BYTES: usize = 900;
 const OWN: Id = Id::from_bytes([0x55; 20]);
+/// The numbers of the sources' prefixes: none, two /24s of one /16, and one of another /8.
+const SOURCES: [u64; 4] = [0, 0x0401_0101, 0x0401_0102, 0x0402_0101];
 
 /// Reads the bytes as operations, and plays them with the rank of one geometry. A first byte of 0x12 or 0x22, which is
 /// an `Expire`, chooses Chord's or Pastry's rank. Any other chooses Kademlia's.
@@ -119,8 +121,17 @@ fn play_on<S: Store>(store: &mut S, rank: Rank, random: [u8; 16], operations: &[
                 let (public_key, signature) = ([sample.name % 4; 32], [sample.number; 64]);
                 let record = sample.record(&value, &salt, &public_key, &signature);
                 let expires = now + core::time::Duration::from_secs(u64::from(*lifetime));
-                let source = Prefix::new(u64::from(*source % 4));
-                let metadata = Metadata { expires, source, pinned: *pinned, last_replicated: now };
+                let source = Prefix::new(SOURCES[usize::from(*source % 4)]);
+                let responsible = lifetime % 2 == 0;
+                let metadata = Metadata {
+                    source,
+                    pinned: *pinned,
+                    last_replicated: now,
+                    claimed: *lifetime > 6,
+                    holders: (*lifetime).into(),
+                    responsible,
+                    ..Metadata::until(expires)
+                };
                 let put = store.put(now, &record, metadata);
                 assert_eq!(put, model.put(now, &record, metadata), "{operation:?}");
                 if put.is_err() || put == Ok(Put::Renewed) {
@@ -235,9 +246,7 @@ impl Model {
         }
         let before = self.clone();
         self.items.insert(key, new);
-        if !self.fits() {
-            self.items.retain(|other, item| *other == key || item.metadata.expires > now);
-        }
+        self.items.retain(|other, item| *other == key || item.metadata.expires > now);
         while !self.fits() {
             match self.victim() {
                 Some(victim) if victim != key => self.items.remove(&victim),
@@ -250,16 +259,19 @@ impl Model {
         Ok(put)
     }
 
-    /// The record to evict next: the farthest of the source that holds the most.
+    /// The record to evict next: one that the node is not responsible for, of the /8 with the largest share, in it of
+    /// the /16 and of the /24 with the largest, the farthest.
     fn victim(&self) -> Option<Key> {
         let unpinned = || self.items.iter().filter(|(_, item)| !item.metadata.pinned);
-        let share = |source: Option<Prefix>| {
-            let sizes = || unpinned().filter(|(_, item)| item.metadata.source == source).map(|(_, item)| item.size());
-            let (bytes, records) = (sizes().sum::<usize>(), sizes().count());
-            if self.items.len() > RECORDS { (records, bytes) } else { (bytes, records) }
-        };
-        let weight = |(key, item): &(&Key, &Item)| -> ((usize, usize), Distance) {
-            (share(item.metadata.source), (self.rank)(&key.id, &OWN))
+        let weight = |(key, item): &(&Key, &Item)| -> (bool, [usize; 3], Distance) {
+            let responsible = item.metadata.responsible;
+            let shares = [16, 8, 0].map(|bits| {
+                let of = |item: &Item| item.metadata.source.map(|source| source.number() >> bits);
+                let same = |other: &Item| other.metadata.responsible == responsible && of(other) == of(item);
+                let sizes = || unpinned().filter(|(_, other)| same(other)).map(|(_, other)| other.size());
+                sizes().count() * (BYTES / RECORDS) + sizes().sum::<usize>()
+            });
+            (!responsible, shares, (self.rank)(&key.id, &OWN))
         };
         unpinned().max_by_key(weight).map(|(key, _)| *key)
     }
@@ -329,12 +341,9 @@ impl Item {
             (self.version, self.at) = (new.version, now);
         }
         self.metadata.expires = self.metadata.expires.max(new.metadata.expires);
+        self.metadata.responsible = new.metadata.responsible;
         if new.metadata.pinned {
-            self.metadata.source = new.metadata.source;
-            self.metadata.last_replicated = new.metadata.last_replicated;
-            self.metadata.pinned = true;
-        } else if !self.metadata.pinned {
-            self.metadata.last_replicated = self.metadata.last_replicated.max(new.metadata.last_replicated);
+            self.metadata = Metadata { expires: self.metadata.expires, ..new.metadata };
         }
     }
 }

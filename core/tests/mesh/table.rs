@@ -61,6 +61,12 @@ impl Routing for Mesh {
         Ok(())
     }
 
+    fn rekey(&mut self, now: Instant, own: Id) {
+        self.own = own;
+        self.peers.retain(|peer| peer.contact.id != own);
+        (self.due, self.changed) = (now, now);
+    }
+
     fn own(&self) -> Id {
         self.own
     }

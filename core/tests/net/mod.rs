@@ -50,6 +50,11 @@ pub trait Place: Address {
 
     /// The number of the node that has this address, or 0 if there is none.
     fn number(self) -> usize;
+
+    /// The seat of that node in its address prefix, if it has one.
+    fn seat(self) -> u16 {
+        0
+    }
 }
 
 impl Place for u16 {
@@ -86,6 +91,9 @@ pub struct Seen<A> {
     pub bytes: Vec<u8>,
 }
 
+/// What an attacker sends in place of a datagram. `None` if it sends that.
+type Forge<A> = dyn Fn(A, A, &[u8]) -> Option<Vec<u8>>;
+
 /// Nodes at addresses 1, 2, .. and the datagrams between them.
 pub struct Net<M: Dht = Mote> {
     pub now: Instant,
@@ -96,8 +104,12 @@ pub struct Net<M: Dht = Mote> {
     /// A hash of all datagrams that were sent: equal histories have equal digests.
     pub digest: u64,
     pub datagrams: usize,
+    /// Where the nodes are that have moved, by number.
+    pub moved: BTreeMap<usize, M::Address>,
     /// All datagrams that were sent since this was set to `Some`.
     pub tap: Option<Vec<Seen<M::Address>>>,
+    /// Sees each datagram before it is sent, with its source and its destination, and can send another in its place.
+    pub forge: Option<Box<Forge<M::Address>>>,
     /// Datagrams on their way, by time of arrival and then by the order in which they were sent.
     queue: BTreeMap<(Instant, u64), Seen<M::Address>>,
     sent: u64,
@@ -112,8 +124,9 @@ impl<M: Dht> Drop for Net<M> {
     }
 }
 
+/// Identifiers are not bound: the peers that a test plays by hand have those of its choice.
 pub fn config() -> Config {
-    Config { plain: true, ..Config::default() }
+    Config { plain: true, bind_ids: false, ..Config::default() }
 }
 
 impl<M: Dht<Address: Place>> Net<M> {
@@ -125,7 +138,9 @@ impl<M: Dht<Address: Place>> Net<M> {
             loss: 0,
             digest: 0,
             datagrams: 0,
+            moved: BTreeMap::new(),
             tap: None,
+            forge: None,
             queue: BTreeMap::new(),
             sent: 0,
             seed,
@@ -135,8 +150,10 @@ impl<M: Dht<Address: Place>> Net<M> {
     /// Adds a node made by `make`, and returns its address.
     pub fn add(&mut self, make: impl FnOnce(Instant, Id, [u8; 32]) -> Box<M>) -> M::Address {
         let (id, seed) = (Id::from_bytes(self.random.bytes()), self.random.bytes());
+        let address = M::Address::nth(self.nodes.len() as u16 + 1);
+        let id = address.prefix().map_or(id, |prefix| Id::bound(prefix, address.seat()));
         self.nodes.push(Some(make(self.now, id, seed)));
-        M::Address::nth(self.nodes.len() as u16)
+        address
     }
 
     pub fn node(&mut self, address: M::Address) -> &mut M {
@@ -160,9 +177,16 @@ impl<M: Dht<Address: Place>> Net<M> {
         (1..=self.nodes.len() as u16).map(M::Address::nth).filter(|address| self.is_alive(*address)).collect()
     }
 
+    /// The address of the node with this number.
+    pub fn place(&self, number: usize) -> M::Address {
+        self.moved.get(&number).copied().unwrap_or(M::Address::nth(number as u16))
+    }
+
     /// Sends a datagram, which arrives later or is lost.
     pub fn send(&mut self, from: M::Address, to: M::Address, datagram: &[u8]) {
         self.datagrams += 1;
+        let forged = self.forge.as_ref().and_then(|forge| forge(from, to, datagram));
+        let datagram = forged.as_deref().unwrap_or(datagram);
         for byte in datagram.iter().chain(from.encode().as_bytes()).chain(to.encode().as_bytes()) {
             self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
         }
@@ -184,7 +208,7 @@ impl<M: Dht<Address: Place>> Net<M> {
         for index in 0..self.nodes.len() {
             let now = self.now;
             while let Some(out) = self.nodes[index].as_mut().and_then(|node| node.poll_transmit(now, &mut buf)) {
-                self.send(M::Address::nth(index as u16 + 1), out.to, &buf[..out.len]);
+                self.send(self.place(index + 1), out.to, &buf[..out.len]);
             }
         }
     }
@@ -203,7 +227,8 @@ impl<M: Dht<Address: Place>> Net<M> {
         let mut buf = [0; MAX_DATAGRAM];
         while let Some(first) = self.queue.first_entry().filter(|first| first.key().0 <= next) {
             let (at, Seen { from, to, bytes, .. }) = (first.key().0, first.remove());
-            let node = self.nodes.get_mut(to.number().wrapping_sub(1)).and_then(Option::as_mut);
+            let here = self.place(to.number()) == to;
+            let node = self.nodes.get_mut(to.number().wrapping_sub(1)).and_then(Option::as_mut).filter(|_| here);
             if let Some(out) = node.and_then(|node| node.handle_datagram(at, from, &bytes, &mut buf)) {
                 self.send(to, out.to, &buf[..out.len]);
             }

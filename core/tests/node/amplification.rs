@@ -70,7 +70,7 @@ fn filled<A: Global, const SHORTLIST: usize, const RELAYS: usize>(
     }
     let mut store = FixedStore::EMPTY;
     store.start(OWN, |target, id| target.xor(id), [0; 16]);
-    let metadata = Metadata { expires: NOW + LIFETIME, source: None, pinned: false, last_replicated: NOW };
+    let metadata = Metadata { last_replicated: NOW, ..Metadata::until(NOW + LIFETIME) };
     for size in SIZES {
         store.put(NOW, &Record::plain(&[size as u8], &vec![7; size]), metadata).unwrap();
     }

@@ -1,11 +1,13 @@
 //! Bad and hostile input to one node: it is dropped or refused, counted by its kind, and has no other effect.
 
 use core::net::SocketAddrV4;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
 use kadlet::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
+use kadlet::record::Proof;
 use kadlet::wire::{Header, Kadlet, Message, Token, Transaction};
-use kadlet::{Config, Dht, Id, Options, Outcome, Record, Routing, Stats, Store, wire};
+use kadlet::{Config, Contact, Dht, Id, Key, Options, Outcome, Record, Routing, Stats, Store, wire};
 
 use crate::by_hand::{
     NOW, Node4, Peer, at, decode, deliver, id, idle, knows, node4, picture, response_of, sent, token_of, transaction_of,
@@ -331,4 +333,140 @@ fn records_that_grow_or_come_from_a_new_source_count_against_the_quota_too() {
     assert!((0..20).all(|name| store(peer(), tokens[0], name, 1)), "a record that doesn't grow is always stored");
     let replaced = (0..20).filter(|name| store(other, tokens[1], *name, 900)).count();
     assert_eq!(replaced, 3, "a thousand bytes each");
+}
+
+/// How often the verifier of the next test was called.
+static CHECKS: AtomicUsize = AtomicUsize::new(0);
+
+#[test]
+fn checks_of_signatures_have_a_rate_of_their_own() {
+    let verify = |_: &[u8; 32], _: &[u8; 32], _: &[u8; 64]| {
+        CHECKS.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    let mut node = node4(Config { verify: Some(verify), ..config() });
+    let token = peer().token(&mut *node, NOW);
+    let proof = Proof::Signed { public_key: &[1; 32], salt: b"", sequence: 1, signature: &[2; 64] };
+    let record = Record { value: b"value", proof };
+    let store = Request::Store { record, lifetime: 60, compare: None, handover: false };
+    let mut busy = 0;
+    for nth in 0..200 {
+        let now = NOW + Duration::from_millis(nth * 1_000 / 20);
+        let response = deliver(&mut *node, now, peer().contact.address, &peer().request(store, Some(token)));
+        let response = response.expect("it is within the rate of requests").1;
+        busy += usize::from(matches!(
+            response_of::<SocketAddrV4>(&response),
+            Response::Error { code: ErrorCode::Busy, detail: 0 }
+        ));
+    }
+    let checks = CHECKS.load(Ordering::Relaxed);
+    // Ten seconds allow 768 requests: the 200 that were sent, and eight for each check.
+    assert!((69..=71).contains(&checks), "{checks} in ten seconds, of a prefix that may send 64 requests a second");
+    assert_eq!(busy, 200 - checks);
+}
+
+#[test]
+fn private_sources_share_a_rate_once_the_node_has_global_contacts() {
+    let allowed = |node: &mut Node4| {
+        let sources = (0..100).map(|n| Peer::new(id(&[n]), at(&format!("10.0.{n}.1:4000"))));
+        let responses = sources.map(|source| source.ask(node, NOW, Request::Ping, None));
+        let pongs = responses.filter(|bytes| matches!(response_of::<SocketAddrV4>(bytes), Response::Pong { .. }));
+        pongs.count()
+    };
+    let mut node = node4(Config { rate_limit: 10, ..config() });
+    Peer::new(id(&[0x41]), at("10.0.0.7:4000")).meet(&mut *node, NOW);
+    assert_eq!(allowed(&mut node), 100, "in a private network they have no limit");
+    Peer::new(id(&[0x80]), at("198.51.100.7:4000")).meet(&mut *node, NOW);
+    assert_eq!(allowed(&mut node), 20, "a burst of twice the rate of one prefix");
+}
+
+#[test]
+fn a_node_far_from_a_key_refuses_to_store_its_record() {
+    let mut node = node4(config());
+    let own = *node.id().as_bytes();
+    // Eight neighbours that share 12 bits with the node, and eight nodes on the other side of the network.
+    for n in 0..8_u8 {
+        let mut near = own;
+        near[1] ^= 0x08 | n;
+        Peer::new(Id::from_bytes(near), at(&format!("11.1.{n}.1:4000"))).meet(&mut *node, NOW);
+        Peer::new(id(&[0x80 | n]), at(&format!("11.2.{n}.1:4000"))).meet(&mut *node, NOW);
+    }
+    let token = peer().token(&mut *node, NOW);
+    let mut store = |far: bool| {
+        let values = (0_u16..).map(|n| n.to_be_bytes());
+        let is_wanted = |value: &[u8; 2]| {
+            let bits = Key::immutable(value).id.xor(&Id::from_bytes(own)).leading_zeros();
+            if far { bits == 0 } else { bits >= 12 }
+        };
+        let value = values.take(u16::MAX.into()).find(is_wanted).unwrap();
+        let record = Record::immutable(&value);
+        let store = Request::Store { record, lifetime: 60, compare: None, handover: false };
+        let response = peer().ask(&mut *node, NOW, store, Some(token));
+        matches!(response_of::<SocketAddrV4>(&response), Response::Stored { .. })
+    };
+    assert!(!store(true), "of a network this dense, half of all nodes are nearer to the key");
+    assert!(store(false));
+}
+
+#[test]
+fn handovers_count_against_the_quota_of_their_sender() {
+    let mut node = node4(config());
+    let holders: Vec<_> = (1..=5).map(|n| Peer::new(id(&[n * 40]), at(&format!("{}.1.1.1:4000", n + 20)))).collect();
+    let liar = Peer::new(id(&[0x80]), at("60.1.1.1:4000"));
+    holders.iter().chain([&liar]).for_each(|peer| peer.meet(&mut *node, NOW));
+    let mut store = |sender: &Peer<SocketAddrV4>, now, value: &[u8]| {
+        let token = sender.token(&mut *node, now);
+        let record = Record::immutable(value);
+        let store = Request::Store { record, lifetime: 3_600, compare: None, handover: true };
+        let response = sender.ask(&mut *node, now, store, Some(token));
+        matches!(response_of::<SocketAddrV4>(&response), Response::Stored { .. })
+    };
+    assert!((0..20_u8).all(|n| store(&holders[usize::from(n) % 5], NOW, &[n; 20])));
+    let hostile = |n: u64| NOW + Duration::from_millis(50 * n);
+    for n in 0..400_u64 {
+        store(&liar, hostile(n), &[&[9; 20][..], &n.to_be_bytes()].concat());
+    }
+    let kept = (0..20_u8).filter(|n| node.store().find(&Key::immutable(&[*n; 20])).is_some()).count();
+    assert_eq!((kept, node.store().len()), (20, 32), "the liar has the rest, and replaces only its own");
+}
+
+/// The addresses that a node asks after the peer `namer`, its contact, has named these to it.
+fn asked_after(node: &mut Node4, namer: Peer<SocketAddrV4>, named: &[Contact<SocketAddrV4>]) -> Vec<SocketAddrV4> {
+    node.find_node(NOW, Id::ZERO, &Options::default()).unwrap();
+    let requests = sent(node, NOW);
+    let (_, request) = requests.iter().find(|(to, _)| *to == namer.contact.address).unwrap();
+    let response = Response::Nodes { contacts: Contacts::new(named) };
+    deliver(node, NOW, namer.contact.address, &namer.response(transaction_of::<SocketAddrV4>(request), response));
+    let later = sent(node, NOW);
+    requests.into_iter().chain(later).map(|(to, _)| to).collect()
+}
+
+#[test]
+fn the_address_of_a_verified_contact_wins_over_any_that_another_node_names() {
+    let mut node = node4(config());
+    let known = Peer::new(id(&[0x01]), at("192.0.7.1:4000"));
+    peer().meet(&mut *node, NOW);
+    known.meet(&mut *node, NOW);
+    let lie = Contact::new(known.contact.id, at("198.51.100.1:4000"));
+    let asked = asked_after(&mut node, peer(), &[lie]);
+    assert!(asked.contains(&known.contact.address) && !asked.contains(&lie.address), "{asked:?}");
+}
+
+#[test]
+fn private_contacts_are_not_named_to_a_global_requester() {
+    let mut node = node4(config());
+    let (private, global) = (Peer::new(id(&[0x01]), at("10.0.0.1:4000")), Peer::new(id(&[0x02]), at("192.0.9.1:4000")));
+    private.meet(&mut *node, NOW);
+    global.meet(&mut *node, NOW);
+    let mut named_to = |requester: Peer<SocketAddrV4>| {
+        let request = requester.padded(Request::FindNode { target: Id::ZERO }, None, 200);
+        let response = deliver(&mut *node, NOW, requester.contact.address, &request).unwrap().1;
+        match response_of::<SocketAddrV4>(&response) {
+            Response::Nodes { contacts } => contacts.iter().map(|contact| contact.address).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(named_to(peer()), [global.contact.address]);
+    let neighbour = Peer::new(id(&[0x81]), at("10.0.0.2:4000"));
+    assert_eq!(named_to(neighbour), [private.contact.address, global.contact.address]);
 }

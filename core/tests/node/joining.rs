@@ -3,13 +3,15 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
-use kadlet::message::{Contacts, Request, Response};
+use kadlet::message::{Contacts, ErrorCode, Request, Response};
 use kadlet::record::Proof;
 use kadlet::{
     Config, Contact, Dht, Event, FixedStore, Id, Kademlia, Key, Node, Options, Outcome, Record, Routing, Store,
 };
 
-use crate::by_hand::{NOW, Peer, at, deliver, id, idle, node4, picture, request_of, sent, transaction_of};
+use crate::by_hand::{
+    NOW, Node4, Peer, at, deliver, id, idle, node4, picture, request_of, response_of, sent, transaction_of,
+};
 use crate::net::{Mote, Net, Place, config};
 use crate::{get, once, put};
 
@@ -115,19 +117,34 @@ fn a_client_enters_no_table_and_responds_to_no_request() {
 }
 
 #[test]
-fn another_node_with_the_own_id_is_reported_once() {
+fn another_node_with_the_own_id_is_reported_after_it_has_responded_and_at_most_once_a_minute() {
     let mut node = node4(config());
-    let copy = Peer::new(node.id(), at("192.0.2.1:4000"));
-    for _ in 0..3 {
-        assert_eq!(deliver(&mut *node, NOW, copy.contact.address, &copy.request(Request::Ping, None)), None);
+    // Requests with forged addresses cause one ping, and no event.
+    let copies = [1, 2, 3].map(|n| Peer::new(node.id(), at(&format!("192.0.2.{n}:4000"))));
+    let mut pings = Vec::new();
+    for copy in copies {
+        let response = copy.ask(&mut *node, NOW, Request::Ping, None);
+        let refused = response_of::<SocketAddrV4>(&response);
+        assert!(matches!(refused, Response::Error { code: ErrorCode::Token, .. }), "{refused:?}");
+        pings.extend(sent(&mut *node, NOW));
     }
-    assert!(matches!(node.poll_event(), Some(Event::OwnIdSeen { address }) if address == copy.contact.address));
     assert!(node.poll_event().is_none());
-    // A response from such a node is reported too.
-    let elsewhere = Peer::new(node.id(), at("192.0.2.2:4000"));
-    let query = node.ping(NOW, elsewhere.contact.address).unwrap();
-    let request = sent(&mut *node, NOW).remove(0).1;
-    deliver(&mut *node, NOW, elsewhere.contact.address, &elsewhere.empty_response(&request));
+    assert_eq!(pings.len(), 1);
+    deliver(&mut *node, NOW, copies[0].contact.address, &copies[0].empty_response(&pings[0].1));
+    assert!(matches!(node.poll_event(), Some(Event::OwnIdSeen { address }) if address == copies[0].contact.address));
+    assert!(node.poll_event().is_none());
+    // A minute later, a response from such a node is reported again. Sooner it isn't.
+    let elsewhere = copies[2];
+    let respond = |node: &mut Node4, now| {
+        let query = node.ping(now, elsewhere.contact.address).unwrap();
+        let request = sent(node, now).remove(0).1;
+        deliver(node, now, elsewhere.contact.address, &elsewhere.empty_response(&request));
+        query
+    };
+    let soon = respond(&mut node, NOW + Duration::from_secs(59));
+    assert!(node.take_result(soon).is_some());
+    assert!(node.poll_event().is_none());
+    let query = respond(&mut node, NOW + Duration::from_secs(60));
     assert!(matches!(node.poll_event(), Some(Event::OwnIdSeen { address }) if address == elsewhere.contact.address));
     assert!(matches!(node.take_result(query).unwrap().outcome, Outcome::Failed(_)), "no other node is at that address");
     assert!(node.routing().peers().next().is_none());
@@ -178,12 +195,13 @@ fn a_named_contact_with_an_address_of_narrower_scope_than_its_responders_is_igno
 fn nodes_of_different_k_share_a_network() {
     type Wide = Node<Kademlia<u16, 128>, FixedStore<32, 8192>, 4, 60>;
     let mut configs = [config(); 40];
-    configs[6].table.k = 20;
+    // Not more than twice the k of the others: nodes that are far outside their own k closest refuse the record.
+    configs[6].table.k = 16;
     let mut net = Net::<Wide>::grown(84, configs);
     let (now, key) = (net.now, Key::plain(b"hello"));
     let query = net.node(7).put(now, &Record::plain(b"hello", b"world"), &once()).unwrap();
     net.wait(7, query, |result| {
-        assert!(matches!(&result.outcome, Outcome::Stored { holders, wanted: 20 } if holders.len() == 20))
+        assert!(matches!(&result.outcome, Outcome::Stored { holders, wanted: 16, .. } if holders.len() == 16))
     });
     for at in 1..=40 {
         let now = net.now;
@@ -191,7 +209,7 @@ fn nodes_of_different_k_share_a_network() {
         net.wait(at, query, |result| assert!(matches!(&result.outcome, Outcome::Value { .. })));
     }
     let query = net.node(7).find_node(now, key.id, &Options::default()).unwrap();
-    net.wait(7, query, |result| assert!(matches!(&result.outcome, Outcome::Nodes(found) if found.len() == 20)));
+    net.wait(7, query, |result| assert!(matches!(&result.outcome, Outcome::Nodes(found) if found.len() == 16)));
 }
 
 #[test]

@@ -9,14 +9,14 @@ type Values = FixedStore<32, 8192>;
 type Mote = Node<Table<SocketAddrV4>, Values, 4>;
 type DualStack = Node<Table<SocketAddr>, Values, 4>;
 
-const _: () = assert!(size_of::<Mote>() <= 24 * 1024);
+const _: () = assert!(size_of::<Mote>() <= 25 * 1024);
 const _: () = assert!(size_of::<DualStack>() <= 40 * 1024);
 
 /// A node in .bss, as on a microcontroller.
 static SPACE: std::sync::Mutex<Mote> = std::sync::Mutex::new(Mote::empty());
 
 #[test]
-fn a_mote_takes_24_kib_and_a_dual_stack_node_40() {
+fn a_mote_takes_25_kib_and_a_dual_stack_node_40() {
     println!("{} and {} bytes", size_of::<Mote>(), size_of::<DualStack>());
     assert_eq!(kadlet::Dht::stats(&*SPACE.lock().unwrap()), &Stats::ZERO);
 }

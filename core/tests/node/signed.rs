@@ -28,7 +28,7 @@ fn key() -> Key {
 
 /// Signs a value with its sequence number, and passes the record to `lend`.
 fn signed<T>(sequence: u64, value: &[u8], lend: impl FnOnce(&Record<'_>) -> T) -> T {
-    let (public_key, signature) = (ed25519::public_key(&SECRET), ed25519::sign(&SECRET, SALT, sequence, value));
+    let (public_key, signature) = (ed25519::public_key(&SECRET), ed25519::sign(&SECRET, 0, SALT, sequence, value));
     lend(&Record {
         value,
         proof: Proof::Signed { public_key: &public_key, salt: SALT, sequence, signature: &signature },
@@ -55,7 +55,7 @@ fn put<T>(
 
 fn is_stored(result: &QueryResult<'_, u16>) {
     assert!(
-        matches!(&result.outcome, Outcome::Stored { holders, wanted } if holders.len() >= *wanted),
+        matches!(&result.outcome, Outcome::Stored { holders, wanted, .. } if holders.len() >= *wanted),
         "{:?}",
         result.outcome
     );

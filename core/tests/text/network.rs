@@ -177,7 +177,7 @@ fn a_signed_record_is_replaced_by_its_owner_alone<W: Wire>() {
     let public_key = ed25519::public_key(&[7; 32]);
     let key = Key::signed(&public_key, b"salt");
     for (sequence, value) in [(1, b"first"), (2, b"later")] {
-        let signature = ed25519::sign(&[7; 32], b"salt", sequence, value);
+        let signature = ed25519::sign(&[7; 32], 0, b"salt", sequence, value);
         let proof = Proof::Signed { public_key: &public_key, salt: b"salt", sequence, signature: &signature };
         assert_eq!(put(&mut net, 3, &Record { value, proof }, &Options::default()).len(), 8);
         for from in 1..=16 {

@@ -52,8 +52,9 @@ fn the_signed_example_has_a_valid_signature() {
     let (_, datagram) = examples.iter().find(|(title, _)| *title == "store signed").unwrap();
     let message = decode::<SocketAddr>(datagram).unwrap();
     let Body::Request { request: Request::Store { record, .. }, .. } = message.body else { panic!("{message:?}") };
-    assert!(record.verify(kadlet::ed25519::verify));
-    assert!(!Record { value: b"ho", ..record }.verify(kadlet::ed25519::verify));
+    assert!(record.verify(0, kadlet::ed25519::verify));
+    assert!(!record.verify(1, kadlet::ed25519::verify), "it is signed for the example's network");
+    assert!(!Record { value: b"ho", ..record }.verify(0, kadlet::ed25519::verify));
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn each_example_decodes_to_the_message_in_the_spec_and_encodes_to_the_same_bytes
     let plain = Record { value: b"world", proof: Proof::Plain { id: Key::plain(b"hello").id, age: 1_500 } };
     let public_key = array("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
     let signature = array(
-        "f682b0e830d572d4c0d6216c0be7cca0d492f1bcf2332a7b63a3819096536b8f5008d52d6b2d1b713477ca33a029c4d251c337a7eb33c8f044cc4daf67b9b80b",
+        "6f6df190a7fab8e8496ca2b1e0a036e1724c8fa7758c636c4db201897c2886478076f02db98c05db5bda819973826e424382fc53a337d0567a36531fbb40f109",
     );
     let signed = Record {
         value: b"hi",

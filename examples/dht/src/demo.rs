@@ -125,7 +125,7 @@ fn put<R: Table>(
     let query = swarm.command(LOCAL, |node, now| node.put(now, record, &options));
     let query = query.map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     let stored = narration.follow(swarm, LOCAL, query, PUT, |done| match done.outcome {
-        Outcome::Stored { holders, wanted } => Ok((holders.len(), wanted)),
+        Outcome::Stored { holders, wanted, .. } => Ok((holders.len(), wanted)),
         _ => Err(failed("the value could not be stored", &done.stats)),
     })?;
     let (stored, wanted) = stored?;

@@ -15,7 +15,7 @@ use crate::bootstraps::{Bootstraps, resolve};
 use crate::error::{Error, Exit};
 use crate::joining::Joining;
 use crate::network::{self, OperationError, Table, stopped, summary};
-use crate::output::{Lines, NodeObject, Output, StatsObject, cannot_start, json, note};
+use crate::output::{EventObject, Lines, NodeObject, Output, StatsObject, cannot_start, json, note};
 use crate::resolver::Resolved;
 use crate::signals;
 use crate::state::{State, fingerprint};
@@ -98,8 +98,13 @@ fn host<R: Table>(
     if !tried.is_empty() {
         driver.node_mut().bootstrap(now, &tried).map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     }
-    let mut events =
-        Events { log: streams.log.clone(), verbose: common.verbose, duplicates: 0, occurrences: sender.clone() };
+    let mut events = Events {
+        log: streams.log.clone(),
+        objects: streams.json.then(|| streams.out.clone()),
+        verbose: common.verbose,
+        duplicates: 0,
+        occurrences: sender.clone(),
+    };
     let server = Server::start_with(driver, move |event| events.print(&event))
         .map_err(|error| cannot_start("the node", &error))?;
     let handle = server.handle();
@@ -232,6 +237,8 @@ impl StateFile<'_> {
 /// Prints the events that an operator wants to know. It lives on the node's thread, and ends with it.
 struct Events {
     log: Lines,
+    /// Stdout, for JSON objects.
+    objects: Option<Lines>,
     verbose: bool,
     /// How often another node had this node's id.
     duplicates: u32,
@@ -250,6 +257,10 @@ impl Events {
                      its own --state file"
                 ));
             }
+            Event::ExternalAddress { address, id } => {
+                self.log.line(format!("other nodes see this one at {address}; its id is {id}"));
+                self.object(&EventObject::ExternalAddress { address: *address, id: id.to_string() });
+            }
             Event::Superseded { key } => self
                 .log
                 .line(format!("the network holds a newer record than the one published here, under id {}", key.id)),
@@ -267,6 +278,13 @@ impl Events {
                 _ => {}
             },
             _ => {}
+        }
+    }
+
+    /// With `--json`: prints an object on stdout.
+    fn object(&self, object: &EventObject) {
+        if let Some((lines, object)) = self.objects.as_ref().zip(json(object).ok()) {
+            lines.line(object);
         }
     }
 }
@@ -298,7 +316,8 @@ mod tests {
             network::bind::<Kademlia<SocketAddr, 512, 64>>(&[local], network::config(&cli.common), None).unwrap();
         let (sender, occurrences) = mpsc::channel();
         let (log, _) = Lines::start(|_| true).unwrap();
-        let mut events = Events { log: log.clone(), verbose: false, duplicates: 0, occurrences: sender.clone() };
+        let mut events =
+            Events { log: log.clone(), objects: None, verbose: false, duplicates: 0, occurrences: sender.clone() };
         let server = Server::start_with(driver, move |event| events.print(&event)).unwrap();
         let (handle, dying) = (server.handle(), server.handle());
         let (ended, result) = mpsc::channel();
@@ -315,6 +334,25 @@ mod tests {
         let error = result.recv_timeout(SAVE / 2).unwrap().unwrap_err();
         assert!(error.what().contains("the node has stopped"), "{error}");
         assert!(server.shutdown().unwrap_err().to_string().contains("panicked"));
+    }
+
+    #[test]
+    fn a_node_tells_its_external_address() {
+        let printed = || {
+            let (sender, lines) = mpsc::channel();
+            (Lines::start(move |line| sender.send(line.to_owned()).is_ok()).unwrap(), lines)
+        };
+        let (((log, _), logged), ((out, _), objects)) = (printed(), printed());
+        let (occurrences, _) = mpsc::channel();
+        let mut events = Events { log, objects: Some(out), verbose: false, duplicates: 0, occurrences };
+        let (address, id) = ("192.0.2.1:4000".parse().unwrap(), kadlet::Id::from_bytes([1; 20]));
+        events.print(&Event::ExternalAddress { address, id });
+        drop(events);
+
+        let logged: Vec<_> = logged.iter().collect();
+        assert_eq!(logged[0], format!("other nodes see this one at 192.0.2.1:4000; its id is {id}"));
+        let objects: Vec<_> = objects.iter().collect();
+        assert_eq!(objects[0], format!(r#"{{"event":"external_address","address":"192.0.2.1:4000","id":"{id}"}}"#));
     }
 
     #[test]

@@ -119,6 +119,13 @@ impl From<&Contact<SocketAddr>> for NodeObject {
     }
 }
 
+/// An event of a node in JSON.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum EventObject {
+    ExternalAddress { address: SocketAddr, id: String },
+}
+
 /// A [`QueryStats`] in JSON: the counts of every lookup.
 #[derive(Debug, Serialize)]
 pub(crate) struct QueryStatsObject {

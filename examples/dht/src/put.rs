@@ -1,12 +1,13 @@
 //! `put`: puts a plain, an immutable or a signed record once.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kadlet::message::ErrorCode;
 use kadlet::record::{MAX_SALT, MAX_VALUE, Proof};
-use kadlet::{Contact, Id, Key, Options, QueryStats, Record};
+use kadlet::{Contact, Failure, Id, Key, Options, QueryStats, Record};
 use kadlet_udp::{ProofBuf, Stored};
 use serde::Serialize;
 
@@ -37,6 +38,9 @@ struct PutObject {
     /// The age, in milliseconds, of a plain record that is held in place of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_age_ms: Option<u64>,
+    /// For how many seconds all that store the record hold it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lifetime_seconds: Option<u64>,
 }
 
 impl PutObject {
@@ -54,6 +58,7 @@ impl PutObject {
             sequence: None,
             held_sequence: None,
             held_age_ms: None,
+            lifetime_seconds: None,
         }
     }
 }
@@ -81,7 +86,7 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
     let record = match &signer {
         Some(signer) => {
             let sequence = signer.sequence(args, &client).map_err(nothing)?;
-            signature = kadlet::ed25519::sign(&signer.secret, &signer.salt, sequence, &value);
+            signature = kadlet::ed25519::sign(&signer.secret, common.network, &signer.salt, sequence, &value);
             let proof =
                 Proof::Signed { public_key: &signer.public_key, salt: &signer.salt, sequence, signature: &signature };
             Record { value: &value, proof }
@@ -96,31 +101,27 @@ pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result
         Ok(stored) => stored,
         Err(error) => return Err(failed(&record, id, &error)),
     };
-    let outdone = matches!(stored.stats.refusal, Some(ErrorCode::Outdated | ErrorCode::Conflict));
-    // The refusals of a few nodes don't say which sequence number they hold.
-    let held = match &signer {
-        Some(signer) if outdone => signer.stored_sequence(&client).ok(),
-        _ => None,
-    };
     drop(client);
-    print(&record, id, &stored, held.filter(|held| Some(*held) != sequence(&record)), out)
+    print(&record, id, &stored, args.ttl, out)
 }
 
-/// Prints what was stored; fails if it was stored at too few nodes. `held` is the sequence number of a record that some
-/// nodes hold in place of it.
-fn print(
-    record: &Record<'_>,
-    id: Id,
-    stored: &Stored<SocketAddr>,
-    held: Option<u64>,
-    out: &Output,
-) -> Result<(), Error> {
-    let object = PutObject { held_sequence: held, ..object(record, id, &stored.holders, stored.wanted, &stored.stats) };
+/// Prints what was stored; fails if it was stored at too few nodes. `ttl` is the lifetime that was asked for.
+fn print(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, ttl: Duration, out: &Output) -> Result<(), Error> {
+    let held = stored.held.filter(|_| sequence(record).is_some());
+    let object = PutObject {
+        held_sequence: held,
+        held_age_ms: stored.held.filter(|_| sequence(record).is_none()),
+        lifetime_seconds: Some(stored.lifetime.as_secs()),
+        ..object(record, id, &stored.holders, stored.wanted, &stored.stats)
+    };
     let (count, wanted) = (stored.holders.len(), stored.wanted);
     if matches!(record.proof, Proof::Immutable) && !out.json {
         out.line(&id.to_string())?;
     }
     note(format!("stored at {count} of {} ({})", nodes(wanted), summary(&stored.stats)));
+    if count > 0 && stored.lifetime < Duration::from_secs(ttl.as_secs()) {
+        note(format!("the nodes hold it for {:?} only, not for {ttl:?}", stored.lifetime));
+    }
     if count < wanted || count == 0 {
         return Err(partial(record, count, wanted, held, stored.stats.refusal).with(&object));
     }
@@ -158,7 +159,13 @@ fn partial(record: &Record<'_>, count: usize, wanted: usize, held: Option<u64>, 
 fn failed(record: &Record<'_>, id: Id, error: &OperationError) -> Error {
     let stats = stats(error);
     let OperationError::Conflict { holders, held, .. } = error else {
-        return explain(error).with(&object(record, id, &[], usize::from(stats.responded), &stats));
+        let error = match error {
+            OperationError::Failed { failure: Failure::Refused(ErrorCode::Conflict, held), .. } => {
+                lagging(*held, &stats)
+            }
+            _ => explain(error),
+        };
+        return error.with(&object(record, id, &[], usize::from(stats.responded), &stats));
     };
     let held = *held;
     let object = object(record, id, holders, usize::from(stats.responded), &stats);
@@ -178,6 +185,17 @@ fn failed(record: &Record<'_>, id: Id, error: &OperationError) -> Error {
         .tip("get it, and put again if the new value should replace it")
         .with(&PutObject { held_age_ms: Some(held), ..object }),
     }
+}
+
+/// The error of a put with --cas where all nodes hold an earlier record, or none. They can't prove that it is the
+/// latest.
+fn lagging(held: u64, stats: &QueryStats) -> Error {
+    let (record, tip) = match held {
+        0 => ("no record with a sequence number above 0".to_owned(), "put again without --cas".to_owned()),
+        _ => (format!("a record with sequence number {held}"), put_above(held)),
+    };
+    let what = format!("the nodes hold {record}, not the one to be replaced ({})", summary(stats));
+    Error::new(Exit::Network, what).tip(tip)
 }
 
 /// How to replace a record with this sequence number.
@@ -218,6 +236,7 @@ fn object(
         sequence: sequence(record),
         held_sequence: None,
         held_age_ms: None,
+        lifetime_seconds: None,
     }
 }
 

@@ -24,6 +24,7 @@ const MTU: usize = 1_514;
 
 pub(crate) struct Lan {
     medium: Medium,
+    is_global: bool,
     wires: Rc<Wires>,
     tasks: Vec<Task>,
 }
@@ -58,7 +59,12 @@ pub(crate) struct Bell {
 
 impl Lan {
     pub(crate) fn new(medium: Medium) -> Self {
-        Self { medium, wires: Rc::default(), tasks: Vec::new() }
+        Self { medium, is_global: false, wires: Rc::default(), tasks: Vec::new() }
+    }
+
+    /// A network of IP packets with global addresses. The nth stack has the address 8.0.n.n, so a prefix of its own.
+    pub(crate) fn global() -> Self {
+        Self { is_global: true, ..Self::new(Medium::Ip) }
     }
 
     pub(crate) fn lose(&self, percent: u64) {
@@ -78,7 +84,11 @@ impl Lan {
         let (link, receive, transmit) = wire.split();
         link.set_link_state(LinkState::Up);
         let mut config = Config::default();
-        let (v4, v6) = (Ipv4Cidr::new(Ipv4Addr::new(10, 0, 0, n), 24), Ipv6Cidr::new(v6(n), 64));
+        let v4 = match self.is_global {
+            true => Ipv4Cidr::new(Ipv4Addr::new(8, 0, n, n), 16),
+            false => Ipv4Cidr::new(Ipv4Addr::new(10, 0, 0, n), 24),
+        };
+        let v6 = Ipv6Cidr::new(v6(n), 64);
         config.ipv4 = embassy_net::ConfigV4::Static(StaticConfigV4 {
             address: v4,
             gateway: None,

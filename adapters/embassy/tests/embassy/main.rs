@@ -17,7 +17,7 @@ use embassy_net::udp::{PacketMetadata, UdpMetadata, UdpSocket};
 use embassy_time::{Instant, Timer};
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{
-    Address, BeginError, Config, Contact, Dht, Failure, FixedStore, Kademlia, Key, Node, Options, Outcome, Record,
+    Address, BeginError, Config, Contact, Dht, Failure, FixedStore, Id, Kademlia, Key, Node, Options, Outcome, Record,
     Store,
 };
 use kadlet_embassy::{Error, Handle, News, PATIENCE, Resources};
@@ -280,6 +280,21 @@ fn a_task_that_waits_for_news_learns_of_a_copied_id() {
     lan.run(async move {
         let (news, _) = join(a.news(), ping(copy, at(1))).await;
         assert_eq!(news, News::OwnIdSeen { address: at(2) });
+    });
+}
+
+#[test]
+fn a_task_that_waits_for_news_learns_of_the_external_address() {
+    let global = |n: u8| SocketAddrV4::new(Ipv4Addr::new(8, 0, n, n), PORT);
+    let bound = move |n| Id::bound(global(n).prefix().unwrap(), 0);
+    let mut lan = Lan::global();
+    let [others @ .., a] =
+        [1, 2, 3, 4].map(|n| lan.node(Mote::empty(), move |node, now| node.start(now, CONFIG, bound(n), [n; 32])).0);
+    lan.run(async move {
+        for node in others.iter().skip(1).chain([&a]) {
+            node.bootstrap(&[global(1)]).await.unwrap();
+        }
+        assert_eq!(a.news().await, News::ExternalAddress { address: global(4), id: bound(4) });
     });
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use kadlet::{Contact, Id};
 
-use super::policy::{Adversary, Arrival, Reaction, draw, name_only, nearest};
+use super::policy::{Adversary, Arrival, Reaction, Seats, draw, name_only, nearest};
 use crate::address::HostAddress;
 use crate::random::Random;
 
@@ -17,11 +17,13 @@ pub enum Naming {
     SpreadOver(usize),
 }
 
-/// Names only accomplices, by their true identifiers. It pretends to store what it is given, and finds nothing.
+/// Names only accomplices. It pretends to store what it is given, and finds nothing.
 #[derive(Clone, Debug)]
 pub struct Collude {
-    /// All attackers.
+    /// All attackers, in all seats that they have.
     pub accomplices: Rc<[Contact<HostAddress>]>,
+    /// The identifiers that they claim at addresses other than those of their hosts.
+    pub seats: Seats,
     /// Which of them are named.
     pub naming: Naming,
     /// How many contacts a response names.
@@ -42,6 +44,7 @@ impl Collude {
 
 impl Adversary for Collude {
     fn handle(&mut self, arrival: &Arrival<'_>) -> Reaction {
-        name_only(arrival, arrival.own.id, |target| self.name(&arrival.own.id, target))
+        let claimed = self.seats.claimed(arrival);
+        name_only(arrival, claimed, |target| self.name(&claimed, target))
     }
 }

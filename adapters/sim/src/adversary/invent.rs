@@ -8,8 +8,8 @@ use super::policy::{Adversary, Arrival, Reaction, Seats, draw, name_only, neares
 use crate::address::{HostAddress, IdRule};
 use crate::random::Random;
 
-/// How many addresses each attacker claims identifiers at for one target.
-const SEATS: u8 = 4;
+/// How many addresses each attacker claims identifiers at for one target: one for each first-class seat of its /24.
+const SEATS: u8 = 2;
 /// From how many of the nearest identifiers some are drawn: lookups that ask more nodes than usual meet others still.
 const SPREAD: usize = 40;
 
@@ -33,8 +33,9 @@ impl Adversary for Invent {
     fn handle(&mut self, arrival: &Arrival<'_>) -> Reaction {
         let Self { accomplices, ids, seats, count, random } = self;
         name_only(arrival, seats.claimed(arrival), |target| {
-            let first = target.as_bytes()[Id::LEN - 1];
-            let of_target = move |seat| first.wrapping_add(seat);
+            // An even number, so that the addresses of one target are those of both seats.
+            let first = SEATS * (target.as_bytes()[Id::LEN - 1] % 127);
+            let of_target = move |seat| first + seat;
             let addresses = accomplices
                 .iter()
                 .flat_map(|address| (0..SEATS).map(move |seat| address.in_same_prefix(of_target(seat))));

@@ -12,6 +12,8 @@
 //! | `misname` | responses name honest identifiers, at addresses of the attackers |
 //! | `refuse` | stores are refused as outdated or in conflict, without proof |
 //! | `stale` | the first version of a record is served for good; an old version is planted at other nodes |
+//! | `impostor` | a minimal node with any identifier; one that comes and goes; a holder that claims to replicate |
+//! | `flood` | one node is sent more records, or requests, than it can take |
 //! | `stall` | a record is claimed and never delivered; a relay request is accepted and dropped |
 //! | `policy` | the trait, and what all policies use |
 //!
@@ -46,6 +48,8 @@
 //! ```
 
 mod collude;
+mod flood;
+mod impostor;
 mod invent;
 mod misname;
 mod policy;
@@ -54,9 +58,11 @@ mod stale;
 mod stall;
 
 pub use collude::{Collude, Naming};
+pub use flood::{Flood, Flooding, Stuff};
+pub use impostor::{Claim, Flap, Impostor};
 pub use invent::Invent;
 pub use misname::Misname;
-pub use policy::{Adversary, Arrival, Outgoing, Reaction, Seats, draw, nearest, request_in, respond};
+pub use policy::{Adversary, Arrival, Outgoing, Reaction, Seats, ask, draw, nearest, request_in, respond, response_in};
 pub use refuse::Refuse;
 pub use stale::{Plant, Stale};
 pub use stall::Stall;

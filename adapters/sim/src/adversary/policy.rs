@@ -13,11 +13,20 @@ use crate::random::Random;
 
 /// The token in all responses of attackers: they check none.
 const TOKEN: Token = Token([0xA5; 8]);
+/// The largest response that attackers take, in bytes.
+const LARGEST: u16 = 1_208;
 
 /// What a hostile host does. The [module](crate::adversary) has an example.
 pub trait Adversary {
     /// Handles a datagram that reached the host.
     fn handle(&mut self, arrival: &Arrival<'_>) -> Reaction;
+
+    /// Sends datagrams unasked, from the host's own address, where the node has the identifier of `own`. Returns them,
+    /// and when to be called again; [`Instant::NEVER`], as by default, for never. It is called first when the adversary
+    /// is attached.
+    fn act(&mut self, _now: Instant, _own: Contact<HostAddress>) -> (Vec<Outgoing>, Instant) {
+        (Vec::new(), Instant::NEVER)
+    }
 }
 
 /// A datagram that reached a hostile host.
@@ -100,8 +109,27 @@ pub fn respond(
     Reaction::Send(vec![Outgoing { to: arrival.from, bytes: encoded(&message) }])
 }
 
+/// A request of an attacker as a datagram. It is not padded.
+///
+/// # Panics
+///
+/// If it is larger than a datagram.
+#[must_use]
+pub fn ask(header: &Header<Kadlet>, token: Option<Token>, request: Request<'_>) -> Vec<u8> {
+    encoded(&Message { header: *header, body: Body::Request { largest: LARGEST, token, request, padding: 0 } })
+}
+
+/// The response in a datagram, and the token that comes with it. `None` if it is none.
+#[must_use]
+pub fn response_in(datagram: &[u8]) -> Option<(Token, Response<'_, HostAddress>)> {
+    match wire::decode(datagram).ok()?.body {
+        Body::Response { token, response } => Some((token, response)),
+        Body::Request { .. } => None,
+    }
+}
+
 /// A message as a datagram.
-pub(super) fn encoded(message: &Message<'_, HostAddress, Kadlet>) -> Vec<u8> {
+fn encoded(message: &Message<'_, HostAddress, Kadlet>) -> Vec<u8> {
     let mut buf = [0; MAX_DATAGRAM];
     let len = wire::encode(message, &mut buf).expect("it fits into a datagram");
     buf[..len].to_vec()

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use kadlet::message::{Contacts, Features, Request, Response, Target};
-use kadlet::wire::{self, Body, Header, Kadlet, Message};
+use kadlet::message::{Contacts, Request, Response, Target};
+use kadlet::wire::{Header, Kadlet};
 use kadlet::{Id, Key, Kind, Record};
 
-use super::policy::{Adversary, Arrival, Outgoing, Reaction, encoded, request_in, respond};
-use crate::address::HostAddress;
+use super::policy::{Adversary, Arrival, Outgoing, Reaction, ask, request_in, respond, response_in};
 use crate::signed::SignedRecord;
 
 /// The lifetime of planted records, in seconds.
@@ -69,22 +68,17 @@ impl Plant {
     /// A request whose response has a token.
     #[must_use]
     pub fn probe(&self, target: Id) -> Vec<u8> {
-        self.request(None, Request::FindNode { target })
-    }
-
-    fn request(&self, token: Option<wire::Token>, request: Request<'_>) -> Vec<u8> {
-        let header = Header { features: Features(0), ..self.header };
-        encoded(&Message { header, body: Body::Request { largest: 1_208, token, request, padding: 0 } })
+        ask(&self.header, None, Request::FindNode { target })
     }
 }
 
 impl Adversary for Plant {
     fn handle(&mut self, arrival: &Arrival<'_>) -> Reaction {
-        match wire::decode::<HostAddress>(arrival.datagram).map(|message| message.body) {
-            Ok(Body::Response { token, response: Response::Nodes { .. } }) => {
+        match response_in(arrival.datagram) {
+            Some((token, Response::Nodes { .. })) => {
                 let record = self.record.record();
                 let store = Request::Store { record, lifetime: LIFETIME, compare: None, handover: false };
-                Reaction::Send(vec![Outgoing { to: arrival.from, bytes: self.request(Some(token), store) }])
+                Reaction::Send(vec![Outgoing { to: arrival.from, bytes: ask(&self.header, Some(token), store) }])
             }
             _ => Reaction::Send(Vec::new()),
         }

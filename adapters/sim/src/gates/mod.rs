@@ -17,6 +17,8 @@
 mod adversary;
 mod case;
 mod cases;
+mod price;
+mod trials;
 
 use core::fmt::Write;
 
@@ -31,9 +33,13 @@ pub use case::{GateOptions, Row};
 /// missed today.
 #[must_use]
 pub fn run(options: &GateOptions, threads: usize) -> Vec<Row> {
-    let attacked = if options.only.is_empty() { Vec::new() } else { adversary::cases(options.quick) };
-    let all = cases::cases(options.quick).into_iter().chain(attacked);
-    let cases: Vec<Case> = all.filter(|case| case.gate.contains(&options.only)).collect();
+    let mut all = cases::cases(options.quick);
+    if !options.only.is_empty() {
+        all.extend(adversary::cases(options.quick));
+        all.extend(trials::cases(options.quick));
+        all.extend(price::cases());
+    }
+    let cases: Vec<Case> = all.into_iter().filter(|case| case.gate.contains(&options.only)).collect();
     run_cases(&cases, options, threads)
 }
 

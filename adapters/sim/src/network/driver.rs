@@ -27,6 +27,7 @@ impl<M: SimulatedNode> Network<M> {
         let Some(to) = self.directory.host_at(in_flight.to) else {
             return;
         };
+        self.hosts[to as usize].bytes.1 += len as u64;
         if self.react(to, &in_flight, datagram) {
             return;
         }
@@ -194,7 +195,9 @@ impl<M: SimulatedNode> Network<M> {
                 }
             }
             Outcome::NotFound { .. } => OperationOutcome::NotFound,
-            Outcome::Stored { holders, wanted } => OperationOutcome::Stored { holders: holders.len(), wanted: *wanted },
+            Outcome::Stored { holders, wanted, .. } => {
+                OperationOutcome::Stored { holders: holders.len(), wanted: *wanted }
+            }
             Outcome::Conflict { .. } => OperationOutcome::Conflict,
             Outcome::Failed(_) if matches!(running.task, Task::Find(_)) => {
                 OperationOutcome::Found { closest: None, right: false }

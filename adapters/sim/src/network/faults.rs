@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-use kadlet::Id;
 use kadlet::wire::MAX_DATAGRAM;
+use kadlet::{Contact, Id};
 
 use super::datagrams::{Datagram, MAINTENANCE};
 use super::host::Host;
@@ -69,10 +69,19 @@ impl<M: SimulatedNode> Network<M> {
     /// assert_eq!(network.node(0).expect("it lives").stats().wrong_version, 1);
     /// ```
     pub fn add_attacker(&mut self, id: Id) -> u32 {
-        let mut host = Host::new(id);
+        self.add_attacker_at(Contact::new(id, HostAddress::spread(self.hosts.len() as u32)))
+    }
+
+    /// The same with this address. An adversary that is attached there is a minimal node.
+    ///
+    /// # Panics
+    ///
+    /// If another host has the address.
+    pub fn add_attacker_at(&mut self, own: Contact<HostAddress>) -> u32 {
+        let mut host = Host::new(own.id);
         host.is_attacker = true;
         self.hosts.push(host);
-        self.directory.add(HostAddress::spread(self.hosts.len() as u32 - 1))
+        self.directory.add(own.address)
     }
 
     /// Sends a datagram of at most [`MAX_DATAGRAM`] bytes from any address, forged or not. The checks take a record

@@ -21,6 +21,8 @@ pub(crate) struct Host<M: Dht> {
     pub(super) is_attacker: bool,
     /// What it does with datagrams, if it is hostile.
     pub(super) adversary: Option<Box<dyn Adversary>>,
+    /// When the adversary is called next.
+    pub(super) adversary_at: Instant,
     /// The addresses through which the node joins.
     pub(super) bootstraps: Vec<HostAddress>,
     /// When the node is called next. A scheduled wake-up at any other time is out of date.
@@ -32,6 +34,8 @@ pub(crate) struct Host<M: Dht> {
     pub(super) application_at: Instant,
     /// The requests that the node responded to since [`Network::count_from_now`](super::Network::count_from_now).
     pub(super) requests_served: u32,
+    /// The bytes that were sent from here, and those that arrived here, since then.
+    pub(super) bytes: (u64, u64),
 }
 
 impl<M: Dht> Host<M> {
@@ -43,12 +47,14 @@ impl<M: Dht> Host<M> {
             left: false,
             is_attacker: false,
             adversary: None,
+            adversary_at: Instant::NEVER,
             bootstraps: Vec::new(),
             wake_at: Instant::NEVER,
             running: Vec::new(),
             application: None,
             application_at: Instant::NEVER,
             requests_served: 0,
+            bytes: (0, 0),
         }
     }
 

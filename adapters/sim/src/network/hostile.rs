@@ -1,23 +1,26 @@
 //! Hostile hosts.
 
-use kadlet::Contact;
 use kadlet::message::Request;
+use kadlet::{Contact, Instant};
 
-use super::datagrams::InFlight;
+use super::datagrams::{InFlight, MAINTENANCE};
+use super::queue::Scheduled;
 use super::state::Network;
-use crate::adversary::{Adversary, Arrival, Reaction, request_in};
+use crate::address::HostAddress;
+use crate::adversary::{Adversary, Arrival, Outgoing, Reaction, request_in};
 use crate::node::SimulatedNode;
 
 /// Hostile hosts.
 impl<M: SimulatedNode> Network<M> {
     /// From now on, an adversary handles what arrives at a host, before the node there does. What the node sends by
-    /// itself stays honest. Another adversary replaces the one that was there.
+    /// itself stays honest. Without a node there, the adversary is a minimal one. It replaces another one.
     ///
     /// # Panics
     ///
     /// If there is no such host.
     pub fn turn_hostile(&mut self, host: u32, adversary: Box<dyn Adversary>) {
         self.hosts[host as usize].adversary = Some(adversary);
+        self.schedule_adversary(host, self.now);
     }
 
     /// Whether an adversary is at this host.
@@ -43,6 +46,36 @@ impl<M: SimulatedNode> Network<M> {
         }
     }
 
+    /// The adversary at this host may be due.
+    pub(super) fn call_adversary(&mut self, host: u32) {
+        let own = Contact::new(self.hosts[host as usize].id, self.directory.address(host));
+        let state = &mut self.hosts[host as usize];
+        if state.adversary_at > self.now {
+            return;
+        }
+        state.adversary_at = Instant::NEVER;
+        if let Some(adversary) = &mut state.adversary {
+            let (sent, next) = adversary.act(self.now, own);
+            self.send_all(host, own.address, MAINTENANCE, sent);
+            self.schedule_adversary(host, next);
+        }
+    }
+
+    fn schedule_adversary(&mut self, host: u32, at: Instant) {
+        let at = at.max(self.now);
+        self.hosts[host as usize].adversary_at = at;
+        if at != Instant::NEVER {
+            self.queue.push(at, Scheduled::Adversary(host));
+        }
+    }
+
+    fn send_all(&mut self, host: u32, source: HostAddress, cause: u32, sent: Vec<Outgoing>) {
+        for out in sent {
+            self.note_put(&out.bytes);
+            self.transmit(host, source, out.to, cause, &out.bytes);
+        }
+    }
+
     /// Lets the adversary at a host handle a datagram; false if the node there must handle it.
     pub(super) fn react(&mut self, host: u32, in_flight: &InFlight, datagram: &[u8]) -> bool {
         let own = self.directory.address(host);
@@ -55,10 +88,7 @@ impl<M: SimulatedNode> Network<M> {
         match adversary.handle(&arrival) {
             Reaction::Honest => false,
             Reaction::Send(sent) => {
-                for out in sent {
-                    self.note_put(&out.bytes);
-                    self.transmit(host, in_flight.to, out.to, in_flight.cause, &out.bytes);
-                }
+                self.send_all(host, in_flight.to, in_flight.cause, sent);
                 true
             }
         }

@@ -18,6 +18,8 @@ pub(crate) enum Scheduled {
     Unreachable(u32, HostAddress),
     /// The application at this host is called.
     Application(u32),
+    /// The adversary at this host is called.
+    Adversary(u32),
     /// The node at this host begins to join again, if it is still in this incarnation.
     Join(u32, u32),
 }

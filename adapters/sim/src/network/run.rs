@@ -26,6 +26,7 @@ impl<M: SimulatedNode> Network<M> {
             Scheduled::Wake(host) => self.wake(host),
             Scheduled::Unreachable(from, to) => drop(self.with(from, |node, now| node.handle_unreachable(now, to))),
             Scheduled::Application(host) => self.call_application(host),
+            Scheduled::Adversary(host) => self.call_adversary(host),
             Scheduled::Join(host, incarnation) => self.join_again(host, incarnation),
         }
         true

@@ -57,7 +57,8 @@ pub struct Network<M: Dht> {
     pub config: Config,
     /// The store's capacity of nodes that are added from now on.
     pub capacity: Capacity,
-    /// How nodes get their identifiers: random ones unless set.
+    /// How nodes get their identifiers: bound to their addresses unless set. Free ones need a `config` with `bind_ids`
+    /// off.
     pub ids: IdRule,
     /// How lookups and gets run: iteratively unless set.
     pub lookup: Mode,
@@ -119,7 +120,7 @@ impl<M: SimulatedNode> Network<M> {
             links,
             config,
             capacity: Capacity::DEFAULT,
-            ids: IdRule::FREE,
+            ids: IdRule::BOUND,
             lookup: Mode::Iterative,
             fresh_tables: false,
             random: Random::new(seed),
@@ -237,7 +238,14 @@ impl<M: SimulatedNode> Network<M> {
         self.counted_until = self.now;
         for state in &mut self.hosts {
             state.requests_served = 0;
+            state.bytes = (0, 0);
         }
+    }
+
+    /// The bytes that a host sent, and those that arrived there, since [`Network::count_from_now`].
+    #[must_use]
+    pub fn bytes(&self, host: u32) -> (u64, u64) {
+        self.hosts.get(host as usize).map_or((0, 0), |state| state.bytes)
     }
 
     /// What was counted.

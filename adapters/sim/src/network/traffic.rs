@@ -42,6 +42,9 @@ impl<M: SimulatedNode> Network<M> {
             self.counts.test_bytes += datagram.len() as u64;
         }
         self.count_requester(from, cause, datagram.len());
+        if let Some(state) = self.hosts.get_mut(from as usize) {
+            state.bytes.0 += datagram.len() as u64;
+        }
         let receiver = self.directory.host_at(to);
         self.links.note_sent(self.now, from, to);
         let far = receiver.unwrap_or(NOBODY);

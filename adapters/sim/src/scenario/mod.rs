@@ -5,6 +5,7 @@
 //! | `lookups` | ideal tables, gets, dead nodes, loss |
 //! | `join`, `churn`, `partition`, `storm`, `versions` | one kind of scenario each |
 //! | `attack` | an attack, from the folder of this name |
+//! | `trial` | attacks that are not measured by gets, from the folder of this name |
 //! | `runner` | a network, a schedule of actions, and the lookups that were evaluated |
 //! | `forwarded` | lookups without acknowledgements, for comparison |
 //! | `spec`, `figures` | the input, and the output |
@@ -31,6 +32,7 @@ mod partition;
 mod runner;
 mod spec;
 mod storm;
+mod trial;
 mod versions;
 
 pub use attack::{Attack, AttackFigures, AttackSpec, attack};
@@ -38,6 +40,7 @@ pub use figures::{Figures, peak_memory_bytes};
 pub(crate) use lookups::VALUE;
 pub use lookups::{half_dead_chord, small_datagrams};
 pub use spec::{Geometry, InvalidSpec, Lifetime, LookupMode, Scenario, Spec};
+pub use trial::{Crowd, Flood, Measure, Trial, TrialSpec, trial};
 pub use versions::versions;
 
 use kadlet::Kademlia;

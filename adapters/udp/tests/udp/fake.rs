@@ -1,4 +1,5 @@
-//! A `Dht` that sends what a test tells it to, echoes what it receives, and remembers which addresses were unreachable.
+//! A `Dht` that sends and reports what a test tells it to, echoes what it receives, and remembers which addresses were
+//! unreachable.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -23,13 +24,20 @@ pub(crate) struct Fake {
     /// Handles all calls that the fake doesn't implement itself.
     node: Mote,
     pub(crate) outgoing: VecDeque<(SocketAddr, Vec<u8>)>,
+    pub(crate) events: VecDeque<Event<'static, SocketAddr>>,
     pub(crate) received: Vec<(SocketAddr, Vec<u8>)>,
     pub(crate) unreachable: Vec<SocketAddr>,
 }
 
 impl Fake {
     pub(crate) fn new() -> Self {
-        Self { node: mote(), outgoing: VecDeque::new(), received: Vec::new(), unreachable: Vec::new() }
+        Self {
+            node: mote(),
+            outgoing: VecDeque::new(),
+            events: VecDeque::new(),
+            received: Vec::new(),
+            unreachable: Vec::new(),
+        }
     }
 }
 
@@ -67,7 +75,7 @@ impl Dht for Fake {
     fn handle_timeout(&mut self, _: Instant) {}
 
     fn poll_event_except(&mut self, _: &dyn Fn(QueryId) -> bool) -> Option<Event<'_, SocketAddr>> {
-        None
+        self.events.pop_front()
     }
 
     fn take_result(&mut self, query: QueryId) -> Option<QueryResult<'_, SocketAddr>> {

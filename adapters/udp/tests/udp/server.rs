@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use kadlet::{BeginError, Config, Dht, GetError, Key, Options, PutError, Record, Store};
+use kadlet::{BeginError, Config, Dht, Event, GetError, Key, Options, Record, Store};
 use kadlet_udp::{Driver, Error, Server};
 
-use crate::fake::{Mote, mote, mote_with};
+use crate::fake::{Fake, Mote, mote, mote_with};
 use crate::has_ipv6;
 
 const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -107,10 +107,9 @@ fn a_call_that_cannot_begin_returns_the_reason() {
         handle.get(Key::immutable(b"x"), &Options::default()).map(|_| ()),
         Err(Error::Get(GetError::NoContacts))
     );
-    assert_eq!(
-        handle.put(&Record::immutable(b"x"), &Options::default()).map(|_| ()),
-        Err(Error::Put(PutError::NoContacts))
-    );
+    let stored = handle.put(&Record::immutable(b"x"), &Options::default()).unwrap();
+    assert_eq!((stored.holders.len(), stored.wanted), (0, 0), "it is stored here, and published when others come");
+    assert_eq!(handle.get(Key::immutable(b"x"), &Options::default()).unwrap().record.value, b"x");
 }
 
 #[test]
@@ -294,6 +293,17 @@ fn an_event_that_no_call_waits_for_goes_to_the_event_function() {
     drop(socket);
     server.handle().with(move |node, now| node.ping(now, gone).map(|_| ())).unwrap().unwrap();
     assert!(events.recv_timeout(LIMIT).unwrap().contains("QueryResult"));
+}
+
+#[test]
+fn an_event_of_the_node_s_own_address_goes_to_the_event_function() {
+    let (sender, events) = std::sync::mpsc::channel();
+    let (mut node, address) = (Fake::new(), "192.0.2.1:4000".parse().unwrap());
+    node.events.push_back(Event::ExternalAddress { address, id: node.id() });
+    let driver = Driver::bind(LOCAL.into(), node).unwrap();
+    let server = Server::start_with(driver, move |event| drop(sender.send(format!("{event:?}")))).unwrap();
+    server.handle().with(|_, _| ()).unwrap();
+    assert!(events.recv_timeout(LIMIT).unwrap().contains("ExternalAddress { address: 192.0.2.1:4000"));
 }
 
 #[test]

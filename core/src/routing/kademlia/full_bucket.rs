@@ -120,7 +120,7 @@ impl<A: Address> Buckets<A> {
 
     /// How the numbers of contacts of its address prefix in its bucket and in the table compare with the limits.
     fn prefix_counts(&self, contact: &Contact<A>, bucket: &Range<usize>) -> (Ordering, Ordering) {
-        let Some(prefix) = contact.address.prefix() else {
+        let Some(prefix) = contact.address.prefix().filter(|_| self.per_prefix.1 != u8::MAX) else {
             return (Ordering::Less, Ordering::Less);
         };
         let (mut in_bucket, mut in_table) = (0, 0);
@@ -141,8 +141,11 @@ impl<A: Address> Buckets<A> {
     ) -> Option<usize> {
         let mut highest = None;
         for (at, entry) in self.within(range) {
-            if at >= protected || !entry.is_verified() {
-                highest = highest.max(score(entry).map(|score| (score, at)));
+            if (at >= protected || !entry.is_verified())
+                && let Some(score) = score(entry)
+                && highest.is_none_or(|(highest, _)| score >= highest)
+            {
+                highest = Some((score, at));
             }
         }
         highest.map(|(_, at)| at)

@@ -122,7 +122,13 @@ fn next_to_ask<'a, A>(
     contacts: &'a mut [TableEntry<A>],
     replacements: &'a mut [TableEntry<A>],
 ) -> Option<&'a mut TableEntry<A>> {
-    contacts.iter_mut().chain(replacements).min_by_key(|entry| entry.due)
+    let mut first: Option<&mut TableEntry<A>> = None;
+    for entry in contacts.iter_mut().chain(replacements) {
+        if first.as_ref().is_none_or(|first| entry.due < first.due) {
+            first = Some(entry);
+        }
+    }
+    first
 }
 
 /// The identifier with one bit, counted from the most significant, inverted.

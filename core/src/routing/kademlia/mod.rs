@@ -124,6 +124,15 @@ impl<A: Address, const CONTACTS: usize, const REPLACEMENTS: usize> Routing for K
         self.buckets.own
     }
 
+    fn rekey(&mut self, now: Instant, own: Id) {
+        let (buckets, replacements) = self.both();
+        buckets.rekey(replacements, now, own);
+    }
+
+    fn limit_prefixes(&mut self, in_bucket: u8, in_table: u8) {
+        self.buckets.per_prefix = (in_bucket, in_table);
+    }
+
     /// A contact in the replacement cache is known too.
     fn get(&self, id: &Id) -> Option<Peer<A>> {
         let contact = self.buckets().find(id).ok().and_then(|at| self.buckets.contacts.get(at));

@@ -86,7 +86,7 @@ impl<A: Address> Replacements<A> {
             }
             of_prefix += usize::from(prefix.is_some_and(|prefix| waiting.has_prefix(prefix)));
         }
-        if of_prefix >= usize::from(buckets.per_prefix.0) {
+        if of_prefix >= usize::from(buckets.per_prefix.0) && buckets.per_prefix.0 != u8::MAX {
             return false;
         }
         if of_bucket >= self.max_waiting().div_ceil(4) {
@@ -100,7 +100,10 @@ impl<A: Address> Replacements<A> {
     fn make_room_for_lost(&mut self, epoch: u8, entry: &TableEntry<A>) -> bool {
         let (mut count, mut youngest) = (0, (u8::MAX, 0));
         for (at, lost) in self.entries.iter().enumerate().filter(|(_, lost)| !lost.is_verified()) {
-            (count, youngest) = (count + 1, youngest.min((lost.age(epoch), at)));
+            count += 1;
+            if lost.age(epoch) < youngest.0 {
+                youngest = (lost.age(epoch), at);
+            }
         }
         let (age, at) = youngest;
         let room = count < self.max_lost();

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::buckets::Buckets;
 use super::full_bucket::Place;
 use super::replacements::Replacements;
+use super::xor::compare;
 use crate::address::Address;
 use crate::array;
 use crate::contact::Contact;
@@ -121,6 +122,19 @@ impl<A: Address> Buckets<A> {
         }
         replacements.take_out(id);
         self.ask_replacement(replacements, now, id);
+        self.reschedule(replacements);
+    }
+
+    /// Continues with another own identifier. Buckets can have too many contacts after that, until these fail or others
+    /// need their places.
+    pub(super) fn rekey(&mut self, replacements: &mut Replacements<A>, now: Instant, own: Id) {
+        if let Ok(at) = self.find(&own) {
+            array::remove(&mut self.contacts, at);
+        }
+        replacements.take_out(&own);
+        self.own = own;
+        array::sort(&mut self.contacts, |a, b| compare(&own, &a.contact.id, &b.contact.id).is_lt());
+        self.schedule.own_changed(now);
         self.reschedule(replacements);
     }
 

@@ -90,6 +90,14 @@ impl<P: Plan, A: Address, const NEAR: usize, const CONTACTS: usize> Routing for 
         self.circle.own
     }
 
+    fn rekey(&mut self, now: Instant, own: Id) {
+        self.circle_mut().rekey(now, own);
+    }
+
+    fn limit_prefixes(&mut self, in_bucket: u8, in_table: u8) {
+        self.circle.per_prefix = (in_bucket, in_table);
+    }
+
     fn get(&self, id: &Id) -> Option<Peer<A>> {
         self.circle().get(id).map(TableEntry::peer)
     }

@@ -129,7 +129,7 @@ impl<P: Plan, A: Address> Circle<P, A> {
 
     /// Whether its address prefix keeps to the limits with `more` contacts of it. Neighbours are exempt, but count.
     fn is_within_prefix_limits(&self, entry: &TableEntry<A>, cell: Cell, more: usize) -> bool {
-        let Some(prefix) = entry.contact.address.prefix() else {
+        let Some(prefix) = entry.contact.address.prefix().filter(|_| self.per_prefix.1 != u8::MAX) else {
             return true;
         };
         let same = || self.contacts.iter().filter(|other| other.has_prefix(prefix));

@@ -112,6 +112,15 @@ impl<P: Plan, A: Address> Circle<P, A> {
         self.reschedule();
     }
 
+    /// Continues with another own identifier.
+    pub(super) fn rekey(&mut self, now: Instant, own: Id) {
+        self.remove(&own);
+        (self.own, self.known_to) = (own, own);
+        array::sort(&mut self.contacts, |a, b| own.clockwise(&a.contact.id) < own.clockwise(&b.contact.id));
+        self.schedule.own_changed(now);
+        self.reschedule();
+    }
+
     /// A node sent a request (Chord's notify). If no verified contact lies between it and the own node, it knows the
     /// own node as its successor.
     fn notified(&mut self, id: &Id) {

@@ -104,8 +104,7 @@ fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Request<'a> {
             Request::FindValue { key, have }
         }
         kind::STORE => {
-            let record = read_record(from);
-            let lifetime = from.u32();
+            let (record, lifetime) = read_found(from);
             let compare = from.flag().then(|| from.u64());
             Request::Store { record, lifetime, compare, handover: from.flag() }
         }
@@ -127,13 +126,14 @@ fn read_response<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A,
         kind::PONG => Response::Pong { observed: read_observed(from) },
         kind::NODES => Response::Nodes { contacts: read_contacts(from) },
         kind::VALUE => {
-            Response::Value { record: read_record(from), lifetime: from.u32(), contacts: read_contacts(from) }
+            let (record, lifetime) = read_found(from);
+            Response::Value { record, lifetime, contacts: read_contacts(from) }
         }
         kind::HELD => Response::Held { version: read_version(from), size: from.u16(), contacts: read_contacts(from) },
         kind::STORED => Response::Stored { lifetime: from.u32() },
         kind::RELAYED => {
             let hops = from.byte();
-            let found = from.flag().then(|| (read_record(from), from.u32()));
+            let found = from.flag().then(|| read_found(from));
             Response::Relayed { hops, found, contacts: read_contacts(from) }
         }
         kind::ERROR => Response::Error { code: error_code(from.byte()), detail: from.u64() },
@@ -148,6 +148,11 @@ fn read_response<'a, A: Address>(kind: u8, from: &mut Reader<'a>) -> Body<'a, A,
         from.fail(DecodeError::Trailing);
     }
     Body::Response { token, response }
+}
+
+/// Reads a record and its lifetime.
+fn read_found<'a>(from: &mut Reader<'a>) -> (Record<'a>, u32) {
+    (read_record(from), from.u32())
 }
 
 fn read_record<'a>(from: &mut Reader<'a>) -> Record<'a> {
@@ -218,6 +223,9 @@ fn read_kind(from: &mut Reader<'_>) -> Kind {
     })
 }
 
+/// What is read after an error. One array for all lengths: of each, a constant would take flash.
+static ZEROS: [u8; 64] = [0; 64];
+
 /// The rest of a datagram to be read. After the first error nothing is left, and all further reads return
 /// zeros. So a message is read without a check of each part, and the error is checked once, at the end. Functions that
 /// are called in many places are not inlined, which saves flash.
@@ -254,7 +262,7 @@ impl<'a> Reader<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> &'a [u8; N] {
-        self.bytes(N).first_chunk().unwrap_or(const { &[0; N] })
+        self.bytes(N).first_chunk().or(ZEROS.first_chunk()).unwrap_or(const { &[0; N] })
     }
 
     fn bytes(&mut self, len: usize) -> &'a [u8] {

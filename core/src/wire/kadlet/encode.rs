@@ -149,8 +149,7 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
             }
         }
         Request::Store { record, lifetime, compare, handover } => {
-            write_record(record, to);
-            to.u32(*lifetime);
+            write_found(record, *lifetime, to);
             to.fixed(&compare.is_some());
             if let Some(number) = compare {
                 to.u64(*number);
@@ -181,8 +180,7 @@ fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
         Response::Pong { observed } => write_address(&observed.encoded(), to),
         Response::Nodes { contacts } => write_contacts(contacts, to),
         Response::Value { record, lifetime, contacts } => {
-            write_record(record, to);
-            to.u32(*lifetime);
+            write_found(record, *lifetime, to);
             write_contacts(contacts, to);
         }
         Response::Held { version, size, contacts } => {
@@ -196,8 +194,7 @@ fn write_response<A: Address>(response: &Response<'_, A>, to: &mut Writer<'_>) {
             to.byte(*hops);
             to.fixed(&found.is_some());
             if let Some((record, lifetime)) = found {
-                write_record(record, to);
-                to.u32(*lifetime);
+                write_found(record, *lifetime, to);
             }
             write_contacts(contacts, to);
         }
@@ -236,6 +233,12 @@ fn write_address(address: &EncodedAddress, to: &mut Writer<'_>) {
 fn write_version(version: &Version, to: &mut Writer<'_>) {
     to.u64(version.number);
     to.u64(version.digest);
+}
+
+/// Writes a record and its lifetime.
+fn write_found(record: &Record<'_>, lifetime: u32, to: &mut Writer<'_>) {
+    write_record(record, to);
+    to.u32(lifetime);
 }
 
 fn write_record(record: &Record<'_>, to: &mut Writer<'_>) {

@@ -93,6 +93,8 @@ fn a_node_without_plain_records_stores_immutable_and_signed_ones() {
     let public = public.lines()[0];
     let put = |value: &str, more: &str| kadlet(&format!("put {value} --sign {secret} --salt text --json {more} {way}"));
     let get = || kadlet(&format!("get --public-key {public} --salt text --json {way}")).json();
+    let missing = put("first", "--seq 5 --cas 4");
+    assert!(missing.code == 3 && missing.err.contains("no record with a sequence number above 0"), "{missing:?}");
     assert_eq!(put("first", "--seq 5").json()["sequence"], 5);
     assert_eq!(get()["value"], hex(b"first"));
     let conflict = put("second", "--seq 7 --cas 6");
@@ -171,6 +173,17 @@ fn a_command_that_reaches_no_node_prints_a_json_object_with_zero_counts() {
 }
 
 #[test]
+fn a_put_tells_that_nodes_hold_the_record_for_less_time_than_asked() {
+    let [first, ..] = three("");
+    let put = kadlet(&format!("put name value --ttl 100000h --json --bootstrap {}", first.address));
+    assert_eq!((put.code, put.json()["lifetime_seconds"].as_u64()), (0, Some(86_400)), "{put:?}");
+    assert!(put.err.contains("for 86400s only, not for 360000000s"), "{put:?}");
+    let put = kadlet(&format!("put other value --ttl 1h --json --bootstrap {}", first.address));
+    assert_eq!(put.json()["lifetime_seconds"].as_u64(), Some(3_600), "{put:?}");
+    assert!(!put.err.contains("only"), "{put:?}");
+}
+
+#[test]
 fn a_put_names_the_newer_record_that_some_nodes_hold() {
     let secret = file("newer.key");
     let path = secret.to_str().unwrap();
@@ -192,7 +205,7 @@ fn a_put_names_the_newer_record_that_some_nodes_hold() {
     knows(&first.to_string(), 8);
     for holder in &holders[3..5] {
         let restored = holder.handle().with(move |node, now| {
-            let signature = kadlet::ed25519::sign(&secret, b"", 100, b"newer");
+            let signature = kadlet::ed25519::sign(&secret, 0, b"", 100, b"newer");
             let proof = Proof::Signed { public_key: &public_key, salt: b"", sequence: 100, signature: &signature };
             node.restore_record(now, &Record { value: b"newer", proof }, Duration::from_secs(3600), false)
         });

@@ -98,7 +98,7 @@ impl<'a> Sensor<'a> {
                     self.next = 0;
                     line!("joined board-{} with {} neighbours", self.number.0, neighbours.len());
                 }
-                (Command::Publish, Outcome::Stored { holders, wanted }) => {
+                (Command::Publish, Outcome::Stored { holders, wanted, .. }) => {
                     line!("published {} sample {} at {} of {}", self.name, self.samples, holders.len(), wanted);
                 }
                 (Command::Get(name), Outcome::Value { record, holders, .. }) => {

@@ -19,7 +19,8 @@ use kadlet::wire::{self, Body, Header, Kadlet, MAX_DATAGRAM, Message, SEAL, Toke
 use kadlet::{Config, Contact, Dht, Id, Instant, Routing};
 
 const OWN: Id = Id::from_bytes([0x5A; 20]);
-const REQUESTER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 4000);
+/// Private, as the contacts are: they are not named to a global requester.
+const REQUESTER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 1, 0, 1), 4000);
 const NOW: Instant = Instant::from_secs(1);
 /// The length of the request in bytes. The response, with eight IPv4 contacts, has 268: at most three times as many are
 /// allowed.

@@ -29,6 +29,8 @@ pub struct AttackFigures {
     pub gets: u64,
     /// The median of the time that a get takes, in milliseconds.
     pub latency_p50_ms: f64,
+    /// The 95th percentile.
+    pub latency_p95_ms: f64,
     /// The 99th percentile.
     pub latency_p99_ms: f64,
     /// Nodes that a get asked, on average.
@@ -54,7 +56,7 @@ pub struct AttackFigures {
 
 /// Gets that have ended, of one kind of record.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Gets {
+pub(in crate::scenario) struct Gets {
     pub(super) gets: u64,
     pub(super) right: u64,
     pub(super) wrong: u64,
@@ -62,7 +64,7 @@ pub(super) struct Gets {
 
 /// All gets, and how long they took.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+pub(in crate::scenario) struct Tally {
     /// Of plain, immutable and signed records.
     pub(super) by_kind: [Gets; 3],
     pub(super) took: Vec<Duration>,
@@ -70,7 +72,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn figures(mut self) -> AttackFigures {
+    pub(in crate::scenario) fn figures(mut self) -> AttackFigures {
         self.took.sort_unstable();
         let percentile = |fraction: f64| {
             let rank = (self.took.len() as f64 * fraction).ceil() as usize;
@@ -90,6 +92,7 @@ impl Tally {
             old_signed: fraction(&self.by_kind[Kind::Signed as usize], |kind| kind.wrong),
             gets,
             latency_p50_ms: percentile(0.5),
+            latency_p95_ms: percentile(0.95),
             latency_p99_ms: percentile(0.99),
             asked_mean: part(self.asked),
             ..AttackFigures::default()

@@ -11,8 +11,8 @@
 
 mod crowds;
 mod figures;
-mod placing;
-mod records;
+pub(super) mod placing;
+pub(super) mod records;
 mod refusals;
 mod run;
 mod spec;

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use kadlet::message::Features;
 use kadlet::wire::{Header, Transaction};
-use kadlet::{Contact, Geometry, Id, Kind, Routing};
+use kadlet::{Address, Contact, Geometry, Id, Kind, Routing};
 
 use super::records::TestRecord;
 use super::spec::{Attack, AttackSpec};
 use crate::address::HostAddress;
-use crate::adversary::{Adversary, Collude, Invent, Misname, Naming, Plant, Seats, Stale, Stall};
+use crate::adversary::{Adversary, Collude, Invent, Misname, Naming, Plant, Seats, Stale, Stall, nearest};
 use crate::node::SimulatedNode;
 use crate::random::Random;
 use crate::scenario::runner::Runner;
@@ -23,15 +23,18 @@ const PLANTING: Duration = Duration::from_secs(2);
 const NEWCOMERS: u32 = 50;
 /// Of how many of the nearest accomplices some are drawn.
 const SPREAD: usize = 32;
+/// An attacker of single keys has a whole /24 for each four nodes: 250 of them in a network of 1,000.
+const NODES_FOR_A_PREFIX: u32 = 4;
 
 /// Turns the first hosts hostile, as many as the attack has attackers.
-pub(super) fn turn_hostile<M: SimulatedNode>(runner: &mut Runner<'_, M>, spec: &AttackSpec) {
+pub(in crate::scenario) fn turn_hostile<M: SimulatedNode>(runner: &mut Runner<'_, M>, spec: &AttackSpec) {
     let network = &runner.network;
     let contact = |host: u32| Contact::new(network.id(host).unwrap_or(Id::ZERO), network.address(host));
-    let accomplices: Rc<[_]> = (0..spec.attackers).map(contact).collect();
-    let addresses: Rc<[_]> = accomplices.iter().map(|contact| contact.address).collect();
+    let seats = Seats::default();
+    let accomplices: Rc<[_]> = (0..spec.attackers).map(contact).flat_map(|own| in_both_seats(own, &seats)).collect();
+    let addresses: Rc<[_]> = (0..spec.attackers).map(|host| network.address(host)).collect();
     let victims: Rc<[_]> = (spec.attackers..spec.network.nodes).map(contact).collect();
-    let (seats, ids, count) = (Seats::default(), network.ids, usize::from(spec.network.k));
+    let (ids, count) = (network.ids, usize::from(spec.network.k));
     for host in 0..spec.attackers {
         let adversary: Box<dyn Adversary> = match spec.attack {
             Attack::Invent | Attack::BootstrapInvent => {
@@ -39,8 +42,8 @@ pub(super) fn turn_hostile<M: SimulatedNode>(runner: &mut Runner<'_, M>, spec: &
                 Box::new(Invent { accomplices, ids, seats, count, random })
             }
             Attack::Misname => Box::new(Misname { victims: victims.clone(), seats: seats.clone(), last: 0, count }),
-            Attack::Collude | Attack::Bootstrap => colluder(&accomplices, Naming::Nearest, count, host),
-            Attack::ColludeSpread => colluder(&accomplices, Naming::SpreadOver(SPREAD), count, host),
+            Attack::Collude | Attack::Bootstrap => colluder(&accomplices, &seats, Naming::Nearest, count, host),
+            Attack::ColludeSpread => colluder(&accomplices, &seats, Naming::SpreadOver(SPREAD), count, host),
             Attack::ServeOld => Box::new(Stale::default()),
             Attack::Stall => Box::new(Stall),
             _ => return,
@@ -51,28 +54,49 @@ pub(super) fn turn_hostile<M: SimulatedNode>(runner: &mut Runner<'_, M>, spec: &
 }
 
 /// New nodes join next to each key and name only each other; if the attack has them, others join next to the key's
-/// publisher, of these hosts in turn, and are honest.
+/// publisher, of these hosts in turn, and are honest. All are nodes of one attacker.
 pub(super) fn surround<M: SimulatedNode>(
     runner: &mut Runner<'_, M>,
     spec: &AttackSpec,
     records: &[TestRecord],
     publishers: &[u32],
 ) {
-    let count = usize::from(spec.network.k);
+    let (count, attackers) = (usize::from(spec.network.k), spec.attackers as usize);
+    let mut owned: Vec<_> = if spec.attack == Attack::SybilsOfOnePrefix {
+        Vec::new()
+    } else {
+        (0..spec.network.nodes / NODES_FOR_A_PREFIX).flat_map(|prefix| seats_of(prefix, 2)).collect()
+    };
+    let mut take_nearest = |target: &Id, prefix: usize| {
+        if spec.attack == Attack::SybilsOfOnePrefix {
+            // Any of the seats of one /24, at any of its addresses.
+            let nearest = nearest(seats_of(prefix as u32, u16::MAX), target, attackers);
+            let at = |(host, contact): (usize, Contact<_>)| {
+                Contact::new(contact.id, HostAddress::in_prefix(prefix as u32, host as u32))
+            };
+            return nearest.into_iter().enumerate().map(at).collect();
+        }
+        let nearest = nearest(owned.iter().copied(), target, attackers);
+        owned.retain(|contact| !nearest.contains(contact));
+        nearest
+    };
+    let mut sybils = Vec::new();
     for (index, record) in records.iter().enumerate() {
-        let crowd = (spec.attack == Attack::SybilsOfOnePrefix).then_some(index as u32);
-        let sybils = join_next_to(runner, &record.key().id, spec.attackers, crowd);
-        let contact =
-            |host: &u32| Contact::new(runner.network.id(*host).unwrap_or(Id::ZERO), runner.network.address(*host));
-        let accomplices: Rc<[_]> = sybils.iter().map(contact).collect();
-        for sybil in sybils {
-            runner.network.turn_hostile(sybil, colluder(&accomplices, Naming::Nearest, count, sybil));
+        for sybil in take_nearest(&record.key().id, index) {
+            sybils.push((join_as(runner, sybil), sybil));
         }
         if spec.attack == Attack::Density
             && let Some(publisher) = runner.network.id(publishers[index % publishers.len()])
         {
-            join_next_to(runner, &publisher, spec.attackers, None);
+            for honest in take_nearest(&publisher, index) {
+                join_as(runner, honest);
+            }
         }
+    }
+    let accomplices: Rc<[_]> = sybils.iter().map(|(_, contact)| *contact).collect();
+    for (sybil, _) in sybils {
+        let adversary = colluder(&accomplices, &Seats::default(), Naming::Nearest, count, sybil);
+        runner.network.turn_hostile(sybil, adversary);
     }
     runner.run_for(JOINING);
 }
@@ -120,25 +144,37 @@ pub(super) fn plant_old<M: SimulatedNode>(runner: &mut Runner<'_, M>, spec: &Att
     }
 }
 
-/// This many nodes join with identifiers next to a target: in the /24 with this number, or else in one each. Returns
-/// their hosts.
-fn join_next_to<M: SimulatedNode>(
-    runner: &mut Runner<'_, M>,
-    target: &Id,
-    count: u32,
-    prefix: Option<u32>,
-) -> Vec<u32> {
-    let join = |number| {
-        let next = runner.network.len() as u32;
-        let address = prefix.map_or(HostAddress::spread(next), |prefix| HostAddress::in_prefix(prefix, number));
-        let id = (runner.network.ids.claimed)(address, target);
-        let bootstraps: Vec<u32> = (0..2).filter_map(|_| runner.network.any_member()).collect();
-        runner.network.join_as(Contact::new(id, address), &bootstraps)
-    };
-    (0..count).map(join).collect()
+/// A node joins through two others. Returns its host.
+fn join_as<M: SimulatedNode>(runner: &mut Runner<'_, M>, own: Contact<HostAddress>) -> u32 {
+    let bootstraps: Vec<u32> = (0..2).filter_map(|_| runner.network.any_member()).collect();
+    runner.network.join_as(own, &bootstraps)
 }
 
-fn colluder(accomplices: &Rc<[Contact<HostAddress>]>, naming: Naming, count: usize, seed: u32) -> Box<dyn Adversary> {
-    let random = Random::new(u64::from(seed));
-    Box::new(Collude { accomplices: accomplices.clone(), naming, count, random })
+/// The first of the identifiers that are bound to the /24 with this number, each at an address there.
+fn seats_of(prefix: u32, count: u16) -> impl Iterator<Item = Contact<HostAddress>> {
+    (0..count).filter_map(move |seat| {
+        let address = HostAddress::in_prefix(prefix, u32::from(seat));
+        Some(Contact::new(Id::bound(address.prefix()?, seat), address))
+    })
+}
+
+/// An attacker in both first-class seats of its /24, if it is in one of them.
+fn in_both_seats(own: Contact<HostAddress>, seats: &Seats) -> impl Iterator<Item = Contact<HostAddress>> + use<> {
+    let prefix = own.address.prefix().filter(|_| own.id.is_bound(&own.address) && own.id.is_first_class());
+    let other = prefix.map(|prefix| Contact::new(Id::bound(prefix, own.id.seat() ^ 1), own.address.in_same_prefix(0)));
+    if let Some(other) = other {
+        seats.take(other);
+    }
+    [own].into_iter().chain(other)
+}
+
+fn colluder(
+    accomplices: &Rc<[Contact<HostAddress>]>,
+    seats: &Seats,
+    naming: Naming,
+    count: usize,
+    seed: u32,
+) -> Box<dyn Adversary> {
+    let (accomplices, seats, random) = (accomplices.clone(), seats.clone(), Random::new(u64::from(seed)));
+    Box::new(Collude { accomplices, seats, naming, count, random })
 }

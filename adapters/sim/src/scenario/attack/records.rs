@@ -20,14 +20,14 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 /// One record. Its value follows from its number; that of the old version, which only signed records have, differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TestRecord {
+pub(in crate::scenario) struct TestRecord {
     pub(super) kind: Kind,
     number: u32,
 }
 
 impl TestRecord {
     /// This many records of each kind.
-    pub(super) fn of_each_kind(count: u32) -> Vec<Self> {
+    pub(in crate::scenario) fn of_each_kind(count: u32) -> Vec<Self> {
         let kinds = [Kind::Plain, Kind::Immutable, Kind::Signed];
         (0..count).flat_map(|number| kinds.map(|kind| Self { kind, number })).collect()
     }
@@ -77,10 +77,10 @@ impl TestRecord {
 }
 
 /// A record that was put, at which host, and how that ended. `None` if it did not.
-pub(super) type Put = (TestRecord, u32, Option<OperationOutcome>);
+pub(in crate::scenario) type Put = (TestRecord, u32, Option<OperationOutcome>);
 
 /// Puts each record at one of these hosts in turn, and waits until all puts have ended.
-pub(super) fn put_all<M: SimulatedNode>(
+pub(in crate::scenario) fn put_all<M: SimulatedNode>(
     runner: &mut Runner<'_, M>,
     records: &[TestRecord],
     hosts: &[u32],
@@ -111,7 +111,7 @@ pub(super) fn put_all<M: SimulatedNode>(
 
 /// Gets each record in turn until each kind was got `gets` times, at hosts drawn from these, waits until all gets have
 /// ended, and counts what they found. A get that found no free requester found nothing.
-pub(super) fn get_all<M: SimulatedNode>(
+pub(in crate::scenario) fn get_all<M: SimulatedNode>(
     runner: &mut Runner<'_, M>,
     records: &[TestRecord],
     hosts: &[u32],

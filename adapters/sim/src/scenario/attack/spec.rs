@@ -12,10 +12,10 @@ pub enum Attack {
     None,
     /// Of the nodes, they name identifiers next to every target, at addresses in the /24s of all of them.
     Invent,
-    /// New nodes with identifiers next to each key name only each other, and drop what they are to store. Each has a
-    /// /24 of its own.
+    /// New nodes with identifiers next to each key name only each other, and drop what they are to store. The attacker
+    /// has a whole /24 for each four nodes, and takes the best of both first-class seats of all.
     Sybils,
-    /// The same with all of them at addresses in one /24 for each key.
+    /// The same with the best of all seats of one /24 for each key.
     SybilsOfOnePrefix,
     /// Of the nodes, they name the honest nodes that are nearest, but at addresses in their own /24.
     Misname,
