@@ -155,7 +155,7 @@ impl Replication {
     pub(crate) fn next_replicated<S: Store, R: Routing>(
         &mut self,
         now: Instant,
-        store: &mut S,
+        store: &S,
         table: &R,
         placement: &Placement,
         steps: &mut usize,
@@ -173,13 +173,8 @@ impl Replication {
             };
             self.pass.slot = slot;
             let Some(held) = store.get(slot) else { continue };
-            let key = held.key.id;
-            if held.metadata.holders == 0 && held.metadata.last_replicated != Instant::ZERO {
-                let holders = holders_of(table, &key, placement.k);
-                if let Some(metadata) = store.metadata_mut(slot) {
-                    metadata.holders = holders;
-                }
-            } else if table.rank_of_own(&key, placement.k) <= self.pass.rank && is_due(now, &held, table, placement) {
+            let rank = table.rank_of_own(&held.key.id, placement.k);
+            if rank <= self.pass.rank && is_due(now, &held, table, placement) {
                 return Some(slot);
             }
         }
@@ -198,17 +193,16 @@ fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placemen
             || (waited >> calm.min(MOST_PAUSES) >= PAUSE && changed()))
 }
 
-/// A digest of the k nodes that should hold a record, in whatever order. Never 0.
+/// A digest of the k nodes that should hold a record, in whatever order.
 #[inline(never)]
 pub(crate) fn holders_of<R: Routing>(table: &R, key: &Id, k: usize) -> u32 {
     let mut nearest = const { [Contact::EMPTY; MAX_NAMED] };
     let count = nearest.get_mut(..k).map_or(0, |nearest| table.closest(key, nearest));
     let ids = nearest.iter().take(count).map(|contact| contact.id);
-    let digest = ids.fold(0_u32, |digest, id| {
+    ids.fold(0, |digest, id| {
         let [.., a, b, c, d] = *id.as_bytes();
         digest.wrapping_add(u32::from_be_bytes([a, b, c, d]))
-    });
-    digest | 1
+    })
 }
 
 /// When an own record must be published again: after a third of its lifetime, or after `republish` if that is sooner.
@@ -266,8 +260,7 @@ mod tests {
         store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
         for (name, pinned, last_replicated) in records {
             let expires = at(1) + Duration::from_secs(24 * 3_600);
-            let (pinned, last_replicated) = (*pinned, *last_replicated);
-            let metadata = Metadata { pinned, last_replicated, holders: 7, ..Metadata::until(expires) };
+            let metadata = Metadata { pinned: *pinned, last_replicated: *last_replicated, ..Metadata::until(expires) };
             store.put(at(1), &Record::plain(name, b"value"), metadata).unwrap();
         }
         store
@@ -280,21 +273,21 @@ mod tests {
         table
     }
 
-    fn pass(replication: &mut Replication, now: Instant, store: &mut Values, table: &Kademlia<u16, 16>) -> Vec<usize> {
+    fn pass(replication: &mut Replication, now: Instant, store: &Values, table: &Kademlia<u16, 16>) -> Vec<usize> {
         let mut steps = 64;
         core::iter::from_fn(|| replication.next_replicated(now, store, table, &PLACEMENT, &mut steps)).collect()
     }
 
     #[test]
     fn a_pass_finds_records_that_were_not_replicated_since_the_neighbourhood_changed() {
-        let (changed, mut store) =
+        let (changed, store) =
             (at(100), store(&[(b"before", false, at(50)), (b"after", false, at(150)), (b"own", true, at(50))]));
         let mut replication = Replication::EMPTY;
         replication.clear();
-        assert!(pass(&mut replication, at(200), &mut store, &table(changed)).is_empty(), "no pass has begun");
+        assert!(pass(&mut replication, at(200), &store, &table(changed)).is_empty(), "no pass has begun");
         replication.begin_pass(at(200));
-        let first = pass(&mut replication, at(200), &mut store, &table(changed));
-        let second = pass(&mut replication, at(203), &mut store, &table(changed));
+        let first = pass(&mut replication, at(200), &store, &table(changed));
+        let second = pass(&mut replication, at(203), &store, &table(changed));
         let slot = store.find(&Record::plain(b"before", b"value").key()).unwrap();
         let found = [first, second].concat();
         assert!(found.contains(&slot) && found.iter().all(|other| *other == slot), "{found:?}, not only {slot}");
@@ -303,12 +296,12 @@ mod tests {
 
     #[test]
     fn a_record_is_replicated_every_hour_even_if_nothing_changed() {
-        let mut store = store(&[(b"before", false, at(50))]);
+        let store = store(&[(b"before", false, at(50))]);
         let mut replication = Replication::EMPTY;
-        let mut found = |replication: &mut Replication, now| {
+        let found = |replication: &mut Replication, now| {
             replication.begin_pass(now);
-            let first = pass(replication, now, &mut store, &table(at(1)));
-            [first, pass(replication, now + TURN, &mut store, &table(at(1)))].concat()
+            let first = pass(replication, now, &store, &table(at(1)));
+            [first, pass(replication, now + TURN, &store, &table(at(1)))].concat()
         };
         assert!(found(&mut replication, at(3_000)).is_empty());
         assert_eq!(
@@ -332,23 +325,6 @@ mod tests {
     fn a_record_whose_holders_are_the_same_is_not_replicated_when_the_neighbourhood_changes() {
         assert!(!is_due_at(at(3_000), 0, true));
         assert!(is_due_at(at(3_000), 0, false));
-    }
-
-    #[test]
-    fn the_holders_of_a_record_that_was_stored_count_as_of_the_next_pass() {
-        let (mut store, mut table) = (store(&[(b"before", false, at(50))]), table(at(100)));
-        store.metadata_mut(0).unwrap().holders = 0;
-        let key = store.get(0).unwrap().key;
-        let found = |store: &mut Values, table: &Kademlia<u16, 16>| {
-            let mut replication = Replication::EMPTY;
-            replication.begin_pass(at(200));
-            let first = pass(&mut replication, at(200), store, table);
-            [first, pass(&mut replication, at(203), store, table)].concat().len()
-        };
-        assert_eq!(found(&mut store, &table), 0);
-        assert_eq!(store.get(0).unwrap().metadata.holders, holders_of(&table, &key.id, PLACEMENT.k));
-        table.responded(at(200), Contact::new(Id::from_bytes([0x7F; 20]), 2), None);
-        assert!(found(&mut store, &table) > 0, "they have changed");
     }
 
     #[test]
@@ -379,12 +355,12 @@ mod tests {
 
     #[test]
     fn one_call_looks_at_a_bounded_number_of_records() {
-        let mut store = store(&[(b"one", false, at(50)), (b"two", false, at(50)), (b"three", false, at(50))]);
+        let store = store(&[(b"one", false, at(50)), (b"two", false, at(50)), (b"three", false, at(50))]);
         let mut replication = Replication::EMPTY;
         replication.clear();
         replication.begin_pass(at(9_000));
         let (mut steps, table) = (2, table(at(1)));
-        while replication.next_replicated(at(9_003), &mut store, &table, &PLACEMENT, &mut steps).is_some() {}
+        while replication.next_replicated(at(9_003), &store, &table, &PLACEMENT, &mut steps).is_some() {}
         assert_eq!((steps, replication.due()), (0, at(9_000)), "the pass continues with the next call");
     }
 

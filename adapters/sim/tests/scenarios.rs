@@ -164,3 +164,54 @@ fn leave_and_restart<R: Overlay>(lookup: Mode) {
     assert!(stored.is_some_and(|result| matches!(result.outcome, OperationOutcome::Stored { holders: 8, .. })));
     assert_eq!(network.checks().violations(), [""; 0]);
 }
+
+#[test]
+fn a_record_outlives_its_holders_if_half_of_them_die_and_the_others_a_minute_later() {
+    let mut lost = Vec::new();
+    for seed in 1..=10 {
+        let mut network = Network::<Peer>::new(
+            seed,
+            Links::new(Latency::Constant(Duration::from_micros(200))),
+            Config { plain: true, ..Config::DEFAULT },
+        );
+        network.join(&[]);
+        for _ in 1..24 {
+            network.join(&[0]);
+            network.run_until(network.now() + Duration::from_millis(30));
+        }
+        let record = Record::plain(b"name", b"value");
+        let key = record.key();
+        let putter = network.join(&[0]);
+        network.run_until(network.now() + Duration::from_millis(5));
+        network.put(putter, &record, &Options::DEFAULT).expect("it has a free slot");
+        network.run_until(network.now() + Duration::from_millis(100));
+        network.crash(putter);
+        let holders: Vec<u32> = (0..24).filter(|host| network.stored_version(*host, &key).is_some()).collect();
+        for four in holders.chunks(4) {
+            four.iter().for_each(|host| drop(network.crash(*host)));
+            if four[0] == holders[0] {
+                network.run_until(network.now() + Duration::from_secs(60));
+            }
+        }
+        let survivors: Vec<u32> = (0..24).filter(|host| !holders.contains(host)).collect();
+        let held = survivors.iter().filter(|host| network.stored_version(**host, &key).is_some()).count();
+        while network.next_result().is_some() {}
+        let mut gets = Vec::new();
+        for survivor in &survivors {
+            let client = network.join(&[*survivor]);
+            network.run_until(network.now() + Duration::from_micros(450));
+            let get = network.get(client, key).expect("it has a free slot");
+            network.run_until(network.now() + Duration::from_secs(15));
+            while let Some(result) = network.next_result() {
+                if result.operation == get && !result.outcome.is_success() {
+                    gets.push((*survivor, result.stats));
+                }
+            }
+        }
+        if !gets.is_empty() {
+            println!("seed {seed}: {} holders, {held} held, {} failed, first {:?}", holders.len(), gets.len(), gets[0]);
+            lost.push(seed);
+        }
+    }
+    assert_eq!(lost, [0_u64; 0]);
+}

@@ -119,9 +119,7 @@ impl<P: Parts> Shared<P> {
     pub(super) fn replicate_next(&mut self, now: Instant, operation: &mut Op<P>) -> bool {
         let placement = self.placement();
         let mut steps = STRIDE;
-        while let Some(slot) =
-            self.replication.next_replicated(now, &mut self.store, &self.table, &placement, &mut steps)
-        {
+        while let Some(slot) = self.replication.next_replicated(now, &self.store, &self.table, &placement, &mut steps) {
             let kind = self.store.get(slot).map(|held| held.key.kind);
             if kind.is_some_and(|kind| self.supports(kind))
                 && self.begin_for_record(now, operation, Task::Replicate, slot).is_some()

@@ -65,8 +65,7 @@ pub struct Metadata {
     pub claimed: bool,
     /// How often in a row the own node found that nothing was lacking when it replicated the record.
     pub calm: u8,
-    /// A digest of the nodes that should hold the record, as of `last_replicated`. 0 until the own node has looked,
-    /// which it does soon after.
+    /// A digest of the nodes that should hold the record, as of `last_replicated`.
     pub holders: u32,
 }
 
