@@ -79,30 +79,33 @@ pub(crate) fn nearest_by_rank<'a, R: Routing>(
 pub(crate) struct SentOn(Vec<u8, { MAX_NAMED * (Id::LEN + 2 + MAX_ADDRESS) }>);
 
 impl SentOn {
+    /// None yet. To be filled where it is: to move it would take its size twice.
+    pub(crate) const EMPTY: Self = Self(Vec::new());
+
     /// Takes those of the contacts that `keep` selects, and `next`, the next hop that they came from, by its rank. It
     /// could not name itself, because it doesn't know its own address. At most `k` contacts are taken.
-    pub(crate) fn new<A: Address, G: Geometry>(
+    pub(crate) fn take<A: Address, G: Geometry>(
+        &mut self,
         target: &Id,
         contacts: Contacts<'_, A>,
         mut next: Option<Contact<A>>,
         k: usize,
         mut keep: impl FnMut(&Id, Option<Contact<A>>) -> bool,
-    ) -> Self {
-        let (mut taken, mut left) = (Self(Vec::new()), k);
+    ) {
+        let mut left = k;
         for (id, address) in contacts.encoded().take(k) {
             let known = A::decode(address.family, address.as_bytes()).map(|address| Contact::new(id, address));
             if !keep(&id, known) {
                 continue;
             }
             if let Some(next) = next.take_if(|next| G::rank(target, &id) > G::rank(target, &next.id)) {
-                taken.push(&mut left, &next.id, &next.address.encode());
+                self.push(&mut left, &next.id, &next.address.encode());
             }
-            taken.push(&mut left, &id, &address);
+            self.push(&mut left, &id, &address);
         }
         if let Some(next) = next {
-            taken.push(&mut left, &next.id, &next.address.encode());
+            self.push(&mut left, &next.id, &next.address.encode());
         }
-        taken
     }
 
     /// As many of the contacts as fit into `room` bytes, if a contact whose address has that many bytes takes `len`.
@@ -246,13 +249,14 @@ mod tests {
         let target = Id::from_bytes([0x38; 20]);
         let v4 = |text: &str| text.parse::<SocketAddrV4>().unwrap();
         let near = |byte| Contact::new(Id::from_bytes([byte; 20]), v4("192.0.2.1:4000"));
-        let mut sent = SentOn(heapless::Vec::new());
+        let mut sent = SentOn::EMPTY;
         let six: SocketAddr = "[2001:db8::1]:4000".parse().unwrap();
         sent.push(&mut 1, &Id::from_bytes([0x40; 20]), &six.encode());
         sent.push(&mut 1, &Id::from_bytes([0x60; 20]), &v4("192.0.2.6:4000").encode());
         let ids = |k, next| -> Vec<u8> {
             let contacts = sent.fitting::<SocketAddrV4>(1_000, |len| len);
-            let on = SentOn::new::<_, Clockwise>(&target, contacts, Some(near(next)), k, |_, _| true);
+            let mut on = SentOn::EMPTY;
+            on.take::<_, Clockwise>(&target, contacts, Some(near(next)), k, |_, _| true);
             on.fitting::<SocketAddrV4>(1_000, |len| len).encoded().map(|(id, _)| id.as_bytes()[0]).collect()
         };
         assert_eq!(ids(3, 0x50), [0x40, 0x50, 0x60]);

@@ -198,6 +198,8 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Sends a result on to the previous hop, with the next hop that it came from among its contacts.
+    // Its stack frame is large.
+    #[inline(never)]
     pub(super) fn send_result_on(
         &mut self,
         now: Instant,
@@ -208,7 +210,8 @@ impl<P: Parts> Shared<P> {
     ) -> Option<Transmit<P::Address>> {
         let from = result.from;
         let next = Some(from).filter(|next| may_be_named(next, &hop.contact));
-        let named = SentOn::new::<_, P::Geometry>(target, result.contacts, next, self.k(), |id, known| {
+        let mut named = SentOn::EMPTY;
+        named.take::<_, P::Geometry>(target, result.contacts, next, self.k(), |id, known| {
             // The address that the next hop's response came from counts, not one that is claimed for it.
             *id != hop.contact.id
                 && *id != from.id
