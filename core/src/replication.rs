@@ -9,8 +9,9 @@
 //! node replicates the record itself.
 //!
 //! A record is replicated if the nodes that should hold it have changed since it was last replicated, 30 s later at the
-//! earliest; and otherwise after `republish`. Each time that nothing was lacking, both waits are doubled. A holder that
-//! refused a record because it doesn't take its kind or has no room is not offered it again.
+//! earliest; and otherwise after `republish`. While a holder has not replicated it itself, any change of its
+//! neighbourhood counts. Each time that nothing was lacking, both waits are doubled. A holder that refused a record
+//! because it doesn't take its kind or has no room is not offered it again.
 //!
 //! This does not defend against a node that says that it has stored a record, and does not keep it.
 //!
@@ -187,22 +188,24 @@ impl Replication {
 fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placement: &Placement) -> bool {
     let Metadata { pinned, last_replicated, calm, holders, .. } = *held.metadata;
     let waited = now.micros_since(last_replicated).secs();
-    let changed = || last_replicated < table.changed() && holders_of(table, &held.key.id, placement.k) != holders;
+    let differ = || holders == 0 || holders_of(table, &held.key.id, placement.k) != holders;
+    let changed = || last_replicated < table.changed() && differ();
     !pinned
         && (waited >> calm.min(MOST_CALM) >= placement.republish.secs()
             || (waited >> calm.min(MOST_PAUSES) >= PAUSE && changed()))
 }
 
-/// A digest of the k nodes that should hold a record, in whatever order.
+/// A digest of the k nodes that should hold a record, in whatever order. Never 0.
 #[inline(never)]
 pub(crate) fn holders_of<R: Routing>(table: &R, key: &Id, k: usize) -> u32 {
     let mut nearest = const { [Contact::EMPTY; MAX_NAMED] };
     let count = nearest.get_mut(..k).map_or(0, |nearest| table.closest(key, nearest));
     let ids = nearest.iter().take(count).map(|contact| contact.id);
-    ids.fold(0, |digest, id| {
+    let digest = ids.fold(0_u32, |digest, id| {
         let [.., a, b, c, d] = *id.as_bytes();
         digest.wrapping_add(u32::from_be_bytes([a, b, c, d]))
-    })
+    });
+    digest | 1
 }
 
 /// When an own record must be published again: after a third of its lifetime, or after `republish` if that is sooner.
@@ -309,6 +312,14 @@ mod tests {
             2,
             "it is returned in both turns, until it is replicated"
         );
+    }
+
+    #[test]
+    fn a_record_that_the_own_node_has_not_replicated_is_when_the_neighbourhood_changes() {
+        let store = store(&[(b"before", false, at(50))]);
+        let is_due = |changed| is_due(at(3_000), &store.get(0).unwrap(), &table(changed), &PLACEMENT);
+        assert!(is_due(at(100)));
+        assert!(!is_due(at(50)), "it has not changed since the record was stored");
     }
 
     /// Whether the store's record is due. Its holders are as they are now if `same`.

@@ -106,12 +106,10 @@ impl<P: Parts> Shared<P> {
     /// Another node claims to have replicated a record. This is believed once.
     pub(super) fn note_claim(&mut self, now: Instant, key: &Key) {
         let is_news = |held: &StoredRecord<'_>| !held.metadata.pinned && !held.metadata.claimed;
-        if !self.stored(key).is_some_and(|held| is_news(&held)) {
-            return;
-        }
-        let holders = holders_of(&self.table, &key.id, self.k());
-        if let Some(metadata) = self.metadata_mut(key) {
-            (metadata.last_replicated, metadata.claimed, metadata.holders) = (now, true, holders);
+        if self.stored(key).is_some_and(|held| is_news(&held))
+            && let Some(metadata) = self.metadata_mut(key)
+        {
+            (metadata.last_replicated, metadata.claimed, metadata.holders) = (now, true, 0);
         }
     }
 

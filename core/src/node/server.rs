@@ -17,7 +17,6 @@ use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use crate::naming::{MAX_NAMED, Named, family_first, nearest};
 use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
-use crate::replication::holders_of;
 use crate::routing::{ContactState, Routing};
 use crate::store::{Metadata, Put, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -305,8 +304,7 @@ impl<P: Parts> Shared<P> {
         if !self.is_valid(record) {
             return Err((ErrorCode::Invalid, 0));
         }
-        let holders = holders_of(&self.table, &key.id, self.k());
-        let metadata = Metadata { source, responsible, last_replicated: now, holders, ..Metadata::until(expires) };
+        let metadata = Metadata { source, responsible, last_replicated: now, ..Metadata::until(expires) };
         match self.keep(now, &key, record, metadata) {
             Ok(Put::New | Put::Replaced) => self.table.check_neighbourhood_soon(now),
             // To store a record that is held already claims no more than a find_value with its version.

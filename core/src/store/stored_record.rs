@@ -65,7 +65,7 @@ pub struct Metadata {
     pub claimed: bool,
     /// How often in a row the own node found that nothing was lacking when it replicated the record.
     pub calm: u8,
-    /// A digest of the nodes that should hold the record, as of `last_replicated`.
+    /// A digest of the nodes that should hold the record, as of `last_replicated`. 0 if the own node did not look then.
     pub holders: u32,
 }
 
