@@ -242,9 +242,16 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// that are nearest by progress. A lookup without live contacts is over too.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let mut ahead = self.counting().rev().take(self.predecessors());
-        let mut nearest = self.counting().take(self.width);
-        ahead.all(|(_, candidate)| candidate.has_responded()) && nearest.all(|(_, candidate)| candidate.has_responded())
+        have_responded(self.counting().rev().take(self.predecessors()))
+            && have_responded(self.counting().take(self.width))
+    }
+
+    /// Whether the search is over but for slow nodes, and k others have responded in their place.
+    #[must_use]
+    pub fn is_done_but_for_slow(&self) -> bool {
+        have_responded(self.awake().rev().take(self.predecessors()))
+            && have_responded(self.awake().take(self.width))
+            && self.count(Which::Closest) == self.width
     }
 
     /// Makes the search continue until `width` of the closest have responded, or as many as the shortlist can hold. It
@@ -385,14 +392,13 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     }
 
     fn next_to_ask(&self) -> Option<usize> {
-        let awake = || self.counting().filter(|(_, candidate)| candidate.state != CandidateState::Slow);
         let is_unasked = |(_, candidate): &(usize, &Candidate<A, T>)| candidate.state == CandidateState::Unasked;
-        let ahead = || awake().rev().take(self.predecessors());
+        let ahead = || self.awake().rev().take(self.predecessors());
         let next = ahead().find(is_unasked);
         if next.is_none() && ahead().any(|(_, candidate)| candidate.state == CandidateState::Asked) {
             return None;
         }
-        next.or_else(|| awake().take(self.width).find(is_unasked)).map(|(index, _)| index)
+        next.or_else(|| self.awake().take(self.width).find(is_unasked)).map(|(index, _)| index)
     }
 
     const fn shares(&self) -> Shares<G> {
@@ -407,6 +413,11 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// The contacts that count, best first, with their indices.
     fn counting(&self) -> impl DoubleEndedIterator<Item = (usize, &Candidate<A, T>)> {
         self.shortlist.iter().enumerate().filter(|(_, candidate)| candidate.counts())
+    }
+
+    /// Those of the contacts that count that are not slow.
+    fn awake(&self) -> impl DoubleEndedIterator<Item = (usize, &Candidate<A, T>)> {
+        self.counting().filter(|(_, candidate)| candidate.state != CandidateState::Slow)
     }
 
     fn add(&mut self, contact: Contact<A>, depth: u8, branch: u8) -> bool {
@@ -504,6 +515,13 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             self.shares().settle(&mut self.shortlist);
         }
     }
+}
+
+/// Whether all of these contacts have responded.
+fn have_responded<'a, A: Address, T: Copy + 'a>(
+    mut contacts: impl Iterator<Item = (usize, &'a Candidate<A, T>)>,
+) -> bool {
+    contacts.all(|(_, candidate)| candidate.has_responded())
 }
 
 /// A contact to be inserted into the shortlist.

@@ -146,6 +146,23 @@ fn a_slow_contact_opens_another_branch_and_is_still_awaited() {
 }
 
 #[test]
+fn a_search_is_over_but_for_slow_contacts_once_k_others_have_responded() {
+    let mut lookup = xor(2, 1, [1, 2, 3].map(contact));
+    assert_eq!(asked(&mut lookup), [1]);
+    lookup.slow(&id(1));
+    assert_eq!(asked(&mut lookup), [2]);
+    lookup.responded(&id(2), None);
+    assert!(!lookup.is_done_but_for_slow(), "another can be asked");
+    assert_eq!(asked(&mut lookup), [3]);
+    lookup.failed(&id(3));
+    assert!(!lookup.is_done_but_for_slow(), "only one has responded");
+    lookup.named(&id(2), contact(4));
+    assert_eq!(asked(&mut lookup), [4]);
+    lookup.responded(&id(4), None);
+    assert!(lookup.is_done_but_for_slow() && !lookup.is_done());
+}
+
+#[test]
 fn the_next_contact_is_asked_after_one_failed_which_is_not_asked_again() {
     let mut lookup = xor(2, 3, [1, 2, 3].map(contact));
     assert_eq!(asked(&mut lookup), [1, 2]);

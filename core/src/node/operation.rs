@@ -30,6 +30,9 @@ pub struct OperationInner<L: ?Sized> {
     ending: Ending,
     /// Whether the lookup was widened past the k closest.
     pub(super) widened: bool,
+    /// Whether a node that claims to hold the record was slow to deliver it. From then on, all claims are fetched at
+    /// once.
+    pub(super) stalled: bool,
     pub(super) publish: bool,
     /// The number of this operation's slot.
     pub(super) slot: u8,
@@ -52,8 +55,8 @@ pub struct OperationInner<L: ?Sized> {
     best: Option<(Version, Instant)>,
     /// The key of the record.
     pub(super) key: Key,
-    /// The node that the newest version is being fetched from. No other node is asked meanwhile, so that the value is
-    /// sent only once.
+    /// The node that the newest version is being fetched from. No other node is asked until it is slow, so that the
+    /// value is sent only once.
     pub(super) fetching: Option<Id>,
     pub(super) lookup: L,
 }
@@ -190,6 +193,7 @@ impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N
         task: Task::Ping,
         ending: Ending::Pong,
         widened: false,
+        stalled: false,
         publish: false,
         slot: 0,
         buffer: None,
@@ -221,6 +225,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.buffer = None;
         self.bootstraps_asked = 0;
         self.widened = false;
+        self.stalled = false;
         self.publish = false;
         self.recursion = Recursion::Unwanted;
         self.hops = 0;
@@ -340,11 +345,9 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.best = Some((version, now));
     }
 
-    /// The newest version is not fetched from this node any more: it came, or won't come.
-    pub(super) fn stop_fetching(&mut self, from: &Id) {
-        if self.fetching.as_ref() == Some(from) {
-            self.fetching = None;
-        }
+    /// The newest version is not fetched from this node any more: it came, or won't come. Returns whether it was.
+    pub(super) fn stop_fetching(&mut self, from: &Id) -> bool {
+        self.fetching.take_if(|fetching| *fetching == *from).is_some()
     }
 
     pub(super) fn stats(&self) -> QueryStats {

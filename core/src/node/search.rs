@@ -105,7 +105,12 @@ impl<P: Parts> Shared<P> {
             count_one(&mut operation.tally.asked);
         }
         let bootstraps_responded = bootstraps_begun && operation.bootstraps_asked == 0;
-        bootstraps_responded && operation.lookup.is_done() && operation.fetching.is_none()
+        let is_done = match operation.best(now).filter(|_| operation.task == Task::Get) {
+            // Nodes that keep a requester waiting don't delay a record that others have.
+            Some(_) => operation.lookup.is_done_but_for_slow() || operation.lookup.is_done(),
+            None => operation.lookup.is_done(),
+        };
+        bootstraps_responded && is_done && operation.fetching.is_none()
     }
 
     /// Asks those bootstrap addresses that the join has not asked yet. False if no request slot is left for one. If

@@ -35,10 +35,11 @@ impl<P: Parts> Shared<P> {
     }
 
     /// Asks a holder again, with its token, for a record that was too large to be sent without. Only one holder at a
-    /// time: the others are asked again once the record is here, so that they needn't send it.
+    /// time: the others are asked again once the record is here, so that they needn't send it. Once one was slow, all
+    /// are asked at once, as more of them may never send it.
     pub(super) fn fetch(&mut self, operation: &mut Op<P>, holder: Contact<P::Address>) {
         if operation.fetching.is_none() {
-            operation.fetching = Some(holder.id);
+            operation.fetching = Some(holder.id).filter(|_| !operation.stalled);
             let purpose = Purpose::Search { slot: operation.slot };
             if self.begin_request(purpose, holder.address, Some(&holder.id), Attempts::Known) {
                 return;

@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
 use kadlet::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
-use kadlet::record::Proof;
-use kadlet::wire::{Header, Kadlet, Message, Token, Transaction};
-use kadlet::{Config, Contact, Dht, Id, Key, Options, Outcome, Record, Routing, Stats, Store, wire};
+use kadlet::record::{Proof, Version};
+use kadlet::wire::{Body, Header, Kadlet, Message, Token, Transaction};
+use kadlet::{Config, Contact, Dht, Id, Key, Options, Outcome, Record, Routing, Stats, Store};
 
 use crate::by_hand::{
     NOW, Node4, Peer, at, decode, deliver, id, idle, knows, node4, picture, response_of, sent, token_of, transaction_of,
@@ -263,7 +263,7 @@ fn a_response_never_causes_a_response() {
             sender: Id::ZERO,
             features: Features::SERVES,
         },
-        body: wire::Body::Response { token: Token([0; 8]), response: STORED },
+        body: Body::Response { token: Token([0; 8]), response: STORED },
     };
     assert_eq!(deliver(&mut *node, NOW, peer().contact.address, &crate::by_hand::encode(&stray)), None);
     assert!(sent(&mut *node, NOW).is_empty());
@@ -469,4 +469,42 @@ fn private_contacts_are_not_named_to_a_global_requester() {
     assert_eq!(named_to(peer()), [global.contact.address]);
     let neighbour = Peer::new(id(&[0x81]), at("10.0.0.2:4000"));
     assert_eq!(named_to(neighbour), [private.contact.address, global.contact.address]);
+}
+
+#[test]
+fn a_get_does_not_wait_for_nodes_that_claim_to_hold_the_record_and_never_deliver_it() {
+    let mut node = node4(config());
+    let (key, peer) = (Key::plain(b"name"), |n: u8| Peer::new(id(&[n * 16 + 1]), at(&format!("11.0.{n}.1:4000"))));
+    let mut peers: Vec<_> = (0..12).map(peer).collect();
+    peers.sort_by_key(|peer| peer.contact.id.xor(&key.id));
+    peers.iter().for_each(|peer| peer.meet(&mut *node, NOW));
+    let query = node.get(NOW, key, &Options::default()).unwrap();
+    let (mut now, mut claims) = (NOW, 0);
+    let result = loop {
+        for (to, bytes) in sent(&mut *node, now) {
+            let nth = peers.iter().position(|peer| peer.contact.address == to).unwrap();
+            let Body::Request { token, request: Request::FindValue { have, .. }, .. } =
+                decode::<SocketAddrV4>(&bytes).body
+            else {
+                continue;
+            };
+            let (record, contacts) = (Record::plain(b"name", b"value"), Contacts::EMPTY);
+            let version = Version { number: u64::MAX, digest: u64::MAX };
+            let response = match (nth, have) {
+                (0..3, None) if token.is_none() => Response::Held { version, size: 300, contacts },
+                (0..3, _) => continue,
+                (_, None) => Response::Value { record, lifetime: 3_600, contacts },
+                _ => Response::Held { version: record.version(), size: 300, contacts },
+            };
+            claims += usize::from(nth < 3);
+            deliver(&mut *node, now, to, &peers[nth].response(transaction_of::<SocketAddrV4>(&bytes), response));
+        }
+        if let Some(result) = node.take_result(query) {
+            break (result.outcome.to_string(), result.stats.took);
+        }
+        now = now + Duration::from_millis(10);
+        node.handle_timeout(now);
+    };
+    assert_eq!(result.0, "a record of 5 bytes found at 8 nodes");
+    assert!(claims == 3 && result.1 < Duration::from_millis(2_500), "{claims} claims, {:?}", result.1);
 }
