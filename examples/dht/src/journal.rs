@@ -9,6 +9,15 @@ use tempfile::NamedTempFile;
 /// How the name of a temporary file ends. It begins with a dot and the name of the journal.
 const TEMPORARY: &str = ".kadlet-tmp";
 
+/// Why no other file can take this one's place: the folder is read-only, the new file can't have the same owner, or the
+/// file is mounted.
+const IN_PLACE: [io::ErrorKind; 4] = [
+    io::ErrorKind::PermissionDenied,
+    io::ErrorKind::ReadOnlyFilesystem,
+    io::ErrorKind::ResourceBusy,
+    io::ErrorKind::CrossesDevices,
+];
+
 /// A journal, which is written to one file.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -46,13 +55,13 @@ impl Journal {
     }
 
     /// Replaces the file by one with these bytes, with the same owner and mode. After a crash there is either the old
-    /// file or the new one. Only where no file can take another one's place, because the folder is read-only or the
-    /// file is mounted, it is written in place.
+    /// file or the new one. Only where no file can take another one's place, it is written in place, and a crash in
+    /// that moment damages it.
     pub(crate) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file = None;
         let old = fs::metadata(&self.path).ok();
         let file = match (self.replace_by_rename(bytes, old.as_ref()), old) {
-            (Err(error), Some(_)) if error.kind() != io::ErrorKind::StorageFull => self.write_in_place(bytes)?,
+            (Err(error), Some(_)) if IN_PLACE.contains(&error.kind()) => self.write_in_place(bytes)?,
             (file, _) => file?,
         };
         self.file = Some(file);
