@@ -119,6 +119,7 @@
 //!
 //! - `alloc`: `HashStore`, a store on the heap
 //! - `ed25519`: a verifier and a signer for signed records
+//! - `snapshot`: what a node keeps from one run to the next, as entries for flash or a file
 //!
 //! # Glossary
 //!
@@ -213,6 +214,8 @@ mod replication;
 mod round_trip;
 pub mod routing;
 pub mod rpc;
+#[cfg(feature = "snapshot")]
+pub mod snapshot;
 pub mod store;
 mod time;
 pub mod wire;

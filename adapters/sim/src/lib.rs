@@ -71,18 +71,22 @@ mod address;
 pub mod adversary;
 mod application;
 mod checks;
+#[cfg(feature = "cli")]
 pub mod gates;
 mod links;
 mod network;
 mod node;
 mod overlay;
+#[cfg(feature = "cli")]
 mod parallel;
+#[cfg(feature = "cli")]
 pub mod plot;
 pub mod progress;
 mod random;
 pub mod scenario;
 mod signed;
 mod table;
+#[cfg(feature = "cli")]
 mod thousands;
 
 /// Compiles and runs the README's code.

@@ -120,7 +120,8 @@ pub(crate) struct Node {
     /// node knows no other node, names are looked up again.
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub(crate) bootstrap: Vec<HostPort>,
-    /// Keep the id, the contacts and the records in this file from one run to the next.
+    /// Keep the id, the contacts and the records in this file from one run to the next. Changes are appended every five
+    /// seconds.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     /// Store no plain records, which anyone can replace: only immutable and signed ones.

@@ -2,9 +2,11 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::io;
 use std::path::Path;
 use std::process;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use kadlet::{Config, Dht, Event, Outcome, Routing, Store};
@@ -14,11 +16,13 @@ use crate::args::{self, Common};
 use crate::bootstraps::{Bootstraps, resolve};
 use crate::error::{Error, Exit};
 use crate::joining::Joining;
+use crate::journal::Journal;
 use crate::network::{self, OperationError, Table, stopped, summary};
 use crate::output::{EventObject, Lines, NodeObject, Output, StatsObject, cannot_start, json, note};
 use crate::resolver::Resolved;
+use crate::saved::{Change, Saved};
 use crate::signals;
-use crate::state::{State, fingerprint};
+use crate::state::{State, wall};
 
 /// How often a changed state is saved: a change is in the state file within ten seconds.
 const SAVE: Duration = Duration::from_secs(5);
@@ -84,15 +88,15 @@ fn host<R: Table>(
 
     let config = Config { plain: !args.no_plain, ..network::config(common) };
     let listen = resolve(&args.listen, common, common.timeout)?;
-    let mut driver = network::bind::<R>(&listen, config, state.as_ref().and_then(State::id))?;
+    let mut driver = network::bind::<R>(&listen, config, state.as_ref().map(|state| state.id))?;
     let (address, id) = (driver.local_addr(), driver.node().id());
     bootstraps.check(address)?;
     let now = driver.now();
     if let Some(state) = &state {
-        let restored = state.restore(driver.node_mut(), now);
-        streams.log.line(format!("restored {} contacts and {} records", restored.contacts.len(), restored.records));
+        let records = state.restore(driver.node_mut(), now, wall());
+        streams.log.line(format!("restored {} contacts and {records} records", state.contacts.len()));
         // The saved contacts are bootstrap addresses too: the node tries all addresses until one responds.
-        bootstraps.contacts = restored.contacts.iter().map(|contact| contact.address).collect();
+        bootstraps.contacts = state.contacts.iter().map(|contact| contact.address).collect();
     }
     let tried = bootstraps.addresses(address);
     if !tried.is_empty() {
@@ -108,19 +112,8 @@ fn host<R: Table>(
     let server = Server::start_with(driver, move |event| events.print(&event))
         .map_err(|error| cannot_start("the node", &error))?;
     let handle = server.handle();
-    let Common { geometry, network, .. } = *common;
-    let mut file = args.state.as_deref().map(|path| StateFile {
-        path,
-        geometry,
-        network,
-        fingerprint: None,
-        last: state.map(State::without_records),
-        failing: false,
-        log: streams.log.clone(),
-    });
-    if let Some(file) = &mut file {
-        file.save(&handle)?;
-    }
+    let file = args.state.as_deref().map(|path| StateFile::start(path, state, common, &handle, streams.log.clone()));
+    let mut file = file.transpose()?;
     streams.out.line(match streams.json {
         true => json(&NodeObject { id: id.to_string(), address })?,
         false => format!("listening on {address} id {id}"),
@@ -129,7 +122,7 @@ fn host<R: Table>(
     let report = move |name| drop(resolved.send(Occurrence::Resolved(name)));
     let mut joining = Joining::new(bootstraps, address, tried, common.resolver, report, log);
     let served = serve(&handle, occurrences, file.as_mut(), &mut joining, streams);
-    let saved = file.as_mut().map_or(Ok(()), |file| file.save(&handle));
+    let saved = file.as_mut().map_or(Ok(()), |file| file.finish(&handle));
     // If the node's thread has ended by itself, that is why nothing else worked.
     let ended = server.shutdown().map_err(|error| {
         let what = format!("the node failed: {error}; the state file lacks what changed in the last seconds");
@@ -196,42 +189,75 @@ impl Tick {
 /// A state file that is kept up to date.
 struct StateFile<'a> {
     path: &'a Path,
-    geometry: args::Geometry,
-    network: u16,
-    /// The fingerprint of the state that was saved last.
-    fingerprint: Option<u64>,
-    /// The state that was saved or loaded last, without records.
-    last: Option<State>,
+    journal: Journal,
+    saved: Arc<Mutex<Saved>>,
+    /// Whether it was ever written.
+    written: bool,
     /// Whether the last attempt to save failed.
     failing: bool,
     log: Lines,
 }
 
-impl StateFile<'_> {
-    /// Writes the file if the node has something new to save.
-    fn save<R: Table>(&mut self, handle: &Handle<network::Node<R>>) -> Result<(), Error> {
-        let (saved, geometry, network) = (self.fingerprint, self.geometry, self.network);
-        let changed = handle.with(move |node, now| {
-            let current = fingerprint(node);
-            (Some(current) != saved).then(|| (current, State::of(node, now, geometry, network)))
-        });
-        let Some((current, mut state)) = changed.map_err(stopped)? else { return Ok(()) };
-        self.last.iter().for_each(|last| state.add_contacts(last));
-        state.save(self.path)?;
-        self.fingerprint = Some(current);
-        self.last = Some(state.without_records());
-        self.failing = false;
+impl<'a> StateFile<'a> {
+    /// Writes the state of a node that has started. Where nothing can be written, the node goes on with a warning.
+    fn start<R: Table>(
+        path: &'a Path,
+        state: Option<State>,
+        common: &Common,
+        handle: &Handle<network::Node<R>>,
+        log: Lines,
+    ) -> Result<Self, Error> {
+        let (starts, contacts) = state.map_or_else(Default::default, |state| (state.starts, state.contacts));
+        let geometry = common.geometry.to_string();
+        let saved = Saved::new(common.network, geometry, starts.saturating_add(1), contacts);
+        let saved = Arc::new(Mutex::new(saved));
+        let journal = Journal::at(path).map_err(|error| unwritable(path, &error))?;
+        let mut file = Self { path, journal, saved, written: false, failing: false, log };
+        file.try_save(handle);
+        Ok(file)
+    }
+
+    /// Writes what has changed since it was written last. `last` is whether the node ends.
+    fn save<R: Table>(&mut self, handle: &Handle<network::Node<R>>, last: bool) -> Result<(), Error> {
+        let saved = Arc::clone(&self.saved);
+        let change = handle.with(move |node, now| lock(&saved).change(node, now, wall(), last)).map_err(stopped)?;
+        let written = match change {
+            None => return Ok(()),
+            Some(Change::Append(bytes)) => self.journal.append(&bytes),
+            Some(Change::Replace(bytes)) => self.journal.replace(&bytes),
+        };
+        self.failing = written.is_err();
+        written.map_err(|error| {
+            lock(&self.saved).failed();
+            unwritable(self.path, &error)
+        })?;
+        self.written = true;
         Ok(())
     }
 
     /// Saves, and prints an error once. The node goes on: a disk that is full now may have free space later.
     fn try_save<R: Table>(&mut self, handle: &Handle<network::Node<R>>) {
-        let Err(error) = self.save(handle) else { return };
-        if !self.failing {
+        let failing = self.failing;
+        if let Err(error) = self.save(handle, false)
+            && !failing
+        {
             self.log.line(error);
         }
-        self.failing = true;
     }
+
+    /// Saves at the end of the run. That nothing can be written at all is no news then.
+    fn finish<R: Table>(&mut self, handle: &Handle<network::Node<R>>) -> Result<(), Error> {
+        self.save(handle, true).or_else(|error| if self.written { Err(error) } else { Ok(()) })
+    }
+}
+
+fn lock(saved: &Mutex<Saved>) -> MutexGuard<'_, Saved> {
+    saved.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    let what = format!("can't write the state file {}: {error}", path.display());
+    Error::new(Exit::Usage, what).tip("check that its folder exists, is writable and has free space")
 }
 
 /// Prints the events that an operator wants to know. It lives on the node's thread, and ends with it.

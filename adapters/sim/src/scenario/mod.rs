@@ -37,6 +37,7 @@ mod versions;
 
 pub use attack::{Attack, AttackFigures, AttackSpec, attack};
 pub use figures::{Figures, peak_memory_bytes};
+#[cfg(feature = "cli")]
 pub(crate) use lookups::VALUE;
 pub use lookups::{half_dead_chord, small_datagrams};
 pub use spec::{Geometry, InvalidSpec, Lifetime, LookupMode, Scenario, Spec};

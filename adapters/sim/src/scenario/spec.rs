@@ -3,7 +3,6 @@
 use core::fmt;
 use core::time::Duration;
 
-use clap::ValueEnum;
 use kadlet::Config;
 use kadlet::routing::Limits;
 
@@ -20,7 +19,8 @@ const MOST_K: u8 = 32;
 const SHAPE: f64 = 0.59;
 
 /// What happens to a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Scenario {
     /// Nothing happens: ideal tables, and lookups.
     Static,
@@ -43,7 +43,8 @@ pub enum Scenario {
 }
 
 /// How lookups run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum LookupMode {
     /// The requester sends all requests itself, alpha at a time.
     Iterative,
@@ -56,7 +57,8 @@ pub enum LookupMode {
 }
 
 /// The geometry of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Geometry {
     /// The XOR metric.
     Kademlia,
@@ -67,7 +69,8 @@ pub enum Geometry {
 }
 
 /// How the lifetimes of nodes are distributed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Lifetime {
     /// A node's remaining lifetime does not depend on its age.
     Exponential,

@@ -1,7 +1,9 @@
 //! A node's state file, signals and counters.
 
+use core::net::SocketAddrV4;
 use core::time::Duration;
 use std::fs;
+use std::path::Path;
 use std::thread;
 
 use crate::run::{Node, file, kadlet, until};
@@ -14,8 +16,9 @@ fn a_killed_node_comes_back_with_its_id_its_network_and_its_records() {
     let second = Node::start(&format!("{state} --bootstrap {}", first.address));
     let put = kadlet(&format!("put key value --json --bootstrap {}", second.address));
     assert_eq!(put.json()["stored"], 2, "{put:?}");
-    let remembered = |what: &str| fs::read_to_string(&path).is_ok_and(|text| text.contains(what));
-    until("a change is written", Duration::from_secs(12), || remembered(&first.address) && remembered("76616c7565"));
+    let address: SocketAddrV4 = first.address.parse().unwrap();
+    let encoded = [&address.ip().octets()[..], &address.port().to_be_bytes()].concat();
+    until("a change is written", Duration::from_secs(12), || has(&path, &encoded) && has(&path, b"value"));
     let id = second.id.clone();
     second.kill();
 
@@ -43,13 +46,86 @@ fn a_damaged_state_file_is_named_and_left_alone() {
     let (status, _) = node.interrupt("TERM");
     assert!(status.success());
     let whole = fs::read(&path).unwrap();
-    for damaged in [&whole[..whole.len() / 2], b"", b"not a state file at all\n{}"] {
+    let mut flipped = whole.clone();
+    flipped[10] ^= 1;
+    for damaged in [&flipped[..], b"", b"not a state file at all\n{}", b"kadlet state 1 00\n{}"] {
         fs::write(&path, damaged).unwrap();
         let ended = kadlet(&format!("node --listen 127.0.0.1:0 {state}"));
         assert_eq!(ended.code, 2, "{ended:?}");
         assert!(ended.err.contains("damaged.state") && ended.out.is_empty(), "{ended:?}");
         assert_eq!(fs::read(&path).unwrap(), damaged);
     }
+}
+
+/// Whether a state file has these bytes.
+fn has(path: &Path, what: &[u8]) -> bool {
+    fs::read(path).is_ok_and(|file| file.windows(what.len()).any(|bytes| bytes == what))
+}
+
+#[test]
+fn a_state_file_with_a_torn_end_is_read_up_to_there() {
+    let path = file("torn.state");
+    let state = format!("--state {}", path.display());
+    let node = Node::start(&state);
+    assert_eq!(kadlet(&format!("put key value --bootstrap {}", node.address)).code, 0);
+    let id = node.id.clone();
+    assert!(node.interrupt("TERM").0.success());
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&whole[..], &[200, 0, 1, 2, 3, 4, 5]].concat()).unwrap();
+    let node = Node::start(&state);
+    assert_eq!(node.id, id);
+    let got = kadlet(&format!("get key --bootstrap {}", node.address));
+    assert_eq!((got.code, &got.out[..]), (0, &b"value"[..]), "{got:?}");
+}
+
+/// Not even root can write there.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_node_whose_state_file_cannot_be_written_goes_on_with_a_warning() {
+    let mut command = crate::run::command("node --listen 127.0.0.1:0 --state /sys/kadlet.state");
+    let stderr = file("read-only.log");
+    let node = Node::spawn(command.stderr(fs::File::create(&stderr).unwrap()));
+    assert_eq!(kadlet(&format!("ping {}", node.address)).code, 0);
+    let (status, _) = node.interrupt("TERM");
+    assert!(status.success(), "{status}");
+    let log = fs::read_to_string(stderr).unwrap();
+    assert_eq!(log.matches("can't write the state file /sys/kadlet.state").count(), 1, "{log}");
+}
+
+/// As in a container, where the file is mounted: no other file can take its place.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_state_file_that_is_mounted_is_written_in_place() {
+    use std::process::{Command, Stdio};
+
+    let (path, source) = (file("mounted.state"), file("mounted.source"));
+    let script = format!(
+        "mount --bind {} {} && exec {} node --listen 127.0.0.1:0 --state {1}",
+        source.display(),
+        path.display(),
+        env!("CARGO_BIN_EXE_kadlet"),
+    );
+    // A file for the mount, and one to be mounted: the state of a node, so that it is one.
+    let first = Node::start(&format!("--state {}", source.display()));
+    let id = first.id.clone();
+    assert!(first.interrupt("TERM").0.success());
+    fs::write(&path, b"").unwrap();
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--map-root-user", "sh", "-c", script]);
+        command
+    };
+    if !unshare("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        eprintln!("left out: no namespaces for mounts here");
+        return;
+    }
+    let node = Node::spawn(unshare(&script).stderr(Stdio::null()));
+    assert_eq!(node.id, id);
+    assert_eq!(kadlet(&format!("put key value --bootstrap {}", node.address)).code, 0);
+    let (status, _) = node.interrupt("TERM");
+    assert!(status.success(), "{status}");
+    assert!(has(&source, b"value"));
+    assert_eq!(fs::read(&path).unwrap(), b"");
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! What an attack is given.
 
-use clap::ValueEnum;
-
 use crate::scenario::spec::{InvalidSpec, LookupMode, MOST_WITH_RECORDS, Spec};
 
 /// What attackers do, or what is hard for honest nodes: the last six have no attackers, but nodes of another kind in
 /// their place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Attack {
     /// Nothing: no node is hostile.
     None,
