@@ -30,9 +30,6 @@ pub struct OperationInner<L: ?Sized> {
     ending: Ending,
     /// Whether the lookup was widened past the k closest.
     pub(super) widened: bool,
-    /// Whether a node that claims to hold the record was slow to deliver it. From then on, all claims are fetched at
-    /// once.
-    pub(super) stalled: bool,
     pub(super) publish: bool,
     /// The number of this operation's slot.
     pub(super) slot: u8,
@@ -129,6 +126,9 @@ pub(super) struct Tally {
     pub(super) held_instead: Option<u64>,
     /// The length of a response with a record that is too large for this node.
     pub(super) too_large: u16,
+    /// Whether a node that claims to hold the record was slow to deliver it. From then on, all claims are fetched at
+    /// once.
+    pub(super) stalled: bool,
     /// How many bootstrap addresses were asked.
     pub(super) bootstraps: u8,
     /// How often a join has notified the node that must know this one.
@@ -150,6 +150,7 @@ impl Tally {
         refusal_detail: 0,
         held_instead: None,
         too_large: 0,
+        stalled: false,
         bootstraps: 0,
         notified: 0,
     };
@@ -193,7 +194,6 @@ impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N
         task: Task::Ping,
         ending: Ending::Pong,
         widened: false,
-        stalled: false,
         publish: false,
         slot: 0,
         buffer: None,
@@ -225,7 +225,6 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.buffer = None;
         self.bootstraps_asked = 0;
         self.widened = false;
-        self.stalled = false;
         self.publish = false;
         self.recursion = Recursion::Unwanted;
         self.hops = 0;

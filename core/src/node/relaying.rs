@@ -23,9 +23,6 @@ use crate::rpc::Attempts;
 use crate::time::{Instant, Micros};
 use crate::wire::{TokenSource, Wire};
 
-/// How long an own recursive lookup waits for its result at most. Then it continues iteratively.
-const OWN_TIME: Micros = Micros::from_millis(1_500);
-
 /// The result of a relay request, as a next hop sent it.
 pub(super) struct RelayResult<'a, A: Address> {
     pub(super) from: Contact<A>,
@@ -85,7 +82,7 @@ impl<P: Parts> Shared<P> {
             Target::Nodes(operation.lookup.target())
         };
         // The rest of the time is left for an iterative lookup.
-        let deadline = now + OWN_TIME.min(operation.deadline.micros_since(now).divided(3));
+        let deadline = now + MOST_TIME.min(operation.deadline.micros_since(now).divided(3));
         let relay_id = RelayId(self.random.next().to_be_bytes());
         let relay = RelayRequest { relay_id, target, hops: MOST_HOPS, deadline };
         let previous = Previous::Operation { slot: operation.slot };

@@ -26,7 +26,7 @@ impl<P: Parts> NodeInner<P> {
                 let operation = owner.slot().and_then(|slot| self.operations.get_mut(slot));
                 if let Some((operation, id)) = operation.zip(expect) {
                     operation.lookup.slow(&id);
-                    operation.stalled |= operation.stop_fetching(&id);
+                    operation.tally.stalled |= operation.stop_fetching(&id);
                 }
             }
             Due::Failed { owner, expect, to, acknowledged } => {

@@ -39,7 +39,7 @@ impl<P: Parts> Shared<P> {
     /// are asked at once, as more of them may never send it.
     pub(super) fn fetch(&mut self, operation: &mut Op<P>, holder: Contact<P::Address>) {
         if operation.fetching.is_none() {
-            operation.fetching = Some(holder.id).filter(|_| !operation.stalled);
+            operation.fetching = Some(holder.id).filter(|_| !operation.tally.stalled);
             let purpose = Purpose::Search { slot: operation.slot };
             if self.begin_request(purpose, holder.address, Some(&holder.id), Attempts::Known) {
                 return;
