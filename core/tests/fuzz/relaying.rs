@@ -192,7 +192,8 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let attempts = relay.sent.entry((to, transaction.0)).or_default();
         *attempts += 1;
         assert!(*attempts <= ATTEMPTS, "sent {attempts} times");
-        let again = *attempts > 1;
+        // Also with a fresh token, in another transaction.
+        let again = *attempts > 1 || relay.sent.keys().filter(|(asked, _)| *asked == to).count() > 1;
         assert!(
             relay.sent.len() <= 2 * TRIES
                 && relay.sent.keys().map(|(to, _)| to).collect::<BTreeSet<_>>().len() <= TRIES
@@ -205,7 +206,8 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         // A client sends its own request to any contact, because it is responsible for nothing itself.
         let any = previous.is_none() && !self.config.serve;
         // A node without verified contacts begins with those that it has. One may be gone when it is asked again.
-        let begins = previous.is_none() && self.node.routing().peers().any(|peer| peer.contact.address == to);
+        let begins = previous.is_none()
+            && (self.known_before.contains(&to) || self.node.routing().peers().any(|peer| peer.contact.address == to));
         assert!(
             again
                 || begins
