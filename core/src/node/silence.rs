@@ -44,9 +44,10 @@ impl Silence {
         self.failed >= LONG
     }
 
-    /// When the next request can be sent, while no node is expected to respond.
+    /// When the next request can be sent, while no node is expected to respond. Never after 136 years, which is as far
+    /// as whole seconds count.
     pub(super) fn pause_ends(&self) -> Instant {
-        Instant::from_secs(self.next.into())
+        if self.next == u32::MAX { Instant::NEVER } else { Instant::from_secs(self.next.into()) }
     }
 
     /// Whether a request can be sent now. If so, the next pause begins.
