@@ -246,7 +246,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             && have_responded(self.counting().take(self.width))
     }
 
-    /// Whether the search is over but for slow nodes, and k others have responded in their place.
+    /// Whether the search is over but for slow nodes: as many others have responded in their place.
     #[must_use]
     pub fn is_done_but_for_slow(&self) -> bool {
         have_responded(self.awake().rev().take(self.predecessors()))

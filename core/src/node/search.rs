@@ -105,11 +105,9 @@ impl<P: Parts> Shared<P> {
             count_one(&mut operation.tally.asked);
         }
         let bootstraps_responded = bootstraps_begun && operation.bootstraps_asked == 0;
-        let is_done = match operation.best(now).filter(|_| operation.task == Task::Get) {
-            // Nodes that keep a requester waiting don't delay a record that others have.
-            Some(_) => operation.lookup.is_done_but_for_slow() || operation.lookup.is_done(),
-            None => operation.lookup.is_done(),
-        };
+        // Nodes that keep a requester waiting don't delay a record that others have.
+        let has_found = operation.task == Task::Get && operation.best(now).is_some();
+        let is_done = operation.lookup.is_done() || (has_found && operation.lookup.is_done_but_for_slow());
         bootstraps_responded && is_done && operation.fetching.is_none()
     }
 

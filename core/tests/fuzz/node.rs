@@ -93,7 +93,7 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     /// Senders of responses, each with the address that it responded from, to which the node had sent the request.
     responded: BTreeSet<(Id, SocketAddrV4)>,
     /// The addresses of all contacts that the table has had at the end of a step.
-    pub(super) known_before: BTreeSet<SocketAddrV4>,
+    ever_known: BTreeSet<SocketAddrV4>,
     accounts: BTreeMap<SocketAddrV4, Account>,
     /// Records that were used before, the newest last. Later steps use them again.
     records: Vec<Parts>,
@@ -180,7 +180,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             ended: Vec::new(),
             tokens: Vec::new(),
             responded: BTreeSet::new(),
-            known_before: BTreeSet::new(),
+            ever_known: BTreeSet::new(),
             accounts: BTreeMap::new(),
             records: Vec::new(),
             last: Vec::new(),
@@ -477,7 +477,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         self.note_id();
         let peers = || self.node.routing().peers();
         assert!(peers().count() <= CONTACTS);
-        self.known_before.extend(peers().map(|peer| peer.contact.address));
+        self.ever_known.extend(peers().map(|peer| peer.contact.address));
         for peer in peers().filter(|peer| peer.state == ContactState::Verified) {
             assert!(
                 self.responded.contains(&(peer.contact.id, peer.contact.address)),

@@ -192,8 +192,6 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let attempts = relay.sent.entry((to, transaction.0)).or_default();
         *attempts += 1;
         assert!(*attempts <= ATTEMPTS, "sent {attempts} times");
-        // Also with a fresh token, in another transaction.
-        let again = *attempts > 1 || relay.sent.keys().filter(|(asked, _)| *asked == to).count() > 1;
         assert!(
             relay.sent.len() <= 2 * TRIES
                 && relay.sent.keys().map(|(to, _)| to).collect::<BTreeSet<_>>().len() <= TRIES
@@ -205,12 +203,12 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let ids = &self.ids;
         // A client sends its own request to any contact, because it is responsible for nothing itself.
         let any = previous.is_none() && !self.config.serve;
-        // A node without verified contacts begins with those that it has. One may be gone when it is asked again.
+        // A node without verified contacts begins with those that it has. One may be gone when its turn comes, or when
+        // it is asked again.
         let begins = previous.is_none()
-            && (self.known_before.contains(&to) || self.node.routing().peers().any(|peer| peer.contact.address == to));
+            && (self.ever_known.contains(&to) || self.node.routing().peers().any(|peer| peer.contact.address == to));
         assert!(
-            again
-                || begins
+            begins
                 || known.any(|(id, _)| any || ids.iter().any(|own| may_be_nearer::<R::Geometry>(own, target.id(), id))),
             "{to} is not a possible next hop"
         );
