@@ -80,6 +80,12 @@ impl Instant {
     pub(crate) const fn stamp(self) -> u32 {
         Micros(self.0).secs()
     }
+
+    /// When a [stamp](Self::stamp) begins. Never, if it is the last one.
+    #[inline(never)]
+    pub(crate) fn from_stamp(stamp: u32) -> Self {
+        if stamp == u32::MAX { Self::NEVER } else { Self::from_secs(stamp.into()) }
+    }
 }
 
 impl Add<Duration> for Instant {

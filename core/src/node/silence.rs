@@ -44,10 +44,9 @@ impl Silence {
         self.failed >= LONG
     }
 
-    /// When the next request can be sent, while no node is expected to respond. Never after 136 years, which is as far
-    /// as whole seconds count.
+    /// When the next request can be sent, while no node is expected to respond.
     pub(super) fn pause_ends(&self) -> Instant {
-        if self.next == u32::MAX { Instant::NEVER } else { Instant::from_secs(self.next.into()) }
+        Instant::from_stamp(self.next)
     }
 
     /// Whether a request can be sent now. If so, the next pause begins.

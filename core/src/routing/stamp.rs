@@ -17,9 +17,8 @@ impl Stamp {
     }
 
     /// When the second begins.
-    #[inline(never)]
     pub(super) fn instant(self) -> Instant {
-        if self == Self::NEVER { Instant::NEVER } else { Instant::from_secs(u64::from(self.0)) }
+        Instant::from_stamp(self.0)
     }
 
     pub(super) fn has_come(self, now: Instant) -> bool {
