@@ -106,7 +106,8 @@ pub struct Driver<D> {
 pub struct Losses {
     /// Datagrams not sent because the socket's send buffer or the link's queue was full.
     pub unsent: u64,
-    /// Datagrams that the system refused to send: no route, no such family, a firewall.
+    /// Datagrams that the system refused to send: no route, no such family, a firewall; or it reported other datagrams
+    /// as not delivered, five times in a row, instead of sending this one.
     pub failed: u64,
     /// Datagrams that ICMP reported as not delivered. Always 0 on systems other than Linux and Android.
     pub refused: u64,
@@ -311,12 +312,17 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
                     self.paused = Some(now + PAUSE);
                     return;
                 }
-                // The system reported the refusal of an earlier datagram instead of sending this one.
-                Err(_) if self.take_refusals(now) > 0 && attempts < ATTEMPTS => attempts += 1,
                 Err(_) => {
+                    // If refusals waited, the system reported that of an earlier datagram instead of sending this one.
+                    let is_other = self.take_refusals(now) > 0;
+                    if is_other && attempts < ATTEMPTS {
+                        attempts += 1;
+                        continue;
+                    }
                     self.losses.failed += 1;
                     // It may be only the source address that the host doesn't have any more.
-                    if let Some(to) = D::Address::from_socket(route.peer).filter(|_| route.local.is_none()) {
+                    let to = D::Address::from_socket(route.peer).filter(|_| !is_other && route.local.is_none());
+                    if let Some(to) = to {
                         self.node.handle_unreachable(now, to);
                     }
                     (sent, attempts) = (sent + 1, 0);

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet_udp::{Buffers, Driver};
+#[cfg(target_os = "linux")]
+use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::fake::Fake;
 use crate::has_ipv6;
@@ -199,6 +201,29 @@ fn a_refusal_is_reported_only_for_the_peer_that_refused() {
         assert_eq!(driver.node().unreachable.len() as u64, driver.losses().refused);
         assert_eq!((driver.losses().failed, driver.losses().unsent), (0, 0));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_peer_does_not_count_as_unreachable_because_other_peers_refused_earlier_datagrams() {
+    let (mut driver, peer, gone) = (driver(ANY_V4), peer(ANY_V4), unused(ANY_V4));
+    // Room for more refusals than one datagram waits for.
+    if setsockopt(driver.socket(), sockopt::RcvBufForce, &(8 << 20)).is_err() {
+        eprintln!("no right to enlarge the buffer: skipped");
+        return;
+    }
+    // A send that fails reports a refusal, which stays in the queue.
+    let (mut refusals, start) = (0, Instant::now());
+    while refusals < 2_000 {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain: {refusals} refusals");
+        refusals += usize::from(driver.socket().send_to(&[7], gone).is_err());
+    }
+    // The next one fails too.
+    while driver.socket().send_to(&[7], gone).is_err() {}
+    driver.node_mut().outgoing.push_back((peer.local_addr().unwrap(), vec![7]));
+    driver.flush(&mut Buffers::new());
+    assert!(driver.losses().refused > 256, "{:?}", driver.losses());
+    assert!(driver.node().unreachable.iter().all(|to| *to == gone), "{:?}", driver.node().unreachable.last());
 }
 
 #[test]
