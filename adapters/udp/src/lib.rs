@@ -44,13 +44,17 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod async_handle;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod batch;
 mod buffers;
 mod driver;
+mod events;
 mod handle;
 mod life;
+mod mailbox;
 mod outcome;
+mod queue;
 mod record;
 mod server;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
@@ -64,8 +68,10 @@ struct Readme;
 use std::io;
 
 pub use address::IpAddress;
+pub use async_handle::AsyncHandle;
 pub use buffers::Buffers;
 pub use driver::{Driver, Losses};
+pub use events::Events;
 pub use handle::Handle;
 pub use outcome::{Error, Got, Joined, Nodes, Pong, Stored};
 pub use record::{ProofBuf, RecordBuf};
