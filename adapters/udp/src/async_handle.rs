@@ -11,7 +11,8 @@ use std::time::Instant;
 use kadlet::{BeginError, Dht, GetError, Id, Key, Options, Progress, PutError, QueryId, QueryResult, Record};
 
 use crate::address::IpAddress;
-use crate::driver::{Driver, Losses};
+use crate::detached::Losses;
+use crate::driver::Driver;
 use crate::events::Events;
 use crate::life::{End, Life};
 use crate::mailbox::{Sender, mailbox};

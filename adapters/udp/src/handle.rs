@@ -10,7 +10,7 @@ use kadlet::{Dht, Id, Key, Options, Progress, Record};
 
 use crate::address::IpAddress;
 use crate::async_handle::AsyncHandle;
-use crate::driver::Losses;
+use crate::detached::Losses;
 use crate::events::Events;
 use crate::life::Life;
 use crate::mailbox::wait;

@@ -48,6 +48,7 @@ mod async_handle;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod batch;
 mod buffers;
+mod detached;
 mod driver;
 mod events;
 mod handle;
@@ -70,7 +71,8 @@ use std::io;
 pub use address::IpAddress;
 pub use async_handle::AsyncHandle;
 pub use buffers::Buffers;
-pub use driver::{Driver, Losses};
+pub use detached::{Detached, Losses};
+pub use driver::Driver;
 pub use events::Events;
 pub use handle::Handle;
 pub use outcome::{Error, Got, Joined, Nodes, Pong, Stored};

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet_udp::{Buffers, Driver};
+use kadlet_udp::{Buffers, Detached, Driver};
 #[cfg(target_os = "linux")]
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -235,4 +235,24 @@ fn a_refusal_does_not_hide_the_datagrams_that_follow_it() {
     sleep(Duration::from_millis(10));
     assert!(!driver.on_readable(&mut Buffers::new()));
     assert_eq!(driver.node().received.len(), 1);
+}
+
+#[test]
+fn a_detached_node_passes_datagrams_on_and_counts_those_that_it_cannot() {
+    let (local, peer) = (SocketAddr::from(([192, 0, 2, 1], 4000)), SocketAddr::from(([192, 0, 2, 2], 4000)));
+    let (mut detached, mut buf) = (Detached::new(local, Fake::new()), [0; MAX_DATAGRAM]);
+    assert_eq!(detached.datagram_in(b"request!", peer, &mut buf), Some((8, peer)));
+    assert_eq!(&buf[..8], b"request!");
+    assert_eq!(detached.datagram_in(&[7; MAX_DATAGRAM + 1], peer, &mut buf), None);
+    assert_eq!((detached.node().received.len(), detached.losses().oversized), (1, 1));
+
+    let other_family = SocketAddr::from((Ipv6Addr::LOCALHOST, 4000));
+    assert_eq!(detached.deadline(), None);
+    detached.node_mut().outgoing.extend([(other_family, vec![7]), (peer, vec![7; 3])]);
+    assert!(detached.deadline().unwrap() <= Instant::now());
+    assert_eq!(detached.datagram_out(&mut buf), Some((3, peer)));
+    assert_eq!(detached.datagram_out(&mut buf), None);
+    detached.unreachable(peer);
+    assert_eq!(detached.losses().failed, 2);
+    assert_eq!(detached.into_node().unreachable, [other_family, peer]);
 }
