@@ -251,7 +251,7 @@ impl<D: Dht<Address: IpAddress> + 'static> AsyncHandle<D> {
         // It is dropped after the receiver of the result: then the thread sees that nobody waits for it.
         let mut cancel = Cancel { queue: &self.queue, begun: false };
         let (sender, mut result) = mailbox(1);
-        let (begin, reply) = (Box::new(begin), Box::new(Answer { sender, convert }));
+        let (begin, reply) = (Box::new(begin), Box::new(Waiting { sender, convert }));
         let operation = Operation { begin, reply, deadline, watcher: self.watcher.clone() };
         self.send(Command::Begin(operation), deadline).await?;
         cancel.begun = true;
@@ -289,13 +289,13 @@ fn why<A>(end: End) -> Error<A> {
     }
 }
 
-/// Where the result of a call goes.
-struct Answer<A, T> {
+/// The call that waits for a result.
+struct Waiting<A, T> {
     sender: Sender<Result<T, Error<A>>>,
     convert: Convert<A, T>,
 }
 
-impl<A: Send, T: Send> Reply<A> for Answer<A, T> {
+impl<A: Send, T: Send> Reply<A> for Waiting<A, T> {
     fn finish(self: Box<Self>, done: Result<QueryResult<'_, A>, Error<A>>) {
         self.sender.send(done.and_then(self.convert));
     }

@@ -37,7 +37,7 @@ use crate::address::IpAddress;
 /// let now = second.now();
 /// second.node_mut().ping(now, first.local_addr())?;
 ///
-/// // Here the request and its response are only passed on.
+/// // Here the request and its response only go from one to the other.
 /// let (mut request, mut response) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
 /// let (len, to) = second.datagram_out(&mut request).expect("a request");
 /// assert_eq!(to, first.local_addr());
@@ -140,8 +140,8 @@ impl<D: Dht<Address: IpAddress>> Detached<D> {
         self.transmit(self.now(), buf)
     }
 
-    /// A datagram to `to` could not be sent, or was reported as not delivered. Errors of one datagram are often reported
-    /// for a later one: use this only where it is known which peer an error is about.
+    /// A datagram to `to` could not be sent, or was reported as not delivered. Errors of one datagram are often
+    /// reported for a later one: use this only where it is known which peer an error is about.
     pub fn unreachable(&mut self, to: SocketAddr) {
         self.losses.failed += 1;
         let now = self.now();
@@ -156,8 +156,8 @@ impl<D: Dht<Address: IpAddress>> Detached<D> {
         self.node.handle_timeout(now);
     }
 
-    /// When to call [`on_timeout`](Detached::on_timeout) and [`datagram_out`](Detached::datagram_out), unless a datagram
-    /// comes first. `None`: nothing is due.
+    /// When to call [`on_timeout`](Detached::on_timeout) and [`datagram_out`](Detached::datagram_out), unless a
+    /// datagram comes first. `None`: nothing is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.at(self.node.poll_timeout()?.0)

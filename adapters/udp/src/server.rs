@@ -25,7 +25,7 @@ use crate::outcome::Error;
 use crate::queue::{Command, News, Operation, Queue};
 
 /// How many places a server's queue has by default.
-const PLACES: usize = 256;
+pub(crate) const PLACES: usize = 256;
 /// The most places that it can have.
 const MOST_PLACES: usize = 65_536;
 const SOCKET: Token = Token(0);
