@@ -55,7 +55,7 @@ impl Bootstraps {
     }
 
     /// Begins to look all names up that are not being looked up, each on a thread of its own: one that doesn't exist,
-    /// or a name server that doesn't respond, keeps nothing else waiting. `report` gets the index of each and its result.
+    /// or a name server that doesn't respond, keeps nothing else waiting. `report` gets each result with its index.
     pub(crate) fn look_up(&mut self, resolver: Resolver, report: impl Fn(usize, Resolved) + Clone + Send + 'static) {
         for (index, name) in self.names.iter_mut().enumerate().filter(|(_, name)| !name.pending) {
             let (text, reply) = (name.text.clone(), report.clone());

@@ -20,7 +20,7 @@ use crate::queue::{LONGEST, Queue};
 /// How long after its time limit a call still waits for the thread's result.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Calls a [`Server`]'s node from any thread. Clones are cheap.
+/// Calls a [`Server`](crate::Server)'s node from any thread. Clones are cheap.
 ///
 /// Each call can also return the following: [`Error::Stopped`] after the server has ended, [`Error::Died`] after its
 /// thread has failed, at once and also if the call was waiting, and [`Error::OwnThread`] on the server's own thread.

@@ -20,6 +20,7 @@ use crate::life::panicked;
 use crate::mailbox::{mailbox, wait};
 use crate::outcome::Error;
 use crate::queue::LONGEST;
+use crate::random::{random_id, seed};
 use crate::server::{PLACES, Server};
 
 /// The node of a [`Host`]: Kademlia over IPv4 and IPv6 with at most 512 contacts and 64 replacements, a store on the
@@ -284,8 +285,8 @@ impl HostBuilder {
     }
 
     fn bind_to(&self, address: SocketAddr) -> Result<Driver<HostNode>, HostError> {
-        let id = self.id.map_or_else(crate::random_id, Ok).map_err(HostError::System)?;
-        let seed = crate::seed().map_err(HostError::System)?;
+        let id = self.id.map_or_else(random_id, Ok).map_err(HostError::System)?;
+        let seed = seed().map_err(HostError::System)?;
         let store = HashStore::new(self.records, self.bytes);
         let node = HostNode::from_parts(self.config, [0; 32], Kademlia::EMPTY, store);
         let mut node = node.map_err(HostError::Config)?;

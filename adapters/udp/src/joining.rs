@@ -110,13 +110,13 @@ impl<D: Dht<Address = SocketAddr> + 'static> Joining<D> {
                 break error;
             }
         };
-        self.answer(|_| true, &Err(NoNetwork::Ended(ended)));
+        self.tell(|_| true, &Err(NoNetwork::Ended(ended)));
     }
 
     fn take(&mut self, step: Step) -> Result<(), Error<SocketAddr>> {
         match step {
             Step::Resolved(index, resolved) => self.bootstraps.take(index, resolved),
-            Step::Responded => self.answer(|_| true, &Ok(())),
+            Step::Responded => self.tell(|_| true, &Ok(())),
             Step::Join(_, caller) if self.knows_somebody()? => caller.send(Ok(())),
             Step::Join(_, caller) if self.bootstraps.is_empty() => caller.send(Err(NoNetwork::NoAddresses)),
             Step::Join(until, caller) => {
@@ -150,14 +150,14 @@ impl<D: Dht<Address = SocketAddr> + 'static> Joining<D> {
         let Poll::Ready(ended) = attempt.as_mut().poll(&mut Context::from_waker(&waker)) else { return Ok(()) };
         self.attempt = None;
         match ended {
-            Ok(_) => self.answer(|_| true, &Ok(())),
+            Ok(_) => self.tell(|_| true, &Ok(())),
             Err(error @ (Error::Stopped | Error::Died(_))) => return Err(error),
             Err(error) => self.failure = Some(error),
         }
         Ok(())
     }
 
-    /// Answers the callers whose time is over, all of them if there is nothing left to wait for, and looks names up
+    /// Tells the callers whose time is over, all of them if there is nothing left to wait for, and looks names up
     /// again if that is due.
     fn tick(&mut self) -> Result<(), Error<SocketAddr>> {
         self.attempt()?;
@@ -165,7 +165,7 @@ impl<D: Dht<Address = SocketAddr> + 'static> Joining<D> {
         let hopeless = self.attempt.is_none() && !self.bootstraps.is_pending();
         if hopeless || self.callers.iter().any(|(until, _)| *until <= now) {
             let why = self.why();
-            self.answer(|until| hopeless || until <= now, &Err(NoNetwork::NoResponse(why)));
+            self.tell(|until| hopeless || until <= now, &Err(NoNetwork::NoResponse(why)));
         }
         if now < self.next {
             return Ok(());
@@ -185,8 +185,8 @@ impl<D: Dht<Address = SocketAddr> + 'static> Joining<D> {
             .look_up(self.resolver, move |index, resolved| drop(sender.send(Step::Resolved(index, resolved))));
     }
 
-    fn answer(&mut self, is_due: impl Fn(Instant) -> bool, answer: &Result<(), NoNetwork>) {
-        self.callers.extract_if(.., |(until, _)| is_due(*until)).for_each(|(_, caller)| caller.send(answer.clone()));
+    fn tell(&mut self, is_due: impl Fn(Instant) -> bool, joined: &Result<(), NoNetwork>) {
+        self.callers.extract_if(.., |(until, _)| is_due(*until)).for_each(|(_, caller)| caller.send(joined.clone()));
     }
 
     fn knows_somebody(&self) -> Result<bool, Error<SocketAddr>> {

@@ -59,6 +59,7 @@ mod life;
 mod mailbox;
 mod outcome;
 mod queue;
+mod random;
 mod record;
 mod server;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
@@ -68,8 +69,6 @@ mod single;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-use std::io;
 
 pub use address::IpAddress;
 pub use async_handle::AsyncHandle;
@@ -81,37 +80,6 @@ pub use handle::Handle;
 pub use host::{Host, HostBuilder, HostError, HostNode};
 pub use kadlet;
 pub use outcome::{Error, Got, Joined, Nodes, Pong, Stored};
+pub use random::{random_id, seed};
 pub use record::{ProofBuf, RecordBuf};
 pub use server::Server;
-
-/// Makes a node's seed: 32 bytes from the system's random number generator. Never use one twice.
-///
-/// ```
-/// assert_ne!(kadlet_udp::seed()?, kadlet_udp::seed()?);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// The system has no random number generator, or it failed.
-pub fn seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    Ok(seed)
-}
-
-/// Makes a node's identifier from the system's random number generator.
-///
-/// ```
-/// println!("{}", kadlet_udp::random_id()?);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// Those of [`seed`].
-pub fn random_id() -> io::Result<kadlet::Id> {
-    let mut id = [0; kadlet::Id::LEN];
-    getrandom::fill(&mut id)?;
-    Ok(kadlet::Id::from_bytes(id))
-}
