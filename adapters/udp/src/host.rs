@@ -449,12 +449,12 @@ mod tests {
         assert!(matches!(first.join(LIMIT), Err(HostError::NoAddresses)));
         let second = builder().bootstrap(first.local_addr()).start().unwrap();
         second.join(LIMIT).unwrap();
-        assert_eq!(second.shutdown().unwrap().routing().peers().count(), 1);
         let start = Instant::now();
         while first.join(LIMIT).is_err() {
             assert!(start.elapsed() < LIMIT);
             thread::yield_now();
         }
+        assert_eq!(second.shutdown().unwrap().routing().peers().count(), 1);
     }
 
     #[test]
