@@ -156,7 +156,7 @@ impl Host {
     /// doesn't wait for the time limit. The node goes on trying, and this can be called again.
     pub fn join(&self, limit: Duration) -> Result<(), HostError> {
         let until = Instant::now() + limit.min(LONGEST) + GRACE;
-        wait(self.joined(limit), Some(until)).unwrap_or_else(|| Err(HostError::NoResponse(String::new())))
+        wait(self.joined(limit), Some(until)).unwrap_or_else(|| Err(HostError::NoResponse("no result in time".into())))
     }
 
     /// As [`join`](Host::join), for a task.
@@ -352,6 +352,8 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(20);
     /// The port of `moving.test`.
     static MOVING: AtomicU16 = AtomicU16::new(0);
+    /// The port of `later.test`. While it is 0, there is no such name.
+    static LATER: AtomicU16 = AtomicU16::new(0);
 
     /// A resolver without a network.
     const FAKE: Resolver = |name| {
@@ -360,6 +362,7 @@ mod tests {
         match host {
             "loopback.test" => Ok(loopback(port.parse().unwrap())),
             "moving.test" => Ok(loopback(MOVING.load(Ordering::Relaxed))),
+            "later.test" if LATER.load(Ordering::Relaxed) != 0 => Ok(loopback(LATER.load(Ordering::Relaxed))),
             "silent.test" => {
                 thread::sleep(3 * LIMIT);
                 Ok(Vec::new())
@@ -465,6 +468,15 @@ mod tests {
         let other = host(&[]);
         MOVING.store(other.local_addr().port(), Ordering::Relaxed);
         moving.join(LIMIT).unwrap();
+    }
+
+    #[test]
+    fn a_name_that_was_not_found_is_looked_up_again_for_the_next_call() {
+        LATER.store(0, Ordering::Relaxed);
+        let (other, later) = (host(&[]), host(&["later.test:1"]));
+        assert!(matches!(later.join(LIMIT), Err(HostError::NoResponse(_))));
+        LATER.store(other.local_addr().port(), Ordering::Relaxed);
+        later.join(LIMIT).unwrap();
     }
 
     #[test]

@@ -95,22 +95,18 @@ struct Joining<D: Dht<Address = SocketAddr>> {
 impl<D: Dht<Address = SocketAddr> + 'static> Joining<D> {
     fn run(mut self, steps: &Receiver<Step>) {
         self.look_up();
-        let ended = loop {
-            if let Err(error) = self.attempt() {
-                break error;
-            }
-            let until = self.callers.iter().map(|(until, _)| *until).chain([self.next]).min().unwrap_or(self.next);
+        let mut goes_on = self.tick();
+        while goes_on.is_ok() {
+            let until = self.callers.iter().map(|(until, _)| *until).fold(self.next, Instant::min);
             let step = steps.recv_timeout(until.saturating_duration_since(Instant::now()));
             let taken = match step {
                 Ok(Step::Stop) | Err(RecvTimeoutError::Disconnected) => Err(Error::Stopped),
                 Ok(step) => self.take(step),
                 Err(RecvTimeoutError::Timeout) => Ok(()),
             };
-            if let Err(error) = taken.and_then(|()| self.tick()) {
-                break error;
-            }
-        };
-        self.tell(|_| true, &Err(NoNetwork::Ended(ended)));
+            goes_on = taken.and_then(|()| self.tick());
+        }
+        self.tell(|_| true, &goes_on.map_err(NoNetwork::Ended));
     }
 
     fn take(&mut self, step: Step) -> Result<(), Error<SocketAddr>> {
@@ -121,7 +117,7 @@ impl<D: Dht<Address = SocketAddr> + 'static> Joining<D> {
             Step::Join(_, caller) if self.bootstraps.is_empty() => caller.send(Err(NoNetwork::NoAddresses)),
             Step::Join(until, caller) => {
                 self.callers.push((until, caller));
-                if self.attempt.is_none() && self.failure.is_some() {
+                if self.attempt.is_none() {
                     self.tried.clear();
                     self.look_up();
                 }
