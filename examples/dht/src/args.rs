@@ -52,6 +52,11 @@ pub(crate) struct Common {
     /// Give up after this time: `5s`, `1m 30s`, or a number of seconds; at most 365 days.
     #[arg(long, global = true, value_name = "DURATION", default_value = "20s", value_parser = time_limit)]
     pub(crate) timeout: Duration,
+    /// The control socket of a node on this machine: where `node` makes it, where `ctl` and, without --bootstrap, `put`,
+    /// `get`, `find` and `ping` look for it. On Windows it is a named pipe, such as
+    /// `\\.\pipe\kadlet`. By default a place that only this user can reach, named after the node's address.
+    #[arg(long, global = true, value_name = "PATH", env = "KADLET_CONTROL")]
+    pub(crate) control: Option<PathBuf>,
     /// Looks names up.
     #[arg(skip = SYSTEM)]
     pub(crate) resolver: Resolver,
@@ -93,10 +98,12 @@ pub(crate) enum Command {
     Get(Get),
     /// Find the nodes nearest to a key.
     Find(Find),
-    /// Ping the node at an address: print its id and the round-trip time.
+    /// Ping a node: print its id and the round-trip time.
     Ping(Ping),
     /// Make a secret key for signed records, write it to a new file, and print its public key.
     Keygen(Keygen),
+    /// Inspect a node on this machine, and tell it things, over its control socket.
+    Ctl(Ctl),
     /// Run a whole network on this machine, put a value and read it back, step by step.
     Demo(Demo),
     /// Print completions for a shell.
@@ -127,13 +134,16 @@ pub(crate) struct Node {
     /// Store no plain records, which anyone can replace: only immutable and signed ones.
     #[arg(long)]
     pub(crate) no_plain: bool,
+    /// Make no control socket.
+    #[arg(long)]
+    pub(crate) no_control: bool,
 }
 
 /// How a command reaches the network as a client.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ClientArgs {
-    /// A node of the network; can be given more than once.
-    #[arg(long, value_name = "ADDR", required = true, value_delimiter = ',')]
+    /// A node of the network; can be given more than once. Without one, the command goes through a node on this machine.
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub(crate) bootstrap: Vec<HostPort>,
     /// The address to send from; by default a free port of the same address family as --bootstrap.
     #[arg(long, value_name = "ADDR")]
@@ -164,6 +174,15 @@ impl From<Lookup> for Mode {
 
 #[derive(Debug, Args)]
 pub(crate) struct Put {
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Which record to put.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
     /// The name of a plain record, which anyone in the network can replace. With --immutable or --sign, the value. A
     /// key or value that begins with `-` goes to the end, after all options and `--`.
     #[arg(value_name = "KEY")]
@@ -191,13 +210,20 @@ pub(crate) struct Put {
     /// How long nodes keep the record: at most 24 hours, unless it is put again.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
     pub(crate) ttl: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
 
+/// The key of a record.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["key", "id", "public_key"]).required(true))]
-pub(crate) struct Get {
+pub(crate) struct KeyArgs {
     /// The name of a plain record. One that begins with `-` goes to the end, after all options and `--`.
     pub(crate) key: Option<OsString>,
     /// The id of an immutable record, as `put --immutable` printed it.
@@ -209,29 +235,65 @@ pub(crate) struct Get {
     /// The salt that the signed record was put with.
     #[arg(long, value_name = "TEXT", requires = "public_key", conflicts_with_all = ["key", "id"])]
     pub(crate) salt: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
 
+/// What to look for.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["key", "id"]).required(true))]
-pub(crate) struct Find {
+pub(crate) struct TargetArgs {
     /// The name of a plain record. One that begins with `-` goes to the end, after all options and `--`.
     pub(crate) key: Option<OsString>,
     /// The id of a node or a record.
     #[arg(long, value_name = "HEX")]
     pub(crate) id: Option<Id>,
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
+}
+
+/// What to ask a node on this machine, or to tell it.
+#[derive(Debug, Args)]
+pub(crate) struct Ctl {
+    #[command(subcommand)]
+    pub(crate) command: CtlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlCommand {
+    /// Print what the node is, how many contacts and records it has, and its counters.
+    Status,
+    /// Print the contacts in its table.
+    Peers,
+    /// Print the records in its store.
+    Records,
+    /// Put a record, as `put` does, and let the node keep it alive until its lifetime ends.
+    Publish(RecordArgs),
+    /// Stop keeping a record alive. Those that hold it drop it when its lifetime ends.
+    Unpublish(KeyArgs),
+    /// Get a value through the node.
+    Get(KeyArgs),
+    /// Find the nodes nearest to a key through the node.
+    Find(TargetArgs),
+    /// End the node, and wait until it has ended.
+    Shutdown,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Ping {
-    /// The node's address.
-    pub(crate) address: HostPort,
+    /// The node's address. Without one, a node on this machine.
+    pub(crate) address: Option<HostPort>,
     /// The address to send from; by default a free port of the same address family as the node's.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<HostPort>,
+    /// How many times to ping, once a second; each ping has the whole --timeout. Several end with a summary, and
+    /// succeed if one got a response.
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +327,12 @@ impl HostPort {
     /// The address, unless a name stands for it.
     pub(crate) fn ip(&self) -> Option<SocketAddr> {
         self.0.parse().ok()
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> Self {
+        Self(address.to_string())
     }
 }
 
@@ -342,14 +410,15 @@ mod tests {
     fn the_only_positional_argument_of_put_is_the_value() {
         let cli = Cli::try_parse_from(["kadlet", "put", "-", "--immutable", "--bootstrap", "127.0.0.1:1"]);
         assert!(
-            matches!(cli.map(|cli| cli.command), Ok(Command::Put(Put { first, second: None, .. })) if first == "-")
+            matches!(cli.map(|cli| cli.command), Ok(Command::Put(Put { record: RecordArgs { first, second: None, .. }, .. })) if first == "-")
         );
     }
 
     #[test]
     fn what_follows_two_dashes_is_taken_as_it_is() {
         let cli = Cli::try_parse_from("kadlet put --bootstrap 127.0.0.1:1 -- -key --value".split(' '));
-        let Ok(Command::Put(Put { first, second, .. })) = cli.map(|cli| cli.command) else { panic!("not a put") };
+        let Ok(Command::Put(put)) = cli.map(|cli| cli.command) else { panic!("not a put") };
+        let RecordArgs { first, second, .. } = put.record;
         assert!(first == "-key" && second.is_some_and(|second| second == "--value"));
         for args in ["get --bootstrap 127.0.0.1:1 -- -k", "find --bootstrap 127.0.0.1:1 -- -k", "demo -- -k --v"] {
             assert!(!refused(&format!("kadlet {args}")), "{args}");
@@ -359,7 +428,6 @@ mod tests {
     #[test]
     fn inconsistent_arguments_are_refused() {
         for args in [
-            "kadlet put key value",
             "kadlet put key value --immutable --bootstrap 127.0.0.1:1",
             "kadlet put value --immutable --sign file --bootstrap 127.0.0.1:1",
             "kadlet put key value --seq 1 --bootstrap 127.0.0.1:1",
@@ -370,7 +438,6 @@ mod tests {
             "kadlet get --id 00 --bootstrap 127.0.0.1:1",
             "kadlet get key --salt text --bootstrap 127.0.0.1:1",
             "kadlet get --id 0011223344556677889900112233445566778899 --salt text --bootstrap 127.0.0.1:1",
-            "kadlet get key",
             "kadlet get key --bootstrap 127.0.0.1",
             "kadlet get key --bootstrap 127.0.0.256:1",
             "kadlet get key --bootstrap 127.0.0.1:65536",

@@ -4,11 +4,12 @@ use core::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The exit codes of a command that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Exit {
     /// No node that responded holds the record.
     NotFound = 1,
@@ -25,11 +26,14 @@ impl From<Exit> for ExitCode {
 }
 
 /// What happened, and what the user can try.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Error {
     exit: Exit,
     what: String,
     tip: Option<String>,
+    /// Lines that come before it on stderr.
+    notes: Vec<String>,
+    #[serde(skip)]
     silent: bool,
     /// What the command's JSON object has beside the error.
     object: Map<String, Value>,
@@ -37,7 +41,7 @@ pub(crate) struct Error {
 
 impl Error {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), tip: None, silent: false, object: Map::new() }
+        Self { exit, what: what.into(), tip: None, notes: Vec::new(), silent: false, object: Map::new() }
     }
 
     /// An error whose text is on stderr already.
@@ -60,6 +64,11 @@ impl Error {
     pub(crate) fn tip(mut self, tip: impl Into<String>) -> Self {
         self.tip = Some(tip.into());
         self
+    }
+
+    /// Adds lines that come before it on stderr.
+    pub(crate) fn after(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 
     /// Adds what the command's JSON object has beside the error.
@@ -95,6 +104,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         write!(f, "kadlet: {}", self.what)?;
         self.tip.as_ref().map_or(Ok(()), |tip| write!(f, "\n  try: {tip}"))
     }

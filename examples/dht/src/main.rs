@@ -6,8 +6,11 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod access;
 mod args;
 mod bootstraps;
+mod control;
+mod ctl;
 mod demo;
 mod error;
 mod get;
@@ -18,6 +21,7 @@ mod network;
 mod node;
 mod old_state;
 mod output;
+mod ping;
 mod put;
 mod resolver;
 mod saved;
@@ -101,7 +105,8 @@ fn run_on<R: Table>(cli: &Cli) -> Result<(), Error> {
         Command::Put(args) => put::run::<R>(args, &cli.common, &out),
         Command::Get(args) => get::get::<R>(args, &cli.common, &out),
         Command::Find(args) => get::find::<R>(args, &cli.common, &out),
-        Command::Ping(args) => get::ping::<R>(args, &cli.common, &out),
+        Command::Ping(args) => ping::run::<R>(args, &cli.common, &out),
+        Command::Ctl(args) => ctl::run(&args.command, &cli.common, &out),
         Command::Keygen(args) => keygen::run(args, &out),
         Command::Demo(args) => demo::run::<R>(args, &cli.common, &out),
         Command::Completions { shell } => {

@@ -9,11 +9,12 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use kadlet::{Config, Dht, Event, Outcome, Routing, Store};
+use kadlet::{Config, Dht, Event, Outcome};
 use kadlet_udp::{Handle, Server};
 
 use crate::args::{self, Common};
 use crate::bootstraps::{Bootstraps, resolve};
+use crate::control::{Control, Service};
 use crate::error::{Error, Exit};
 use crate::joining::Joining;
 use crate::journal::Journal;
@@ -40,6 +41,8 @@ enum Occurrence {
     Unwritable(Error),
     /// The node's thread has ended.
     NodeEnded,
+    /// The control socket was asked to end the node.
+    Shutdown,
 }
 
 /// Where a node prints.
@@ -114,6 +117,10 @@ fn host<R: Table>(
     let handle = server.handle();
     let file = args.state.as_deref().map(|path| StateFile::start(path, state, common, &handle, streams.log.clone()));
     let mut file = file.transpose()?;
+    let control = control(args, common, &handle, sender, &streams.log)?;
+    if let Some(control) = control.as_ref().filter(|_| common.verbose) {
+        streams.log.line(format!("control socket at {}", control.path().display()));
+    }
     streams.out.line(match streams.json {
         true => json(&NodeObject { id: id.to_string(), address })?,
         false => format!("listening on {address} id {id}"),
@@ -143,7 +150,7 @@ fn serve<R: Table>(
     loop {
         let wait = next_stats.at.min(next_save.at).saturating_duration_since(Instant::now());
         let ended = match occurrences.recv_timeout(wait) {
-            Ok(Occurrence::Signal) => true,
+            Ok(Occurrence::Signal | Occurrence::Shutdown) => true,
             Ok(Occurrence::NodeEnded) => return Err(stopped(OperationError::Stopped)),
             Ok(Occurrence::Unwritable(error)) => return Err(error),
             Ok(Occurrence::Resolved(resolved)) => {
@@ -154,7 +161,7 @@ fn serve<R: Table>(
         };
         let now = Instant::now();
         if (next_stats.is_due(now) || ended) && streams.json {
-            streams.out.line(json(&handle.with(|node, _| stats(node)).map_err(stopped)?)?);
+            streams.out.line(json(&handle.with(|node, _| StatsObject::of(node)).map_err(stopped)?)?);
         }
         if ended {
             return Ok(());
@@ -321,8 +328,36 @@ impl Drop for Events {
     }
 }
 
-fn stats<M: Dht>(node: &M) -> StatsObject {
-    StatsObject::new(node.routing().peers().count(), node.store().len(), node.store().bytes(), node.stats())
+/// Makes the control socket. Where the default place can't have one, the node goes on without, and says so.
+fn control<R: Table>(
+    args: &args::Node,
+    common: &Common,
+    handle: &Handle<network::Node<R>>,
+    sender: &Sender<Occurrence>,
+    log: &Lines,
+) -> Result<Option<Control>, Error> {
+    if args.no_control {
+        return Ok(None);
+    }
+    let sender = sender.clone();
+    let service = Service {
+        handle: handle.clone(),
+        network: common.network,
+        geometry: common.geometry,
+        started: Instant::now(),
+        shutdown: Box::new(move || drop(sender.send(Occurrence::Shutdown))),
+    };
+    match (Control::start(common.control.as_deref(), service), &common.control) {
+        (Ok(control), _) => Ok(Some(control)),
+        (Err(error), Some(path)) => {
+            let what = format!("can't make the control socket {}: {error}", path.display());
+            Err(Error::new(Exit::Usage, what).tip("another --control, or --no-control"))
+        }
+        (Err(error), None) => {
+            log.line(format!("kadlet: no control socket: {error}; give --control PATH or --no-control"));
+            Ok(None)
+        }
+    }
 }
 
 #[cfg(test)]

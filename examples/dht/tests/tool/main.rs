@@ -4,6 +4,8 @@
 #![allow(clippy::disallowed_methods)]
 
 mod arguments;
+#[cfg(unix)]
+mod control;
 mod network;
 mod node;
 mod run;

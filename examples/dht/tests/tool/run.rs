@@ -112,6 +112,11 @@ impl Node {
         (status, self.out.iter().collect())
     }
 
+    /// Waits until the node ends by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
     /// Kills the node, as a power cut would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -153,12 +158,19 @@ pub(crate) fn signal(child: &Child, signal: &str) {
     assert!(kill.unwrap().success());
 }
 
-/// `kadlet` with these arguments, separated by spaces.
+/// `kadlet` with these arguments, separated by spaces, in an environment where it finds nothing of the user who runs the
+/// tests, nor a node of another test.
 pub(crate) fn command(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kadlet"));
-    command.args(args.split_whitespace());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KADLET_")) {
+        command.env_remove(name);
+    }
+    command.args(args.split_whitespace()).env("XDG_RUNTIME_DIR", NOWHERE).env("XDG_CONFIG_HOME", NOWHERE);
     command
 }
+
+/// A folder that isn't there.
+const NOWHERE: &str = "/no/such/folder";
 
 fn read(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
