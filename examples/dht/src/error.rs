@@ -84,6 +84,11 @@ impl Error {
         &self.what
     }
 
+    /// What happened and what to try, on one line.
+    pub(crate) fn brief(&self) -> String {
+        self.tip.as_ref().map_or_else(|| self.what.clone(), |tip| format!("{}: {tip}", self.what))
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }

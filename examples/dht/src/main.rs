@@ -9,6 +9,7 @@
 mod access;
 mod args;
 mod bootstraps;
+mod config;
 mod control;
 mod ctl;
 mod demo;
@@ -17,6 +18,8 @@ mod get;
 mod joining;
 mod journal;
 mod keygen;
+mod log;
+mod metrics;
 mod network;
 mod node;
 mod old_state;
@@ -36,24 +39,23 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{CommandFactory, Parser};
 use kadlet::{Chord, Kademlia, Pastry};
 
 use args::{Cli, Command, Geometry};
+use config::Refused;
 use error::{Error, Exit};
 use network::Table;
 use output::{Output, note};
 
 fn main() -> ExitCode {
-    let (out, ended) = match Cli::try_parse() {
+    let args: Vec<_> = env::args_os().collect();
+    let json = args.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    let (out, ended) = match config::parse(&args) {
         Ok(cli) => (Output { json: cli.common.json }, run(&cli)),
-        Err(error) => {
-            let json =
-                env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
-            let out = Output { json };
-            (out, not_parsed(&error, &out))
-        }
+        Err(Refused::Line(error)) => (Output { json }, not_parsed(&error, &Output { json })),
+        Err(Refused::File(error)) => (Output { json }, Err(error)),
     };
     let Err(error) = ended else { return ExitCode::SUCCESS };
     let exit = error.exit();

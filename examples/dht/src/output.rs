@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 
+use anstyle::Style;
 use kadlet::routing::ContactState;
 use kadlet::{Contact, Dht, QueryStats, Routing, Stats, Store};
 use serde::ser::SerializeMap;
@@ -41,6 +42,12 @@ impl Output {
             true => self.object(&serde_json::json!({ "text": String::from_utf8_lossy(text) })),
             false => self.bytes(text),
         }
+    }
+
+    /// Writes a line in a style, which is left out where stdout has none: in a file or a pipe, or with `NO_COLOR`.
+    pub(crate) fn styled(&self, style: Style, line: &str) -> Result<(), Error> {
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "{style}{line}{style:#}").and_then(|()| out.flush()).map_err(|error| Error::stdout(&error))
     }
 
     /// Writes a JSON object on a line of its own.
@@ -120,6 +127,16 @@ impl From<&Contact<SocketAddr>> for NodeObject {
     fn from(contact: &Contact<SocketAddr>) -> Self {
         Self { id: contact.id.to_string(), address: contact.address }
     }
+}
+
+/// The first line of a node in JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct StartObject {
+    #[serde(flatten)]
+    pub(crate) node: NodeObject,
+    /// The address of the page for Prometheus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// An event of a node in JSON.

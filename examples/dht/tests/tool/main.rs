@@ -6,9 +6,11 @@
 mod arguments;
 #[cfg(unix)]
 mod control;
+mod metrics;
 mod network;
 mod node;
 mod run;
+mod settings;
 #[cfg(target_os = "linux")]
 mod streams;
 

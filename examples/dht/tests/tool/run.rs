@@ -62,6 +62,8 @@ pub(crate) struct Node {
     out: Receiver<String>,
     pub(crate) address: String,
     pub(crate) id: String,
+    /// Its first line, if that is JSON.
+    pub(crate) start: serde_json::Value,
 }
 
 impl Node {
@@ -87,7 +89,7 @@ impl Node {
             ["listening", "on", address, "id", id] => (address, id),
             _ => object["address"].as_str().zip(object["id"].as_str()).unwrap_or_else(|| panic!("{first}")),
         };
-        Self { address: address.to_owned(), id: id.to_owned(), child, out }
+        Self { address: address.to_owned(), id: id.to_owned(), start: object.clone(), child, out }
     }
 
     /// The next line that it prints.
@@ -166,6 +168,7 @@ pub(crate) fn command(args: &str) -> Command {
         command.env_remove(name);
     }
     command.args(args.split_whitespace()).env("XDG_RUNTIME_DIR", NOWHERE).env("XDG_CONFIG_HOME", NOWHERE);
+    command.env("APPDATA", NOWHERE).env_remove("JOURNAL_STREAM").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
     command
 }
 
