@@ -9,7 +9,7 @@ use crate::control::{Call, Local, Request};
 use crate::error::{Error, Exit};
 use crate::get;
 use crate::network::{Client, OperationError, Table, stats};
-use crate::output::Done;
+use crate::output::Success;
 use crate::put;
 use crate::trace::{GET, PUT};
 
@@ -34,7 +34,7 @@ impl<R: Table> Access<R> {
         Local::of_network(common).map(|node| Self::Local { node, call })
     }
 
-    pub(crate) fn get(&mut self, key: Key) -> Result<Done, Error> {
+    pub(crate) fn get(&mut self, key: Key) -> Result<Success, Error> {
         match self {
             Self::Client(client) => {
                 let doing = format!("looking for the record with id {}", key.id);
@@ -62,7 +62,12 @@ impl<R: Table> Access<R> {
         })
     }
 
-    pub(crate) fn put(&mut self, record: &Record<'_>, lifetime: Duration, compare: Option<u64>) -> Result<Done, Error> {
+    pub(crate) fn put(
+        &mut self,
+        record: &Record<'_>,
+        lifetime: Duration,
+        compare: Option<u64>,
+    ) -> Result<Success, Error> {
         match self {
             Self::Client(client) => {
                 let id = record.key().id;
@@ -76,7 +81,7 @@ impl<R: Table> Access<R> {
         }
     }
 
-    pub(crate) fn find(&mut self, target: Id) -> Result<Done, Error> {
+    pub(crate) fn find(&mut self, target: Id) -> Result<Success, Error> {
         match self {
             Self::Client(client) => {
                 let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
@@ -99,7 +104,7 @@ pub(crate) fn call(timeout: Duration, recursive: bool) -> Call {
 }
 
 /// The sequence number of the record that a get found; 0 if it found none.
-pub(crate) fn held_sequence(got: Result<Done, Error>) -> Result<u64, Error> {
+pub(crate) fn held_sequence(got: Result<Success, Error>) -> Result<u64, Error> {
     match got {
         Ok(done) => Ok(done.object["sequence"].as_u64().unwrap_or(0)),
         Err(error) if error.exit() == Exit::NotFound => Ok(0),

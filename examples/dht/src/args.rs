@@ -71,7 +71,7 @@ Examples:
 const CTL_EXAMPLES: &str = "\
 Examples:
   kadlet ctl status
-  kadlet ctl publish kitchen 21.5 --ttl 12h      kept alive for twelve hours, whoever leaves
+  kadlet ctl publish kitchen 21.5 --ttl 12h      kept alive for twelve hours
   kadlet ctl records --json
   kadlet ctl --control /run/kadlet/control.sock shutdown";
 
@@ -101,8 +101,8 @@ pub(crate) struct Common {
     /// `lookup`. By default `kadlet/kadlet.toml` in the user's folder of configurations, if it is there.
     #[arg(long, global = true, value_name = "FILE", env = "KADLET_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// The control socket of a node on this machine: where `node` makes it, where `ctl` and, without --bootstrap, `put`,
-    /// `get`, `find` and `ping` look for it. On Windows it is a named pipe, such as
+    /// The control socket of a node on this machine: where `node` makes it, and where `ctl` looks for it. Without
+    /// --bootstrap, so do `put`, `get`, `find` and `ping`. On Windows it is a named pipe, such as
     /// `\\.\pipe\kadlet`. By default a place that only this user can reach, named after the node's address.
     #[arg(long, global = true, value_name = "PATH", env = "KADLET_CONTROL")]
     pub(crate) control: Option<PathBuf>,
@@ -203,7 +203,8 @@ pub(crate) struct Node {
 /// How a command reaches the network as a client.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ClientArgs {
-    /// A node of the network; can be given more than once. Without one, the command goes through a node on this machine.
+    /// A node of the network; can be given more than once. Without one, the command goes through a node on this
+    /// machine.
     #[arg(long, value_name = "ADDR", value_delimiter = ',', env = "KADLET_BOOTSTRAP")]
     pub(crate) bootstrap: Vec<HostPort>,
     /// The address to send from; by default a free port of the same address family as --bootstrap.
@@ -470,9 +471,8 @@ mod tests {
     #[test]
     fn the_only_positional_argument_of_put_is_the_value() {
         let cli = Cli::try_parse_from(["kadlet", "put", "-", "--immutable", "--bootstrap", "127.0.0.1:1"]);
-        assert!(
-            matches!(cli.map(|cli| cli.command), Ok(Command::Put(Put { record: RecordArgs { first, second: None, .. }, .. })) if first == "-")
-        );
+        let Ok(Command::Put(put)) = cli.map(|cli| cli.command) else { panic!("not a put") };
+        assert!(put.record.first == "-" && put.record.second.is_none());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! variable `KADLET_*`, then the file, then the default.
 //!
 //! The keys of the file are the long names of the options of `kadlet node`, and `lookup`. They are the defaults of all
-//! commands that have these options, except that `listen` is for nodes alone. So the file needs no list of its own: what
-//! becomes an option becomes a key.
+//! commands that have these options, except that `listen` is for nodes alone. So the file needs no list of its own:
+//! what becomes an option becomes a key.
 
 use std::env;
 use std::ffi::{OsStr, OsString};

@@ -13,7 +13,7 @@ use crate::access::Access;
 use crate::args::{Common, Find, Get, KeyArgs, TargetArgs};
 use crate::error::{Error, Exit};
 use crate::network::{OperationError, Table, explain, source, stats, summary};
-use crate::output::{Done, NodeObject, Output, QueryStatsObject, cell, is_terminal, rows, table};
+use crate::output::{NodeObject, Output, QueryStatsObject, Success, cell, is_terminal, rows, table};
 use crate::trace::power;
 
 #[derive(Serialize)]
@@ -71,7 +71,7 @@ pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Resu
 }
 
 /// What came of a get.
-pub(crate) fn got(key: Key, found: &Result<Got<SocketAddr>, OperationError>) -> Result<Done, Error> {
+pub(crate) fn got(key: Key, found: &Result<Got<SocketAddr>, OperationError>) -> Result<Success, Error> {
     match found {
         Ok(got) => {
             let mut details = vec![source(got.holders.len(), &got.stats)];
@@ -83,7 +83,7 @@ pub(crate) fn got(key: Key, found: &Result<Got<SocketAddr>, OperationError>) -> 
                 ProofBuf::Immutable => format!("valid for {left}"),
                 ProofBuf::Signed { sequence, .. } => format!("sequence number {sequence}, valid for {left}"),
             });
-            Ok(Done { details, ..Done::new(object(key, &got.stats, Some(got))) })
+            Ok(Success { details, ..Success::new(object(key, &got.stats, Some(got))) })
         }
         Err(OperationError::NotFound { stats, .. }) => Err(not_found(key, stats).with(&object(key, stats, None))),
         Err(error) => Err(explain(error).with(&object(key, &stats(error), None))),
@@ -91,7 +91,7 @@ pub(crate) fn got(key: Key, found: &Result<Got<SocketAddr>, OperationError>) -> 
 }
 
 /// What came of a lookup of nodes: those nearest to the target first.
-pub(crate) fn found<R: Table>(target: Id, found: &Result<Nodes<SocketAddr>, OperationError>) -> Result<Done, Error> {
+pub(crate) fn found<R: Table>(target: Id, found: &Result<Nodes<SocketAddr>, OperationError>) -> Result<Success, Error> {
     match found {
         Ok(found) => {
             let mut object = find_object(target, &found.nodes, &found.stats);
@@ -99,7 +99,7 @@ pub(crate) fn found<R: Table>(target: Id, found: &Result<Nodes<SocketAddr>, Oper
                 node.distance = power(&R::Geometry::rank(&target, &contact.id));
             }
             let caption = format!("the nodes nearest to {target} ({})", summary(&found.stats));
-            Ok(Done { details: vec![caption], ..Done::new(object) })
+            Ok(Success { details: vec![caption], ..Success::new(object) })
         }
         Err(error) => Err(explain(error).with(&find_object(target, &[], &stats(error)))),
     }

@@ -1,7 +1,8 @@
 //! `node --metrics`: a page with the counters of a node and the sizes of what it holds, for Prometheus.
 //!
-//! The page is small and has no arguments, so it needs no HTTP library: one request a connection, which must be complete
-//! within two seconds. Four threads answer; further connections wait in the system's queue.
+//! The page is small and has no arguments, so it needs no HTTP library: one request a connection, which must be
+//! complete within two seconds. Four threads
+//! serve it; further connections wait in the system's queue.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -23,7 +24,7 @@ use crate::args::Common;
 use crate::network::{Node, Table};
 use crate::output::{COUNTERS, StatsObject};
 
-/// How many requests are answered at once.
+/// How many requests are served at once.
 const THREADS: usize = 4;
 /// How long a connection may take for its request, and again for the response.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -54,7 +55,7 @@ pub(crate) fn serve<R: Table>(
         thread::Builder::new().spawn(move || {
             loop {
                 match listener.accept() {
-                    Ok((stream, _)) => drop(answer(&stream, || page(&handle, &labels))),
+                    Ok((stream, _)) => drop(respond(&stream, || page(&handle, &labels))),
                     Err(_) => thread::sleep(PAUSE),
                 }
             }
@@ -63,8 +64,8 @@ pub(crate) fn serve<R: Table>(
     listener.local_addr()
 }
 
-/// Answers one request.
-fn answer(mut stream: &TcpStream, page: impl FnOnce() -> Option<String>) -> io::Result<()> {
+/// Responds to one request.
+fn respond(mut stream: &TcpStream, page: impl FnOnce() -> Option<String>) -> io::Result<()> {
     let deadline = Instant::now() + LIMIT;
     let (mut request, mut chunk) = (Vec::new(), [0; 1024]);
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {

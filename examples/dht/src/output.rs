@@ -249,7 +249,7 @@ impl Serialize for StatsObject {
 
 /// What a command has done or found out. A node on this machine makes it as the command itself does.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Done {
+pub(crate) struct Success {
     /// Its JSON object, from which its text is made too.
     pub(crate) object: Value,
     /// Lines for stderr.
@@ -258,7 +258,7 @@ pub(crate) struct Done {
     pub(crate) details: Vec<String>,
 }
 
-impl Done {
+impl Success {
     pub(crate) fn new(object: impl Serialize) -> Self {
         let object = serde_json::to_value(object).unwrap_or_default();
         Self { object, notes: Vec::new(), details: Vec::new() }

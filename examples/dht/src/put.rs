@@ -18,7 +18,7 @@ use crate::control::{Local, Request};
 use crate::error::{Error, Exit};
 use crate::keygen;
 use crate::network::{OperationError, Table, explain, nodes, stats, summary};
-use crate::output::{Done, Output, QueryStatsObject, cell};
+use crate::output::{Output, QueryStatsObject, Success, cell};
 
 #[derive(Serialize)]
 struct PutObject {
@@ -165,7 +165,7 @@ pub(crate) fn done(
     record: &Record<'_>,
     put: &Result<Stored<SocketAddr>, OperationError>,
     options: &Options,
-) -> Result<Done, Error> {
+) -> Result<Success, Error> {
     let id = record.key().id;
     let stored = match put {
         Ok(stored) => stored,
@@ -202,14 +202,14 @@ pub(crate) fn done(
         let salted = if salt.is_empty() { "" } else { " --salt TEXT" };
         notes.push(format!("sequence number {sequence}; get it with --public-key {}{salted}", hex::encode(public_key)));
     }
-    Ok(Done { notes, ..Done::new(object) })
+    Ok(Success { notes, ..Success::new(object) })
 }
 
 /// What came of an attempt to stop publishing.
-pub(crate) fn unpublished(key: Key, unpublished: bool) -> Result<Done, Error> {
+pub(crate) fn unpublished(key: Key, unpublished: bool) -> Result<Success, Error> {
     let object = json!({ "id": key.id.to_string(), "unpublished": unpublished });
     match unpublished {
-        true => Ok(Done { notes: vec!["the node no longer keeps it alive".into()], ..Done::new(object) }),
+        true => Ok(Success { notes: vec!["the node no longer keeps it alive".into()], ..Success::new(object) }),
         false => Err(Error::new(Exit::NotFound, format!("the node publishes no record under id {}", key.id))
             .tip("`kadlet ctl records` lists what it publishes")
             .with(&object)),

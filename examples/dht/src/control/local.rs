@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::{Reply, Request, Status, place};
 use crate::args::Common;
 use crate::error::{Error, Exit};
-use crate::output::{Done, note};
+use crate::output::{Success, note};
 
 /// The longest response, in bytes: a full store has 65,536 records.
 const RESPONSE: usize = 64 << 20;
@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(crate) struct Local {
     path: PathBuf,
     connection: Connection,
-    status: Done,
+    status: Success,
     known: Status,
 }
 
@@ -70,7 +70,7 @@ impl Local {
     fn connect(path: &Path) -> io::Result<Self> {
         let mut connection = Connection::new(place::connect(path)?)?;
         match ask(&mut connection, &Request::Status {}, PROMPT)? {
-            Reply::Done(status) => {
+            Reply::Succeeded(status) => {
                 let known = serde_json::from_value(status.object.clone())?;
                 Ok(Self { path: path.to_owned(), connection, status, known })
             }
@@ -87,19 +87,19 @@ impl Local {
     }
 
     /// What the node said of itself.
-    pub(crate) fn status(self) -> Done {
+    pub(crate) fn status(self) -> Success {
         self.status
     }
 
     /// Asks for something that needs no network.
-    pub(crate) fn ask(&mut self, request: &Request) -> Result<Done, Error> {
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Success, Error> {
         self.ask_within(request, PROMPT)
     }
 
     /// Asks for an operation with this time limit.
-    pub(crate) fn ask_within(&mut self, request: &Request, limit: Duration) -> Result<Done, Error> {
+    pub(crate) fn ask_within(&mut self, request: &Request, limit: Duration) -> Result<Success, Error> {
         match ask(&mut self.connection, request, limit + GRACE) {
-            Ok(Reply::Done(done)) => Ok(done),
+            Ok(Reply::Succeeded(done)) => Ok(done),
             Ok(Reply::Failed(error)) => Err(error),
             Err(error) => Err(unreachable(&self.path, &error)),
         }

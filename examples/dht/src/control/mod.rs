@@ -1,16 +1,16 @@
 //! How a node on this machine is inspected and told things: its control socket.
 //!
 //! A node listens on a Unix socket (mode 600, in a folder that only its user can enter) or, on Windows, on a named pipe
-//! that only its user can open. `kadlet ctl`, and without `--bootstrap` also `put`, `get`, `find` and `ping`, connect to
-//! it. Whoever can connect has the rights of the node's user, as if by a signal.
+//! that only its user can open. `kadlet ctl` connects to it, and without `--bootstrap` so do `put`, `get`, `find` and
+//! `ping`. Who can connect has the rights of the node's user.
 //!
 //! A request is a line of JSON, at most 8 KiB long, and so is its response, at most 64 MiB long. A connection can send
 //! one request after another. What the node does is what the command itself would do: the same function makes
-//! [`Done`], which [the tool prints](Done::show), or the [`Error`], with its exit code.
+//! [`Success`], which [the tool prints](Success::show), or the [`Error`], with its exit code.
 //!
 //! ```text
 //! {"command":"unpublish","key":{"kind":"plain","id":"6ea7.."}}
-//! {"done":{"object":{"id":"6ea7..","unpublished":true},"notes":[],"details":[]}}
+//! {"succeeded":{"object":{"id":"6ea7..","unpublished":true},"notes":[],"details":[]}}
 //! ```
 //!
 //! The socket can't disturb the node. Eight connections at most have a thread each; further ones are told so and
@@ -42,7 +42,7 @@ pub(crate) use server::{Control, Service};
 
 use crate::args::Geometry;
 use crate::error::{Error, Exit};
-use crate::output::Done;
+use crate::output::Success;
 
 /// The longest time limit of an operation over a control socket.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
@@ -81,7 +81,7 @@ pub(crate) struct Call {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
-    Done(Done),
+    Succeeded(Success),
     Failed(Error),
 }
 

@@ -19,7 +19,7 @@ const OLD: Duration = Duration::from_secs(60);
 #[cfg(unix)]
 pub(super) fn default(address: SocketAddr) -> io::Result<PathBuf> {
     let own = folder()?.join(format!("{address}.sock"));
-    // Nodes that were killed left theirs. One that is just being made looks the same.
+    // Nodes that were killed left their sockets. One that is just being made looks the same.
     let is_old = |path: &PathBuf| {
         let modified = std::fs::symlink_metadata(path).and_then(|found| found.modified());
         modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > OLD))

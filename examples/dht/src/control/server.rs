@@ -22,7 +22,7 @@ use crate::args::{Geometry, Lookup};
 use crate::error::Error;
 use crate::get;
 use crate::network::{Node, Table, stopped};
-use crate::output::{Done, StatsObject, spawn};
+use crate::output::{StatsObject, Success, spawn};
 use crate::put;
 
 /// The longest request, in bytes.
@@ -136,7 +136,7 @@ fn serve<R: Table>(stream: Stream, service: &Service<R>) -> io::Result<()> {
         };
         tracing::debug!("asked over the control socket: {request:?}");
         let ends = matches!(request, Request::Shutdown {});
-        let reply = answer(request, service).map_or_else(Reply::Failed, Reply::Done);
+        let reply = execute(request, service).map_or_else(Reply::Failed, Reply::Succeeded);
         connection.send(&reply, SEND)?;
         if ends {
             (service.shutdown)();
@@ -146,14 +146,14 @@ fn serve<R: Table>(stream: Stream, service: &Service<R>) -> io::Result<()> {
     }
 }
 
-fn answer<R: Table>(request: Request, service: &Service<R>) -> Result<Done, Error> {
+fn execute<R: Table>(request: Request, service: &Service<R>) -> Result<Success, Error> {
     let handle = &service.handle;
     match request {
-        Request::Status {} => status(service).map(Done::new),
+        Request::Status {} => status(service).map(Success::new),
         Request::Peers {} => {
             let peers = |node: &mut Node<R>, _| node.routing().peers().map(|peer| peer_object(&peer)).collect();
             let peers: Vec<Value> = handle.with(peers).map_err(stopped)?;
-            Ok(Done::new(json!({ "peers": peers })))
+            Ok(Success::new(json!({ "peers": peers })))
         }
         Request::Records {} => {
             let records = |node: &mut Node<R>, now| {
@@ -161,7 +161,7 @@ fn answer<R: Table>(request: Request, service: &Service<R>) -> Result<Done, Erro
                 (0..store.len()).filter_map(|slot| store.get(slot)).map(|stored| record_object(&stored, now)).collect()
             };
             let records: Vec<Value> = handle.with(records).map_err(stopped)?;
-            Ok(Done::new(json!({ "records": records })))
+            Ok(Success::new(json!({ "records": records })))
         }
         Request::Put { record, lifetime_seconds, compare, publish, call } => {
             let lifetime = Duration::from_secs(u64::from(lifetime_seconds));
@@ -182,7 +182,7 @@ fn answer<R: Table>(request: Request, service: &Service<R>) -> Result<Done, Erro
             let target = super::id(&id)?;
             get::found::<R>(target, &handle.find_node(target, &options(call)?))
         }
-        Request::Shutdown {} => Ok(Done::new(json!({ "address": handle.local_addr() }))),
+        Request::Shutdown {} => Ok(Success::new(json!({ "address": handle.local_addr() }))),
     }
 }
 

@@ -160,8 +160,8 @@ pub(crate) fn signal(child: &Child, signal: &str) {
     assert!(kill.unwrap().success());
 }
 
-/// `kadlet` with these arguments, separated by spaces, in an environment where it finds nothing of the user who runs the
-/// tests, nor a node of another test.
+/// `kadlet` with these arguments, separated by spaces, in an environment where it finds nothing of the user who runs
+/// the tests, nor a node of another test.
 pub(crate) fn command(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kadlet"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KADLET_")) {

@@ -38,7 +38,7 @@ fn an_argument_counts_before_the_environment_that_before_the_file_and_that_befor
 }
 
 #[test]
-fn bootstrap_addresses_in_the_environment_or_the_file_spare_the_argument_everywhere() {
+fn bootstrap_addresses_in_the_environment_or_the_file_stand_for_the_argument_everywhere() {
     let first = Node::start("");
     let variables = [("KADLET_BOOTSTRAP", &*first.address)];
     let mut command = command("node --listen 127.0.0.1:0");
