@@ -7,8 +7,8 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
@@ -70,19 +70,17 @@ fn place() -> Option<PathBuf> {
     folder.map(|folder| folder.join("kadlet").join("kadlet.toml"))
 }
 
-/// Reads the file. One that must not be there can be missing.
+/// Reads the file. One that need not be there can be missing, also in a folder that this user can't enter.
 fn read(path: &Path, must: bool) -> Result<Option<String>, Error> {
-    let mut text = String::new();
-    match File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)) {
-        Ok(_) => Ok(Some(text)),
-        Err(error) if !must && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => {
-            let what = format!("can't read the configuration {}: {error}", path.display());
-            Err(Error::new(Exit::Usage, what).tip("check its path and its permissions, or another --config"))
-        }
+    if !must && fs::metadata(path).is_err() {
+        return Ok(None);
     }
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)).map_err(|error| {
+        let what = format!("can't read the configuration {}: {error}", path.display());
+        Error::new(Exit::Usage, what).tip("check its path and its permissions, or another --config")
+    })?;
+    Ok(Some(text))
 }
 
 /// What the file says.
