@@ -44,6 +44,9 @@ use crate::wire::Wire;
 pub(crate) const MOST_HOPS: u8 = 32;
 /// How long a request can take at most, with all its hops.
 pub(crate) const MOST_TIME: Micros = Micros::from_secs(10);
+/// How long a get waits for its own request. Then it goes on iteratively, so that nodes that accept a request and do
+/// nothing don't keep its user waiting.
+pub(crate) const GET_TIME: Micros = Micros::from_millis(1_500);
 /// How many next hops one node tries at most.
 pub(crate) const TRIES: usize = 8;
 /// How often a request is sent to one next hop at most.

@@ -12,7 +12,7 @@ use super::stats::count_up;
 use crate::address::Address;
 use crate::contact::Contact;
 use crate::forwarding::{
-    ATTEMPTS, HopState, MOST_HOPS, MOST_TIME, Previous, PreviousHop, RelayRequest, RelayedRequest, next_hop,
+    ATTEMPTS, GET_TIME, HopState, MOST_HOPS, MOST_TIME, Previous, PreviousHop, RelayRequest, RelayedRequest, next_hop,
 };
 use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
@@ -76,13 +76,13 @@ impl<P: Parts> Shared<P> {
         if operation.recursion != Recursion::Wanted {
             return;
         }
-        let target = if operation.finds_record() {
-            Target::Value(operation.key)
+        let (target, most) = if operation.finds_record() {
+            (Target::Value(operation.key), GET_TIME)
         } else {
-            Target::Nodes(operation.lookup.target())
+            (Target::Nodes(operation.lookup.target()), MOST_TIME)
         };
         // The rest of the time is left for an iterative lookup.
-        let deadline = now + MOST_TIME.min(operation.deadline.micros_since(now).divided(3));
+        let deadline = now + most.min(operation.deadline.micros_since(now).divided(3));
         let relay_id = RelayId(self.random.next().to_be_bytes());
         let relay = RelayRequest { relay_id, target, hops: MOST_HOPS, deadline };
         let previous = Previous::Operation { slot: operation.slot };

@@ -134,6 +134,34 @@ fn where_no_node_forwards_a_recursive_lookup_continues_iteratively() {
     assert_eq!((result.stats.relayed, result.stats.hops, result.stats.fell_back), (false, 0, true));
 }
 
+#[test]
+fn a_recursive_get_continues_iteratively_if_its_request_is_accepted_and_dropped() {
+    let (mut node, peers, ..) = relay_and_peers();
+    let key =
+        (0..=u8::MAX).map(|n| Key::plain(&[n])).find(|key| key.id.as_bytes()[0] == 0).expect("nearer to the peers");
+    let query = node.get(NOW, key, &recursive()).unwrap();
+    let mut now = NOW;
+    let result = loop {
+        for (to, datagram) in sent(&mut *node, now) {
+            let peer = peers.iter().find(|peer| peer.contact.address == to).expect("one of the peers");
+            let response = match request_of::<SocketAddrV4>(&datagram) {
+                Request::Relay { .. } => peer.response(transaction_of::<SocketAddrV4>(&datagram), Response::Accepted),
+                _ => peer.empty_response(&datagram),
+            };
+            deliver(&mut *node, now, to, &response);
+        }
+        if let Some(result) = node.take_result(query) {
+            break result;
+        }
+        now = now + Duration::from_millis(50);
+        assert!(now.since(NOW) < Duration::from_secs(30), "the get never ends");
+        node.handle_timeout(now);
+    };
+    assert!(matches!(result.outcome, Outcome::NotFound { .. }), "{result:?}");
+    assert!(result.stats.fell_back, "{:?}", result.stats);
+    assert!(now.since(NOW) < Duration::from_secs(2), "it took {:?}", now.since(NOW));
+}
+
 /// A relay, three peers that it knows, a requester and the requester's token. The third peer is the nearest to
 /// identifiers of zeros.
 fn relay_and_peers() -> (Box<Relay4>, [Peer<SocketAddrV4>; 3], Peer<SocketAddrV4>, Token) {
