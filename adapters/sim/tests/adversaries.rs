@@ -209,6 +209,16 @@ fn without_attackers_all_gets_are_right() {
 }
 
 #[test]
+fn recursive_gets_among_nodes_that_serve_old_versions_find_the_newest() {
+    for geometry in [Geometry::Kademlia, Geometry::Chord, Geometry::Pastry] {
+        let spec = small(Attack::ServeOld, 12);
+        let network = Spec { geometry, lookup: LookupMode::Recursive, lookups: 100, ..spec.network };
+        let figures = attack(&AttackSpec { network, records: 20, ..spec });
+        assert!(figures.old_signed <= 0.02, "{geometry:?} {figures:?}");
+    }
+}
+
+#[test]
 fn every_attack_runs_its_course_and_one_seed_is_one_history() {
     for (kind, attackers) in [
         (Attack::Invent, 6),

@@ -249,9 +249,16 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     /// Whether the search is over but for slow nodes: as many others have responded in their place.
     #[must_use]
     pub fn is_done_but_for_slow(&self) -> bool {
-        have_responded(self.awake().rev().take(self.predecessors()))
-            && have_responded(self.awake().take(self.width))
-            && self.count(Which::Closest) == self.width
+        self.have_nearest_responded(self.width)
+    }
+
+    /// Whether the `count` closest that have not failed and are not slow have responded, with two orders also as many,
+    /// but at most six, that are nearest by progress. False if fewer than `count` have responded.
+    #[must_use]
+    pub fn have_nearest_responded(&self, count: usize) -> bool {
+        have_responded(self.awake().rev().take(self.predecessors().min(count)))
+            && have_responded(self.awake().take(count))
+            && self.count(Which::Closest) >= count
     }
 
     /// Makes the search continue until `width` of the closest have responded, or as many as the shortlist can hold. It

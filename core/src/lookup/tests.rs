@@ -163,6 +163,20 @@ fn a_search_is_over_but_for_slow_contacts_once_k_others_have_responded() {
 }
 
 #[test]
+fn the_nearest_have_responded_once_nobody_nearer_is_left_to_be_asked() {
+    let mut lookup = xor(4, 2, [8, 9].map(contact));
+    assert_eq!(asked(&mut lookup), [8, 9]);
+    lookup.named(&id(8), contact(2));
+    lookup.responded(&id(8), None);
+    lookup.responded(&id(9), None);
+    assert!(!lookup.have_nearest_responded(2), "a nearer one was named");
+    assert_eq!(asked(&mut lookup), [2]);
+    lookup.responded(&id(2), None);
+    assert!(lookup.have_nearest_responded(2) && lookup.have_nearest_responded(3));
+    assert!(!lookup.have_nearest_responded(4), "there are only three");
+}
+
+#[test]
 fn the_next_contact_is_asked_after_one_failed_which_is_not_asked_again() {
     let mut lookup = xor(2, 3, [1, 2, 3].map(contact));
     assert_eq!(asked(&mut lookup), [1, 2]);

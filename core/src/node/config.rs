@@ -81,8 +81,8 @@ pub enum Mode {
     #[default]
     Iterative,
     /// Each node forwards the request to the best contact it knows, and the result returns the same way. It costs the
-    /// requester one request and one response, and for a signed record three more. If it fails or is slow, the lookup
-    /// continues iteratively. Nodes and plain records are not checked with the nodes that they come from: see
+    /// requester one request and one response, and for a signed record three or a few more. If it fails or is slow, the
+    /// lookup continues iteratively. Nodes and plain records are not checked with the nodes that they come from: see
     /// [`QueryStats::relayed`](crate::QueryStats::relayed). The mode needs a `RELAYS` bound of at least 1, and is
     /// refused without it.
     Recursive,

@@ -238,7 +238,7 @@ pub struct QueryStats {
     pub hops: u8,
     /// Whether the result came through other nodes. If these are nodes, they were not asked themselves. If it is a
     /// plain record, any node on the way may have changed it, or other nodes may hold a newer version. If it is a
-    /// signed one, up to three nodes were asked for a newer version, but these can be hostile too.
+    /// signed one, the three closest nodes known were asked for a newer version, but these can be hostile too.
     pub relayed: bool,
     /// Whether a recursive lookup continued iteratively, because its request got no response, or not in time.
     pub fell_back: bool,

@@ -10,7 +10,6 @@ use super::shared::{Op, Shared};
 use super::task::{Finds, Stores, Task};
 use crate::contact::Contact;
 use crate::id::Id;
-use crate::lookup::Which;
 use crate::naming::MAX_NAMED;
 use crate::record::Kind;
 use crate::routing::Routing;
@@ -18,7 +17,8 @@ use crate::rpc::Attempts;
 use crate::time::Instant;
 use crate::wire::{TokenSource, Wire};
 
-/// How many nodes must show that they hold no newer version of a signed record that a relay request found.
+/// How many nodes, the closest known, must show that they hold no newer version of a signed record that a relay request
+/// found.
 const CHECKS: usize = 3;
 
 impl<P: Parts> Shared<P> {
@@ -130,7 +130,7 @@ impl<P: Parts> Shared<P> {
     fn has_value(&self, now: Instant, operation: &Op<P>) -> bool {
         let is_final = match operation.recursion {
             Recursion::Relayed => true,
-            Recursion::Checked => operation.lookup.count(Which::Closest) >= CHECKS && operation.fetching.is_none(),
+            Recursion::Checked => operation.lookup.have_nearest_responded(CHECKS) && operation.fetching.is_none(),
             _ => operation.key.kind == Kind::Immutable,
         };
         operation.task == Task::Get && is_final && operation.best(now).is_some()
