@@ -100,8 +100,9 @@
 //!    token: the node then asks again with the token. A node that doesn't respond in time is slow: the lookup asks the
 //!    next one meanwhile.
 //! 4. The lookup is over when the k closest nodes have responded; for an immutable key, when the first record arrives.
-//!    If nothing was found where the nodes are crowded, the lookup widens once, to 2k nodes. `finishing` ends the
-//!    query. The user gets its result by [`Dht::poll_event`] or [`Dht::take_result`].
+//!    If nothing was found where the nodes are closer together or farther apart than elsewhere, the lookup widens, to
+//!    2k and 3k nodes. `finishing` ends the query. The user gets its result by [`Dht::poll_event`] or
+//!    [`Dht::take_result`].
 //! 5. Unless the key is immutable, the record is written back to those of the k closest nodes that lack it.
 //!
 //! # What holds

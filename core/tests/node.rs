@@ -7,6 +7,8 @@ mod amplification;
 mod by_hand;
 #[path = "node/commands.rs"]
 mod commands;
+#[path = "node/density.rs"]
+mod density;
 #[path = "node/field.rs"]
 mod field;
 #[path = "node/geometries.rs"]

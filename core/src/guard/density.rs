@@ -1,42 +1,130 @@
-//! Whether the nodes that a lookup found are too close together to be there by chance. This is a sign that an attacker
-//! chose their identifiers.
+//! How far from its target the k-th node that a lookup finds should be. Nodes that are much closer together, or much
+//! farther apart, are hardly there by chance: an attacker chose their identifiers, or hides the others.
 //!
-//! This does not defend against an attacker that also has nodes next to the own node: the density is that of its own
-//! neighbourhood.
+//! What is expected comes from lookups of random targets, which no attacker can choose. The nodes around the own
+//! identifier can all be an attacker's.
+//!
+//! This does not defend where so many nodes are hostile that most lookups of random targets find hardly any others.
 
-use crate::id::Distance;
+use crate::id::{Distance, Id};
 
-/// How many bits nearer than expected the k-th node must be. With k = 8, this happens by chance once in some hundred
-/// thousand lookups.
-const CROWDED_BITS: u32 = 4;
+/// How many lookups of random targets count.
+const SAMPLES: usize = 8;
+/// With fewer, nothing is known.
+const LEAST: usize = 4;
+/// The target of a sample shares fewer bits than this with the own identifier: an attacker next to the own node would
+/// be in all lookups of targets near it.
+const NEAR_BITS: u32 = 4;
 
-/// Whether the k-th node that a lookup found is suspiciously near: 16 times nearer than expected. `farthest` is its
-/// distance to the target. `expected` is the distance that follows from the density of the own neighbourhood. False if
-/// either is missing.
-#[must_use]
-pub fn is_crowded(farthest: Option<Distance>, expected: Option<Distance>) -> bool {
-    match (farthest, expected) {
-        (Some(farthest), Some(expected)) => {
-            farthest.leading_zeros() >= expected.leading_zeros().saturating_add(CROWDED_BITS)
+/// The distances of the k-th node from the targets of the last lookups of random targets.
+#[derive(Clone, Debug)]
+pub struct Density {
+    /// The first 32 bits of each, the last one first. Zeros are no samples.
+    samples: [u32; SAMPLES],
+}
+
+/// How the nodes that a lookup found compare with what is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spacing {
+    /// Nothing is expected: there were too few lookups of random targets.
+    Unknown,
+    /// As expected.
+    Usual,
+    /// They are closer together. With k = 8, this happens by chance in one of 20 lookups.
+    Dense,
+    /// They are farther apart. With k = 8, this happens by chance in one of 40 lookups.
+    Sparse,
+}
+
+impl Density {
+    /// Without samples.
+    pub const EMPTY: Self = Self { samples: [0; SAMPLES] };
+
+    /// A lookup of a random target found the k-th node at the distance `kth`. Counts only if the target is far from the
+    /// own identifier.
+    pub fn note(&mut self, own: &Id, target: &Id, kth: Distance) {
+        if own.common_prefix_len(target) < NEAR_BITS {
+            self.samples.copy_within(..SAMPLES - 1, 1);
+            self.samples[0] = first_bits(kth);
         }
-        _ => false,
     }
+
+    /// Compares the distances of the k-th and of the last node that a lookup found, which are the same unless it was
+    /// widened. If the last one is far enough, all nodes together are not too close.
+    #[must_use]
+    pub fn spacing(&self, kth: Distance, last: Distance) -> Spacing {
+        let Some(quartile) = self.lower_quartile() else {
+            return Spacing::Unknown;
+        };
+        // The mean is about 1.4 times the lower quartile: these are 1.8 times and half of the mean.
+        if 2 * u64::from(first_bits(kth)) > 5 * quartile {
+            Spacing::Sparse
+        } else if 4 * u64::from(first_bits(last)) < 3 * quartile {
+            Spacing::Dense
+        } else {
+            Spacing::Usual
+        }
+    }
+
+    /// The lower quartile of the samples. Nodes that hide others make samples larger, but seldom most of them.
+    fn lower_quartile(&self) -> Option<u64> {
+        let (mut count, mut least, mut second) = (0, u32::MAX, u32::MAX);
+        for sample in self.samples.into_iter().filter(|sample| *sample != 0) {
+            count += 1;
+            second = second.min(sample.max(least));
+            least = least.min(sample);
+        }
+        (count >= LEAST).then_some(if count == LEAST { least } else { second }.into())
+    }
+}
+
+fn first_bits(distance: Distance) -> u32 {
+    let [a, b, c, d, ..] = *distance.as_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Id;
+
+    fn distance(first: u8) -> Distance {
+        let mut bytes = [0; 20];
+        bytes[0] = first;
+        Id::ZERO.xor(&Id::from_bytes(bytes))
+    }
+
+    fn after(samples: &[u8]) -> Density {
+        let mut density = Density::EMPTY;
+        for sample in samples {
+            density.note(&Id::ZERO, &Id::from_bytes([0xFF; 20]), distance(*sample));
+        }
+        density
+    }
+
+    fn spacing(density: &Density, kth: u8) -> Spacing {
+        density.spacing(distance(kth), distance(kth))
+    }
 
     #[test]
-    fn nodes_sixteen_times_nearer_than_expected_are_suspicious() {
-        let distance = |first: u8| {
-            let mut bytes = [0; 20];
-            bytes[0] = first;
-            Some(Id::ZERO.xor(&Id::from_bytes(bytes)))
-        };
-        assert!(is_crowded(distance(0x07), distance(0x7F)));
-        assert!(!is_crowded(distance(0x0F), distance(0x7F)));
-        assert!(!is_crowded(None, distance(0x7F)) && !is_crowded(distance(0x07), None));
+    fn nodes_are_compared_with_the_lower_quartile_of_lookups_of_random_targets() {
+        let density = after(&[40, 200, 30, 20, 200, 50, 200, 30]);
+        assert_eq!([75, 76].map(|kth| spacing(&density, kth)), [Spacing::Usual, Spacing::Sparse]);
+        assert_eq!([22, 23].map(|kth| spacing(&density, kth)), [Spacing::Dense, Spacing::Usual]);
+        assert_eq!(density.spacing(distance(5), distance(23)), Spacing::Usual, "the last one is far enough");
+    }
+
+    #[test]
+    fn nothing_is_expected_after_fewer_than_four_lookups_far_from_the_own_identifier() {
+        let mut density = after(&[30, 30, 30]);
+        density.note(&Id::ZERO, &Id::from_bytes([0x0F; 20]), distance(30));
+        assert_eq!(spacing(&density, 30), Spacing::Unknown);
+        density.note(&Id::ZERO, &Id::from_bytes([0x10; 20]), distance(30));
+        assert_eq!(spacing(&density, 30), Spacing::Usual);
+    }
+
+    #[test]
+    fn only_the_last_eight_lookups_count() {
+        let density = after(&[1, 1, 1, 1, 1, 1, 40, 40, 40, 40, 40, 40, 40, 40]);
+        assert_eq!(spacing(&density, 20), Spacing::Dense);
     }
 }

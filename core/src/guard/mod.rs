@@ -8,7 +8,7 @@
 //! - [`admission`]: which contacts a node accepts from others
 //! - [`quota`]: how much of the store the records of one address prefix can take
 //! - [`responsibility`]: whether a node is too far from a key to store a record there
-//! - [`density`]: whether the nodes that a lookup found are too close together to be there by chance
+//! - [`density`]: whether the nodes that a lookup found are too close together, or too far apart, to be there by chance
 //! - [`diversity`]: whether a table knows contacts of many address prefixes
 
 pub mod admission;

@@ -261,10 +261,16 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
             && self.count(Which::Closest) >= count
     }
 
-    /// Makes the search continue until `width` of the closest have responded, or as many as the shortlist can hold. It
-    /// never narrows.
-    pub fn widen(&mut self, width: usize) {
-        self.width = width.max(self.width).min(self.shortlist.capacity());
+    /// How many of the closest must respond: k, unless it was set.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Sets how many of the closest must respond: at most as many as the shortlist can hold. With more than before,
+    /// the search continues.
+    pub fn set_width(&mut self, width: usize) {
+        self.width = width.min(self.shortlist.capacity());
     }
 
     /// The node holds a newer record than all found before. All others lag from now on: they hold an older record or

@@ -238,8 +238,8 @@ fn a_widened_lookup_asks_more_nodes_and_finds_more() {
     assert_eq!(asked(&mut lookup), [1]);
     lookup.responded(&id(1), None);
     assert!(lookup.is_done());
-    lookup.widen(3);
-    lookup.widen(2);
+    lookup.set_width(3);
+    lookup.set_width(2);
     assert!(!lookup.is_done());
     assert_eq!(asked(&mut lookup), [2, 3]);
     lookup.responded(&id(2), None);
@@ -583,7 +583,7 @@ proptest! {
                 5 => lookup.slow(&id),
                 6 => lookup.responded(&id, None),
                 7 => lookup.failed(&id),
-                8 => lookup.widen(usize::from(first)),
+                8 => lookup.set_width(usize::from(first)),
                 9 => lookup.begin_stores(first % 2 == 0),
                 10 => _ = lookup.next_store(),
                 11 => lookup.stored(&id),

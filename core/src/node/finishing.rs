@@ -18,7 +18,8 @@ use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::task::{Ending, RecordSource, Retry, Stores, Then};
 use crate::geometry::Geometry;
-use crate::guard::density::is_crowded;
+use crate::guard::density::Spacing;
+use crate::id::Distance;
 use crate::lookup::Which;
 use crate::record::Kind;
 use crate::replication::{PutOutcome, put_outcome};
@@ -27,13 +28,15 @@ use crate::rpc::Attempts;
 use crate::time::Instant;
 use crate::wire::Wire;
 
+/// How many times k nodes a lookup asks for at most, whatever their distances.
+const MOST_WIDTH: usize = 3;
+
 impl<P: Parts> Shared<P> {
     /// The search of an operation is over: widens it, begins to store, or ends the operation.
     pub(super) fn finish_search(&mut self, now: Instant, operation: &mut Op<P>) {
         let stores = must_store::<P>(now, operation);
         if self.must_widen(now, operation, stores) {
-            operation.widened = true;
-            operation.lookup.widen(2 * self.k());
+            operation.lookup.set_width(operation.lookup.width() + self.k());
             return;
         }
         let any_responded = operation.lookup.count(Which::Closest) > 0;
@@ -45,22 +48,50 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// Whether the nodes found may not be those responsible: they are closer together than chance explains, so more
-    /// nodes must be found before a record is stored or counts as not found.
+    /// Whether the nodes found may not be those responsible, by how dense the network is: then more nodes must be found
+    /// before a record is stored or counts as not found. A user's node that does not know the density suspects all.
     fn must_widen(&self, now: Instant, operation: &Op<P>, stores: bool) -> bool {
-        let not_found = operation.task.traits().record == RecordSource::Buffer && operation.best(now).is_none();
-        let full = operation.lookup.count(Which::Closest) >= self.k();
-        if operation.widened || !full || !(stores || not_found) {
-            return false;
+        let traits = operation.task.traits();
+        let not_found = traits.record == RecordSource::Buffer && operation.best(now).is_none();
+        let width = operation.lookup.width();
+        (stores || not_found)
+            && width < (MOST_WIDTH * self.k()).min(operation.lookup.capacity())
+            && match self.spacing(operation, width) {
+                Spacing::Unknown => !traits.maintenance,
+                spacing => spacing != Spacing::Usual,
+            }
+    }
+
+    /// How the k-th and the `width`-th node found compare with what is expected.
+    fn spacing(&self, operation: &Op<P>, width: usize) -> Spacing {
+        match (self.reach(operation, self.k()), self.reach(operation, width)) {
+            (Some(kth), Some(last)) => self.density.spacing(kth, last),
+            // There are no more nodes.
+            _ => Spacing::Usual,
         }
-        let farthest = operation.lookup.contacts(Which::Closest).last();
-        let reach = farthest.map(|contact| P::Geometry::rank(&operation.lookup.target(), &contact.id));
-        is_crowded(reach, self.table.expected_reach())
+    }
+
+    /// The distance of this node, counted from 1, of those found.
+    fn reach(&self, operation: &Op<P>, number: usize) -> Option<Distance> {
+        let contact = operation.lookup.contacts(Which::Closest).nth(number.checked_sub(1)?)?;
+        Some(P::Geometry::rank(&operation.lookup.target(), &contact.id))
+    }
+
+    /// A lookup of a random target has ended.
+    fn note_density(&mut self, operation: &Op<P>) {
+        if let Some(kth) = self.reach(operation, self.k()) {
+            self.density.note(&self.table.own(), &operation.lookup.target(), kth);
+        }
     }
 
     /// Begins to store at the nodes found. A get has its result before that.
     fn begin_stores(&mut self, now: Instant, operation: &mut Op<P>) {
         let stores = operation.task.traits().stores;
+        // Behind nodes that are too close together are those responsible, too. In place of nodes that were too far
+        // apart, nearer ones were found.
+        if self.spacing(operation, self.k()) != Spacing::Dense {
+            operation.lookup.set_width(self.k());
+        }
         operation.lookup.begin_stores(stores != Stores::Everywhere);
         if stores == Stores::WhereMissingLater {
             operation.deadline = now + TIMEOUT;
@@ -85,6 +116,7 @@ impl<P: Parts> Shared<P> {
         match operation.task.traits().then {
             Then::Nothing => return,
             Then::LookedUp | Then::SettleReplication => {}
+            Then::NoteDensity => self.note_density(operation),
             Then::CheckSoon => self.table.check_neighbourhood_soon(now),
             Then::BeginReplication if P::Wire::RULES.lifetimes => self.replication.begin_pass(now),
             Then::BeginReplication => {}

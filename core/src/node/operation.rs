@@ -28,8 +28,6 @@ pub struct OperationInner<L: ?Sized> {
     pub(super) phase: Phase,
     pub(super) task: Task,
     ending: Ending,
-    /// Whether the lookup was widened past the k closest.
-    pub(super) widened: bool,
     pub(super) publish: bool,
     /// The number of this operation's slot.
     pub(super) slot: u8,
@@ -193,7 +191,6 @@ impl<G: Geometry, A: Address, T: Copy, const N: usize> SizedOperation<G, A, T, N
         phase: Phase::Idle,
         task: Task::Ping,
         ending: Ending::Pong,
-        widened: false,
         publish: false,
         slot: 0,
         buffer: None,
@@ -224,7 +221,6 @@ impl<G: Geometry, A: Address, T: Copy + Sync> Operation<G, A, T> {
         self.fetching = None;
         self.buffer = None;
         self.bootstraps_asked = 0;
-        self.widened = false;
         self.publish = false;
         self.recursion = Recursion::Unwanted;
         self.hops = 0;

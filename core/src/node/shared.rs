@@ -13,6 +13,7 @@ use super::put_time::LastPut;
 use super::silence::Silence;
 use super::stats::Stats;
 use crate::address::Address;
+use crate::guard::density::Density;
 use crate::guard::{Tokens, admission};
 use crate::identity::Identity;
 use crate::lookup::LookupLimits;
@@ -44,6 +45,7 @@ pub(crate) struct Shared<P: Parts> {
     pub(super) replication: Replication,
     pub(super) last_put: LastPut,
     pub(super) silence: Silence,
+    pub(super) density: Density,
     pub(super) tokens: Tokens,
     pub(super) random: Random,
     /// When the user can be told again that another node has the own identifier.
@@ -77,6 +79,7 @@ impl<P: Parts> Shared<P> {
             replication: Replication::EMPTY,
             last_put: LastPut::EMPTY,
             silence: Silence::NONE,
+            density: Density::EMPTY,
             tokens: Tokens::EMPTY,
             random: Random::EMPTY,
             own_id_reported: Instant::ZERO,
@@ -120,6 +123,7 @@ impl<P: Parts> Shared<P> {
         (self.own_id_reported, self.own_id_checked) = (Instant::ZERO, Instant::ZERO);
         self.last_put.clear();
         self.silence = Silence::NONE;
+        self.density = Density::EMPTY;
         self.own_id_seen.clear();
         self.superseded.clear();
         self.identity.restart();

@@ -116,6 +116,8 @@ pub(super) enum Then {
     Nothing,
     /// The table is told of the lookup.
     LookedUp,
+    /// The same, and the lookup shows how dense the network is, because its target is random.
+    NoteDensity,
     /// The neighbourhood is checked soon.
     CheckSoon,
     /// A pass of replication begins.
@@ -173,7 +175,7 @@ impl Task {
                 &Traits { stores: Stores::Everywhere, record: RecordSource::Published, then: Then::SettlePut, ..LOOKUP }
             }
             Self::Rejoin => &Traits { joins: true, then: Then::CheckSoon, retry: Retry::JoinSoon, ..MAINTENANCE },
-            Self::Refresh => &MAINTENANCE,
+            Self::Refresh => &Traits { then: Then::NoteDensity, ..MAINTENANCE },
             Self::CheckNeighbourhood => {
                 &Traits { then: Then::BeginReplication, retry: Retry::CheckSoon, ..MAINTENANCE }
             }
