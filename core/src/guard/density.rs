@@ -4,7 +4,7 @@
 //! What is expected comes from lookups of random targets, which no attacker can choose. The nodes around the own
 //! identifier can all be an attacker's.
 //!
-//! This does not defend where so many nodes are hostile that most lookups of random targets find hardly any others.
+//! This does not defend where most lookups of random targets are hidden from honest nodes.
 
 use crate::id::{Distance, Id};
 

@@ -268,7 +268,7 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
     }
 
     /// Sets how many of the closest must respond: at most as many as the shortlist can hold. With more than before,
-    /// the search continues.
+    /// the search continues. With two orders, as many times more of those nearest by progress must respond, too.
     pub fn set_width(&mut self, width: usize) {
         self.width = width.min(self.shortlist.capacity());
     }
@@ -418,9 +418,10 @@ impl<G: Geometry, A: Address, T: Copy + Sync> LookupView<G, A, T> {
         Shares { target: self.target, limits: self.limits, geometry: PhantomData }
     }
 
-    /// How many of the contacts that are nearest by progress must respond.
+    /// How many of the contacts that are nearest by progress must respond: as many times more than six as the lookup is
+    /// wider than k.
     fn predecessors(&self) -> usize {
-        if G::ONE_ORDER { 0 } else { self.width.min(PREDECESSORS) }
+        if G::ONE_ORDER { 0 } else { self.width.min(PREDECESSORS * self.width / usize::from(self.limits.k).max(1)) }
     }
 
     /// The contacts that count, best first, with their indices.
