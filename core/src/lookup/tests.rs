@@ -239,13 +239,14 @@ fn a_widened_lookup_asks_more_nodes_and_finds_more() {
     lookup.responded(&id(1), None);
     assert!(lookup.is_done());
     lookup.set_width(3);
-    lookup.set_width(2);
     assert!(!lookup.is_done());
     assert_eq!(asked(&mut lookup), [2, 3]);
     lookup.responded(&id(2), None);
     lookup.responded(&id(3), None);
     assert!(lookup.is_done());
     assert_eq!(numbers(lookup.closest()), [1, 2, 3]);
+    lookup.set_width(2);
+    assert_eq!(numbers(lookup.closest()), [1, 2], "those that records are stored at");
 }
 
 #[test]
