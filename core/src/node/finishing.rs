@@ -72,7 +72,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// The distance of this node, counted from 1, of those found.
-    fn reach(&self, operation: &Op<P>, number: usize) -> Option<Distance> {
+    pub(super) fn reach(&self, operation: &Op<P>, number: usize) -> Option<Distance> {
         let contact = operation.lookup.contacts(Which::Closest).nth(number.checked_sub(1)?)?;
         Some(P::Geometry::rank(&operation.lookup.target(), &contact.id))
     }
@@ -117,7 +117,11 @@ impl<P: Parts> Shared<P> {
             Then::Nothing => return,
             Then::LookedUp | Then::SettleReplication => {}
             Then::NoteDensity => self.note_density(operation),
-            Then::CheckSoon => self.table.check_neighbourhood_soon(now),
+            Then::CheckSoon => {
+                self.bootstraps.comparison.begin(self.random.key());
+                self.table.check_neighbourhood_soon(now);
+            }
+            Then::Compared => self.note_compared(operation),
             Then::BeginReplication if P::Wire::RULES.lifetimes => self.replication.begin_pass(now),
             Then::BeginReplication => {}
             Then::SettlePut => self.settle_put(operation, has_lost(operation, ending)),
@@ -192,6 +196,7 @@ impl<P: Parts> Shared<P> {
             Retry::Nothing => {}
             Retry::CheckSoon => self.table.check_neighbourhood_soon(now),
             Retry::JoinSoon => self.bootstraps.try_soon(now),
+            Retry::CompareSoon => self.bootstraps.comparison.yielded(),
             Retry::PublishSoon => self.publish_soon(now, &operation.key),
         }
     }
