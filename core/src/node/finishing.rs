@@ -16,7 +16,7 @@ use super::operation::{Phase, count_one};
 use super::purpose::Purpose;
 use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
-use super::task::{Ending, RecordSource, Retry, Stores, Then};
+use super::task::{Ending, RecordSource, Retry, Stores, Task, Then};
 use crate::geometry::Geometry;
 use crate::guard::density::Spacing;
 use crate::id::Distance;
@@ -44,6 +44,7 @@ impl<P: Parts> Shared<P> {
             self.begin_stores(now, operation);
         } else if !(any_responded && operation.task.traits().joins && self.notify(operation)) {
             let ending = ending_of_search::<P>(now, operation);
+            operation.lookup.set_width(self.k());
             self.finish(now, operation, ending);
         }
     }
@@ -54,11 +55,14 @@ impl<P: Parts> Shared<P> {
         let traits = operation.task.traits();
         let not_found = traits.record == RecordSource::Buffer && operation.best(now).is_none();
         let width = operation.lookup.width();
-        (stores || not_found)
-            && width < (MOST_WIDTH * self.k()).min(operation.lookup.capacity())
+        let decides = stores || not_found;
+        width < (MOST_WIDTH * self.k()).min(operation.lookup.capacity())
             && match self.spacing(operation, width) {
-                Spacing::Unknown => !traits.maintenance,
-                spacing => spacing != Spacing::Usual,
+                Spacing::Usual => false,
+                Spacing::Unknown => decides && !traits.maintenance,
+                Spacing::Dense => decides,
+                // A lookup of nodes that finds only those that hide others would let these take the table.
+                Spacing::Sparse => decides || (traits.stores == Stores::Nowhere && operation.task != Task::Compare),
             }
     }
 
@@ -72,7 +76,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// The distance of this node, counted from 1, of those found.
-    fn reach(&self, operation: &Op<P>, number: usize) -> Option<Distance> {
+    pub(super) fn reach(&self, operation: &Op<P>, number: usize) -> Option<Distance> {
         let contact = operation.lookup.contacts(Which::Closest).nth(number.checked_sub(1)?)?;
         Some(P::Geometry::rank(&operation.lookup.target(), &contact.id))
     }
@@ -117,7 +121,11 @@ impl<P: Parts> Shared<P> {
             Then::Nothing => return,
             Then::LookedUp | Then::SettleReplication => {}
             Then::NoteDensity => self.note_density(operation),
-            Then::CheckSoon => self.table.check_neighbourhood_soon(now),
+            Then::CheckSoon => {
+                self.bootstraps.comparison.begin(self.random.key());
+                self.table.check_neighbourhood_soon(now);
+            }
+            Then::Compared => self.note_compared(operation),
             Then::BeginReplication if P::Wire::RULES.lifetimes => self.replication.begin_pass(now),
             Then::BeginReplication => {}
             Then::SettlePut => self.settle_put(operation, has_lost(operation, ending)),
@@ -192,6 +200,7 @@ impl<P: Parts> Shared<P> {
             Retry::Nothing => {}
             Retry::CheckSoon => self.table.check_neighbourhood_soon(now),
             Retry::JoinSoon => self.bootstraps.try_soon(now),
+            Retry::CompareSoon => self.bootstraps.comparison.yielded(),
             Retry::PublishSoon => self.publish_soon(now, &operation.key),
         }
     }
