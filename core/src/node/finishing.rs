@@ -55,7 +55,8 @@ impl<P: Parts> Shared<P> {
         let traits = operation.task.traits();
         let not_found = traits.record == RecordSource::Buffer && operation.best(now).is_none();
         let width = operation.lookup.width();
-        let decides = stores || not_found;
+        // What a get has found needs no other nodes.
+        let decides = not_found || (stores && traits.stores != Stores::WhereMissingLater);
         width < (MOST_WIDTH * self.k()).min(operation.lookup.capacity())
             && match self.spacing(operation, width) {
                 Spacing::Usual => false,
