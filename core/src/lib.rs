@@ -7,9 +7,9 @@
 //!
 //! # Three ways in
 //!
-//! **A ready node.** Four crates connect a node to something that carries datagrams: `kadlet-udp` (a server on a thread
-//! with calls that block, or a driver for an event loop), `kadlet-smoltcp`, `kadlet-embassy`, and `kadlet-sim` (a
-//! simulator).
+//! **A ready node.** Four crates connect a node to something that carries datagrams: `kadlet-udp` (a ready node for
+//! hosts, whose calls block or are awaited, or a driver for an event loop), `kadlet-smoltcp`, `kadlet-embassy`, and
+//! `kadlet-sim` (a simulator).
 //!
 //! **A state machine.** Any event loop can drive a [`Node`] by the calls of the trait [`Dht`]:
 //!

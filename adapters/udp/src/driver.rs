@@ -1,6 +1,6 @@
 //! A node with its socket, for any event loop.
 
-use core::net::{SocketAddr, SocketAddrV6};
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
 use std::net::UdpSocket;
@@ -8,14 +8,14 @@ use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
 
-use kadlet::wire::MAX_DATAGRAM;
-use kadlet::{Dht, Transmit};
+use kadlet::Dht;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address::IpAddress;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use crate::batch as system;
 use crate::buffers::{Buffers, Outbox, Route};
+use crate::detached::{Detached, Losses};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use crate::single as system;
 
@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// an error, or until [`deadline`](Driver::deadline). Then call [`on_readable`](Driver::on_readable) or
 /// [`on_timeout`](Driver::on_timeout). A spurious or forgotten call is harmless. Level-triggered notification works; so
 /// does edge-triggered notification if `on_readable` is called until it returns `false`. Never wait for the socket to
-/// become writable.
+/// become writable. [`Detached`] is for event loops that receive and send by themselves.
 ///
 /// No error ends a node. An error that the system reports for one peer is passed to the node as that peer's
 /// ([`handle_unreachable`](Dht::handle_unreachable)). Lost datagrams are counted in [`Losses`].
@@ -82,38 +82,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Driver<D> {
     socket: system::Socket,
-    local: SocketAddr,
-    node: D,
-    start: Instant,
-    losses: Losses,
+    detached: Detached<D>,
     /// Nothing is sent before this time, because the send buffer was full.
     paused: Option<kadlet::Instant>,
-}
-
-/// Counters of what was lost between the node and the network. The node that waits for a lost datagram retransmits its
-/// request.
-///
-/// ```
-/// use kadlet_udp::Losses;
-///
-/// fn report(losses: &Losses) -> String {
-///     format!("{} datagrams not sent, {} not delivered", losses.unsent + losses.failed, losses.refused)
-/// }
-/// assert_eq!(report(&Losses::default()), "0 datagrams not sent, 0 not delivered");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Losses {
-    /// Datagrams not sent because the socket's send buffer or the link's queue was full.
-    pub unsent: u64,
-    /// Datagrams that the system refused to send: no route, no such family, a firewall.
-    pub failed: u64,
-    /// Datagrams that ICMP reported as not delivered. Always 0 on systems other than Linux and Android.
-    pub refused: u64,
-    /// Datagrams received and dropped because they were larger than [`MAX_DATAGRAM`].
-    pub oversized: u64,
-    /// Errors while receiving that the system related to no peer.
-    pub errors: u64,
 }
 
 impl<D: Dht<Address: IpAddress>> Driver<D> {
@@ -146,13 +117,13 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
         socket.set_nonblocking(true)?;
         let local = socket.local_addr()?;
         let socket = system::Socket::new(socket, local)?;
-        Ok(Self { socket, local, node, start: Instant::now(), losses: Losses::default(), paused: None })
+        Ok(Self { socket, detached: Detached::new(local, node), paused: None })
     }
 
     /// The address that the socket is bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.detached.local
     }
 
     /// The socket, for the event loop to wait on. Datagrams that the caller reads from it never reach the node.
@@ -164,13 +135,13 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     /// The node's current time, counted from the driver's start: the `now` for every command.
     #[must_use]
     pub fn now(&self) -> kadlet::Instant {
-        kadlet::Instant::ZERO + self.start.elapsed()
+        self.detached.now()
     }
 
     /// The node.
     #[must_use]
     pub fn node(&self) -> &D {
-        &self.node
+        &self.detached.node
     }
 
     /// The node, for commands and events. Poll its events after every call of the driver and after every command,
@@ -179,19 +150,19 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     /// The datagrams that a command produces are sent by [`flush`](Driver::flush), or by
     /// [`on_timeout`](Driver::on_timeout): after such a command, [`deadline`](Driver::deadline) is now.
     pub fn node_mut(&mut self) -> &mut D {
-        &mut self.node
+        &mut self.detached.node
     }
 
     /// What was lost since the driver's start.
     #[must_use]
     pub fn losses(&self) -> &Losses {
-        &self.losses
+        &self.detached.losses
     }
 
     /// Ends the driver, and returns the socket and the node.
     #[must_use]
     pub fn into_parts(self) -> (UdpSocket, D) {
-        (self.socket.into_inner(), self.node)
+        (self.socket.into_inner(), self.detached.node)
     }
 
     /// Receives up to 128 datagrams, and sends the responses and everything else that is due. Returns whether more
@@ -209,8 +180,7 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
 
     /// Runs the node's timers, and sends what is due.
     pub fn on_timeout(&mut self, buffers: &mut Buffers) {
-        let now = self.now();
-        self.node.handle_timeout(now);
+        self.detached.on_timeout();
         self.flush(buffers);
     }
 
@@ -227,9 +197,8 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     /// due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let (due, _) = self.node.poll_timeout()?;
-        let due = self.paused.map_or(due, |until| due.max(until));
-        self.start.checked_add(due.since(kadlet::Instant::ZERO))
+        let (due, _) = self.detached.node.poll_timeout()?;
+        self.detached.at(self.paused.map_or(due, |until| due.max(until)))
     }
 
     /// Receives a batch, and leaves the responses in the outbox. Returns whether more datagrams may wait.
@@ -247,7 +216,7 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
                     if error.kind() == io::ErrorKind::WouldBlock {
                         return false;
                     }
-                    self.losses.errors += u64::from(refused == 0);
+                    self.detached.losses.errors += u64::from(refused == 0);
                 }
             }
         }
@@ -255,18 +224,9 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     }
 
     fn handle(&mut self, now: kadlet::Instant, route: Route, datagram: &[u8], outbox: &mut Outbox) {
-        if datagram.len() > MAX_DATAGRAM {
-            self.losses.oversized += 1;
-            return;
-        }
-        let (Some(peer), Some(buf)) = (D::Address::from_socket(route.peer), outbox.free()) else {
-            return;
-        };
-        match self.node.handle_datagram(now, peer, datagram, buf) {
-            // The sender's socket address has the scope of a link-local address; the node's address has none.
-            Some(response) if response.to == peer => outbox.push(response.len, route),
-            Some(relayed) => self.queue(now, relayed, outbox),
-            None => {}
+        let Some(buf) = outbox.free() else { return };
+        if let Some((len, to)) = self.detached.handle(now, datagram, route.peer, buf) {
+            outbox.push(len, if to == route.peer { route } else { Route::to(to) });
         }
     }
 
@@ -276,9 +236,9 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
         for _ in 0..BATCHES {
             while self.paused.is_none()
                 && let Some(buf) = outbox.free()
-                && let Some(out) = self.node.poll_transmit(now, buf)
+                && let Some((len, to)) = self.detached.transmit(now, buf)
             {
-                self.queue(now, out, outbox);
+                outbox.push(len, Route::to(to));
             }
             let full = outbox.is_full();
             outbox.group();
@@ -290,34 +250,28 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
         }
     }
 
-    /// Adds the datagram that the node wrote into the outbox, if the socket can reach its destination.
-    fn queue(&mut self, now: kadlet::Instant, out: Transmit<D::Address>, outbox: &mut Outbox) {
-        match reachable(self.local, out.to.to_socket()) {
-            Some(to) => outbox.push(out.len, Route::to(to)),
-            None => {
-                self.losses.failed += 1;
-                self.node.handle_unreachable(now, out.to);
-            }
-        }
-    }
-
     fn send(&mut self, now: kadlet::Instant, outbox: &Outbox) {
         let (mut sent, mut attempts) = (0, 0);
         while let Some(route) = outbox.route(sent) {
             match self.socket.send(outbox, sent) {
                 Ok(count) => (sent, attempts) = (sent + count.max(1), 0),
                 Err(error) if system::is_full(&error) => {
-                    self.losses.unsent += (outbox.len() - sent) as u64;
+                    self.detached.losses.unsent += (outbox.len() - sent) as u64;
                     self.paused = Some(now + PAUSE);
                     return;
                 }
-                // The system reported the refusal of an earlier datagram instead of sending this one.
-                Err(_) if self.take_refusals(now) > 0 && attempts < ATTEMPTS => attempts += 1,
                 Err(_) => {
-                    self.losses.failed += 1;
+                    // If refusals waited, the system reported that of an earlier datagram instead of sending this one.
+                    let is_other = self.take_refusals(now) > 0;
+                    if is_other && attempts < ATTEMPTS {
+                        attempts += 1;
+                        continue;
+                    }
+                    self.detached.losses.failed += 1;
                     // It may be only the source address that the host doesn't have any more.
-                    if let Some(to) = D::Address::from_socket(route.peer).filter(|_| route.local.is_none()) {
-                        self.node.handle_unreachable(now, to);
+                    let to = D::Address::from_socket(route.peer).filter(|_| !is_other && route.local.is_none());
+                    if let Some(to) = to {
+                        self.detached.node.handle_unreachable(now, to);
                     }
                     (sent, attempts) = (sent + 1, 0);
                 }
@@ -330,33 +284,14 @@ impl<D: Dht<Address: IpAddress>> Driver<D> {
     }
 
     fn take_refusals(&mut self, now: kadlet::Instant) -> usize {
-        let node = &mut self.node;
+        let node = &mut self.detached.node;
         let count = self.socket.refusals(|to| {
             if let Some(to) = D::Address::from_socket(to) {
                 node.handle_unreachable(now, to);
             }
         });
-        self.losses.refused += count as u64;
+        self.detached.losses.refused += count as u64;
         count
-    }
-}
-
-/// Converts `to` to the form that a socket bound to `local` takes; `None` if that socket can't reach it.
-fn reachable(local: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
-    match (local, to) {
-        (SocketAddr::V4(_), SocketAddr::V6(_)) => None,
-        (SocketAddr::V4(_), SocketAddr::V4(_)) => Some(to),
-        (SocketAddr::V6(_), SocketAddr::V4(to)) => {
-            Some(SocketAddrV6::new(to.ip().to_ipv6_mapped(), to.port(), 0, 0).into())
-        }
-        // A node's addresses have no scope, and a link-local address means nothing without one: it gets the scope of
-        // the link that the socket is bound to.
-        (SocketAddr::V6(local), SocketAddr::V6(mut to)) => {
-            if to.ip().is_unicast_link_local() {
-                to.set_scope_id(local.scope_id());
-            }
-            Some(to.into())
-        }
     }
 }
 

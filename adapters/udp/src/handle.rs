@@ -2,30 +2,23 @@
 
 use core::fmt;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
-
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Instant;
 
-use kadlet::{BeginError, Dht, GetError, Id, Key, Options, Progress, PutError, QueryId, QueryResult, Record};
-use mio::Waker;
+use kadlet::{Dht, Id, Key, Options, Progress, Record};
 
 use crate::address::IpAddress;
-use crate::driver::{Driver, Losses};
-use crate::life::{End, Life};
-use crate::outcome::{self, Error, Got, Joined, Nodes, Pong, Stored};
-use crate::record::RecordBuf;
+use crate::async_handle::AsyncHandle;
+use crate::detached::Losses;
+use crate::events::Events;
+use crate::life::Life;
+use crate::mailbox::wait;
+use crate::outcome::{Error, Got, Joined, Nodes, Pong, Stored};
+use crate::queue::{LONGEST, Queue};
 
-/// The most calls in a server's queue, and also the most calls that wait for an operation slot of its node.
-pub(crate) const QUEUE: usize = 256;
-/// The longest time limit of a call. A longer one counts as this, so that a deadline doesn't overflow.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long after its time limit a call still waits for the thread's result.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a call waits for the reason why the thread has ended, which is there as soon as the thread has cleaned up.
-const REASON: Duration = Duration::from_secs(1);
 
 /// Calls a [`Server`](crate::Server)'s node from any thread. Clones are cheap.
 ///
@@ -34,8 +27,12 @@ const REASON: Duration = Duration::from_secs(1);
 /// [`ended`](Handle::ended) waits for the end of the thread.
 ///
 /// A call blocks, within its time limit (at most 365 days; more counts as that), first until one of the node's
-/// operation slots is free and then until the result is there. At most 256 calls wait for a slot; the next one returns
-/// [`Error::Busy`].
+/// operation slots is free and then until the result is there. The server's queue has a bounded number of places for
+/// calls that wait for a slot, or for the thread: 256, or as many as
+/// [`Server::start_queued`](crate::Server::start_queued) was told. If all are taken,
+/// a call returns [`Error::Busy`], or waits for a place if the handle is [`patient`](Handle::patient).
+///
+/// [`AsyncHandle`] has the same calls for tasks.
 ///
 /// ```
 /// use core::net::{Ipv4Addr, SocketAddr};
@@ -72,55 +69,38 @@ const REASON: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 pub struct Handle<D: Dht> {
-    commands: SyncSender<Command<D>>,
-    waker: Arc<Waker>,
-    life: Arc<Life>,
-    local: SocketAddr,
-    watcher: Option<Watcher<D::Address>>,
+    calls: AsyncHandle<D>,
 }
-
-/// Receives an operation's progress.
-pub(crate) type Watcher<A> = Arc<dyn Fn(Progress<'_, A>) + Send + Sync>;
-
-/// A message from a handle to the thread.
-pub(crate) enum Command<D: Dht> {
-    Begin(Operation<D>),
-    Run(Box<Run<D>>),
-}
-
-/// A call that waits for its result.
-pub(crate) struct Operation<D: Dht> {
-    pub(crate) begin: Box<Begin<D>>,
-    pub(crate) finish: Box<Finish<D::Address>>,
-    pub(crate) deadline: Instant,
-    pub(crate) watcher: Option<Watcher<D::Address>>,
-}
-
-type Run<D> = dyn FnOnce(&mut Driver<D>) + Send;
-/// Begins an operation with the given timeout.
-type Begin<D> = dyn FnMut(&mut D, kadlet::Instant, Duration) -> Begun<<D as Dht>::Address> + Send;
-/// The result of a [`Begin`]; `None` if all slots are busy.
-type Begun<A> = Option<Result<QueryId, Error<A>>>;
-type Finish<A> = dyn FnOnce(Result<QueryResult<'_, A>, Error<A>>) + Send;
-/// Converts the result of an operation to one that owns its data.
-type Convert<A, T> = fn(QueryResult<'_, A>) -> Result<T, Error<A>>;
 
 impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
-    pub(crate) fn new(commands: SyncSender<Command<D>>, waker: Waker, life: Arc<Life>, local: SocketAddr) -> Self {
-        Self { commands, waker: Arc::new(waker), life, local, watcher: None }
+    pub(crate) fn new(queue: Arc<Queue<D>>, life: Arc<Life>, local: SocketAddr) -> Self {
+        Self { calls: AsyncHandle::new(queue, life, local) }
+    }
+
+    /// The same calls for tasks, as `async fn`s.
+    #[must_use]
+    pub fn asynchronous(&self) -> AsyncHandle<D> {
+        self.calls.clone()
     }
 
     /// The address that the server's socket is bound to.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.calls.local_addr()
     }
 
     /// Returns a handle whose calls report their progress to `watcher`, each time it has changed. `watcher` runs on the
     /// server's thread: it must not block, nor call a handle.
     #[must_use]
     pub fn watch(&self, watcher: impl Fn(Progress<'_, D::Address>) + Send + Sync + 'static) -> Self {
-        Self { watcher: Some(Arc::new(watcher)), ..self.clone() }
+        Self { calls: self.calls.watch(watcher) }
+    }
+
+    /// Returns a handle whose calls wait for a place while the server's queue is full, within their time limit, where
+    /// others return [`Error::Busy`]. The call whose time limit ends first gets the next place.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { calls: self.calls.patient() }
     }
 
     /// Joins the network through these addresses. The node remembers them and goes on trying them after the time limit.
@@ -134,18 +114,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
         addresses: &[D::Address],
         limit: Duration,
     ) -> Result<Joined<D::Address>, Error<D::Address>> {
-        let addresses = addresses.to_vec();
-        let taken = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&taken);
-        let begin = move |node: &mut D, now, _| {
-            let joining = node.bootstrap(now, &addresses);
-            found(joining.map(|joining| {
-                count.store(joining.taken, Ordering::Relaxed);
-                joining.query
-            }))
-        };
-        let Nodes { nodes: neighbours, stats } = self.call(limit, begin, outcome::nodes)?;
-        Ok(Joined { neighbours, taken: taken.load(Ordering::Relaxed), stats })
+        self.wait(limit, self.calls.bootstrap(addresses, limit))
     }
 
     /// Pings the node at an address: finds out whether it is there, and its id.
@@ -154,7 +123,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// As [`bootstrap`](Handle::bootstrap).
     pub fn ping(&self, address: D::Address, limit: Duration) -> Result<Pong<D::Address>, Error<D::Address>> {
-        self.call(limit, move |node, now, _| found(node.ping(now, address)), outcome::pong)
+        self.wait(limit, self.calls.ping(address, limit))
     }
 
     /// Looks up the nodes responsible for `target`. The time limit is [`Options::timeout`].
@@ -163,10 +132,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// As [`bootstrap`](Handle::bootstrap).
     pub fn find_node(&self, target: Id, options: &Options) -> Result<Nodes<D::Address>, Error<D::Address>> {
-        let options = *options;
-        let begin =
-            move |node: &mut D, now, left| found(node.find_node(now, target, &Options { timeout: left, ..options }));
-        self.call(options.timeout, begin, outcome::nodes)
+        self.wait(options.timeout, self.calls.find_node(target, options))
     }
 
     /// Gets the record under `key`. The time limit is [`Options::timeout`].
@@ -175,12 +141,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// [`Error::Get`], [`Error::NotFound`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`].
     pub fn get(&self, key: Key, options: &Options) -> Result<Got<D::Address>, Error<D::Address>> {
-        let options = *options;
-        let begin = move |node: &mut D, now, left| match node.get(now, key, &Options { timeout: left, ..options }) {
-            Err(GetError::Busy(_) | GetError::NoBuffer(_)) => None,
-            begun => Some(begun.map_err(Error::Get)),
-        };
-        self.call(options.timeout, begin, outcome::got)
+        self.wait(options.timeout, self.calls.get(key, options))
     }
 
     /// Puts a record: stores it at the nodes responsible for its key. The time limit is [`Options::timeout`].
@@ -189,16 +150,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// [`Error::Put`], [`Error::Conflict`], [`Error::Failed`], [`Error::TimedOut`], [`Error::Busy`].
     pub fn put(&self, record: &Record<'_>, options: &Options) -> Result<Stored<D::Address>, Error<D::Address>> {
-        let (record, options) = (RecordBuf::from(record), *options);
-        let begin = move |node: &mut D, now, left| match node.put(
-            now,
-            &record.as_record(),
-            &Options { timeout: left, ..options },
-        ) {
-            Err(PutError::Busy(_)) => None,
-            begun => Some(begun.map_err(Error::Put)),
-        };
-        self.call(options.timeout, begin, outcome::stored)
+        self.wait(options.timeout, self.calls.put(record, options))
     }
 
     /// Runs `f` on the server's thread, with the node and its current time, and returns its result. Use it to read
@@ -214,10 +166,7 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
         &self,
         f: impl FnOnce(&mut D, kadlet::Instant) -> T + Send + 'static,
     ) -> Result<T, Error<D::Address>> {
-        self.run(move |driver| {
-            let now = driver.now();
-            f(driver.node_mut(), now)
-        })
+        self.run(self.calls.with(f))
     }
 
     /// What was lost between the node and the network since the server's start.
@@ -226,7 +175,27 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     ///
     /// [`Error::Busy`].
     pub fn losses(&self) -> Result<Losses, Error<D::Address>> {
-        self.run(|driver| *driver.losses())
+        self.run(self.calls.losses())
+    }
+
+    /// The address at which other nodes see this one, once enough of them agree. It stays what it was while the node
+    /// knows no new one. [`with`](Handle::with) tells the identifier, which follows from it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`].
+    pub fn external_address(&self) -> Result<Option<D::Address>, Error<D::Address>> {
+        self.run(self.calls.external_address())
+    }
+
+    /// Collects the node's events from now on, with room for `room` of them, at least 1, until they are read. If the
+    /// external address is known already, it is the first event.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`].
+    pub fn events(&self, room: usize) -> Result<Events<D::Address>, Error<D::Address>> {
+        self.run(self.calls.events(room))
     }
 
     /// Waits until the server's thread has ended, at most for `limit`, and returns why: [`Error::Stopped`] or
@@ -254,88 +223,35 @@ impl<D: Dht<Address: IpAddress> + 'static> Handle<D> {
     /// ```
     #[must_use]
     pub fn ended(&self, limit: Duration) -> Option<Error<D::Address>> {
-        self.life.ended(limit).map(|end| match end {
-            End::Stopped => Error::Stopped,
-            End::Died(reason) => Error::Died(reason),
-        })
+        self.calls.ended_within(limit)
     }
 
     /// Wakes the thread, so that it looks at its queue and its stop flag.
     pub(crate) fn wake(&self) {
-        // Fails only if the thread's poll is gone, and the thread with it.
-        let _ = self.waker.wake();
+        self.calls.wake();
     }
 
-    fn run<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&mut Driver<D>) -> T + Send + 'static,
-    ) -> Result<T, Error<D::Address>> {
-        let (reply, result) = mpsc::sync_channel(1);
-        let reply = move |driver: &mut Driver<D>| drop(reply.try_send(f(driver)));
-        self.send(Command::Run(Box::new(reply)))?;
-        result.recv().map_err(|_| self.end())
+    fn run<T>(&self, call: impl Future<Output = Result<T, Error<D::Address>>>) -> Result<T, Error<D::Address>> {
+        wait(call, None).unwrap_or(Err(Error::TimedOut))
     }
 
-    fn call<T: Send + 'static>(
+    fn wait<T>(
         &self,
         limit: Duration,
-        begin: impl FnMut(&mut D, kadlet::Instant, Duration) -> Begun<D::Address> + Send + 'static,
-        convert: Convert<D::Address, T>,
+        call: impl Future<Output = Result<T, Error<D::Address>>>,
     ) -> Result<T, Error<D::Address>> {
-        let limit = limit.min(LONGEST);
-        let (reply, result) = mpsc::sync_channel(1);
-        let finish = move |done: Result<QueryResult<'_, D::Address>, _>| drop(reply.try_send(done.and_then(convert)));
-        self.send(Command::Begin(Operation {
-            begin: Box::new(begin),
-            finish: Box::new(finish),
-            deadline: Instant::now() + limit,
-            watcher: self.watcher.clone(),
-        }))?;
-        result.recv_timeout(limit + GRACE).unwrap_or_else(|error| match error {
-            RecvTimeoutError::Timeout => Err(Error::TimedOut),
-            RecvTimeoutError::Disconnected => Err(self.end()),
-        })
-    }
-
-    fn send(&self, command: Command<D>) -> Result<(), Error<D::Address>> {
-        if self.life.is_current() {
-            return Err(Error::OwnThread);
-        }
-        self.commands.try_send(command).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Busy(QUEUE),
-            TrySendError::Disconnected(_) => self.end(),
-        })?;
-        self.wake();
-        Ok(())
-    }
-
-    /// Why the thread, which doesn't listen any more, has ended.
-    fn end(&self) -> Error<D::Address> {
-        self.ended(REASON).unwrap_or(Error::Stopped)
-    }
-}
-
-fn found<A>(begun: Result<QueryId, BeginError>) -> Begun<A> {
-    match begun {
-        Err(BeginError::Busy(_)) => None,
-        begun => Some(begun.map_err(Error::Begin)),
+        wait(call, Some(Instant::now() + limit.min(LONGEST) + GRACE)).unwrap_or(Err(Error::TimedOut))
     }
 }
 
 impl<D: Dht> Clone for Handle<D> {
     fn clone(&self) -> Self {
-        Self {
-            commands: self.commands.clone(),
-            waker: self.waker.clone(),
-            life: self.life.clone(),
-            local: self.local,
-            watcher: self.watcher.clone(),
-        }
+        Self { calls: self.calls.clone() }
     }
 }
 
 impl<D: Dht> fmt::Debug for Handle<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("local", &self.local).finish_non_exhaustive()
+        f.debug_struct("Handle").field("calls", &self.calls).finish_non_exhaustive()
     }
 }

@@ -1,37 +1,35 @@
-//! std UDP sockets for kadlet.
+//! A ready node for hosts, and std UDP sockets for other nodes and event loops of kadlet.
 //!
-//! - [`Server`] runs a node and its socket on a thread of its own. The calls of its [`Handle`]s, such as `get`, `put`
-//!   and `find_node`, block until their result is there, or until a time limit.
+//! - [`Host`] is a ready node. It finds its network by addresses or names.
+//! - [`Server`] runs a node of any type and its socket on a thread of its own. The calls of its [`Handle`]s, such as
+//!   `get`, `put` and `find_node`, block until their result is there, or until a time limit. Those of an
+//!   [`AsyncHandle`] are `async fn`s, for tasks of any runtime.
 //! - [`Driver`] has no thread: it is for your own event loop (mio, tokio or another), and for many nodes in one loop.
+//! - [`Detached`] has no socket either: it is for event loops that receive and send by themselves.
 //!
 //! ```
-//! use core::net::{Ipv4Addr, SocketAddr};
 //! use core::time::Duration;
-//! use kadlet::{Config, FixedStore, Instant, Kademlia, Node, Options, Record};
-//! use kadlet_udp::{Server, random_id, seed};
-//!
-//! type MyNode = Node<Kademlia<SocketAddr, 192>, FixedStore<256, 65_536>>;
+//! use kadlet_udp::Host;
+//! use kadlet_udp::kadlet::{Options, Record};
 //!
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
-//! let node = || -> Result<_, Box<dyn core::error::Error>> {
-//!     Ok(MyNode::new(Instant::ZERO, Config::default(), random_id()?, seed()?)?)
-//! };
-//! let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
-//! let second = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), node()?)?;
-//! second.handle().bootstrap(&[first.local_addr()], Duration::from_secs(10))?;
+//! // In earnest: .listen("0.0.0.0:4000") and .bootstrap("example.org:4000")
+//! let first = Host::builder().listen("127.0.0.1:0").start()?;
+//! let host = Host::builder().listen("127.0.0.1:0").bootstrap(first.local_addr()).start()?;
+//! host.join(Duration::from_secs(10))?;
 //!
 //! let record = Record::immutable(b"hello world");
-//! second.handle().put(&record, &Options::default())?;
+//! host.handle().put(&record, &Options::default())?;
 //! let got = first.handle().get(record.key(), &Options::default())?;
 //! assert_eq!(got.record.value, b"hello world");
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Both are generic over [`kadlet::Dht`], whose address type decides which peers the node can have: `SocketAddrV4`,
-//! `SocketAddrV6`, or `SocketAddr` for both. Everything is bounded: datagrams handled in one call, calls that wait,
-//! buffers. Datagrams that can't be sent are lost, as on any link, and counted in [`Losses`]. An error that the system
-//! reports for one peer affects only the requests to that peer.
+//! The others are generic over [`kadlet::Dht`], whose address type decides which peers the node can have:
+//! `SocketAddrV4`, `SocketAddrV6`, or `SocketAddr` for both. Everything is bounded: datagrams handled in one call,
+//! calls that wait, events, buffers. Datagrams that can't be sent are lost, as on any link, and counted in [`Losses`].
+//! An error that the system reports for one peer affects only the requests to that peer.
 //!
 //! A response leaves from the address that the request was sent to, also where the socket is bound to all addresses of
 //! the host (`0.0.0.0` or `[::]`). This costs the system some 8 % more time for a response on Linux.
@@ -44,13 +42,22 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod async_handle;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod batch;
+mod bootstraps;
 mod buffers;
+mod detached;
 mod driver;
+mod events;
 mod handle;
+mod host;
+mod joining;
 mod life;
+mod mailbox;
 mod outcome;
+mod queue;
+mod random;
 mod record;
 mod server;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
@@ -61,44 +68,16 @@ mod single;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-use std::io;
-
 pub use address::IpAddress;
+pub use async_handle::AsyncHandle;
 pub use buffers::Buffers;
-pub use driver::{Driver, Losses};
+pub use detached::{Detached, Losses};
+pub use driver::Driver;
+pub use events::Events;
 pub use handle::Handle;
+pub use host::{Host, HostBuilder, HostError, HostNode};
+pub use kadlet;
 pub use outcome::{Error, Got, Joined, Nodes, Pong, Stored};
+pub use random::{random_id, seed};
 pub use record::{ProofBuf, RecordBuf};
 pub use server::Server;
-
-/// Makes a node's seed: 32 bytes from the system's random number generator. Never use one twice.
-///
-/// ```
-/// assert_ne!(kadlet_udp::seed()?, kadlet_udp::seed()?);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// The system has no random number generator, or it failed.
-pub fn seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    Ok(seed)
-}
-
-/// Makes a node's identifier from the system's random number generator.
-///
-/// ```
-/// println!("{}", kadlet_udp::random_id()?);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// Those of [`seed`].
-pub fn random_id() -> io::Result<kadlet::Id> {
-    let mut id = [0; kadlet::Id::LEN];
-    getrandom::fill(&mut id)?;
-    Ok(kadlet::Id::from_bytes(id))
-}

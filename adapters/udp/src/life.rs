@@ -1,6 +1,8 @@
 //! Whether a server's thread still runs, and why it has ended.
 
 use core::any::Any;
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -10,8 +12,15 @@ use std::thread::{self, ThreadId};
 #[derive(Debug, Default)]
 pub(crate) struct Life {
     thread: OnceLock<ThreadId>,
-    end: Mutex<Option<End>>,
+    state: Mutex<State>,
     ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    end: Option<End>,
+    /// The tasks that wait for the end.
+    tasks: Vec<Waker>,
 }
 
 /// Why a thread has ended.
@@ -31,14 +40,35 @@ impl Life {
 
     /// Called on the thread when it ends.
     pub(crate) fn end(&self, end: End) {
-        *self.lock() = Some(end);
+        let mut state = self.lock();
+        state.end = Some(end);
+        let tasks = core::mem::take(&mut state.tasks);
+        drop(state);
         self.ended.notify_all();
+        tasks.into_iter().for_each(Waker::wake);
     }
 
     /// Waits for the end of the thread, at most for `limit`. `None`: it still runs.
     pub(crate) fn ended(&self, limit: Duration) -> Option<End> {
-        let waited = self.ended.wait_timeout_while(self.lock(), limit, |end| end.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+        let waited = self.ended.wait_timeout_while(self.lock(), limit, |state| state.end.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.end.clone()
+    }
+
+    /// Waits for the end of the thread, in a task.
+    pub(crate) async fn over(&self) -> End {
+        poll_fn(|context| {
+            let mut state = self.lock();
+            match state.end.clone() {
+                Some(end) => Poll::Ready(end),
+                None => {
+                    if !state.tasks.iter().any(|task| task.will_wake(context.waker())) {
+                        state.tasks.push(context.waker().clone());
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 
     /// Whether this is called on the thread.
@@ -46,8 +76,8 @@ impl Life {
         self.thread.get() == Some(&thread::current().id())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<End>> {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

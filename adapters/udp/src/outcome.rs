@@ -139,9 +139,10 @@ pub enum Error<A> {
         /// Counts of the operation.
         stats: QueryStats,
     },
-    /// The time limit was reached while the call waited for a slot, or before a ping or bootstrap ended.
+    /// The time limit was reached while the call waited for a place or a slot, or before a ping or bootstrap ended.
     TimedOut,
-    /// Too many calls wait for a slot already: this many.
+    /// All places in the server's queue are taken: this many. Try again later, or with a
+    /// [`patient`](crate::Handle::patient) handle.
     Busy(usize),
     /// The server has stopped: [`Server::shutdown`](crate::Server::shutdown) was called, or the server was dropped.
     Stopped,
@@ -215,7 +216,7 @@ impl<A> fmt::Display for Error<A> {
                 write!(f, "{failure} ({} of {} nodes responded)", stats.responded, stats.asked)
             }
             Self::TimedOut => f.write_str("the time limit was reached"),
-            Self::Busy(calls) => write!(f, "{calls} calls wait for a slot already"),
+            Self::Busy(calls) => write!(f, "{calls} calls wait already: try again later"),
             Self::Stopped => f.write_str("the server has stopped"),
             Self::Died(reason) => write!(f, "the server's thread has died: {reason}"),
             Self::OwnThread => f.write_str("a call from the server's own thread would wait for itself"),

@@ -4,24 +4,30 @@ use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
 use std::panic::catch_unwind;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use kadlet::{Dht, Event, QueryId, QueryStats};
 use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Interest, Poll, Token, Waker};
 
 use crate::address::IpAddress;
+use crate::async_handle::AsyncHandle;
 use crate::buffers::Buffers;
 use crate::driver::Driver;
-use crate::handle::{Command, Handle, Operation, QUEUE};
+use crate::handle::Handle;
 use crate::life::{End, Life, panicked};
 use crate::outcome::Error;
+use crate::queue::{Command, News, Operation, Queue};
 
+/// How many places a server's queue has by default.
+pub(crate) const PLACES: usize = 256;
+/// The most places that it can have.
+const MOST_PLACES: usize = 65_536;
 const SOCKET: Token = Token(0);
 const COMMAND: Token = Token(1);
 /// The node ends an operation at its time limit, with its result. An operation that it hasn't ended this long after the
@@ -82,6 +88,7 @@ impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
 
     /// Starts the thread for a driver. Every event that no call waits for goes to `on_event`, on that thread: it must
     /// not block, nor call a handle. Among them are changes of the node's external address and identifier.
+    /// [`Handle::events`] has these for another thread or task.
     ///
     /// # Errors
     ///
@@ -90,32 +97,54 @@ impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
         driver: Driver<D>,
         on_event: impl FnMut(Event<'_, D::Address>) + Send + 'static,
     ) -> io::Result<Self> {
+        Self::start_queued(driver, PLACES, on_event)
+    }
+
+    /// As [`start_with`](Server::start_with), with room for `queue` calls that wait for a slot of the node, or for the
+    /// thread: 1 to 65,536.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Server::start`]; and [`InvalidInput`](io::ErrorKind::InvalidInput) if `queue` is out of its range.
+    pub fn start_queued(
+        driver: Driver<D>,
+        queue: usize,
+        on_event: impl FnMut(Event<'_, D::Address>) + Send + 'static,
+    ) -> io::Result<Self> {
+        if !(1..=MOST_PLACES).contains(&queue) {
+            let what = format!("a queue for {queue} calls: it must be 1 to {MOST_PLACES}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), COMMAND)?;
         let mut readiness = UdpSocket::from_std(driver.socket().try_clone()?);
         poll.registry().register(&mut readiness, SOCKET, Interest::READABLE)?;
 
-        let (sender, commands) = mpsc::sync_channel(QUEUE);
+        let queue = Arc::new(Queue::new(queue, waker));
         let life = Arc::new(Life::default());
-        let handle = Handle::new(sender, waker, life.clone(), driver.local_addr());
+        let handle = Handle::new(queue.clone(), life.clone(), driver.local_addr());
         let stop = Arc::new(AtomicBool::new(false));
-        let event_loop = EventLoop {
+        let mut event_loop = EventLoop {
             driver: Box::new(driver),
             buffers: Buffers::new(),
-            waiting: Vec::new(),
+            queue,
+            next_caller: None,
+            waiting: VecDeque::new(),
             running: Vec::new(),
             full: false,
+            news: News { external: None, readers: Vec::new() },
             on_event,
         };
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("kadlet".into()).spawn(move || {
             life.begin();
-            let run = || event_loop.run(poll, &readiness, &commands, &stopped);
+            let run = || event_loop.run(poll, &readiness, &stopped);
             let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
-            // So that no call waits for a thread that has ended.
-            drop(commands);
+            // The calls that wait, and all later ones, end with the reason.
             life.end(End::of(&result));
-            result
+            event_loop.queue.close();
+            let EventLoop { driver, .. } = event_loop;
+            result.map(|()| driver)
         })?;
         Ok(Self { handle, stop, thread: Some(thread) })
     }
@@ -144,6 +173,12 @@ impl<D: Dht<Address: IpAddress> + Send + 'static> Server<D> {
         Ok(driver.into_parts().1)
     }
 
+    /// A handle for calls of tasks.
+    #[must_use]
+    pub fn async_handle(&self) -> AsyncHandle<D> {
+        self.handle.asynchronous()
+    }
+
     fn join(&mut self) -> Option<io::Result<Box<Driver<D>>>> {
         let thread = self.thread.take()?;
         self.stop.store(true, Ordering::Release);
@@ -167,12 +202,16 @@ struct EventLoop<D: Dht, F> {
     /// On the heap, because a thread's stack is small and a node may be large.
     driver: Box<Driver<D>>,
     buffers: Buffers,
-    /// Calls that wait for a slot, in the order in which they came: at most [`QUEUE`].
-    waiting: Vec<Operation<D>>,
+    queue: Arc<Queue<D>>,
+    /// When the time limit of a caller that waits for a place in the queue ends.
+    next_caller: Option<Instant>,
+    /// Calls that wait for a slot, in the order in which they came. Each has a place in the queue.
+    waiting: VecDeque<Operation<D>>,
     /// Calls whose operation runs: at most as many as the node has slots.
     running: Vec<Running<D>>,
     /// The node had no slot for the first waiting call, and no slot has been freed since.
     full: bool,
+    news: News<D::Address>,
     on_event: F,
 }
 
@@ -184,14 +223,8 @@ struct Running<D: Dht> {
 }
 
 impl<D: Dht<Address: IpAddress>, F: FnMut(Event<'_, D::Address>)> EventLoop<D, F> {
-    fn run(
-        mut self,
-        mut poll: Poll,
-        readiness: &UdpSocket,
-        commands: &Receiver<Command<D>>,
-        stop: &AtomicBool,
-    ) -> io::Result<Box<Driver<D>>> {
-        let mut events = Events::with_capacity(4);
+    fn run(&mut self, mut poll: Poll, readiness: &UdpSocket, stop: &AtomicBool) -> io::Result<()> {
+        let mut events = mio::Events::with_capacity(4);
         let mut more = false;
         while !stop.load(Ordering::Acquire) {
             if !more {
@@ -213,36 +246,37 @@ impl<D: Dht<Address: IpAddress>, F: FnMut(Event<'_, D::Address>)> EventLoop<D, F
             if self.driver.deadline().is_some_and(|at| at <= now) {
                 self.driver.on_timeout(&mut self.buffers);
             }
-            commands.try_iter().take(QUEUE).for_each(|command| self.handle(command));
+            self.queue.take().into_iter().for_each(|command| self.handle(command));
             self.end_overdue(now);
             self.finish();
             // A get of a record that this node holds may end as soon as it begins.
             while self.begin() {
                 self.finish();
             }
+            self.next_caller = self.queue.wake_callers(now);
         }
         // Sends what the last call still has to send, such as the record that a get writes back.
         self.driver.flush(&mut self.buffers);
-        let calls = self.waiting.into_iter().chain(self.running.into_iter().map(|running| running.operation));
-        calls.for_each(|operation| (operation.finish)(Err(Error::Stopped)));
-        Ok(self.driver)
+        let running = self.running.drain(..).map(|running| running.operation);
+        self.waiting.drain(..).chain(running).for_each(|operation| operation.reply.finish(Err(Error::Stopped)));
+        Ok(())
     }
 
     /// When to wake if no datagram comes in.
     fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|operation| operation.deadline);
         let running = self.running.iter().map(|running| running.operation.deadline + GRACE);
-        self.driver.deadline().into_iter().chain(waiting).chain(running).min()
+        self.driver.deadline().into_iter().chain(waiting).chain(running).chain(self.next_caller).min()
     }
 
     fn handle(&mut self, command: Command<D>) {
         match command {
             Command::Run(run) => {
-                run(&mut self.driver);
+                self.queue.free(1);
+                run(&mut self.driver, &mut self.news);
                 self.full = false;
             }
-            Command::Begin(operation) if self.waiting.len() < QUEUE => self.waiting.push(operation),
-            Command::Begin(operation) => (operation.finish)(Err(Error::Busy(QUEUE))),
+            Command::Begin(operation) => self.waiting.push_back(operation),
         }
     }
 
@@ -256,23 +290,31 @@ impl<D: Dht<Address: IpAddress>, F: FnMut(Event<'_, D::Address>)> EventLoop<D, F
             };
             self.full = false;
             match (call, event) {
-                (Some(call), Event::Finished(done)) => (self.running.swap_remove(call).operation.finish)(Ok(done)),
-                (_, event) => (self.on_event)(event),
+                (Some(call), Event::Finished(done)) => self.running.swap_remove(call).operation.reply.finish(Ok(done)),
+                (_, event) => {
+                    self.news.tell(&event);
+                    (self.on_event)(event);
+                }
             }
         }
     }
 
-    /// Ends the calls whose time limit is over.
+    /// Ends the calls whose time limit is over, and those that nobody waits for any more.
     fn end_overdue(&mut self, now: Instant) {
-        for operation in self.waiting.extract_if(.., |operation| operation.deadline <= now) {
-            (operation.finish)(Err(Error::TimedOut));
+        let is_over = |operation: &Operation<D>| operation.deadline <= now || operation.reply.is_abandoned();
+        if self.waiting.iter().any(is_over) {
+            let (over, waiting): (Vec<_>, Vec<_>) = core::mem::take(&mut self.waiting).into_iter().partition(is_over);
+            self.waiting = waiting.into();
+            self.queue.free(over.len());
+            over.into_iter().for_each(|operation| operation.reply.finish(Err(Error::TimedOut)));
         }
-        for Running { query, operation, .. } in
-            self.running.extract_if(.., |running| running.operation.deadline + GRACE <= now)
-        {
+        let is_over = |running: &mut Running<D>| {
+            running.operation.deadline + GRACE <= now || running.operation.reply.is_abandoned()
+        };
+        for Running { query, operation, .. } in self.running.extract_if(.., is_over) {
             self.driver.node_mut().cancel(query);
             self.full = false;
-            (operation.finish)(Err(Error::TimedOut));
+            operation.reply.finish(Err(Error::TimedOut));
         }
     }
 
@@ -280,7 +322,7 @@ impl<D: Dht<Address: IpAddress>, F: FnMut(Event<'_, D::Address>)> EventLoop<D, F
     fn begin(&mut self) -> bool {
         let before = self.waiting.len();
         while !self.full
-            && let Some(first) = self.waiting.first_mut()
+            && let Some(first) = self.waiting.front_mut()
         {
             let left = first.deadline.saturating_duration_since(Instant::now());
             let now = self.driver.now();
@@ -288,10 +330,11 @@ impl<D: Dht<Address: IpAddress>, F: FnMut(Event<'_, D::Address>)> EventLoop<D, F
                 self.full = true;
                 break;
             };
-            let operation = self.waiting.remove(0);
+            let Some(operation) = self.waiting.pop_front() else { break };
+            self.queue.free(1);
             match begun {
                 Ok(query) => self.running.push(Running { query, operation, reported: (0, 0, 0, 0) }),
-                Err(error) => (operation.finish)(Err(error)),
+                Err(error) => operation.reply.finish(Err(error)),
             }
         }
         self.waiting.len() < before

@@ -5,7 +5,9 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use kadlet::wire::MAX_DATAGRAM;
-use kadlet_udp::{Buffers, Driver};
+use kadlet_udp::{Buffers, Detached, Driver};
+#[cfg(target_os = "linux")]
+use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::fake::Fake;
 use crate::has_ipv6;
@@ -201,6 +203,29 @@ fn a_refusal_is_reported_only_for_the_peer_that_refused() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_peer_does_not_count_as_unreachable_because_other_peers_refused_earlier_datagrams() {
+    let (mut driver, peer, gone) = (driver(ANY_V4), peer(ANY_V4), unused(ANY_V4));
+    // Room for more refusals than one datagram waits for.
+    if setsockopt(driver.socket(), sockopt::RcvBufForce, &(8 << 20)).is_err() {
+        eprintln!("no right to enlarge the buffer: skipped");
+        return;
+    }
+    // A send that fails reports a refusal, which stays in the queue.
+    let (mut refusals, start) = (0, Instant::now());
+    while refusals < 2_000 {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain: {refusals} refusals");
+        refusals += usize::from(driver.socket().send_to(&[7], gone).is_err());
+    }
+    // The next one fails too.
+    while driver.socket().send_to(&[7], gone).is_err() {}
+    driver.node_mut().outgoing.push_back((peer.local_addr().unwrap(), vec![7]));
+    driver.flush(&mut Buffers::new());
+    assert!(driver.losses().refused > 256, "{:?}", driver.losses());
+    assert!(driver.node().unreachable.iter().all(|to| *to == gone), "{:?}", driver.node().unreachable.last());
+}
+
 #[test]
 fn a_refusal_does_not_hide_the_datagrams_that_follow_it() {
     let (mut driver, peer, gone) = (driver(ANY_V4), peer(ANY_V4), unused(ANY_V4));
@@ -210,4 +235,24 @@ fn a_refusal_does_not_hide_the_datagrams_that_follow_it() {
     sleep(Duration::from_millis(10));
     assert!(!driver.on_readable(&mut Buffers::new()));
     assert_eq!(driver.node().received.len(), 1);
+}
+
+#[test]
+fn a_detached_node_passes_datagrams_on_and_counts_those_that_it_cannot() {
+    let (local, peer) = (SocketAddr::from(([192, 0, 2, 1], 4000)), SocketAddr::from(([192, 0, 2, 2], 4000)));
+    let (mut detached, mut buf) = (Detached::new(local, Fake::new()), [0; MAX_DATAGRAM]);
+    assert_eq!(detached.datagram_in(b"request!", peer, &mut buf), Some((8, peer)));
+    assert_eq!(&buf[..8], b"request!");
+    assert_eq!(detached.datagram_in(&[7; MAX_DATAGRAM + 1], peer, &mut buf), None);
+    assert_eq!((detached.node().received.len(), detached.losses().oversized), (1, 1));
+
+    let other_family = SocketAddr::from((Ipv6Addr::LOCALHOST, 4000));
+    assert_eq!(detached.deadline(), None);
+    detached.node_mut().outgoing.extend([(other_family, vec![7]), (peer, vec![7; 3])]);
+    assert!(detached.deadline().unwrap() <= Instant::now());
+    assert_eq!(detached.datagram_out(&mut buf), Some((3, peer)));
+    assert_eq!(detached.datagram_out(&mut buf), None);
+    detached.unreachable(peer);
+    assert_eq!(detached.losses().failed, 2);
+    assert_eq!(detached.into_node().unreachable, [other_family, peer]);
 }

@@ -3,6 +3,7 @@
 mod driver;
 mod fake;
 mod server;
+mod tasks;
 
 /// Whether this machine has IPv6. On a machine without, the tests of IPv6 are skipped.
 fn has_ipv6() -> bool {
