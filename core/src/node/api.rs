@@ -282,6 +282,10 @@ impl<P: Parts> Dht for NodeInner<P> {
         &self.shared.stats
     }
 
+    fn operations(&self) -> usize {
+        self.operations.iter().filter(|operation| operation.works()).count()
+    }
+
     fn routing(&self) -> &P::Routing {
         &self.shared.table
     }

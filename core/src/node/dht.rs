@@ -190,6 +190,9 @@ pub trait Dht {
     /// The counters since the start.
     fn stats(&self) -> &Stats;
 
+    /// How many operations run now, those of maintenance among them.
+    fn operations(&self) -> usize;
+
     /// The table.
     fn routing(&self) -> &Self::Routing;
 

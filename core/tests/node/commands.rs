@@ -61,6 +61,18 @@ fn a_node_without_contacts_refuses_to_find_and_get() {
 }
 
 #[test]
+fn a_node_counts_the_operations_that_run() {
+    let mut node = with_contact(config());
+    assert_eq!(node.operations(), 0);
+    let options = Options::default();
+    let query = node.find_node(NOW, Id::ZERO, &options).expect("a slot is free");
+    node.find_node(NOW, Id::ZERO, &options).expect("a slot is free");
+    assert_eq!(node.operations(), 2);
+    node.cancel(query);
+    assert_eq!(node.operations(), 1);
+}
+
+#[test]
 fn bootstrap_takes_the_first_addresses_that_fit_and_says_how_many() {
     let mut node = node4(config());
     assert_eq!(refused(&mut node, |node| node.bootstrap(NOW, &[])), BeginError::NoAddresses);

@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use kadlet::{Id, Mode};
 use serde::{Deserialize, Serialize};
 
+use crate::log::LogLevel;
 use crate::resolver::{Resolver, SYSTEM};
 
 /// The most bootstrap addresses of a command: as many as the tool's nodes remember.
@@ -31,17 +32,58 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 success; 1 not found; 2 the command can't be executed as given; 3 the network failed: no node responded, \
 or a record is stored at fewer nodes than it should be.
 
-Try it: kadlet demo hello world";
+Each option can also be in the environment, as KADLET_NAME where the help says so, or in the file kadlet.toml. An \
+argument counts first, then the environment, then the file.
+
+Examples:
+  kadlet demo hello world                        a whole network on this machine, step by step
+  kadlet node &                                  a node on port 4000
+  kadlet node --listen [::]:4001 --bootstrap 127.0.0.1:4000 --state node.state &
+  export KADLET_BOOTSTRAP=127.0.0.1:4000         for all commands that follow
+  kadlet put hello world; kadlet get hello
+  kadlet ctl status                              what a node on this machine does";
+
+const NODE_EXAMPLES: &str = "\
+Examples:
+  kadlet node --state /var/lib/kadlet/state --bootstrap dht.example.net:4000
+  kadlet node --listen 192.0.2.1:4000 --metrics 127.0.0.1:9400 --log warn
+
+The same as a file, kadlet.toml:
+  listen = \"192.0.2.1:4000\"
+  bootstrap = [\"dht.example.net:4000\", \"192.0.2.7:4000\"]
+  state = \"/var/lib/kadlet/state\"
+  metrics = \"127.0.0.1:9400\"
+  log = \"warn\"";
+
+const PUT_EXAMPLES: &str = "\
+Examples:
+  kadlet put kitchen 21.5                        a plain record
+  date | kadlet put now - --ttl 10m              the value from stdin, for ten minutes
+  kadlet put 'for ever the same' --immutable     prints the id to get it by
+  kadlet put 21.5 --sign my.key --salt kitchen   only the owner of my.key can replace it";
+
+const GET_EXAMPLES: &str = "\
+Examples:
+  kadlet get kitchen
+  kadlet get -v kitchen                          with the lookup's trace, the record's lifetime and its age
+  kadlet get --public-key 5f0c.. --salt kitchen --json";
+
+const CTL_EXAMPLES: &str = "\
+Examples:
+  kadlet ctl status
+  kadlet ctl publish kitchen 21.5 --ttl 12h      kept alive for twelve hours
+  kadlet ctl records --json
+  kadlet ctl --control /run/kadlet/control.sock shutdown";
 
 /// The options of all commands.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub(crate) struct Common {
     /// The network's number: nodes of different networks ignore each other.
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    #[arg(long, global = true, value_name = "N", default_value_t = 0, env = "KADLET_NETWORK")]
     pub(crate) network: u16,
     /// The geometry, which defines which nodes are near a key; all nodes of a network must have the same.
-    #[arg(long, global = true, value_enum, default_value_t)]
+    #[arg(long, global = true, value_enum, default_value_t, env = "KADLET_GEOMETRY")]
     pub(crate) geometry: Geometry,
     /// Print JSON on stdout, one object per line. The object of a command that failed has the key `error`.
     #[arg(long, global = true)]
@@ -50,8 +92,20 @@ pub(crate) struct Common {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     /// Give up after this time: `5s`, `1m 30s`, or a number of seconds; at most 365 days.
-    #[arg(long, global = true, value_name = "DURATION", default_value = "20s", value_parser = time_limit)]
+    #[arg(
+        long, global = true, value_name = "DURATION", default_value = "20s", value_parser = time_limit,
+        env = "KADLET_TIMEOUT"
+    )]
     pub(crate) timeout: Duration,
+    /// A file with defaults for the options: `KEY = VALUE` in TOML, where a key is the name of an option of `node`, or
+    /// `lookup`. By default `kadlet/kadlet.toml` in the user's folder of configurations, if it is there.
+    #[arg(long, global = true, value_name = "FILE", env = "KADLET_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The control socket of a node on this machine: where `node` makes it, and where `ctl` looks for it. Without
+    /// --bootstrap, so do `put`, `get`, `find` and `ping`. On Windows it is a named pipe, such as
+    /// `\\.\pipe\kadlet`. By default a place that only this user can reach, named after the node's address.
+    #[arg(long, global = true, value_name = "PATH", env = "KADLET_CONTROL")]
+    pub(crate) control: Option<PathBuf>,
     /// Looks names up.
     #[arg(skip = SYSTEM)]
     pub(crate) resolver: Resolver,
@@ -86,17 +140,23 @@ pub(crate) enum Command {
     ///
     /// The first line on stdout is `listening on IP:PORT id HEX`; with --json it is an object with `address` and `id`,
     /// and the node's counters follow every 10 seconds and at the end.
+    #[command(after_help = NODE_EXAMPLES)]
     Node(Node),
     /// Put a value: `put KEY VALUE`, `put VALUE --immutable`, or `put VALUE --sign FILE`.
+    #[command(after_help = PUT_EXAMPLES)]
     Put(Put),
     /// Get a value: stdout receives the value's bytes and nothing else.
+    #[command(after_help = GET_EXAMPLES)]
     Get(Get),
     /// Find the nodes nearest to a key.
     Find(Find),
-    /// Ping the node at an address: print its id and the round-trip time.
+    /// Ping a node: print its id and the round-trip time.
     Ping(Ping),
     /// Make a secret key for signed records, write it to a new file, and print its public key.
     Keygen(Keygen),
+    /// Inspect a node on this machine, and tell it things, over its control socket.
+    #[command(after_help = CTL_EXAMPLES)]
+    Ctl(Ctl),
     /// Run a whole network on this machine, put a value and read it back, step by step.
     Demo(Demo),
     /// Print completions for a shell.
@@ -113,33 +173,45 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Node {
-    /// The address to listen on; with port 0 the system chooses a free port.
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: HostPort,
+    /// The address to listen on; with port 0 the system chooses a free port. By default port 4000 of all addresses:
+    /// `[::]:4000`, or `0.0.0.0:4000` where there is no IPv6.
+    #[arg(long, value_name = "ADDR", env = "KADLET_LISTEN")]
+    pub(crate) listen: Option<HostPort>,
     /// A node of the network to join; can be given more than once. The first node of a network needs none. While the
     /// node knows no other node, names are looked up again.
-    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', env = "KADLET_BOOTSTRAP")]
     pub(crate) bootstrap: Vec<HostPort>,
     /// Keep the id, the contacts and the records in this file from one run to the next. Changes are appended every five
     /// seconds.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "KADLET_STATE")]
     pub(crate) state: Option<PathBuf>,
     /// Store no plain records, which anyone can replace: only immutable and signed ones.
     #[arg(long)]
     pub(crate) no_plain: bool,
+    /// Make no control socket.
+    #[arg(long)]
+    pub(crate) no_control: bool,
+    /// Serve a page for Prometheus at `http://ADDR/metrics`. It has no password: give an address that only those who
+    /// may read it can reach, such as 127.0.0.1:9400.
+    #[arg(long, value_name = "ADDR", env = "KADLET_METRICS")]
+    pub(crate) metrics: Option<HostPort>,
+    /// How much to log on stderr. `info` by default, or `debug` with --verbose.
+    #[arg(long, value_name = "LEVEL", value_enum, env = "KADLET_LOG")]
+    pub(crate) log: Option<LogLevel>,
 }
 
 /// How a command reaches the network as a client.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ClientArgs {
-    /// A node of the network; can be given more than once.
-    #[arg(long, value_name = "ADDR", required = true, value_delimiter = ',')]
+    /// A node of the network; can be given more than once. Without one, the command goes through a node on this
+    /// machine.
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', env = "KADLET_BOOTSTRAP")]
     pub(crate) bootstrap: Vec<HostPort>,
     /// The address to send from; by default a free port of the same address family as --bootstrap.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<HostPort>,
     /// How the nodes are found.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, env = "KADLET_LOOKUP")]
     pub(crate) lookup: Lookup,
 }
 
@@ -164,6 +236,15 @@ impl From<Lookup> for Mode {
 
 #[derive(Debug, Args)]
 pub(crate) struct Put {
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Which record to put.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
     /// The name of a plain record, which anyone in the network can replace. With --immutable or --sign, the value. A
     /// key or value that begins with `-` goes to the end, after all options and `--`.
     #[arg(value_name = "KEY")]
@@ -191,13 +272,20 @@ pub(crate) struct Put {
     /// How long nodes keep the record: at most 24 hours, unless it is put again.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
     pub(crate) ttl: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
 
+/// The key of a record.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["key", "id", "public_key"]).required(true))]
-pub(crate) struct Get {
+pub(crate) struct KeyArgs {
     /// The name of a plain record. One that begins with `-` goes to the end, after all options and `--`.
     pub(crate) key: Option<OsString>,
     /// The id of an immutable record, as `put --immutable` printed it.
@@ -209,29 +297,65 @@ pub(crate) struct Get {
     /// The salt that the signed record was put with.
     #[arg(long, value_name = "TEXT", requires = "public_key", conflicts_with_all = ["key", "id"])]
     pub(crate) salt: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
 
+/// What to look for.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["key", "id"]).required(true))]
-pub(crate) struct Find {
+pub(crate) struct TargetArgs {
     /// The name of a plain record. One that begins with `-` goes to the end, after all options and `--`.
     pub(crate) key: Option<OsString>,
     /// The id of a node or a record.
     #[arg(long, value_name = "HEX")]
     pub(crate) id: Option<Id>,
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
+}
+
+/// What to ask a node on this machine, or to tell it.
+#[derive(Debug, Args)]
+pub(crate) struct Ctl {
+    #[command(subcommand)]
+    pub(crate) command: CtlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlCommand {
+    /// Print what the node is, how many contacts and records it has, and its counters.
+    Status,
+    /// Print the contacts in its table.
+    Peers,
+    /// Print the records in its store.
+    Records,
+    /// Put a record, as `put` does, and let the node keep it alive until its lifetime ends.
+    Publish(RecordArgs),
+    /// Stop keeping a record alive. Those that hold it drop it when its lifetime ends.
+    Unpublish(KeyArgs),
+    /// Get a value through the node.
+    Get(KeyArgs),
+    /// Find the nodes nearest to a key through the node.
+    Find(TargetArgs),
+    /// End the node, and wait until it has ended.
+    Shutdown,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Ping {
-    /// The node's address.
-    pub(crate) address: HostPort,
+    /// The node's address. Without one, a node on this machine.
+    pub(crate) address: Option<HostPort>,
     /// The address to send from; by default a free port of the same address family as the node's.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<HostPort>,
+    /// How many times to ping, once a second; each ping has the whole --timeout. Several end with a summary, and
+    /// succeed if one got a response.
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +389,12 @@ impl HostPort {
     /// The address, unless a name stands for it.
     pub(crate) fn ip(&self) -> Option<SocketAddr> {
         self.0.parse().ok()
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> Self {
+        Self(address.to_string())
     }
 }
 
@@ -341,15 +471,15 @@ mod tests {
     #[test]
     fn the_only_positional_argument_of_put_is_the_value() {
         let cli = Cli::try_parse_from(["kadlet", "put", "-", "--immutable", "--bootstrap", "127.0.0.1:1"]);
-        assert!(
-            matches!(cli.map(|cli| cli.command), Ok(Command::Put(Put { first, second: None, .. })) if first == "-")
-        );
+        let Ok(Command::Put(put)) = cli.map(|cli| cli.command) else { panic!("not a put") };
+        assert!(put.record.first == "-" && put.record.second.is_none());
     }
 
     #[test]
     fn what_follows_two_dashes_is_taken_as_it_is() {
         let cli = Cli::try_parse_from("kadlet put --bootstrap 127.0.0.1:1 -- -key --value".split(' '));
-        let Ok(Command::Put(Put { first, second, .. })) = cli.map(|cli| cli.command) else { panic!("not a put") };
+        let Ok(Command::Put(put)) = cli.map(|cli| cli.command) else { panic!("not a put") };
+        let RecordArgs { first, second, .. } = put.record;
         assert!(first == "-key" && second.is_some_and(|second| second == "--value"));
         for args in ["get --bootstrap 127.0.0.1:1 -- -k", "find --bootstrap 127.0.0.1:1 -- -k", "demo -- -k --v"] {
             assert!(!refused(&format!("kadlet {args}")), "{args}");
@@ -359,7 +489,6 @@ mod tests {
     #[test]
     fn inconsistent_arguments_are_refused() {
         for args in [
-            "kadlet put key value",
             "kadlet put key value --immutable --bootstrap 127.0.0.1:1",
             "kadlet put value --immutable --sign file --bootstrap 127.0.0.1:1",
             "kadlet put key value --seq 1 --bootstrap 127.0.0.1:1",
@@ -370,14 +499,12 @@ mod tests {
             "kadlet get --id 00 --bootstrap 127.0.0.1:1",
             "kadlet get key --salt text --bootstrap 127.0.0.1:1",
             "kadlet get --id 0011223344556677889900112233445566778899 --salt text --bootstrap 127.0.0.1:1",
-            "kadlet get key",
             "kadlet get key --bootstrap 127.0.0.1",
             "kadlet get key --bootstrap 127.0.0.256:1",
             "kadlet get key --bootstrap 127.0.0.1:65536",
             "kadlet get key --bootstrap 127.0.0.1:1 --network 65536",
             "kadlet get key --bootstrap 127.0.0.1:1 --timeout 0",
             "kadlet demo key value --nodes 1",
-            "kadlet node",
         ] {
             assert!(refused(args), "{args}");
         }

@@ -4,6 +4,7 @@ use core::cell::RefCell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
+use anstyle::{AnsiColor, Color, Style};
 use kadlet::{
     Contact, Dht, Geometry, Id, Key, Mode, Options, Outcome, Progress, QueryId, QueryResult, QueryStats, Record, Store,
 };
@@ -13,7 +14,7 @@ use crate::args::{Common, Demo};
 use crate::bootstraps::resolve;
 use crate::error::{Error, Exit};
 use crate::network::{Table, config, nodes, source, summary};
-use crate::output::{NodeObject, Output};
+use crate::output::{NodeObject, Output, is_terminal};
 use crate::put::check;
 use crate::swarm::Swarm;
 use crate::trace::{GET, PUT, Round, Step, Trace, line, power};
@@ -22,6 +23,17 @@ use crate::trace::{GET, PUT, Round, Step, Trace, line, power};
 const LOCAL: usize = 0;
 /// The index of the node that all others join through.
 const ENTRY: usize = 1;
+
+/// What happens next.
+const HEADING: Style = Style::new().bold().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
+/// The lines of a lookup.
+const DETAIL: Style = Style::new().dimmed();
+/// What it ends with.
+const RESULT: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green)));
+/// How lines begin that say what a part ended with.
+const RESULTS: [&str; 4] = ["  all have joined", "  stored at", "  found at", "  relayed by"];
+/// The value itself.
+const VALUE: Style = RESULT.bold();
 
 pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Result<(), Error> {
     let (name, value) = (args.key.as_encoded_bytes(), args.value.as_encoded_bytes());
@@ -41,6 +53,8 @@ pub(crate) fn run<R: Table>(args: &Demo, common: &Common, out: &Output) -> Resul
     }
     if out.json {
         out.object(&json!({ "step": "value", "value": hex::encode(&read) }))
+    } else if is_terminal() {
+        out.styled(VALUE, &String::from_utf8_lossy(&read))
     } else {
         out.bytes(&[&read[..], b"\n"].concat())
     }
@@ -249,12 +263,22 @@ impl Narration {
 
     /// Prints one step, as text or as a JSON object.
     fn say(&self, text: &str, object: impl FnOnce() -> Value) -> Result<(), Error> {
-        if self.out.json { self.out.object(&object()) } else { self.out.line(text) }
+        if self.out.json { self.out.object(&object()) } else { self.print(text) }
     }
 
     /// Prints text for which the JSON output has no object.
     fn text(&self, text: &str) -> Result<(), Error> {
-        if self.out.json { Ok(()) } else { self.out.line(text) }
+        if self.out.json { Ok(()) } else { self.print(text) }
+    }
+
+    /// A line that begins a part comes after an empty one.
+    fn print(&self, text: &str) -> Result<(), Error> {
+        match text.strip_prefix('\n') {
+            Some(heading) => self.out.line("").and_then(|()| self.out.styled(HEADING, heading)),
+            None if RESULTS.iter().any(|result| text.starts_with(result)) => self.out.styled(RESULT, text),
+            None if text.starts_with(' ') => self.out.styled(DETAIL, text),
+            None => self.out.line(text),
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use core::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The exit codes of a command that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Exit {
     /// No node that responded holds the record.
     NotFound = 1,
@@ -25,11 +26,14 @@ impl From<Exit> for ExitCode {
 }
 
 /// What happened, and what the user can try.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Error {
     exit: Exit,
     what: String,
     tip: Option<String>,
+    /// Lines that come before it on stderr.
+    notes: Vec<String>,
+    #[serde(skip)]
     silent: bool,
     /// What the command's JSON object has beside the error.
     object: Map<String, Value>,
@@ -37,7 +41,7 @@ pub(crate) struct Error {
 
 impl Error {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), tip: None, silent: false, object: Map::new() }
+        Self { exit, what: what.into(), tip: None, notes: Vec::new(), silent: false, object: Map::new() }
     }
 
     /// An error whose text is on stderr already.
@@ -62,6 +66,11 @@ impl Error {
         self
     }
 
+    /// Adds lines that come before it on stderr.
+    pub(crate) fn after(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
     /// Adds what the command's JSON object has beside the error.
     pub(crate) fn with(mut self, object: &impl Serialize) -> Self {
         if let Ok(Value::Object(object)) = serde_json::to_value(object) {
@@ -73,6 +82,11 @@ impl Error {
     /// What happened.
     pub(crate) fn what(&self) -> &str {
         &self.what
+    }
+
+    /// What happened and what to try, on one line.
+    pub(crate) fn brief(&self) -> String {
+        self.tip.as_ref().map_or_else(|| self.what.clone(), |tip| format!("{}: {tip}", self.what))
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -95,6 +109,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         write!(f, "kadlet: {}", self.what)?;
         self.tip.as_ref().map_or(Ok(()), |tip| write!(f, "\n  try: {tip}"))
     }

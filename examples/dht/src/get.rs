@@ -1,19 +1,20 @@
-//! `get`, `find` and `ping`: the commands that only read.
+//! `get` and `find`: the commands that only read.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use kadlet::record::Kind;
 use kadlet::{Contact, Geometry, Id, Key, QueryStats};
-use kadlet_udp::{Got, ProofBuf};
+use kadlet_udp::{Got, Nodes, ProofBuf};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 
-use crate::args::{Common, Find, Get, Ping};
-use crate::bootstraps::sendable;
+use crate::access::Access;
+use crate::args::{Common, Find, Get, KeyArgs, TargetArgs};
 use crate::error::{Error, Exit};
-use crate::network::{Client, OperationError, Table, explain, source, stats, summary};
-use crate::output::{NodeObject, Output, QueryStatsObject, note};
-use crate::trace::{GET, line, power};
+use crate::network::{OperationError, Table, explain, source, stats, summary};
+use crate::output::{NodeObject, Output, QueryStatsObject, Success, cell, is_terminal, rows, table};
+use crate::trace::power;
 
 #[derive(Serialize)]
 struct GetObject {
@@ -23,6 +24,11 @@ struct GetObject {
     value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<u64>,
+    /// How long the record is still valid.
+    lifetime_seconds: Option<u64>,
+    /// The time since the put of a plain record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_ms: Option<u64>,
     holders: Vec<SocketAddr>,
     #[serde(flatten)]
     stats: QueryStatsObject,
@@ -33,80 +39,96 @@ struct GetObject {
 #[derive(Serialize)]
 struct FindObject {
     id: String,
-    nodes: Vec<NodeObject>,
+    nodes: Vec<FoundObject>,
     #[serde(flatten)]
     stats: QueryStatsObject,
 }
 
 #[derive(Serialize)]
-struct PingObject {
-    id: String,
-    address: SocketAddr,
-    rtt_ms: f64,
+struct FoundObject {
+    #[serde(flatten)]
+    node: NodeObject,
+    /// Its distance from the target, as a power of two.
+    distance: String,
 }
 
 pub(crate) fn get<R: Table>(args: &Get, common: &Common, out: &Output) -> Result<(), Error> {
-    let key = key(args)?;
-    let client = Client::<R>::join(&args.client, common)
+    let key = key(&args.key)?;
+    let mut access = Access::<R>::open(&args.client, common)
         .map_err(|error| error.with(&object(key, &QueryStats::default(), None)))?;
-    let found =
-        client.search(&format!("looking for the record with id {}", key.id), key.id, GET).get(key, &client.options());
-    let (stats, nearest) = match &found {
-        Ok(got) => (got.stats, &got.holders[..]),
-        Err(error @ OperationError::NotFound { closest, .. }) => (stats(error), &closest[..]),
-        Err(error) => (stats(error), &[][..]),
-    };
-    client.end(&stats, nearest);
-    if let Ok(got) = &found
-        && common.verbose
-    {
-        note(source(got.holders.len(), &stats));
-    }
-    match &found {
-        Ok(got) if out.json => out.object(&object(key, &stats, Some(got))),
-        Ok(got) => out.bytes(&got.record.value),
-        Err(OperationError::NotFound { stats, .. }) => Err(not_found(key, stats).with(&object(key, stats, None))),
-        Err(error) => Err(explain(error).with(&object(key, &stats, None))),
-    }
+    let done = access.get(key)?;
+    drop(access);
+    done.show(common.verbose, out, value)
 }
 
 pub(crate) fn find<R: Table>(args: &Find, common: &Common, out: &Output) -> Result<(), Error> {
+    let target = target(&args.target);
+    let mut access = Access::<R>::open(&args.client, common)
+        .map_err(|error| error.with(&find_object(target, &[], &QueryStats::default())))?;
+    let done = access.find(target)?;
+    drop(access);
+    done.show(common.verbose || !out.json, out, nearest)
+}
+
+/// What came of a get.
+pub(crate) fn got(key: Key, found: &Result<Got<SocketAddr>, OperationError>) -> Result<Success, Error> {
+    match found {
+        Ok(got) => {
+            let mut details = vec![source(got.holders.len(), &got.stats)];
+            let left = humantime::format_duration(Duration::from_secs(got.lifetime.as_secs()));
+            details.push(match got.record.proof {
+                ProofBuf::Plain { age, .. } => {
+                    format!("put {} ago, valid for {left}", humantime::format_duration(Duration::from_millis(age)))
+                }
+                ProofBuf::Immutable => format!("valid for {left}"),
+                ProofBuf::Signed { sequence, .. } => format!("sequence number {sequence}, valid for {left}"),
+            });
+            Ok(Success { details, ..Success::new(object(key, &got.stats, Some(got))) })
+        }
+        Err(OperationError::NotFound { stats, .. }) => Err(not_found(key, stats).with(&object(key, stats, None))),
+        Err(error) => Err(explain(error).with(&object(key, &stats(error), None))),
+    }
+}
+
+/// What came of a lookup of nodes: those nearest to the target first.
+pub(crate) fn found<R: Table>(target: Id, found: &Result<Nodes<SocketAddr>, OperationError>) -> Result<Success, Error> {
+    match found {
+        Ok(found) => {
+            let mut object = find_object(target, &found.nodes, &found.stats);
+            for (node, contact) in object.nodes.iter_mut().zip(&found.nodes) {
+                node.distance = power(&R::Geometry::rank(&target, &contact.id));
+            }
+            let caption = format!("the nodes nearest to {target} ({})", summary(&found.stats));
+            Ok(Success { details: vec![caption], ..Success::new(object) })
+        }
+        Err(error) => Err(explain(error).with(&find_object(target, &[], &stats(error)))),
+    }
+}
+
+/// Prints a value: its bytes and nothing else, except that a person's terminal goes on with a new line.
+pub(crate) fn value(object: &Value, out: &Output) -> Result<(), Error> {
+    let mut value = hex::decode(cell(object, "value")).unwrap_or_default();
+    if is_terminal() && value.last().is_some_and(|last| *last != b'\n') {
+        value.push(b'\n');
+    }
+    out.bytes(&value)
+}
+
+/// Prints the nodes that were found as a table.
+pub(crate) fn nearest(object: &Value, out: &Output) -> Result<(), Error> {
+    let header = ["DISTANCE", "ADDRESS", "ID"].map(str::to_owned).to_vec();
+    let nodes = rows(object, "nodes").map(|node| ["distance", "address", "id"].map(|name| cell(node, name)).to_vec());
+    out.bytes(table(&[header].into_iter().chain(nodes).collect::<Vec<_>>()).as_bytes())
+}
+
+/// What a find looks for.
+pub(crate) fn target(args: &TargetArgs) -> Id {
     let named = || args.key.as_ref().map(|key| Key::plain(key.as_encoded_bytes()).id);
-    let target = args.id.or_else(named).unwrap_or(Id::ZERO);
-    let object = |nodes: &[Contact<SocketAddr>], stats: &QueryStats| FindObject {
-        id: target.to_string(),
-        nodes: nodes.iter().map(NodeObject::from).collect(),
-        stats: stats.into(),
-    };
-    let client =
-        Client::<R>::join(&args.client, common).map_err(|error| error.with(&object(&[], &QueryStats::default())))?;
-    let handle = client.search(&format!("looking for the nodes nearest to {target}"), target, "");
-    let found = handle.find_node(target, &client.options());
-    let found = found.map_err(|error| explain(&error).with(&object(&[], &stats(&error))))?;
-    client.end(&found.stats, &found.nodes);
-    if common.verbose || !out.json {
-        note(format!("the nodes nearest to {target}, with their distances ({})", summary(&found.stats)));
-    }
-    if out.json {
-        return out.object(&object(&found.nodes, &found.stats));
-    }
-    found.nodes.iter().try_for_each(|contact| out.line(&line(R::Geometry::rank, &target, contact)))
+    args.id.or_else(named).unwrap_or(Id::ZERO)
 }
 
-pub(crate) fn ping<R: Table>(args: &Ping, common: &Common, out: &Output) -> Result<(), Error> {
-    args.address.ip().iter().try_for_each(sendable)?;
-    let nothing = || json!({ "id": null, "address": args.address.to_string(), "rtt_ms": null });
-    let pong =
-        Client::<R>::ping(&args.address, args.listen.as_ref(), common).map_err(|error| error.with(&nothing()))?;
-    let (id, address) = (pong.contact.id, pong.contact.address);
-    let rtt_ms = pong.rtt.as_secs_f64() * 1_000.0;
-    match out.json {
-        true => out.object(&PingObject { id: id.to_string(), address, rtt_ms }),
-        false => out.line(&format!("{address} is node {id}, {rtt_ms:.2} ms away")),
-    }
-}
-
-fn key(args: &Get) -> Result<Key, Error> {
+/// The key of a record.
+pub(crate) fn key(args: &KeyArgs) -> Result<Key, Error> {
     if let Some(id) = args.id {
         return Ok(Key { kind: Kind::Immutable, id });
     }
@@ -116,6 +138,11 @@ fn key(args: &Get) -> Result<Key, Error> {
         return Ok(Key::signed(public_key, salt));
     }
     Ok(Key::plain(args.key.as_deref().unwrap_or_default().as_encoded_bytes()))
+}
+
+fn find_object(target: Id, nodes: &[Contact<SocketAddr>], stats: &QueryStats) -> FindObject {
+    let found = |contact| FoundObject { node: NodeObject::from(contact), distance: String::new() };
+    FindObject { id: target.to_string(), nodes: nodes.iter().map(found).collect(), stats: stats.into() }
 }
 
 fn object(key: Key, stats: &QueryStats, got: Option<&Got<SocketAddr>>) -> GetObject {
@@ -128,6 +155,11 @@ fn object(key: Key, stats: &QueryStats, got: Option<&Got<SocketAddr>>) -> GetObj
         found: got.is_some(),
         value: got.map(|got| hex::encode(&got.record.value)),
         sequence,
+        lifetime_seconds: got.map(|got| got.lifetime.as_secs()),
+        age_ms: got.and_then(|got| match got.record.proof {
+            ProofBuf::Plain { age, .. } => Some(age),
+            _ => None,
+        }),
         holders: got.map_or_else(Vec::new, |got| got.holders.iter().map(|holder| holder.address).collect()),
         stats: stats.into(),
         closest: stats.closest.map(|distance| distance.to_string()),

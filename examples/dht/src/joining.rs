@@ -8,11 +8,11 @@ use std::time::Instant;
 use kadlet::Dht;
 use kadlet::routing::ContactState;
 use kadlet_udp::Handle;
+use tracing::warn;
 
 use crate::bootstraps::Bootstraps;
 use crate::error::{Error, Exit};
 use crate::network::{Node, Table, stopped};
-use crate::output::Lines;
 use crate::resolver::{Resolved, Resolver};
 
 /// The first pause before names are looked up again, and the longest of those that each take twice as long.
@@ -28,7 +28,6 @@ pub(crate) struct Joining<F> {
     resolver: Resolver,
     /// Gets what came of a name, which is for [`take`](Self::take).
     report: F,
-    log: Lines,
     /// The problems that the log has.
     told: Vec<String>,
     /// Whether all names were looked up once.
@@ -46,10 +45,9 @@ impl<F: Fn(Resolved) + Clone + Send + 'static> Joining<F> {
         tried: Vec<SocketAddr>,
         resolver: Resolver,
         report: F,
-        log: Lines,
     ) -> Self {
         let (told, looked_up, pause, next) = (Vec::new(), false, PAUSE.0, Instant::now() + PAUSE.0);
-        let mut joining = Self { bootstraps, local, tried, resolver, report, log, told, looked_up, pause, next };
+        let mut joining = Self { bootstraps, local, tried, resolver, report, told, looked_up, pause, next };
         joining.tell();
         joining.look_up();
         joining
@@ -103,7 +101,7 @@ impl<F: Fn(Resolved) + Clone + Send + 'static> Joining<F> {
     fn tell(&mut self) {
         let problems = self.bootstraps.problems(self.local);
         for problem in problems.iter().filter(|problem| !self.told.contains(problem)) {
-            self.log.line(format!("kadlet: {problem}"));
+            warn!("{problem}");
         }
         self.told = problems;
     }
@@ -145,10 +143,9 @@ mod tests {
     ) -> (Joining<impl Fn(Resolved) + Clone + Send + 'static>, Receiver<Resolved>) {
         let written: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
         let (sender, resolved) = mpsc::channel();
-        let (log, _) = Lines::start(|_| true).unwrap();
         let bootstraps = Bootstraps::new(&written).unwrap();
         let report = move |name| drop(sender.send(name));
-        (Joining::new(bootstraps, node.local_addr(), Vec::new(), fake::RESOLVER, report, log), resolved)
+        (Joining::new(bootstraps, node.local_addr(), Vec::new(), fake::RESOLVER, report), resolved)
     }
 
     /// Takes the results of two names.

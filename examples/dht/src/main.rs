@@ -6,18 +6,25 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod access;
 mod args;
 mod bootstraps;
+mod config;
+mod control;
+mod ctl;
 mod demo;
 mod error;
 mod get;
 mod joining;
 mod journal;
 mod keygen;
+mod log;
+mod metrics;
 mod network;
 mod node;
 mod old_state;
 mod output;
+mod ping;
 mod put;
 mod resolver;
 mod saved;
@@ -32,24 +39,23 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{CommandFactory, Parser};
 use kadlet::{Chord, Kademlia, Pastry};
 
 use args::{Cli, Command, Geometry};
+use config::Refused;
 use error::{Error, Exit};
 use network::Table;
 use output::{Output, note};
 
 fn main() -> ExitCode {
-    let (out, ended) = match Cli::try_parse() {
+    let args: Vec<_> = env::args_os().collect();
+    let json = args.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    let (out, ended) = match config::parse(&args) {
         Ok(cli) => (Output { json: cli.common.json }, run(&cli)),
-        Err(error) => {
-            let json =
-                env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
-            let out = Output { json };
-            (out, not_parsed(&error, &out))
-        }
+        Err(Refused::Line(error)) => (Output { json }, not_parsed(&error, &Output { json })),
+        Err(Refused::File(error)) => (Output { json }, Err(error)),
     };
     let Err(error) = ended else { return ExitCode::SUCCESS };
     let exit = error.exit();
@@ -101,7 +107,8 @@ fn run_on<R: Table>(cli: &Cli) -> Result<(), Error> {
         Command::Put(args) => put::run::<R>(args, &cli.common, &out),
         Command::Get(args) => get::get::<R>(args, &cli.common, &out),
         Command::Find(args) => get::find::<R>(args, &cli.common, &out),
-        Command::Ping(args) => get::ping::<R>(args, &cli.common, &out),
+        Command::Ping(args) => ping::run::<R>(args, &cli.common, &out),
+        Command::Ctl(args) => ctl::run(&args.command, &cli.common, &out),
         Command::Keygen(args) => keygen::run(args, &out),
         Command::Demo(args) => demo::run::<R>(args, &cli.common, &out),
         Command::Completions { shell } => {

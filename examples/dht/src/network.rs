@@ -101,12 +101,12 @@ impl<R: Table> Client<R> {
         Err(no_network(&bootstraps, local, &tried, &why, common.network))
     }
 
-    /// Pings the node at an address: at all addresses of a name at once, and returns the first response.
-    pub(crate) fn ping(
+    /// Opens a client that can ping an address, and returns the addresses that this stands for.
+    pub(crate) fn reaching(
         address: &HostPort,
         listen: Option<&HostPort>,
         common: &Common,
-    ) -> Result<Pong<SocketAddr>, Error> {
+    ) -> Result<(Self, Vec<SocketAddr>), Error> {
         let deadline = Instant::now() + common.timeout;
         let mut peers = bootstraps::resolve(address, common, common.timeout)?;
         let found = peers.len();
@@ -114,20 +114,30 @@ impl<R: Table> Client<R> {
         let client = Self::open(&listening(listen, &peers, false, common)?, common, deadline)?;
         let local = client.server.local_addr();
         peers.retain(|peer| bootstraps::reaches(local, peer));
-
-        client.watch.begin(&format!("pinging {address}"));
         if found > BOOTSTRAPS {
             client
                 .watch
                 .tell(&format!("kadlet: {address} has {found} addresses: only {BOOTSTRAPS} of them are pinged"));
         }
+        Ok((client, peers))
+    }
+
+    /// Pings all of the addresses that `address` stands for at once, and returns the first response.
+    pub(crate) fn ping(
+        &self,
+        address: &HostPort,
+        peers: &[SocketAddr],
+        common: &Common,
+        limit: Duration,
+    ) -> Result<Pong<SocketAddr>, Error> {
+        self.watch.begin(&format!("pinging {address}"));
         let (sender, pongs) = mpsc::channel();
-        for peer in peers {
-            let (handle, sender, left) = (client.server.handle(), sender.clone(), client.left());
-            spawn(move || drop(sender.send(handle.ping(peer, left))))?;
+        for peer in peers.iter().copied() {
+            let (handle, sender) = (self.server.handle(), sender.clone());
+            spawn(move || drop(sender.send(handle.ping(peer, limit))))?;
         }
         drop(sender);
-        let mut why = format!("{local} can't send to that address");
+        let mut why = format!("{} can't send to that address", self.server.local_addr());
         for pong in pongs {
             match pong {
                 Ok(pong) => return Ok(pong),
@@ -137,6 +147,11 @@ impl<R: Table> Client<R> {
         let what = format!("no node of network {} responded at {address}: {why}", common.network);
         Err(Error::new(Exit::Network, what)
             .tip("check that a node runs there, and that its --network and --geometry are the same"))
+    }
+
+    /// Shows no progress any more.
+    pub(crate) fn be_quiet(&self) {
+        self.watch.stop();
     }
 
     /// The options of an operation: its time limit is what is left of the command's.
@@ -160,8 +175,8 @@ impl<R: Table> Client<R> {
         self.handle(doing).watch(self.watch.follow(target, then, R::Geometry::rank))
     }
 
-    /// Shows the last round of the lookup, and closes the client.
-    pub(crate) fn end(self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) {
+    /// Shows the last round of the lookup.
+    pub(crate) fn end(&self, stats: &QueryStats, nearest: &[Contact<SocketAddr>]) {
         if *stats != QueryStats::default() {
             self.watch.end(stats, nearest);
         }
@@ -341,6 +356,7 @@ pub(crate) fn summary(stats: &QueryStats) -> String {
 pub(crate) fn source(holders: usize, stats: &QueryStats) -> String {
     let place = match stats.relayed {
         true => "relayed by the nodes that forwarded the request".to_owned(),
+        false if holders == 0 => "found at the node itself".to_owned(),
         false => format!("found at {}", nodes(holders)),
     };
     format!("{place} ({})", summary(stats))
@@ -412,7 +428,9 @@ mod tests {
         let cli = Cli::try_parse_from(["kadlet", "demo", "key", "value", "--timeout", "5"]).unwrap();
         let common = Common { resolver: fake::RESOLVER, ..cli.common };
         let name = format!("p{}.test:{port}", silent.local_addr().unwrap().port());
-        let pong = Client::<TestTable>::ping(&name.parse().unwrap(), None, &common).unwrap();
+        let name = name.parse().unwrap();
+        let (client, peers) = Client::<TestTable>::reaching(&name, None, &common).unwrap();
+        let pong = client.ping(&name, &peers, &common, common.timeout).unwrap();
         assert_eq!(pong.contact.address.port(), port);
     }
 

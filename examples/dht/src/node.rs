@@ -1,6 +1,6 @@
 //! `node`: runs a node until it is interrupted.
 
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
 use std::path::Path;
@@ -9,16 +9,20 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use kadlet::{Config, Dht, Event, Outcome, Routing, Store};
+use kadlet::{Config, Dht, Event, Outcome};
 use kadlet_udp::{Handle, Server};
+use tracing::{debug, error, info, trace, warn};
 
-use crate::args::{self, Common};
+use crate::args::{self, Common, HostPort};
 use crate::bootstraps::{Bootstraps, resolve};
+use crate::control::{Control, Service};
 use crate::error::{Error, Exit};
 use crate::joining::Joining;
 use crate::journal::Journal;
+use crate::log::{self, LogLevel};
+use crate::metrics;
 use crate::network::{self, OperationError, Table, stopped, summary};
-use crate::output::{EventObject, Lines, NodeObject, Output, StatsObject, cannot_start, json, note};
+use crate::output::{EventObject, Lines, NodeObject, Output, StartObject, StatsObject, cannot_start, json, note};
 use crate::resolver::Resolved;
 use crate::saved::{Change, Saved};
 use crate::signals;
@@ -28,6 +32,9 @@ use crate::state::{State, wall};
 const SAVE: Duration = Duration::from_secs(5);
 /// How often the counters are printed.
 const STATS: Duration = Duration::from_secs(10);
+
+/// The port to listen on, if none is given.
+const PORT: u16 = 4000;
 
 /// What the main thread waits for. Few wait at once: they come from the threads of the signals, of stdout and of the
 /// node, and from at most one for each name that is looked up.
@@ -40,15 +47,14 @@ enum Occurrence {
     Unwritable(Error),
     /// The node's thread has ended.
     NodeEnded,
+    /// The control socket was asked to end the node.
+    Shutdown,
 }
 
-/// Where a node prints.
+/// Where a node prints: stdout.
 struct Streams {
-    /// Stdout.
     out: Lines,
     json: bool,
-    /// Stderr.
-    log: Lines,
 }
 
 pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) -> Result<(), Error> {
@@ -62,7 +68,10 @@ pub(crate) fn run<R: Table>(args: &args::Node, common: &Common, out: &Output) ->
         note(line);
         true
     })?;
-    let ended = host::<R>(args, common, &Streams { out: lines, json: out.json, log }, &sender, &occurrences);
+    let usual = if common.verbose { LogLevel::Debug } else { LogLevel::Info };
+    log::start(args.log.unwrap_or(usual), log)?;
+    let ended = host::<R>(args, common, &Streams { out: lines, json: out.json }, &sender, &occurrences);
+    log::end();
     if printed.finish() & logged.finish() {
         return ended;
     }
@@ -87,14 +96,17 @@ fn host<R: Table>(
     signals::watch(move || drop(signal.send(Occurrence::Signal)))?;
 
     let config = Config { plain: !args.no_plain, ..network::config(common) };
-    let listen = resolve(&args.listen, common, common.timeout)?;
+    let listen = match &args.listen {
+        Some(listen) => resolve(listen, common, common.timeout)?,
+        None => vec![(Ipv6Addr::UNSPECIFIED, PORT).into(), (Ipv4Addr::UNSPECIFIED, PORT).into()],
+    };
     let mut driver = network::bind::<R>(&listen, config, state.as_ref().map(|state| state.id))?;
     let (address, id) = (driver.local_addr(), driver.node().id());
     bootstraps.check(address)?;
     let now = driver.now();
     if let Some(state) = &state {
         let records = state.restore(driver.node_mut(), now, wall());
-        streams.log.line(format!("restored {} contacts and {records} records", state.contacts.len()));
+        info!("restored {} contacts and {records} records", state.contacts.len());
         // The saved contacts are bootstrap addresses too: the node tries all addresses until one responds.
         bootstraps.contacts = state.contacts.iter().map(|contact| contact.address).collect();
     }
@@ -102,25 +114,23 @@ fn host<R: Table>(
     if !tried.is_empty() {
         driver.node_mut().bootstrap(now, &tried).map_err(|error| Error::new(Exit::Network, error.to_string()))?;
     }
-    let mut events = Events {
-        log: streams.log.clone(),
-        objects: streams.json.then(|| streams.out.clone()),
-        verbose: common.verbose,
-        duplicates: 0,
-        occurrences: sender.clone(),
-    };
+    let mut events =
+        Events { objects: streams.json.then(|| streams.out.clone()), duplicates: 0, occurrences: sender.clone() };
     let server = Server::start_with(driver, move |event| events.print(&event))
         .map_err(|error| cannot_start("the node", &error))?;
     let handle = server.handle();
-    let file = args.state.as_deref().map(|path| StateFile::start(path, state, common, &handle, streams.log.clone()));
+    let file = args.state.as_deref().map(|path| StateFile::start(path, state, common, &handle));
     let mut file = file.transpose()?;
+    let metrics = args.metrics.as_ref().map(|address| metrics::<R>(address, common, &handle)).transpose()?;
+    // It is removed when this function ends.
+    let _control = control(args, common, &handle, sender)?;
     streams.out.line(match streams.json {
-        true => json(&NodeObject { id: id.to_string(), address })?,
+        true => json(&StartObject { node: NodeObject { id: id.to_string(), address }, metrics })?,
         false => format!("listening on {address} id {id}"),
     });
-    let (resolved, log) = (sender.clone(), streams.log.clone());
+    let resolved = sender.clone();
     let report = move |name| drop(resolved.send(Occurrence::Resolved(name)));
-    let mut joining = Joining::new(bootstraps, address, tried, common.resolver, report, log);
+    let mut joining = Joining::new(bootstraps, address, tried, common.resolver, report);
     let served = serve(&handle, occurrences, file.as_mut(), &mut joining, streams);
     let saved = file.as_mut().map_or(Ok(()), |file| file.finish(&handle));
     // If the node's thread has ended by itself, that is why nothing else worked.
@@ -143,7 +153,7 @@ fn serve<R: Table>(
     loop {
         let wait = next_stats.at.min(next_save.at).saturating_duration_since(Instant::now());
         let ended = match occurrences.recv_timeout(wait) {
-            Ok(Occurrence::Signal) => true,
+            Ok(Occurrence::Signal | Occurrence::Shutdown) => true,
             Ok(Occurrence::NodeEnded) => return Err(stopped(OperationError::Stopped)),
             Ok(Occurrence::Unwritable(error)) => return Err(error),
             Ok(Occurrence::Resolved(resolved)) => {
@@ -154,7 +164,7 @@ fn serve<R: Table>(
         };
         let now = Instant::now();
         if (next_stats.is_due(now) || ended) && streams.json {
-            streams.out.line(json(&handle.with(|node, _| stats(node)).map_err(stopped)?)?);
+            streams.out.line(json(&handle.with(|node, _| StatsObject::of(node)).map_err(stopped)?)?);
         }
         if ended {
             return Ok(());
@@ -195,7 +205,6 @@ struct StateFile<'a> {
     written: bool,
     /// Whether the last attempt to save failed.
     failing: bool,
-    log: Lines,
 }
 
 impl<'a> StateFile<'a> {
@@ -205,14 +214,13 @@ impl<'a> StateFile<'a> {
         state: Option<State>,
         common: &Common,
         handle: &Handle<network::Node<R>>,
-        log: Lines,
     ) -> Result<Self, Error> {
         let (starts, contacts) = state.map_or_else(Default::default, |state| (state.starts, state.contacts));
         let geometry = common.geometry.to_string();
         let saved = Saved::new(common.network, geometry, starts.saturating_add(1), contacts);
         let saved = Arc::new(Mutex::new(saved));
         let journal = Journal::at(path).map_err(|error| unwritable(path, &error))?;
-        let mut file = Self { path, journal, saved, written: false, failing: false, log };
+        let mut file = Self { path, journal, saved, written: false, failing: false };
         file.try_save(handle);
         Ok(file)
     }
@@ -241,7 +249,7 @@ impl<'a> StateFile<'a> {
         if let Err(error) = self.save(handle, false)
             && !failing
         {
-            self.log.line(error);
+            error!("{}", error.brief());
         }
     }
 
@@ -262,10 +270,8 @@ fn unwritable(path: &Path, error: &io::Error) -> Error {
 
 /// Prints the events that an operator wants to know. It lives on the node's thread, and ends with it.
 struct Events {
-    log: Lines,
     /// Stdout, for JSON objects.
     objects: Option<Lines>,
-    verbose: bool,
     /// How often another node had this node's id.
     duplicates: u32,
     occurrences: Sender<Occurrence>,
@@ -278,29 +284,28 @@ impl Events {
             Event::OwnIdSeen { .. } if self.duplicates >= 8 => {}
             Event::OwnIdSeen { address } => {
                 self.duplicates += 1;
-                self.log.line(format!(
-                    "kadlet: another node at {address} has this node's id\n  try: stop one of the two, and give each \
-                     its own --state file"
-                ));
+                warn!(
+                    "another node at {address} has this node's id: stop one of the two, and give each its own --state \
+                     file"
+                );
             }
             Event::ExternalAddress { address, id } => {
-                self.log.line(format!("other nodes see this one at {address}; its id is {id}"));
+                info!("other nodes see this one at {address}; its id is {id}");
                 self.object(&EventObject::ExternalAddress { address: *address, id: id.to_string() });
             }
-            Event::Superseded { key } => self
-                .log
-                .line(format!("the network holds a newer record than the one published here, under id {}", key.id)),
+            Event::Superseded { key } => {
+                warn!("the network holds a newer record than the one published here, under id {}", key.id);
+            }
+            Event::Forwarded { target, to } => trace!("forwarded a request for {target} to {to}"),
             Event::Finished(done) => match done.outcome {
-                Outcome::Joined { neighbours } if self.verbose => {
-                    self.log.line(format!("joined the network: {}", summary(&done.stats)));
-                    neighbours
-                        .iter()
-                        .for_each(|contact| self.log.line(format!("  {} id {}", contact.address, contact.id)));
+                Outcome::Joined { neighbours } => {
+                    info!("joined the network");
+                    debug!("joined the network: {}", summary(&done.stats));
+                    neighbours.iter().for_each(|contact| debug!("neighbour {} id {}", contact.address, contact.id));
                 }
-                Outcome::Joined { .. } => self.log.line("joined the network"),
-                Outcome::Failed(failure) => self.log.line(format!(
-                    "could not join the network yet: {failure}; the node keeps trying the bootstrap addresses"
-                )),
+                Outcome::Failed(failure) => {
+                    warn!("could not join the network yet: {failure}; the node keeps trying the bootstrap addresses");
+                }
                 _ => {}
             },
             _ => {}
@@ -321,8 +326,52 @@ impl Drop for Events {
     }
 }
 
-fn stats<M: Dht>(node: &M) -> StatsObject {
-    StatsObject::new(node.routing().peers().count(), node.store().len(), node.store().bytes(), node.stats())
+/// Serves the counters. Returns the address of their page.
+fn metrics<R: Table>(
+    address: &HostPort,
+    common: &Common,
+    handle: &Handle<network::Node<R>>,
+) -> Result<SocketAddr, Error> {
+    let addresses = resolve(address, common, common.timeout)?;
+    let served = metrics::serve(&addresses, common, handle).map_err(|error| {
+        Error::new(Exit::Usage, format!("can't serve metrics at {address}: {error}")).tip("another --metrics ADDR")
+    })?;
+    info!("metrics at http://{served}/metrics");
+    Ok(served)
+}
+
+/// Makes the control socket. Where the default place can't have one, the node goes on without, and says so.
+fn control<R: Table>(
+    args: &args::Node,
+    common: &Common,
+    handle: &Handle<network::Node<R>>,
+    sender: &Sender<Occurrence>,
+) -> Result<Option<Control>, Error> {
+    if args.no_control {
+        return Ok(None);
+    }
+    let sender = sender.clone();
+    let service = Service {
+        handle: handle.clone(),
+        network: common.network,
+        geometry: common.geometry,
+        started: Instant::now(),
+        shutdown: Box::new(move || drop(sender.send(Occurrence::Shutdown))),
+    };
+    match (Control::start(common.control.as_deref(), service), &common.control) {
+        (Ok(control), _) => {
+            debug!("control socket at {}", control.path().display());
+            Ok(Some(control))
+        }
+        (Err(error), Some(path)) => {
+            let what = format!("can't make the control socket {}: {error}", path.display());
+            Err(Error::new(Exit::Usage, what).tip("another --control, or --no-control"))
+        }
+        (Err(error), None) => {
+            warn!("no control socket: {error}; give --control PATH or --no-control");
+            Ok(None)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -341,16 +390,15 @@ mod tests {
         let driver =
             network::bind::<Kademlia<SocketAddr, 512, 64>>(&[local], network::config(&cli.common), None).unwrap();
         let (sender, occurrences) = mpsc::channel();
-        let (log, _) = Lines::start(|_| true).unwrap();
-        let mut events =
-            Events { log: log.clone(), objects: None, verbose: false, duplicates: 0, occurrences: sender.clone() };
+        let (out, _) = Lines::start(|_| true).unwrap();
+        let mut events = Events { objects: None, duplicates: 0, occurrences: sender.clone() };
         let server = Server::start_with(driver, move |event| events.print(&event)).unwrap();
         let (handle, dying) = (server.handle(), server.handle());
         let (ended, result) = mpsc::channel();
         spawn(move || {
             let bootstraps = Bootstraps::new(&[]).unwrap();
-            let mut joining = Joining::new(bootstraps, local, Vec::new(), cli.common.resolver, |_| {}, log.clone());
-            let streams = Streams { out: log.clone(), json: false, log };
+            let mut joining = Joining::new(bootstraps, local, Vec::new(), cli.common.resolver, |_| {});
+            let streams = Streams { out, json: false };
             let _ = ended.send(serve(&handle, &occurrences, None, &mut joining, &streams));
         })
         .unwrap();
@@ -364,19 +412,14 @@ mod tests {
 
     #[test]
     fn a_node_tells_its_external_address() {
-        let printed = || {
-            let (sender, lines) = mpsc::channel();
-            (Lines::start(move |line| sender.send(line.to_owned()).is_ok()).unwrap(), lines)
-        };
-        let (((log, _), logged), ((out, _), objects)) = (printed(), printed());
+        let (sender, objects) = mpsc::channel();
+        let (out, _) = Lines::start(move |line| sender.send(line.to_owned()).is_ok()).unwrap();
         let (occurrences, _) = mpsc::channel();
-        let mut events = Events { log, objects: Some(out), verbose: false, duplicates: 0, occurrences };
+        let mut events = Events { objects: Some(out), duplicates: 0, occurrences };
         let (address, id) = ("192.0.2.1:4000".parse().unwrap(), kadlet::Id::from_bytes([1; 20]));
         events.print(&Event::ExternalAddress { address, id });
         drop(events);
 
-        let logged: Vec<_> = logged.iter().collect();
-        assert_eq!(logged[0], format!("other nodes see this one at 192.0.2.1:4000; its id is {id}"));
         let objects: Vec<_> = objects.iter().collect();
         assert_eq!(objects[0], format!(r#"{{"event":"external_address","address":"192.0.2.1:4000","id":"{id}"}}"#));
     }

@@ -4,12 +4,16 @@ use core::convert::Infallible;
 use core::fmt::Display;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 
-use kadlet::{Contact, QueryStats, Stats};
-use serde::Serialize;
+use anstyle::Style;
+use kadlet::routing::ContactState;
+use kadlet::{Contact, Dht, QueryStats, Routing, Stats, Store};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::error::{Error, Exit};
 
@@ -38,6 +42,12 @@ impl Output {
             true => self.object(&serde_json::json!({ "text": String::from_utf8_lossy(text) })),
             false => self.bytes(text),
         }
+    }
+
+    /// Writes a line in a style, which is left out where stdout has none: in a file or a pipe, or with `NO_COLOR`.
+    pub(crate) fn styled(&self, style: Style, line: &str) -> Result<(), Error> {
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "{style}{line}{style:#}").and_then(|()| out.flush()).map_err(|error| Error::stdout(&error))
     }
 
     /// Writes a JSON object on a line of its own.
@@ -119,6 +129,16 @@ impl From<&Contact<SocketAddr>> for NodeObject {
     }
 }
 
+/// The first line of a node in JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct StartObject {
+    #[serde(flatten)]
+    pub(crate) node: NodeObject,
+    /// The address of the page for Prometheus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics: Option<SocketAddr>,
+}
+
 /// An event of a node in JSON.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -146,65 +166,165 @@ impl From<&QueryStats> for QueryStatsObject {
 }
 
 /// [`Stats`] in JSON, with the sizes of the node's table and store.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct StatsObject {
     pub(crate) contacts: usize,
+    /// Contacts that responded to the last request that the node sent them.
+    pub(crate) verified: usize,
     pub(crate) records: usize,
     pub(crate) record_bytes: usize,
-    received: u64,
-    received_bytes: u64,
-    sent: u64,
-    sent_bytes: u64,
-    responses_sent: u64,
-    responses_received: u64,
-    retransmits: u64,
-    timeouts: u64,
-    malformed: u64,
-    wrong_version: u64,
-    wrong_geometry: u64,
-    wrong_network: u64,
-    unsolicited: u64,
-    spoofed: u64,
-    rate_limited: u64,
-    bad_tokens: u64,
-    refused_stores: u64,
-    records_stored: u64,
-    forwarded: u64,
-    busy: u64,
-    not_serving: u64,
-    small_buffers: u64,
-    bad_contacts: u64,
+    /// Records that this node publishes.
+    pub(crate) published: usize,
+    pub(crate) operations: usize,
+    pub(crate) stats: Stats,
 }
 
+/// A counter of a node: its name, what it counts, and its value.
+pub(crate) type Counter = (&'static str, &'static str, fn(&Stats) -> u64);
+
+/// All counters of [`Stats`].
+pub(crate) const COUNTERS: [Counter; 23] = [
+    ("received", "Datagrams received", |stats| stats.received),
+    ("received_bytes", "Bytes of the datagrams received", |stats| stats.received_bytes),
+    ("sent", "Datagrams sent", |stats| stats.sent),
+    ("sent_bytes", "Bytes of the datagrams sent", |stats| stats.sent_bytes),
+    ("responses_sent", "Responses to requests of other nodes, errors included", |stats| stats.responses_sent),
+    ("responses_received", "Responses to own requests", |stats| stats.responses_received),
+    ("retransmits", "Retransmissions of own requests", |stats| stats.retransmits),
+    ("timeouts", "Own requests without a response after their last attempt", |stats| stats.timeouts),
+    ("malformed", "Datagrams dropped because they are no message", |stats| stats.malformed),
+    ("wrong_version", "Datagrams dropped because they are of another version", |stats| stats.wrong_version),
+    ("wrong_geometry", "Datagrams dropped because they are of another geometry", |stats| stats.wrong_geometry),
+    ("wrong_network", "Datagrams dropped because they are of another network", |stats| stats.wrong_network),
+    ("unsolicited", "Responses dropped because nobody waits for them", |stats| stats.unsolicited),
+    ("spoofed", "Responses dropped because they are from another address or node than asked", |stats| stats.spoofed),
+    ("rate_limited", "Requests over the rate limit", |stats| stats.rate_limited),
+    ("bad_tokens", "Requests with an invalid or expired token", |stats| stats.bad_tokens),
+    ("refused_stores", "Stores of other nodes refused", |stats| stats.refused_stores),
+    ("records_stored", "Records of other nodes stored", |stats| stats.records_stored),
+    ("forwarded", "Relay requests of other nodes forwarded", |stats| stats.forwarded),
+    ("busy", "Relay requests of other nodes refused", |stats| stats.busy),
+    ("not_serving", "Requests dropped because the node is a client", |stats| stats.not_serving),
+    ("small_buffers", "Datagrams not written because there was no room for them", |stats| stats.small_buffers),
+    ("bad_contacts", "Contacts named by other nodes and not accepted", |stats| stats.bad_contacts),
+];
+
 impl StatsObject {
-    pub(crate) fn new(contacts: usize, records: usize, record_bytes: usize, stats: &Stats) -> Self {
+    /// Those of a node now.
+    pub(crate) fn of<M: Dht>(node: &M) -> Self {
+        let (table, store) = (node.routing(), node.store());
+        let published = (0..store.len()).filter(|slot| store.get(*slot).is_some_and(|stored| stored.metadata.pinned));
         Self {
-            contacts,
-            records,
-            record_bytes,
-            received: stats.received,
-            received_bytes: stats.received_bytes,
-            sent: stats.sent,
-            sent_bytes: stats.sent_bytes,
-            responses_sent: stats.responses_sent,
-            responses_received: stats.responses_received,
-            retransmits: stats.retransmits,
-            timeouts: stats.timeouts,
-            malformed: stats.malformed,
-            wrong_version: stats.wrong_version,
-            wrong_geometry: stats.wrong_geometry,
-            wrong_network: stats.wrong_network,
-            unsolicited: stats.unsolicited,
-            spoofed: stats.spoofed,
-            rate_limited: stats.rate_limited,
-            bad_tokens: stats.bad_tokens,
-            refused_stores: stats.refused_stores,
-            records_stored: stats.records_stored,
-            forwarded: stats.forwarded,
-            busy: stats.busy,
-            not_serving: stats.not_serving,
-            small_buffers: stats.small_buffers,
-            bad_contacts: stats.bad_contacts,
+            contacts: table.peers().count(),
+            verified: table.peers().filter(|peer| peer.state == ContactState::Verified).count(),
+            records: store.len(),
+            record_bytes: store.bytes(),
+            published: published.count(),
+            operations: node.operations(),
+            stats: *node.stats(),
         }
+    }
+
+    /// The sizes: name, what it is, and value.
+    pub(crate) fn sizes(&self) -> [(&'static str, &'static str, usize); 6] {
+        [
+            ("contacts", "Contacts in the table", self.contacts),
+            ("verified_contacts", "Contacts that responded to the last request", self.verified),
+            ("records", "Records in the store", self.records),
+            ("record_bytes", "Bytes of the records in the store", self.record_bytes),
+            ("published_records", "Records that this node publishes", self.published),
+            ("operations", "Operations that run now, those of maintenance among them", self.operations),
+        ]
+    }
+}
+
+impl Serialize for StatsObject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.sizes().iter().try_for_each(|(name, _, size)| map.serialize_entry(name, size))?;
+        COUNTERS.iter().try_for_each(|(name, _, value)| map.serialize_entry(name, &value(&self.stats)))?;
+        map.end()
+    }
+}
+
+/// What a command has done or found out. A node on this machine makes it as the command itself does.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Success {
+    /// Its JSON object, from which its text is made too.
+    pub(crate) object: Value,
+    /// Lines for stderr.
+    pub(crate) notes: Vec<String>,
+    /// Further lines for stderr with `--verbose`.
+    pub(crate) details: Vec<String>,
+}
+
+impl Success {
+    pub(crate) fn new(object: impl Serialize) -> Self {
+        let object = serde_json::to_value(object).unwrap_or_default();
+        Self { object, notes: Vec::new(), details: Vec::new() }
+    }
+
+    /// Prints it: as JSON, or as the text that `text` makes of its object.
+    pub(crate) fn show(
+        &self,
+        verbose: bool,
+        out: &Output,
+        text: impl FnOnce(&Value, &Output) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.notes.iter().for_each(note);
+        self.details.iter().filter(|_| verbose).for_each(note);
+        if out.json { out.object(&self.object) } else { text(&self.object, out) }
+    }
+}
+
+/// Whether a person reads stdout.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Rows as text, each column as wide as its widest cell. The first row is the header.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The value under a name in an object as text: nothing for what is missing or null.
+pub(crate) fn cell(object: &Value, name: &str) -> String {
+    match &object[name] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The objects of an array under a name.
+pub(crate) fn rows<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    object[name].as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_of_a_node_has_a_name() {
+        let fields = format!("{:?}", Stats::ZERO);
+        assert_eq!(fields.matches(':').count(), COUNTERS.len(), "{fields}");
+        for (name, _, value) in COUNTERS {
+            assert!(fields.contains(&format!(" {name}: ")), "{name} in {fields}");
+            assert_eq!(value(&Stats::ZERO), 0);
+        }
+    }
+
+    #[test]
+    fn the_columns_of_a_table_are_as_wide_as_their_widest_cells() {
+        let rows = [vec!["a".into(), "b".into()], vec!["long".into(), "c".into()]];
+        assert_eq!(table(&rows), "a     b\nlong  c\n");
     }
 }

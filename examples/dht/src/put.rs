@@ -7,16 +7,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kadlet::message::ErrorCode;
 use kadlet::record::{MAX_SALT, MAX_VALUE, Proof};
-use kadlet::{Contact, Failure, Id, Key, Options, QueryStats, Record};
-use kadlet_udp::{ProofBuf, Stored};
+use kadlet::{Contact, Failure, Id, Key, Kind, Options, QueryStats, Record};
+use kadlet_udp::{ProofBuf, RecordBuf, Stored};
 use serde::Serialize;
+use serde_json::json;
 
-use crate::args::{Common, Put};
+use crate::access::Access;
+use crate::args::{Common, Put, RecordArgs};
+use crate::control::{Local, Request};
 use crate::error::{Error, Exit};
 use crate::keygen;
-use crate::network::{Client, OperationError, Table, explain, nodes, stats, summary};
-use crate::output::{Output, QueryStatsObject, note};
-use crate::trace::{GET, PUT};
+use crate::network::{OperationError, Table, explain, nodes, stats, summary};
+use crate::output::{Output, QueryStatsObject, Success, cell};
 
 #[derive(Serialize)]
 struct PutObject {
@@ -41,6 +43,9 @@ struct PutObject {
     /// For how many seconds all that store the record hold it.
     #[serde(skip_serializing_if = "Option::is_none")]
     lifetime_seconds: Option<u64>,
+    /// Whether the node keeps the record alive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<bool>,
 }
 
 impl PutObject {
@@ -59,6 +64,7 @@ impl PutObject {
             held_sequence: None,
             held_age_ms: None,
             lifetime_seconds: None,
+            published: None,
         }
     }
 }
@@ -71,68 +77,143 @@ struct Signer {
 }
 
 pub(crate) fn run<R: Table>(args: &Put, common: &Common, out: &Output) -> Result<(), Error> {
-    let value = value(args)?;
-    let signer = args.sign.as_deref().map(|file| Signer::read(file, args)).transpose()?;
-    check(value.len(), signer.as_ref().map_or(0, |signer| signer.salt.len()))?;
-
-    let key = match &signer {
-        Some(signer) => Key::signed(&signer.public_key, &signer.salt),
-        None if args.immutable => Key::immutable(&value),
-        None => Key::plain(args.first.as_encoded_bytes()),
-    };
-    let nothing = |error: Error| error.with(&PutObject::nothing(key.id, signer.as_ref()));
-    let client = Client::<R>::join(&args.client, common).map_err(nothing)?;
-    let signature;
-    let record = match &signer {
-        Some(signer) => {
-            let sequence = signer.sequence(args, &client).map_err(nothing)?;
-            signature = kadlet::ed25519::sign(&signer.secret, common.network, &signer.salt, sequence, &value);
-            let proof =
-                Proof::Signed { public_key: &signer.public_key, salt: &signer.salt, sequence, signature: &signature };
-            Record { value: &value, proof }
-        }
-        None if args.immutable => Record::immutable(&value),
-        None => Record::plain(args.first.as_encoded_bytes(), &value),
-    };
-    let id = key.id;
-    let options = Options { lifetime: args.ttl, compare: args.cas, ..client.options() };
-    let stored = client.search(&format!("putting the record with id {id}"), id, PUT).put(&record, &options);
-    let stored = match stored {
-        Ok(stored) => stored,
-        Err(error) => return Err(failed(&record, id, &error)),
-    };
-    drop(client);
-    print(&record, id, &stored, args.ttl, out)
+    let made = Made::of(&args.record)?;
+    let nothing = |error: Error| error.with(&PutObject::nothing(made.key.id, made.signer.as_ref()));
+    let mut access = Access::<R>::open(&args.client, common).map_err(nothing)?;
+    let record = made.record(&args.record, common.network, |key| access.held_sequence(key)).map_err(nothing)?;
+    let done = access.put(&record.as_record(), args.record.ttl, args.record.cas)?;
+    drop(access);
+    done.show(common.verbose, out, made.text())
 }
 
-/// Prints what was stored; fails if it was stored at too few nodes. `ttl` is the lifetime that was asked for.
-fn print(record: &Record<'_>, id: Id, stored: &Stored<SocketAddr>, ttl: Duration, out: &Output) -> Result<(), Error> {
+/// Lets a node on this machine publish a record.
+pub(crate) fn publish(args: &RecordArgs, local: &mut Local, common: &Common, out: &Output) -> Result<(), Error> {
+    let made = Made::of(args)?;
+    let nothing = |error: Error| error.with(&PutObject::nothing(made.key.id, made.signer.as_ref()));
+    let network = local.network();
+    let call = crate::access::call(common.timeout, false);
+    let held = |key: Key| crate::access::held_sequence(local.ask_within(&get_request(key, call), common.timeout));
+    let record = made.record(args, network, held).map_err(nothing)?;
+    let request = put_request(&record.as_record(), args.ttl, args.cas, true, call);
+    local.ask_within(&request, common.timeout)?.show(common.verbose, out, made.text())
+}
+
+pub(crate) fn get_request(key: Key, call: crate::control::Call) -> Request {
+    Request::Get { key: key.into(), call }
+}
+
+pub(crate) fn put_request(
+    record: &Record<'_>,
+    lifetime: Duration,
+    compare: Option<u64>,
+    publish: bool,
+    call: crate::control::Call,
+) -> Request {
+    let lifetime_seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+    Request::Put { record: record.into(), lifetime_seconds, compare, publish, call }
+}
+
+/// What the arguments say of a record, before any node is asked.
+struct Made {
+    value: Vec<u8>,
+    signer: Option<Signer>,
+    key: Key,
+}
+
+impl Made {
+    fn of(args: &RecordArgs) -> Result<Self, Error> {
+        let value = value(args)?;
+        let signer = args.sign.as_deref().map(|file| Signer::read(file, args)).transpose()?;
+        check(value.len(), signer.as_ref().map_or(0, |signer| signer.salt.len()))?;
+        let key = match &signer {
+            Some(signer) => Key::signed(&signer.public_key, &signer.salt),
+            None if args.immutable => Key::immutable(&value),
+            None => Key::plain(args.first.as_encoded_bytes()),
+        };
+        Ok(Self { value, signer, key })
+    }
+
+    /// The record. `held` looks up the sequence number of the one that is stored, for one that is signed.
+    fn record(
+        &self,
+        args: &RecordArgs,
+        network: u16,
+        held: impl FnOnce(Key) -> Result<u64, Error>,
+    ) -> Result<RecordBuf, Error> {
+        let proof = match &self.signer {
+            Some(signer) => {
+                let Signer { secret, public_key, salt } = signer;
+                let sequence = sequence_number(args, || held(self.key))?;
+                let signature = kadlet::ed25519::sign(secret, network, salt, sequence, &self.value);
+                ProofBuf::Signed { public_key: *public_key, salt: salt.clone(), sequence, signature }
+            }
+            None if args.immutable => ProofBuf::Immutable,
+            None => ProofBuf::Plain { id: self.key.id, age: 0 },
+        };
+        Ok(RecordBuf { value: self.value.clone(), proof })
+    }
+
+    /// What stdout shows: the id of an immutable record, which nobody knows before.
+    fn text(&self) -> impl FnOnce(&serde_json::Value, &Output) -> Result<(), Error> {
+        let is_immutable = self.key.kind == Kind::Immutable;
+        move |object, out| if is_immutable { out.line(&cell(object, "id")) } else { Ok(()) }
+    }
+}
+
+/// What came of a put; an error if the record was stored at too few nodes.
+pub(crate) fn done(
+    record: &Record<'_>,
+    put: &Result<Stored<SocketAddr>, OperationError>,
+    options: &Options,
+) -> Result<Success, Error> {
+    let id = record.key().id;
+    let stored = match put {
+        Ok(stored) => stored,
+        Err(error) => return Err(failed(record, id, error)),
+    };
     let held = stored.held.filter(|_| sequence(record).is_some());
     let object = PutObject {
         held_sequence: held,
         held_age_ms: stored.held.filter(|_| sequence(record).is_none()),
         lifetime_seconds: Some(stored.lifetime.as_secs()),
+        published: options.publish.then_some(true),
         ..object(record, id, &stored.holders, stored.wanted, &stored.stats)
     };
     let (count, wanted) = (stored.holders.len(), stored.wanted);
-    if matches!(record.proof, Proof::Immutable) && !out.json {
-        out.line(&id.to_string())?;
+    let mut notes = Vec::new();
+    match wanted {
+        0 => {
+            notes.push("stored at this node alone: it knows no other, and publishes the record when others come".into())
+        }
+        _ => notes.push(format!("stored at {count} of {} ({})", nodes(wanted), summary(&stored.stats))),
     }
-    note(format!("stored at {count} of {} ({})", nodes(wanted), summary(&stored.stats)));
+    let ttl = options.lifetime;
     if count > 0 && stored.lifetime < Duration::from_secs(ttl.as_secs()) {
-        note(format!("the nodes hold it for {:?} only, not for {ttl:?}", stored.lifetime));
+        notes.push(format!("the nodes hold it for {:?} only, not for {ttl:?}", stored.lifetime));
     }
-    if count < wanted || count == 0 {
-        return Err(partial(record, count, wanted, held, stored.stats.refusal).with(&object));
+    if options.publish {
+        let ttl = humantime::format_duration(ttl);
+        notes.push(format!("this node keeps it alive for {ttl}, or until `kadlet ctl unpublish`"));
     }
-    if out.json {
-        out.object(&object)?;
+    if count < wanted {
+        return Err(partial(record, count, wanted, held, stored.stats.refusal).with(&object).after(notes));
     }
     if let Proof::Signed { public_key, salt, sequence, .. } = record.proof {
         let salted = if salt.is_empty() { "" } else { " --salt TEXT" };
-        note(format!("sequence number {sequence}; get it with --public-key {}{salted}", hex::encode(public_key)));
+        notes.push(format!("sequence number {sequence}; get it with --public-key {}{salted}", hex::encode(public_key)));
     }
-    Ok(())
+    Ok(Success { notes, ..Success::new(object) })
+}
+
+/// What came of an attempt to stop publishing.
+pub(crate) fn unpublished(key: Key, unpublished: bool) -> Result<Success, Error> {
+    let object = json!({ "id": key.id.to_string(), "unpublished": unpublished });
+    match unpublished {
+        true => Ok(Success { notes: vec!["the node no longer keeps it alive".into()], ..Success::new(object) }),
+        false => Err(Error::new(Exit::NotFound, format!("the node publishes no record under id {}", key.id))
+            .tip("`kadlet ctl records` lists what it publishes")
+            .with(&object)),
+    }
 }
 
 /// The error of a put that only some of the responsible nodes took.
@@ -237,10 +318,11 @@ fn object(
         held_sequence: None,
         held_age_ms: None,
         lifetime_seconds: None,
+        published: None,
     }
 }
 
-fn value(args: &Put) -> Result<Vec<u8>, Error> {
+fn value(args: &RecordArgs) -> Result<Vec<u8>, Error> {
     let value = match &args.second {
         Some(value) => value,
         None if args.immutable || args.sign.is_some() => &args.first,
@@ -282,43 +364,26 @@ pub(crate) fn check_salt(salt: &[u8]) -> Result<(), Error> {
 }
 
 impl Signer {
-    fn read(file: &std::path::Path, args: &Put) -> Result<Self, Error> {
+    fn read(file: &std::path::Path, args: &RecordArgs) -> Result<Self, Error> {
         let salt = args.salt.as_deref().unwrap_or_default().as_encoded_bytes().to_vec();
         check_salt(&salt)?;
         let secret = keygen::read(file)?;
         Ok(Self { secret, public_key: kadlet::ed25519::public_key(&secret), salt })
     }
+}
 
-    /// The sequence number: the Unix time, so that it keeps rising after all holders have forgotten the record, but
-    /// always above the stored record's.
-    fn sequence<R: Table>(&self, args: &Put, client: &Client<R>) -> Result<u64, Error> {
-        if let Some(sequence) = args.seq {
-            return Ok(sequence);
-        }
-        let held = match args.cas {
-            Some(held) => held,
-            None => self.stored_sequence(client)?,
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let next = held.checked_add(1).ok_or_else(|| {
-            Error::new(Exit::Usage, format!("the record to replace has sequence number {held}")).tip(put_above(held))
-        })?;
-        Ok(next.max(now))
+/// The sequence number: the Unix time, so that it keeps rising after all holders have forgotten the record, but always
+/// above the stored record's.
+fn sequence_number(args: &RecordArgs, stored: impl FnOnce() -> Result<u64, Error>) -> Result<u64, Error> {
+    if let Some(sequence) = args.seq {
+        return Ok(sequence);
     }
-
-    /// The sequence number of the stored record; 0 if there is none.
-    fn stored_sequence<R: Table>(&self, client: &Client<R>) -> Result<u64, Error> {
-        let key = Key::signed(&self.public_key, &self.salt);
-        let handle = client.search("looking for the stored sequence number", key.id, GET);
-        match handle.get(key, &client.options()) {
-            Ok(got) => Ok(match got.record.proof {
-                ProofBuf::Signed { sequence, .. } => sequence,
-                _ => 0,
-            }),
-            Err(OperationError::NotFound { .. }) => Ok(0),
-            Err(error) => Err(explain(&error)),
-        }
-    }
+    let held = args.cas.map_or_else(stored, Ok)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let next = held.checked_add(1).ok_or_else(|| {
+        Error::new(Exit::Usage, format!("the record to replace has sequence number {held}")).tip(put_above(held))
+    })?;
+    Ok(next.max(now))
 }
 
 #[cfg(test)]

@@ -65,6 +65,11 @@ impl Watch {
         doing.clone_into(&mut lock(&self.shared.doing));
     }
 
+    /// Shows no progress any more.
+    pub(crate) fn stop(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Prints a line while an operation goes on.
     pub(crate) fn tell(&self, line: &str) {
         self.bar.suspend(|| note(line));
@@ -107,7 +112,7 @@ impl Shared {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.stop();
     }
 }
 

@@ -136,6 +136,10 @@ impl Dht for Fake {
         self.node.stats()
     }
 
+    fn operations(&self) -> usize {
+        self.node.operations()
+    }
+
     fn routing(&self) -> &Self::Routing {
         self.node.routing()
     }

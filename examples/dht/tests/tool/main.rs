@@ -4,9 +4,13 @@
 #![allow(clippy::disallowed_methods)]
 
 mod arguments;
+#[cfg(unix)]
+mod control;
+mod metrics;
 mod network;
 mod node;
 mod run;
+mod settings;
 #[cfg(target_os = "linux")]
 mod streams;
 

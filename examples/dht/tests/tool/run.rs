@@ -62,6 +62,8 @@ pub(crate) struct Node {
     out: Receiver<String>,
     pub(crate) address: String,
     pub(crate) id: String,
+    /// Its first line, if that is JSON.
+    pub(crate) start: serde_json::Value,
 }
 
 impl Node {
@@ -87,7 +89,7 @@ impl Node {
             ["listening", "on", address, "id", id] => (address, id),
             _ => object["address"].as_str().zip(object["id"].as_str()).unwrap_or_else(|| panic!("{first}")),
         };
-        Self { address: address.to_owned(), id: id.to_owned(), child, out }
+        Self { address: address.to_owned(), id: id.to_owned(), start: object.clone(), child, out }
     }
 
     /// The next line that it prints.
@@ -110,6 +112,11 @@ impl Node {
         self.signal(signal);
         let status = wait(&mut self.child);
         (status, self.out.iter().collect())
+    }
+
+    /// Waits until the node ends by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        wait(&mut self.child)
     }
 
     /// Kills the node, as a power cut would.
@@ -153,12 +160,20 @@ pub(crate) fn signal(child: &Child, signal: &str) {
     assert!(kill.unwrap().success());
 }
 
-/// `kadlet` with these arguments, separated by spaces.
+/// `kadlet` with these arguments, separated by spaces, in an environment where it finds nothing of the user who runs
+/// the tests, nor a node of another test.
 pub(crate) fn command(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kadlet"));
-    command.args(args.split_whitespace());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KADLET_")) {
+        command.env_remove(name);
+    }
+    command.args(args.split_whitespace()).env("XDG_RUNTIME_DIR", NOWHERE).env("XDG_CONFIG_HOME", NOWHERE);
+    command.env("APPDATA", NOWHERE).env_remove("JOURNAL_STREAM").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
     command
 }
+
+/// A folder that isn't there.
+const NOWHERE: &str = "/no/such/folder";
 
 fn read(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();

@@ -1,0 +1,191 @@
+//! The command line, the environment, and the file `kadlet.toml`. Of what they say, an argument counts first, then a
+//! variable `KADLET_*`, then the file, then the default.
+//!
+//! The keys of the file are the long names of the options of `kadlet node`, and `lookup`. They are the defaults of all
+//! commands that have these options, except that `listen` is for nodes alone. So the file needs no list of its own:
+//! what becomes an option becomes a key.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::builder::Resettable;
+use clap::error::ContextKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::args::Cli;
+use crate::error::{Error, Exit};
+
+/// The most bytes of a file that are read.
+const MOST: u64 = 1 << 20;
+/// Options of `node` that are no keys of the file.
+const NO_KEYS: [&str; 3] = ["config", "help", "version"];
+/// Keys that other commands than `node` have too, of those that are not for all commands.
+const OF_CLIENTS: [&str; 2] = ["bootstrap", "lookup"];
+
+/// Why there is no command.
+pub(crate) enum Refused {
+    /// The command line is wrong, or asks for help.
+    Line(clap::Error),
+    /// The file is wrong.
+    File(Error),
+}
+
+/// A key of the file.
+struct Setting {
+    key: String,
+    values: Vec<String>,
+    line: usize,
+}
+
+/// The command that these arguments, the environment and the file say.
+pub(crate) fn parse(args: &[OsString]) -> Result<Cli, Refused> {
+    let command = without_empty_variables(Cli::command());
+    let first = command.clone().try_get_matches_from(args).map_err(Refused::Line)?;
+    let given = first.get_one::<PathBuf>("config").cloned();
+    let path = given.clone().or_else(place);
+    let text = path.as_deref().map_or(Ok(None), |path| read(path, given.is_some())).map_err(Refused::File)?;
+    let matches = match (&path, text) {
+        (Some(path), Some(text)) => {
+            let settings = settings(&command, path, &text).map_err(Refused::File)?;
+            let settings: Vec<_> = settings.into_iter().filter(|setting| !is_overruled(setting, &first)).collect();
+            let command = settings.iter().fold(command, with_default);
+            command.try_get_matches_from(args).map_err(|error| blame(error, path, &settings, &first))?
+        }
+        _ => first,
+    };
+    Cli::from_arg_matches(&matches).map_err(Refused::Line)
+}
+
+/// The file's place if none is given: in the user's folder of configurations.
+fn place() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = match cfg!(windows) {
+        true => absolute("APPDATA"),
+        false => absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config"))),
+    };
+    folder.map(|folder| folder.join("kadlet").join("kadlet.toml"))
+}
+
+/// Reads the file. One that must not be there can be missing.
+fn read(path: &Path, must: bool) -> Result<Option<String>, Error> {
+    let mut text = String::new();
+    match File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)) {
+        Ok(_) => Ok(Some(text)),
+        Err(error) if !must && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => {
+            let what = format!("can't read the configuration {}: {error}", path.display());
+            Err(Error::new(Exit::Usage, what).tip("check its path and its permissions, or another --config"))
+        }
+    }
+}
+
+/// What the file says.
+fn settings(command: &Command, path: &Path, text: &str) -> Result<Vec<Setting>, Error> {
+    let known = keys(command);
+    let line = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = line(error.span().map_or(0, |span| span.start));
+        wrong(path, line, error.message()).tip("a line is `key = value`; `kadlet help node` has an example")
+    })?;
+    let mut settings = Vec::new();
+    for (key, value) in table.get_ref() {
+        let (name, line) = (key.get_ref().to_string(), line(key.span().start));
+        let Some(takes_many) = known.iter().find(|(known, _)| *known == name).map(|(_, many)| *many) else {
+            let names: Vec<_> = known.iter().map(|(name, _)| &name[..]).collect();
+            return Err(wrong(path, line, &format!("there is no key `{name}`"))
+                .tip(format!("the keys are {}", names.join(", "))));
+        };
+        let values = values(value, takes_many).ok_or_else(|| {
+            let list = if takes_many { ", or a list of them" } else { "" };
+            wrong(path, line, &format!("`{name}` must be a string, a number or a boolean{list}"))
+        })?;
+        settings.push(Setting { key: name, values, line });
+    }
+    Ok(settings)
+}
+
+/// The keys that the file can have, and whether each takes several values.
+fn keys(command: &Command) -> Vec<(String, bool)> {
+    let of = |name| command.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
+    let lookup = of("get").filter(|arg| arg.get_long() == Some("lookup"));
+    let all = command.get_arguments().chain(of("node")).chain(lookup);
+    let keys = all.filter_map(|arg| Some((arg.get_long()?.to_owned(), matches!(arg.get_action(), ArgAction::Append))));
+    keys.filter(|(key, _)| !NO_KEYS.contains(&&key[..])).collect()
+}
+
+/// A value as the command line would have it.
+fn values(value: &Spanned<DeValue<'_>>, takes_many: bool) -> Option<Vec<String>> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(vec![text.to_string()]),
+        DeValue::Integer(number) => Some(vec![number.to_string()]),
+        DeValue::Float(number) => Some(vec![number.to_string()]),
+        DeValue::Boolean(is) => Some(vec![is.to_string()]),
+        DeValue::Array(list) if takes_many => {
+            list.iter().map(|value| values(value, false).map(|mut one| one.remove(0))).collect()
+        }
+        _ => None,
+    }
+}
+
+/// Whether the command line or the environment says the opposite.
+fn is_overruled(setting: &Setting, first: &ArgMatches) -> bool {
+    setting.key == "no-control" && is_explicit(first, "control")
+}
+
+/// Whether the command line or the environment has an option.
+fn is_explicit(matches: &ArgMatches, id: &str) -> bool {
+    let source = |matches: &ArgMatches| matches.try_contains_id(id).is_ok().then(|| matches.value_source(id)).flatten();
+    let own = source(matches).or_else(|| matches.subcommand().and_then(|(_, matches)| source(matches)));
+    own.is_some_and(|source| source != ValueSource::DefaultValue)
+}
+
+/// Makes a setting the default of the options that it is for.
+fn with_default(command: Command, setting: &Setting) -> Command {
+    let has = |command: &Command| command.get_arguments().any(|arg| arg.get_long() == Some(&setting.key));
+    let set = |command: Command| {
+        let id = setting.key.replace('-', "_");
+        command.mut_arg(id, |arg| arg.default_values(setting.values.clone()))
+    };
+    if has(&command) {
+        return set(command);
+    }
+    command.mut_subcommands(|command| {
+        let is_for = command.get_name() == "node" || OF_CLIENTS.contains(&&setting.key[..]);
+        if is_for && has(&command) { set(command) } else { command }
+    })
+}
+
+/// Names the line of the file if that is where the wrong value came from.
+fn blame(error: clap::Error, path: &Path, settings: &[Setting], first: &ArgMatches) -> Refused {
+    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    let named = argument.split(' ').next().unwrap_or_default().trim_start_matches("--");
+    let guilty = settings.iter().find(|setting| setting.key == named);
+    let guilty = guilty.filter(|setting| !is_explicit(first, &setting.key.replace('-', "_")));
+    let Some(setting) = guilty else { return Refused::Line(error) };
+    let text = error.render().to_string();
+    let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    Refused::File(wrong(path, setting.line, what))
+}
+
+fn wrong(path: &Path, line: usize, what: &str) -> Error {
+    Error::new(Exit::Usage, format!("{}:{line}: {what}", path.display()))
+}
+
+/// A variable that is empty counts as one that isn't set.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        })
+        .mut_subcommands(without_empty_variables)
+}
