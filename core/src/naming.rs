@@ -221,7 +221,7 @@ mod tests {
             let near: Vec<_> = nearest(&table, &target, requester, 3, &mut named).to_vec();
             let last: Vec<_> = nearest_by_rank(&table, &target, requester, &[], 3, &mut named).to_vec();
             assert_eq!(near, last);
-            near.iter().map(|contact| contact.address.scope() == crate::address::Scope::Global).collect::<Vec<_>>()
+            near.iter().map(|contact| contact.address.scope() == Scope::Global).collect::<Vec<_>>()
         };
         assert_eq!(scopes(&at(0x50, "198.51.100.1:1")), [true; 3], "as many as asked for");
         assert_eq!(scopes(&at(0x50, "10.0.0.50:1")), [false; 3]);
