@@ -34,8 +34,12 @@ const CALM: Micros = Micros::from_secs(90);
 /// Between the rounds that must agree on another address.
 const CONFIRM: Micros = Micros::from_secs(60);
 
-/// A node that has had its seat for this long keeps it.
+/// A node that has had its seat for this long is settled in it.
 const SETTLED_SEAT: Micros = Micros::from_secs(10 * 60);
+/// A node waits this long, up to three times, for another one to leave its seat.
+const PATIENCE: Micros = Micros::from_secs(90);
+/// After this time without a sign of the other one, it has left.
+const GONE: Micros = Micros(3 * PATIENCE.0);
 /// How often a node that left a seat tries a first-class one.
 const TRIES: u8 = 6;
 
@@ -63,6 +67,11 @@ pub(crate) struct Identity<A> {
     seated: Instant,
     /// How often it has left a seat that was taken.
     left_seats: u8,
+    /// Another node in the same seat; [`Address::EMPTY`] if none is known.
+    rival: A,
+    /// Since when there are others in it, and when one was seen last.
+    contested: Instant,
+    rival_seen: Instant,
     votes: Votes<A>,
 }
 
@@ -79,6 +88,9 @@ impl<A: Address> Identity<A> {
         candidate: A::EMPTY,
         seated: Instant::ZERO,
         left_seats: 0,
+        rival: A::EMPTY,
+        contested: Instant::ZERO,
+        rival_seen: Instant::ZERO,
         votes: Votes::EMPTY,
     };
 
@@ -93,6 +105,8 @@ impl<A: Address> Identity<A> {
     pub(crate) fn begin(&mut self, now: Instant) {
         if self.due == Instant::NEVER {
             self.due = now + PAUSE;
+            // Others may have taken the seat meanwhile.
+            self.seated = now;
         }
     }
 
@@ -170,15 +184,31 @@ impl<A: Address> Identity<A> {
         true
     }
 
-    /// The node at this address has the own identifier. Returns whether this node must take another seat: it has not
-    /// had its own for long, and the other one has a right to it.
-    pub(crate) fn leaves_seat(&self, now: Instant, other: A) -> bool {
-        other != self.external && self.is_settled(other) && now < self.seated + SETTLED_SEAT
+    /// The node at this address has the own identifier. Returns whether this node must take another seat now, if the
+    /// other one has a right to it. Of two, the one leaves first that is not settled, and otherwise the one with the
+    /// higher address. If the other one doesn't leave in its time, this one does: so a node of the same address prefix
+    /// can take the seat of any other.
+    pub(crate) fn leaves_seat(&mut self, now: Instant, other: A) -> bool {
+        if other == self.external || !self.is_settled(other) {
+            return false;
+        }
+        if self.rival == A::EMPTY || self.rival_seen + GONE <= now {
+            self.contested = now;
+        }
+        (self.rival, self.rival_seen) = (other, now);
+        let settled = self.seated + SETTLED_SEAT <= now;
+        let lower = self.external.encode().as_bytes() < other.encode().as_bytes();
+        self.contested + Micros(PATIENCE.0 * (2 * u64::from(settled) + u64::from(lower))) <= now
+    }
+
+    /// Another node that had the own identifier when it was seen last, not long ago.
+    pub(crate) fn rival(&self, now: Instant) -> Option<A> {
+        (self.rival != A::EMPTY && now < self.rival_seen + GONE).then_some(self.rival)
     }
 
     /// The node takes a seat, because its address changed or because another node has its seat.
     pub(crate) fn take_seat(&mut self, now: Instant, is_taken: bool) {
-        self.seated = now;
+        (self.seated, self.rival) = (now, A::EMPTY);
         self.left_seats = if is_taken { self.left_seats.saturating_add(1) } else { 0 };
     }
 

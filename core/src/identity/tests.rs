@@ -82,6 +82,75 @@ fn two_voters_can_not_change_the_address_but_after_a_cut_one_can() {
     assert_eq!(run(&mut identity, &mut now, 100, |n| (n < 1).then_some(2)), [2]);
 }
 
+/// Two nodes in one seat see each other once a minute. Each has had it for so many seconds, and may be one that never
+/// leaves. Returns after how many seconds one leaves, and which ones do.
+fn contest(had: [u64; 2], stays: [bool; 2]) -> (u64, [bool; 2]) {
+    let met = 10_000;
+    let addresses = [1, 2].map(|host| SocketAddrV4::new([203, 0, 113, host].into(), 4000));
+    let mut nodes = [0, 1].map(|n| {
+        let mut node = Ours::EMPTY;
+        node.external = addresses[n];
+        node.take_seat(Instant::from_secs(met - had[n]), false);
+        node
+    });
+    for after in (0..600).step_by(60) {
+        let now = Instant::from_secs(met + after);
+        let left = [0, 1].map(|n| nodes[n].leaves_seat(now, addresses[1 - n]) && !stays[n]);
+        if left != [false; 2] {
+            return (after, left);
+        }
+    }
+    (600, [false; 2])
+}
+
+#[test]
+fn of_two_nodes_in_one_seat_exactly_one_leaves_it_within_three_minutes() {
+    let (new, settled) = (60, 3_600);
+    assert_eq!(contest([new, new], [false; 2]), (0, [false, true]), "the one with the higher address");
+    assert_eq!(contest([settled, new], [false; 2]), (0, [false, true]), "the new one");
+    assert_eq!(contest([new, settled], [false; 2]), (120, [true, false]), "the new one");
+    assert_eq!(contest([settled, settled], [false; 2]), (180, [false, true]), "the one with the higher address");
+}
+
+#[test]
+fn a_node_leaves_its_seat_if_the_other_one_does_not() {
+    for (had, after) in [(60, 120), (3_600, 300)] {
+        assert_eq!(contest([had, 3_600], [false, true]), (after, [true, false]));
+    }
+}
+
+#[test]
+fn only_an_address_of_the_same_prefix_has_a_right_to_a_seat() {
+    let (mut identity, mut now) = begun();
+    run(&mut identity, &mut now, 60, |_| Some(1));
+    for other in [at(1), at(2)] {
+        assert!(!identity.leaves_seat(now, other), "{other}");
+        assert_eq!(identity.rival(now), None);
+    }
+    assert!(identity.leaves_seat(now, SocketAddrV4::new([203, 0, 1, 0].into(), 4000)), "its address is lower");
+}
+
+#[test]
+fn a_rival_that_is_seen_no_longer_is_forgotten() {
+    let (mut identity, mut now) = begun();
+    run(&mut identity, &mut now, 60, |_| Some(1));
+    let rival = SocketAddrV4::new([203, 0, 1, 200].into(), 4000);
+    assert!(!identity.leaves_seat(now, rival), "the other one has the higher address");
+    assert_eq!(identity.rival(now), Some(rival));
+    now = now + GONE;
+    assert_eq!(identity.rival(now), None);
+    assert!(!identity.leaves_seat(now, rival), "the contest begins anew");
+}
+
+#[test]
+fn a_node_is_new_in_its_seat_after_a_start_whatever_the_time_is() {
+    let (mut identity, mut now) = (Ours::EMPTY, Instant::from_secs(1_000_000));
+    identity.restart();
+    identity.begin(now);
+    run(&mut identity, &mut now, 60, |_| Some(1));
+    assert!(identity.leaves_seat(now, SocketAddrV4::new([203, 0, 1, 0].into(), 4000)));
+}
+
 proptest! {
     /// Each round asks eight of twenty, by turns. Whatever a quarter of them says at any time, it moves nothing.
     #[test]

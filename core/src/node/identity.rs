@@ -51,6 +51,9 @@ impl<P: Parts> Shared<P> {
 
     /// Takes the next step to find out the external address.
     pub(super) fn survey(&mut self, now: Instant) {
+        if let Some(rival) = self.identity.rival(now) {
+            self.check_own_id(now, rival);
+        }
         match self.identity.step(now).and_then(|number| self.next_voter(number)) {
             Some((address, expect)) => {
                 _ = self.begin_request(Purpose::Survey, address, expect.as_ref(), Attempts::Known)
@@ -101,8 +104,8 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// The node at this address responded with the own identifier, so it has the same seat. This node takes another one
-    /// if it is new in its own: 0 or 1 by chance, because the other node may do the same; after some tries any.
+    /// The node at this address responded with the own identifier, so it has the same seat. If this node must leave it,
+    /// it takes another one: 0 or 1 by chance, because a third node may do the same; after some tries any.
     pub(super) fn leave_seat(&mut self, now: Instant, other: P::Address) {
         if let Some(prefix) = other.prefix().filter(|_| self.config.bind_ids && self.identity.leaves_seat(now, other)) {
             self.identity.take_seat(now, true);
