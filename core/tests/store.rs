@@ -55,6 +55,63 @@ proptest! {
     }
 }
 
+/// The part of the capacity that a prefix takes, as a store counts it: its bytes, and the mean of the bytes that there
+/// are for one record. Checks that `taken_by` is the sum of the records.
+fn share(store: &impl Store, source: Prefix, mean: usize) -> usize {
+    let of = (0..store.len()).filter_map(|slot| store.get(slot)).filter(|held| held.metadata.source == Some(source));
+    let (records, bytes) = of.fold((0, 0), |(records, bytes), held| (records + 1, bytes + held.size()));
+    assert_eq!(store.taken_by(source), (records, bytes));
+    bytes + records * mean
+}
+
+/// Prefixes of different /8s store records until some are evicted. A record is evicted only from the prefix that takes
+/// most, so none that takes less than another one loses any.
+fn evicts_only_from_the_greatest_share<S: Store>(mut store: S, offers: &[(u8, u8, u8)]) {
+    let (records, mean) = (8, 512 / 8);
+    store.start(OWN, fuzz::RANKS[0], [7; 16]);
+    let prefixes = || (1..7_u64).filter_map(|number| Prefix::new(number << 16 | number));
+    for (turn, (source, name, len)) in offers.iter().enumerate() {
+        let source = Prefix::new(u64::from(source % 6 + 1) << 16 | u64::from(source % 6 + 1));
+        let value = vec![turn as u8; usize::from(*len)];
+        let record = Record::plain(&[*name], &value);
+        let snapshot = |store: &S| -> Vec<(Key, Option<Prefix>, usize)> {
+            let held = (0..store.len()).filter_map(|slot| store.get(slot));
+            held.map(|held| (held.key, held.metadata.source, held.size())).collect()
+        };
+        let before = snapshot(&store);
+        let now = NOW + Duration::from_secs(turn as u64);
+        let put = store.put(now, &record, Metadata { source, ..Metadata::until(NOW + HOUR) });
+        let after = snapshot(&store);
+        let all: (usize, usize) = prefixes()
+            .map(|prefix| store.taken_by(prefix))
+            .fold((0, 0), |all, taken| (all.0 + taken.0, all.1 + taken.1));
+        assert_eq!(all, (store.len(), store.bytes()), "every record counts for one prefix");
+        assert!(store.len() <= records);
+        let gone =
+            || before.iter().filter(|(key, ..)| *key != record.key() && !after.iter().any(|held| held.0 == *key));
+        assert!(put.is_ok() || gone().next().is_none(), "a refused record evicts nothing");
+        for loser in prefixes() {
+            let lost = gone().filter(|(_, source, _)| *source == Some(loser)).map(|(.., size)| size + mean).max();
+            let Some(lost) = lost else { continue };
+            let before = share(&store, loser, mean) + lost;
+            assert!(
+                prefixes().all(|prefix| share(&store, prefix, mean) <= before),
+                "{loser:?} lost a record, and another prefix takes more"
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_prefix_loses_a_record_while_another_takes_more(
+        offers in prop::collection::vec((0..6_u8, 0..30_u8, prop_oneof![0..40_u8, any::<u8>()]), 1..80),
+    ) {
+        evicts_only_from_the_greatest_share(FixedStore::<8, 512>::EMPTY, &offers);
+        evicts_only_from_the_greatest_share(HashStore::new(8, 512), &offers);
+    }
+}
+
 /// Runs one test on each store, with room for `RECORDS` records and `BYTES` bytes, by the rank of each geometry.
 fn on_each<const RECORDS: usize, const BYTES: usize>(test: fn(&mut dyn Small, Rank)) {
     for (geometry, rank) in ["Kademlia", "Chord", "Pastry"].into_iter().zip(fuzz::RANKS) {

@@ -43,6 +43,7 @@ mod tests {
     use crate::store::{FixedStore, Metadata};
     use crate::time::Instant;
     use core::time::Duration;
+    use proptest::prelude::*;
 
     #[test]
     fn a_prefix_is_limited_once_its_records_and_the_whole_store_reach_the_quota() {
@@ -59,5 +60,31 @@ mod tests {
         assert!(!exceeds(&store, 0, &second, one, None), "0 stands for a quarter of 4,096 bytes");
         let held = store.find(&first.key()).and_then(|slot| store.get(slot));
         assert!(!exceeds(&store, 500, &first, one, held.as_ref()), "the same record again counts no more");
+    }
+
+    proptest! {
+        /// Records come from four prefixes and from a source without one. They replace each other, grow and shrink.
+        #[test]
+        fn no_prefix_exceeds_its_quota_by_more_than_one_record(
+            quota in 150_usize..1_500,
+            offers in proptest::collection::vec((0_u64..5, 0_u8..12, 0_usize..300), 1..80),
+        ) {
+            let mut store = FixedStore::<16, 4_096>::EMPTY;
+            store.start(Id::ZERO, |target, id| target.xor(id), [0; 16]);
+            for (turn, (source, name, len)) in offers.into_iter().enumerate() {
+                let (now, value) = (Instant::from_secs(turn as u64), [turn as u8; 300]);
+                let source = Prefix::new(source << 16);
+                let record = Record::plain(&[name], &value[..len]);
+                let held = store.find(&record.key()).and_then(|slot| store.get(slot));
+                if !exceeds(&store, quota, &record, source, held.as_ref()) {
+                    let metadata = Metadata { source, ..Metadata::until(now + Duration::from_secs(900)) };
+                    _ = store.put(now, &record, metadata);
+                }
+                for prefix in (1..5).filter_map(|source| Prefix::new(source << 16)) {
+                    let (records, bytes) = store.taken_by(prefix);
+                    prop_assert!(bytes + records * RECORD_COST < quota + 300 + RECORD_COST);
+                }
+            }
+        }
     }
 }

@@ -137,7 +137,8 @@ impl RateLimiterView {
         // Checks are in the proved lane. At the lowest rates, one takes a whole burst.
         let (lane, cost, shared_cost) = match shared {
             CHECKS => (1, (self.cost * CHECK).min(BURST), (self.cost * ALL_CHECKS).min(BURST)),
-            _ => (shared, self.cost, self.cost / ALL),
+            // Rounded up: at the highest rates, the rest would be most of it.
+            _ => (shared, self.cost, self.cost.div_ceil(ALL)),
         };
         let (mut chosen, mut first) = (0, Instant::NEVER);
         for (index, Source(lanes)) in self.buckets.iter().enumerate() {
@@ -182,6 +183,7 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::string::ToString;
 
     fn prefix(number: u64) -> Option<Prefix> {
@@ -274,5 +276,42 @@ mod tests {
         assert!((0..100).all(|_| limiter.allows(Instant::ZERO, prefix(1), false)));
         let mut limiter: RateLimiter<1> = started(1);
         assert!((0..100).all(|_| limiter.allows(Instant::ZERO, None, false)));
+    }
+
+    #[test]
+    fn all_prefixes_together_are_limited_at_high_rates_too() {
+        let rate = 33_000;
+        let mut limiter: RateLimiter<24> = started(rate);
+        let burst = 2 * usize::from(rate);
+        let allowed = |limiter: &mut RateLimiter<24>, n| {
+            (0..burst).filter(|_| limiter.allows(Instant::ZERO, prefix(n), true)).count()
+        };
+        let all: usize = (1..=24).map(|n| allowed(&mut limiter, n)).sum();
+        assert!(4 * all <= 5 * 16 * burst, "{all} of 24 prefixes at once");
+    }
+
+    proptest! {
+        /// However many prefixes send, and however they take turns: neither one of them, nor as many as the table
+        /// holds, get more than a quarter more than their rate allows, after a burst of twice the rate.
+        #[test]
+        fn no_prefix_and_no_number_of_prefixes_gets_more_than_its_rate(
+            rate in 1_u16..100,
+            prefixes in 1_u64..40,
+            turns in proptest::collection::vec((0_u64..40, 1_u64..60, 0_u64..400), 1..200),
+        ) {
+            let mut limiter: RateLimiter<4> = started(rate);
+            let (mut ms, mut of_one) = (0, [0_u64; 40]);
+            for (sender, requests, pause) in turns {
+                ms += pause;
+                let sender = sender % prefixes;
+                let within = |_: &u64| limiter.allows(Instant::from_millis(ms), prefix(1 + sender), true);
+                of_one[sender as usize] += (0..requests).filter(within).count() as u64;
+                // 1.25 times the requests of the time since the start, and of a burst.
+                let most = u64::from(rate) * (ms + 2_000) * 5 / 4 / 1_000;
+                prop_assert!(of_one[sender as usize] <= most, "{:?} in {} ms, {} are allowed", of_one, ms, most);
+                let all = of_one.iter().sum::<u64>();
+                prop_assert!(all <= 4 * most, "{} in {} ms, 4 * {} are allowed", all, ms, most);
+            }
+        }
     }
 }

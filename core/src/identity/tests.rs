@@ -165,4 +165,40 @@ proptest! {
         }
         prop_assert_eq!(identity.external(), at(1));
     }
+
+    /// One vote counts for each prefix, whoever else votes and how often.
+    #[test]
+    fn an_address_wins_only_with_two_thirds_of_the_prefixes_that_vote(
+        casts in proptest::collection::vec((0_u8..9, 0_u8..3), 0..40),
+    ) {
+        let mut votes = Votes::<SocketAddrV4>::EMPTY;
+        let mut counted = std::collections::BTreeMap::new();
+        for (from, sees) in casts {
+            votes.cast(voter(from), at(sees));
+            if counted.len() < usize::from(ROUND) || counted.contains_key(&from) {
+                counted.entry(from).or_insert(sees);
+            }
+        }
+        let of = |sees| counted.values().filter(|other| **other == sees).count();
+        let winner = (0..3).find(|sees| of(*sees) > 0 && 3 * of(*sees) >= 2 * counted.len());
+        prop_assert_eq!(votes.winner(), winner.map(|sees| (at(sees), of(sees))));
+    }
+
+    /// Two prefixes lie as they like, while the others are honest or silent. They are too few, whatever they say.
+    #[test]
+    fn liars_of_two_prefixes_do_not_move_the_address_even_when_all_others_are_silent(
+        lies in proptest::collection::vec((2_u8..4, 2_u8..4, any::<bool>(), 1_u64..600), 20),
+    ) {
+        let (mut identity, mut now) = begun();
+        run(&mut identity, &mut now, 60, |_| Some(1));
+        for (one, other, silent, time) in lies {
+            let sees = |n: u8| match n {
+                0 => Some(one),
+                1 => Some(other),
+                _ => (!silent).then_some(1),
+            };
+            prop_assert_eq!(run(&mut identity, &mut now, time, sees), []);
+        }
+        prop_assert_eq!(identity.external(), at(1));
+    }
 }

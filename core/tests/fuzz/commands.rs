@@ -72,6 +72,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         let (parts, options) = (self.record(), self.options());
         let record = parts.record();
         let begun = self.node.put(self.now, &record, &options);
+        self.claims.put(&record, &options, begun.ok());
         match begun {
             Ok(_) | Err(PutError::Busy(_)) => {
                 self.begun(
@@ -111,7 +112,9 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     pub(super) fn end_operation(&mut self) {
         let index = self.input.below(OPERATIONS);
         let Some(query) = self.operations.get(index).map(|running| running.query) else {
-            self.node.unpublish(&Key::plain(&[self.input.byte() % 4]));
+            let key = Key::plain(&[self.input.byte() % 4]);
+            self.node.unpublish(&key);
+            self.claims.command(key);
             return;
         };
         if self.input.once_in(2) {
@@ -120,6 +123,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             self.ended.push(query);
         } else if let Some(result) = self.node.take_result(query) {
             check_result(&result, &mut self.operations, &self.config);
+            self.claims.check_outcome(&result, &self.responded);
             self.ended.push(query);
         }
     }
@@ -129,6 +133,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             let parts = self.record();
             let (lifetime, publish) = (self.options().lifetime, self.input.once_in(2));
             let restored = self.node.restore_record(self.now, &parts.record(), lifetime, publish);
+            self.claims.command(parts.record().key());
             assert!(restored.is_err() || (parts.record().verify(0, VERIFY) && self.supports(parts.record().kind())));
             self.records.push(parts);
         } else {

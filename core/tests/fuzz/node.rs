@@ -2,9 +2,11 @@
 //! commands against one node. The input chooses the node's geometry and whether it forwards requests. All its bounds
 //! are small, so that a history reaches each of them.
 
+mod claims;
 mod commands;
 #[allow(clippy::duplicate_mod, reason = "each target's body brings what it uses")]
 mod input;
+mod liars;
 mod messages;
 mod peers;
 #[allow(clippy::duplicate_mod, reason = "each target's body brings what it uses")]
@@ -15,6 +17,7 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
+use claims::Claims;
 use input::Input;
 use kadlet::message::{ErrorCode, Request, Response, Target};
 use kadlet::routing::ContactState;
@@ -95,6 +98,11 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     /// The addresses of all contacts that the table has had at the end of a step.
     ever_known: BTreeSet<SocketAddrV4>,
     accounts: BTreeMap<SocketAddrV4, Account>,
+    claims: Claims,
+    /// How many more turns the campaigns of liars can take.
+    turns: usize,
+    /// Whether one is under way. It needs no more input.
+    in_campaign: bool,
     /// Records that were used before, the newest last. Later steps use them again.
     records: Vec<Parts>,
     /// The last datagram that was sent to the node.
@@ -182,6 +190,9 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             responded: BTreeSet::new(),
             ever_known: BTreeSet::new(),
             accounts: BTreeMap::new(),
+            claims: Claims::default(),
+            turns: liars::MOST_TURNS,
+            in_campaign: false,
             records: Vec::new(),
             last: Vec::new(),
             ids: vec![OWN],
@@ -198,7 +209,11 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 break;
             }
             let step = self.input.byte();
-            self.step(step % 16);
+            match step {
+                // An eighth of all values.
+                _ if step & 0x38 == 0x38 => self.lie(step % 8),
+                _ => self.step(step % 16),
+            }
             if step & 0x80 == 0 {
                 self.drain();
             }
@@ -275,7 +290,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
     }
 
     /// Gives the node a datagram, and checks that it does only what it may do.
-    fn deliver(&mut self, from: SocketAddrV4, datagram: &[u8]) {
+    fn receive(&mut self, from: SocketAddrV4, datagram: &[u8]) {
         let message = wire::decode::<SocketAddrV4>(datagram);
         if let Ok(Message { header, body: Body::Response { .. } }) = message
             && self.asked.contains_key(&(from, header.transaction.0))
@@ -286,7 +301,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             return;
         }
         let mut buf = [0; wire::MAX_DATAGRAM];
-        let room = if self.input.once_in(16) { self.input.below(160) } else { buf.len() };
+        let room = if !self.in_campaign && self.input.once_in(16) { self.input.below(160) } else { buf.len() };
         let (before, id) = (*self.node.stats(), self.node.id());
         let out = self.node.handle_datagram(self.now, from, datagram, &mut buf[..room]);
         let response = out.map(|out| &buf[..out.len]);
@@ -343,6 +358,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 self.tokens.push((requester, token));
                 let previous = relaying::PreviousHop { contact: requester, transaction, largest, len: datagram.len() };
                 self.check_response(&previous, proved, request, &decoded);
+                self.check_naming(from, &decoded);
                 self.add_to_digest(response);
             }
             Ok(Message { header, body: Body::Response { response: ref arrived, .. } }) => {
@@ -462,10 +478,15 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 None => return,
                 Some(Event::Finished(result)) => {
                     check_result(&result, &mut self.operations, &self.config);
+                    self.claims.check_outcome(&result, &self.responded);
                     self.ended.push(result.query);
                 }
                 Some(Event::Forwarded { target, .. }) => {
                     assert!(self.relays.iter().any(|relay| *relay.target.id() == target))
+                }
+                Some(Event::Superseded { key }) => self.claims.check_superseded(&key),
+                Some(Event::OwnIdSeen { address }) => {
+                    assert!(self.responded.iter().any(|(id, at)| *at == address && self.ids.contains(id)))
                 }
                 Some(_) => {}
             }
@@ -474,6 +495,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
     }
 
     fn check(&mut self) {
+        self.check_calls();
         self.note_id();
         let peers = || self.node.routing().peers();
         assert!(peers().count() <= CONTACTS);
