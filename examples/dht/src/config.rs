@@ -7,14 +7,13 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
-use clap::error::ContextKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -40,7 +39,6 @@ pub(crate) enum Refused {
 struct Setting {
     key: String,
     values: Vec<String>,
-    line: usize,
 }
 
 /// The command that these arguments, the environment and the file say.
@@ -55,7 +53,7 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Cli, Refused> {
             let settings = settings(&command, path, &text).map_err(Refused::File)?;
             let settings: Vec<_> = settings.into_iter().filter(|setting| !is_overruled(setting, &first)).collect();
             let command = settings.iter().fold(command, with_default);
-            command.try_get_matches_from(args).map_err(|error| blame(error, path, &settings, &first))?
+            command.try_get_matches_from(args).map_err(Refused::Line)?
         }
         _ => first,
     };
@@ -72,19 +70,17 @@ fn place() -> Option<PathBuf> {
     folder.map(|folder| folder.join("kadlet").join("kadlet.toml"))
 }
 
-/// Reads the file. One that must not be there can be missing.
+/// Reads the file. One that need not be there can be missing, also in a folder that this user can't enter.
 fn read(path: &Path, must: bool) -> Result<Option<String>, Error> {
-    let mut text = String::new();
-    match File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)) {
-        Ok(_) => Ok(Some(text)),
-        Err(error) if !must && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => {
-            let what = format!("can't read the configuration {}: {error}", path.display());
-            Err(Error::new(Exit::Usage, what).tip("check its path and its permissions, or another --config"))
-        }
+    if !must && fs::metadata(path).is_err() {
+        return Ok(None);
     }
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)).map_err(|error| {
+        let what = format!("can't read the configuration {}: {error}", path.display());
+        Error::new(Exit::Usage, what).tip("check its path and its permissions, or another --config")
+    })?;
+    Ok(Some(text))
 }
 
 /// What the file says.
@@ -98,40 +94,58 @@ fn settings(command: &Command, path: &Path, text: &str) -> Result<Vec<Setting>, 
     let mut settings = Vec::new();
     for (key, value) in table.get_ref() {
         let (name, line) = (key.get_ref().to_string(), line(key.span().start));
-        let Some(takes_many) = known.iter().find(|(known, _)| *known == name).map(|(_, many)| *many) else {
-            let names: Vec<_> = known.iter().map(|(name, _)| &name[..]).collect();
+        let Some(option) = known.iter().find(|option| option.get_long() == Some(&name)) else {
+            let names: Vec<_> = known.iter().filter_map(|option| option.get_long()).collect();
             return Err(wrong(path, line, &format!("there is no key `{name}`"))
                 .tip(format!("the keys are {}", names.join(", "))));
         };
-        let values = values(value, takes_many).ok_or_else(|| {
-            let list = if takes_many { ", or a list of them" } else { "" };
-            wrong(path, line, &format!("`{name}` must be a string, a number or a boolean{list}"))
-        })?;
-        settings.push(Setting { key: name, values, line });
+        let values = values(option, value).map_err(|what| wrong(path, line, &format!("`{name}` {what}")))?;
+        settings.push(Setting { key: name, values });
     }
     Ok(settings)
 }
 
-/// The keys that the file can have, and whether each takes several values.
-fn keys(command: &Command) -> Vec<(String, bool)> {
+/// The options that are keys of the file.
+fn keys(command: &Command) -> Vec<&Arg> {
     let of = |name| command.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
-    let lookup = of("get").filter(|arg| arg.get_long() == Some("lookup"));
+    let lookup = of("get").filter(|option| option.get_long() == Some("lookup"));
     let all = command.get_arguments().chain(of("node")).chain(lookup);
-    let keys = all.filter_map(|arg| Some((arg.get_long()?.to_owned(), matches!(arg.get_action(), ArgAction::Append))));
-    keys.filter(|(key, _)| !NO_KEYS.contains(&&key[..])).collect()
+    all.filter(|option| option.get_long().is_some_and(|key| !NO_KEYS.contains(&key))).collect()
 }
 
-/// A value as the command line would have it.
-fn values(value: &Spanned<DeValue<'_>>, takes_many: bool) -> Option<Vec<String>> {
-    match value.get_ref() {
-        DeValue::String(text) => Some(vec![text.to_string()]),
-        DeValue::Integer(number) => Some(vec![number.to_string()]),
-        DeValue::Float(number) => Some(vec![number.to_string()]),
-        DeValue::Boolean(is) => Some(vec![is.to_string()]),
-        DeValue::Array(list) if takes_many => {
-            list.iter().map(|value| values(value, false).map(|mut one| one.remove(0))).collect()
-        }
+/// The values of an option, as the command line would have them. An error says what they must be.
+fn values(option: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {
+    let text = |value: &DeValue<'_>| match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
         _ => None,
+    };
+    let one = || text(value.get_ref()).map(|text| vec![text]);
+    let (values, must) = match (option.get_action(), value.get_ref()) {
+        (ArgAction::SetTrue, DeValue::Boolean(is)) => return Ok(vec![is.to_string()]),
+        (ArgAction::SetTrue, _) => (None, "must be true or false"),
+        (ArgAction::Append, DeValue::Array(list)) => {
+            (list.iter().map(|value| text(value.get_ref())).collect(), "must be a list of strings")
+        }
+        (ArgAction::Append, _) => (one(), "must be a string, or a list of strings"),
+        _ => (one(), "must be a string or a number"),
+    };
+    let values: Vec<_> = values.ok_or_else(|| must.to_owned())?;
+    // What clap says of the same values on a command line.
+    let alone = Arg::new("value")
+        .long("value")
+        .action(ArgAction::Append)
+        .value_parser(option.get_value_parser().clone())
+        .value_delimiter(option.get_value_delimiter());
+    let args = values.iter().map(|value| format!("--value={value}"));
+    match Command::new("kadlet").no_binary_name(true).arg(alone).try_get_matches_from(args) {
+        Ok(_) => Ok(values),
+        Err(error) => {
+            let text = error.render().to_string();
+            let text = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+            Err(format!("has an {}", text.replace(" for '--value <value>'", "")))
+        }
     }
 }
 
@@ -161,18 +175,6 @@ fn with_default(command: Command, setting: &Setting) -> Command {
         let is_for = command.get_name() == "node" || OF_CLIENTS.contains(&&setting.key[..]);
         if is_for && has(&command) { set(command) } else { command }
     })
-}
-
-/// Names the line of the file if that is where the wrong value came from.
-fn blame(error: clap::Error, path: &Path, settings: &[Setting], first: &ArgMatches) -> Refused {
-    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-    let named = argument.split(' ').next().unwrap_or_default().trim_start_matches("--");
-    let guilty = settings.iter().find(|setting| setting.key == named);
-    let guilty = guilty.filter(|setting| !is_explicit(first, &setting.key.replace('-', "_")));
-    let Some(setting) = guilty else { return Refused::Line(error) };
-    let text = error.render().to_string();
-    let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-    Refused::File(wrong(path, setting.line, what))
 }
 
 fn wrong(path: &Path, line: usize, what: &str) -> Error {
