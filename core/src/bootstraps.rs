@@ -61,6 +61,7 @@ impl<A: Address> BootstrapsView<A> {
     /// Replaces the addresses by the first of these that fit. Returns how many fit.
     pub(crate) fn remember(&mut self, now: Instant, addresses: &[A]) -> usize {
         self.addresses.clear();
+        self.comparison.restart();
         addresses.iter().map_while(|address| self.addresses.push(address.canonical()).ok()).for_each(drop);
         self.try_soon(now);
         self.addresses.len()

@@ -59,7 +59,15 @@ impl Comparison {
 
     /// A node without contacts begins to join.
     pub(crate) fn expect(&mut self) {
-        (self.stage, self.responded) = (Stage::Joining, 0);
+        (self.stage, self.runs, self.responded) = (Stage::Joining, false, 0);
+    }
+
+    /// The addresses are others. If some are being compared, all contacts come from these, so the others are compared
+    /// once the node has joined through them.
+    pub(super) fn restart(&mut self) {
+        if self.stage != Stage::Over {
+            self.expect();
+        }
     }
 
     pub(super) fn note_response(&mut self, index: usize) {
@@ -109,6 +117,9 @@ impl Comparison {
     /// The lookup has ended, with what it found. `None` if no node responded.
     pub(crate) fn ended(&mut self, found: Option<Sparseness>) {
         self.runs = false;
+        if self.stage <= Stage::Joining {
+            return;
+        }
         if self.adopts() {
             self.stage = Stage::Over;
             return;
@@ -217,6 +228,22 @@ mod tests {
         not_joining.note_response(1);
         not_joining.begin([3; 16]);
         assert_eq!(run(&mut not_joining, |_| None), [], "a node that knew contacts keeps them");
+    }
+
+    #[test]
+    fn other_addresses_are_compared_in_place_of_those_that_were_being_compared() {
+        let mut comparison = joined_through(&[0, 1, 2]);
+        assert!(comparison.next(OWN).is_some());
+        comparison.restart();
+        comparison.ended(Some(1_000));
+        assert_eq!(comparison.next(OWN), None, "the node joins");
+        comparison.note_response(4);
+        comparison.note_response(5);
+        comparison.begin([4; 16]);
+        assert_eq!(addresses(&run(&mut comparison, |_| Some(1_000))), [4, 5]);
+        comparison.restart();
+        comparison.begin([5; 16]);
+        assert_eq!(run(&mut comparison, |_| None), [], "it was over");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn sparseness(farthest: Option<Distance>) -> Sparseness {
     let [high, low] = [rest.next(), rest.next()].map(|byte| byte.copied().unwrap_or(0));
     // From the first bit that is set. The four after it stand for the fraction.
     let first = u16::from_be_bytes([high, low]) << (zeros % 8);
-    (Id::BITS as u16 - zeros as u16) << 4 | first >> 11 & 0xF
+    ((Id::BITS - zeros) as u16 * 16) | ((first >> 11) & 0xF)
 }
 
 /// How many lookups of random targets count.

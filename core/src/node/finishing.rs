@@ -18,7 +18,7 @@ use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::task::{Ending, RecordSource, Retry, Stores, Task, Then};
 use crate::geometry::Geometry;
-use crate::guard::density::Spacing;
+use crate::guard::density::{Spacing, sparseness};
 use crate::id::Distance;
 use crate::lookup::Which;
 use crate::record::Kind;
@@ -77,7 +77,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// The distance of this node, counted from 1, of those found.
-    pub(super) fn reach(&self, operation: &Op<P>, number: usize) -> Option<Distance> {
+    fn reach(&self, operation: &Op<P>, number: usize) -> Option<Distance> {
         let contact = operation.lookup.contacts(Which::Closest).nth(number.checked_sub(1)?)?;
         Some(P::Geometry::rank(&operation.lookup.target(), &contact.id))
     }
@@ -87,6 +87,12 @@ impl<P: Parts> Shared<P> {
         if let Some(kth) = self.reach(operation, self.k()) {
             self.density.note(&self.table.own(), &operation.lookup.target(), kth);
         }
+    }
+
+    /// A lookup through one bootstrap address alone has ended.
+    fn note_compared(&mut self, operation: &Op<P>) {
+        let any = operation.lookup.best().map(|_| sparseness(self.reach(operation, self.k())));
+        self.bootstraps.comparison.ended(any);
     }
 
     /// Begins to store at the nodes found. A get has its result before that.

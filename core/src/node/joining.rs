@@ -9,7 +9,7 @@ use super::purpose::Purpose;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::task::Task;
 use crate::contact::Contact;
-use crate::guard::density::{Density, sparseness};
+use crate::guard::density::Density;
 use crate::routing::Routing;
 use crate::rpc::Attempts;
 use crate::time::Instant;
@@ -45,12 +45,6 @@ impl<P: Parts> Shared<P> {
             self.begin_request(Purpose::Table, address, None, Attempts::Known);
         }
         false
-    }
-
-    /// A lookup through one bootstrap address alone has ended.
-    pub(super) fn note_compared(&mut self, operation: &Op<P>) {
-        let any = operation.lookup.best().map(|_| sparseness(self.reach(operation, self.k())));
-        self.bootstraps.comparison.ended(any);
     }
 
     /// The densest of the bootstrap addresses responded. Its network takes the table, and own records are published
