@@ -10,8 +10,9 @@
 //!
 //! A record is replicated if the nodes that should hold it have changed since it was last replicated, 30 s later at the
 //! earliest; and otherwise after `republish`. While a holder has not replicated it itself, any change of its
-//! neighbourhood counts; while one of these nodes does not take it, no change is needed. Each time that no node takes it,
-//! both waits are doubled. A holder that refused a record because it doesn't take its kind or has no room is not offered it again.
+//! neighbourhood counts; while one of these nodes does not take it, no change is needed. Each time that no node takes
+//! it, both waits are doubled. A holder that refused a record because it doesn't take its kind or has no room is not
+//! offered it again.
 //!
 //! This does not defend against a node that says that it has stored a record, and does not keep it.
 //!

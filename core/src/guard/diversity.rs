@@ -2,14 +2,15 @@
 //!
 //! This does not defend a node that knows few prefixes: one prefix can fill its table.
 
-use super::admission::are_many;
 use crate::address::Address;
+use crate::guard::admission::are_many;
 use crate::routing::{ContactState, Peer};
 
 /// Whether only first-class seats count for a table, because its verified contacts are of many address prefixes. So it
 /// is if 2k of them are in first-class seats, of which a prefix has two; or at least k, if these are more than half of
-/// all, or if all are of 2k prefixes, or of half as many as they are. A diverse table still is one when it has lost its second-class contacts. A table in a campus, in a laboratory
-/// or in the network of one provider is not diverse: there all seats are equal. Contacts without a prefix don't count.
+/// all, or if all are of 2k prefixes, or of half as many as they are. A diverse table still is one when it has lost its
+/// second-class contacts. A table in a campus, in a laboratory or in the network of one provider is not diverse: there
+/// all seats are equal. Contacts without a prefix don't count.
 #[must_use]
 pub fn is_diverse<A: Address>(peers: impl Iterator<Item = Peer<A>>, k: usize) -> bool {
     let (mut all, mut first_class) = (0, 0);

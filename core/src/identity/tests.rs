@@ -82,8 +82,8 @@ fn two_voters_can_not_change_the_address_but_after_a_cut_one_can() {
     assert_eq!(run(&mut identity, &mut now, 100, |n| (n < 1).then_some(2)), [2]);
 }
 
-/// Two nodes in one seat see each other once a minute. Each has had it for so many seconds, and may be one that never
-/// leaves. Returns after how many seconds one leaves, and which ones do.
+/// Two nodes in one seat see each other once a minute. `had` is for how many seconds each has had it, and `stays`
+/// whether it never leaves. Returns after how many seconds one leaves, and which ones do.
 fn contest(had: [u64; 2], stays: [bool; 2]) -> (u64, [bool; 2]) {
     let met = 10_000;
     let addresses = [1, 2].map(|host| SocketAddrV4::new([203, 0, 113, host].into(), 4000));

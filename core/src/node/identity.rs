@@ -51,9 +51,6 @@ impl<P: Parts> Shared<P> {
 
     /// Takes the next step to find out the external address.
     pub(super) fn survey(&mut self, now: Instant) {
-        if let Some(rival) = self.identity.rival(now) {
-            self.check_own_id(now, rival);
-        }
         match self.identity.step(now).and_then(|number| self.next_voter(number)) {
             Some((address, expect)) => {
                 _ = self.begin_request(Purpose::Survey, address, expect.as_ref(), Attempts::Known)
@@ -105,7 +102,7 @@ impl<P: Parts> Shared<P> {
     }
 
     /// The node at this address responded with the own identifier, so it has the same seat. If this node must leave it,
-    /// it takes another one: 0 or 1 by chance, because a third node may do the same; after some tries any.
+    /// it takes another one: the other first-class one, unless that is taken too or it has tried often; else any.
     pub(super) fn leave_seat(&mut self, now: Instant, other: P::Address) {
         if let Some(prefix) = other.prefix().filter(|_| self.config.bind_ids && self.identity.leaves_seat(now, other)) {
             self.identity.take_seat(now, true);
@@ -116,7 +113,11 @@ impl<P: Parts> Shared<P> {
 
     /// Takes a seat in which no node is known: `first` or the other first-class one, else a random one.
     fn take_free_seat(&mut self, now: Instant, prefix: Prefix, first: u16) {
-        let taken = |seat| self.table.get(&Id::bound(prefix, seat)).is_some();
+        // The own seat is another node's, if this one leaves it.
+        let taken = |seat| {
+            let id = Id::bound(prefix, seat);
+            id == self.table.own() || self.table.get(&id).is_some()
+        };
         let mut seat = if taken(first) { first ^ 1 } else { first };
         if self.identity.gives_up_first_class() || taken(seat) {
             seat = (self.random.next() >> 48) as u16 | 2;

@@ -35,6 +35,9 @@ impl<P: Parts> NodeInner<P> {
             };
             let shared = &mut self.shared;
             let begun = if shared.identity.due().is_due(now) {
+                if let Some(rival) = shared.identity.rival(now) {
+                    shared.check_own_id(now, rival);
+                }
                 shared.survey(now);
                 false
             } else if shared.bootstraps.due().is_due(now) {

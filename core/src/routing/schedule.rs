@@ -2,9 +2,9 @@
 //!
 //! The waits adapt to churn, as in MSPastry (Castro, Costa and Rowstron, "Performance and Dependability of Structured
 //! Peer-to-Peer Overlays", 2004, section 4.1). The configured waits for quiet contacts, for refreshes and between
-//! checks of the neighbourhood hold where nodes stay. Each contact that departed (it was verified, and did not
-//! respond) cuts the wait for quiet contacts by a quarter, down to a 32nd of what is configured. If it comes back, the cut
-//! is taken back. Each contact that survived (it responds after a silence of half that wait or more) lengthens it by a
+//! checks of the neighbourhood hold where nodes stay. Each contact that departed (it was verified, and did not respond)
+//! cuts the wait for quiet contacts by a quarter, down to a 32nd of what is configured. If it comes back, the cut is
+//! taken back. Each contact that survived (it responds after a silence of half that wait or more) lengthens it by a
 //! twelfth. The wait settles where one in five contacts that are asked is gone: a contact is asked about five times in
 //! its lifetime, if that is below two and a half hours.
 //!
