@@ -13,6 +13,7 @@ mod error;
 mod get;
 mod joining;
 mod journal;
+mod key_file;
 mod keygen;
 mod network;
 mod node;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use kadlet::{Config, Dht, Event, Outcome, Routing, Store};
+use kadlet::{Address, Config, Dht, Event, Outcome, Routing, Scope, Store};
 use kadlet_udp::{Handle, Server};
 
 use crate::args::{self, Common};
@@ -86,8 +86,9 @@ fn host<R: Table>(
     let signal = sender.clone();
     signals::watch(move || drop(signal.send(Occurrence::Signal)))?;
 
-    let config = Config { plain: !args.no_plain, ..network::config(common) };
     let listen = resolve(&args.listen, common, common.timeout)?;
+    let trusted = common.network_key.is_some() || listen.iter().all(|address| address.scope() < Scope::Global);
+    let config = Config { plain: args.plain || trusted, ..network::config(common) };
     let mut driver = network::bind::<R>(&listen, config, state.as_ref().map(|state| state.id))?;
     let (address, id) = (driver.local_addr(), driver.node().id());
     bootstraps.check(address)?;

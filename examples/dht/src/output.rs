@@ -174,6 +174,7 @@ pub(crate) struct StatsObject {
     not_serving: u64,
     small_buffers: u64,
     bad_contacts: u64,
+    unopened: u64,
 }
 
 impl StatsObject {
@@ -205,6 +206,7 @@ impl StatsObject {
             not_serving: stats.not_serving,
             small_buffers: stats.small_buffers,
             bad_contacts: stats.bad_contacts,
+            unopened: stats.unopened,
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::args::{Common, Put};
 use crate::error::{Error, Exit};
-use crate::keygen;
+use crate::key_file;
 use crate::network::{Client, OperationError, Table, explain, nodes, stats, summary};
 use crate::output::{Output, QueryStatsObject, note};
 use crate::trace::{GET, PUT};
@@ -285,7 +285,7 @@ impl Signer {
     fn read(file: &std::path::Path, args: &Put) -> Result<Self, Error> {
         let salt = args.salt.as_deref().unwrap_or_default().as_encoded_bytes().to_vec();
         check_salt(&salt)?;
-        let secret = keygen::read(file)?;
+        let secret = key_file::read(file, "kadlet keygen")?;
         Ok(Self { secret, public_key: kadlet::ed25519::public_key(&secret), salt })
     }
 
