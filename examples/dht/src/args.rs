@@ -7,8 +7,8 @@ use core::time::Duration;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use kadlet::wire::sealed::NetworkKey;
 use kadlet::{Id, Mode};
@@ -248,7 +248,7 @@ pub(crate) struct Keygen {
     pub(crate) file: PathBuf,
     /// Make the key of a sealed network, for --network-key. It has no public key: prints the name of the file.
     // It stands in place of the option of all commands that has this name, so it has the same type.
-    #[arg(long, num_args = 0, default_value_t = 0, default_missing_value = "65535", hide_default_value = true)]
+    #[arg(long, action = ArgAction::SetTrue, value_parser = BoolishValueParser::new().map(flag))]
     network: u16,
 }
 
@@ -341,6 +341,10 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 fn public_key(text: &str) -> Result<[u8; 32], String> {
     let mut key = [0; 32];
     hex::decode_to_slice(text, &mut key).map(|()| key).map_err(|_| "a public key is 64 hexadecimal digits".to_owned())
+}
+
+fn flag(is_set: bool) -> u16 {
+    if is_set { u16::MAX } else { 0 }
 }
 
 fn network_key(file: PathBuf) -> Result<NetworkKey, String> {
