@@ -76,8 +76,8 @@
 //!
 //! What [`Dht::handle_datagram`] does, by the files of `node`:
 //!
-//! 1. `receiving`, the inlet, decodes the datagram with the [`wire`] format and counts it. It drops what is not a
-//!    message, or is of another network.
+//! 1. `receiving`, the inlet, counts the datagram, opens it if it is sealed, and decodes it with the [`wire`] format.
+//!    It drops what doesn't open, is not a message, or is of another network.
 //! 2. A **request** goes to `server`. [`guard`] checks its token, and the rate of the requester's address prefix. The
 //!    content of the response comes from the [`routing`] table and the [`store`]. A record to be stored is checked and
 //!    stored; a relay request goes on to the next hop. Nothing else of the request is kept. If the table would take
@@ -86,8 +86,8 @@
 //!    transaction, its address and its sender must match. Then the table verifies the sender. The contacts that the
 //!    response names go into the [`lookup`] of the operation that sent the request, and `search` begins requests to the
 //!    next nodes.
-//! 4. `sending`, the outlet, encodes every datagram that leaves the node. The response to a request is in the caller's
-//!    buffer when `handle_datagram` returns. New requests wait for [`Dht::poll_transmit`].
+//! 4. `sending`, the outlet, encodes every datagram that leaves the node, and seals it. The response to a request is in
+//!    the caller's buffer when `handle_datagram` returns. New requests wait for [`Dht::poll_transmit`].
 //!
 //! # One get
 //!
@@ -119,6 +119,7 @@
 //! Features add items and never change behaviour:
 //!
 //! - `alloc`: `HashStore`, a store on the heap
+//! - `sealed`: `Config::seal`, networks whose datagrams are sealed with one key
 //! - `ed25519`: a verifier and a signer for signed records
 //! - `snapshot`: what a node keeps from one run to the next, as entries for flash or a file
 //!

@@ -32,6 +32,9 @@ mod records;
 mod recursive;
 #[path = "node/reflection.rs"]
 mod reflection;
+#[cfg(feature = "sealed")]
+#[path = "node/sealed.rs"]
+mod sealed;
 #[path = "node/settings.rs"]
 mod settings;
 #[cfg(feature = "ed25519")]

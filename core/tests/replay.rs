@@ -8,6 +8,9 @@ pub mod decode;
 pub mod node;
 #[path = "fuzz/routing.rs"]
 pub mod routing;
+#[cfg(feature = "sealed")]
+#[path = "fuzz/sealed.rs"]
+pub mod sealed;
 #[cfg(feature = "alloc")]
 #[path = "fuzz/store.rs"]
 pub mod store;
@@ -25,6 +28,12 @@ fn the_corpus_of_node_finds_nothing() {
 #[test]
 fn the_corpus_of_routing_finds_nothing() {
     replay("routing", routing::run);
+}
+
+#[cfg(feature = "sealed")]
+#[test]
+fn the_corpus_of_sealed_finds_nothing() {
+    replay("sealed", sealed::run);
 }
 
 #[cfg(feature = "alloc")]

@@ -4,5 +4,8 @@
 mod canonical;
 #[path = "fuzz/decode.rs"]
 pub mod fuzz_decode;
+#[cfg(feature = "sealed")]
+#[path = "wire/sealed.rs"]
+mod sealed;
 #[path = "wire/spec.rs"]
 mod spec;

@@ -6,6 +6,8 @@ use core::time::Duration;
 use crate::config_error::{ConfigError, Unit, millis, secs};
 use crate::record::Verifier;
 use crate::routing::Limits;
+#[cfg(feature = "sealed")]
+use crate::wire::sealed::NetworkKey;
 use crate::wire::{MAX_DATAGRAM, SEAL, Wire};
 
 /// The configuration of a node. The defaults suit a network of five nodes on a LAN and one of millions alike.
@@ -71,6 +73,11 @@ pub struct Config {
     /// global address are ignored. Private networks, in which no node lies, can turn it off; all nodes of a network
     /// must have the same setting. Addresses without a prefix are exempt. `true` by default.
     pub bind_ids: bool,
+    /// The key with which all datagrams of the network are [sealed](crate::wire::sealed). A datagram that doesn't open
+    /// with it is dropped. All nodes of a network must have the same key. `None`, the default, seals nothing. Needs a
+    /// wire format whose [`SENDER`](Wire::SENDER) is not `None`.
+    #[cfg(feature = "sealed")]
+    pub seal: Option<NetworkKey>,
 }
 
 /// How a lookup finds the nodes.
@@ -107,6 +114,8 @@ impl Config {
         rate_limit: 64,
         quota: 0,
         bind_ids: true,
+        #[cfg(feature = "sealed")]
+        seal: None,
     };
 
     /// All zeros, for a node that is not started.
@@ -127,11 +136,27 @@ impl Config {
         rate_limit: 0,
         quota: 0,
         bind_ids: false,
+        #[cfg(feature = "sealed")]
+        seal: None,
     };
 
     /// The largest message, in bytes: [`SEAL`] less than the largest datagram.
     pub(super) const fn largest_message(&self) -> usize {
         self.max_datagram.saturating_sub(SEAL)
+    }
+
+    /// The largest message whose datagram also fits into `buf`, in bytes.
+    pub(super) fn largest_message_in(&self, buf: &[u8]) -> usize {
+        buf.len().saturating_sub(self.seal_len()).min(self.largest_message())
+    }
+
+    /// How many bytes a datagram is longer than its message.
+    pub(super) const fn seal_len(&self) -> usize {
+        #[cfg(feature = "sealed")]
+        if self.seal.is_some() {
+            return SEAL;
+        }
+        0
     }
 
     /// Checks that every value is in its range, for a node whose shortlists hold `shortlist` contacts. The table checks
@@ -147,6 +172,8 @@ impl Config {
         number("alpha", self.alpha.into(), 1, 16)?;
         number("max_datagram", datagram, W::MIN_DATAGRAM as u32, W::MAX_DATAGRAM as u32)?;
         number("attempts", self.attempts.into(), 1, 5)?;
+        #[cfg(feature = "sealed")]
+        number("seal", self.seal.is_some().into(), 0, W::SENDER.is_some().into())?;
         number("rate_limit", self.rate_limit.into(), 1, u16::MAX.into())?;
         timeout("timeout_min", min, 1, 60_000)?;
         timeout("timeout_max", max, min, 60_000)?;

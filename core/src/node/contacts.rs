@@ -65,7 +65,7 @@ impl<P: Parts> Shared<P> {
     /// Pings a requester that serves, if the table would take it. `left` is how many bytes can still be sent to it by
     /// the amplification limit.
     pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, left: usize) {
-        if left < P::Wire::LENGTHS.ping {
+        if left < P::Wire::LENGTHS.ping + self.config.seal_len() {
             return;
         }
         if self.can_check() && self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact) {

@@ -75,7 +75,8 @@ impl<P: Parts> NodeInner<P> {
                     }
                     self.shared.requests.drop(ready.index);
                     self.shared.requests_freed = true;
-                    self.request_failed(now, ready.owner, ready.expect.as_ref());
+                    let expect = ready.expect.as_ref();
+                    self.shared.request_failed(now, &mut self.operations, ready.owner, expect);
                     let operation = ready.owner.slot().and_then(|slot| self.operations.get_mut(slot));
                     if let Some(operation) = operation {
                         self.shared.step(now, operation);

@@ -13,6 +13,8 @@ use crate::id::Id;
 use crate::routing::Routing;
 use crate::store::Store;
 use crate::time::Instant;
+#[cfg(feature = "sealed")]
+use crate::wire::MAX_DATAGRAM;
 
 /// The type behind [`Node`](super::Node): a node with the parts `P`.
 // The small fields come first: a Cortex-M needs shorter instructions to access fields at small offsets.
@@ -20,6 +22,9 @@ use crate::time::Instant;
 pub struct NodeInner<P: Parts> {
     pub(super) shared: Shared<P>,
     pub(super) operations: P::Operations,
+    /// The message of the datagram that arrived last, if datagrams are sealed.
+    #[cfg(feature = "sealed")]
+    pub(super) opened: [u8; MAX_DATAGRAM],
 }
 
 impl<P: Parts> NodeInner<P> {
@@ -31,7 +36,12 @@ impl<P: Parts> NodeInner<P> {
 
     const fn of(table: P::Routing, store: P::Store) -> Self {
         const { P::BOUNDS_ARE_IN_RANGE }
-        Self { shared: Shared::new(table, store), operations: P::Operations::EMPTY }
+        Self {
+            shared: Shared::new(table, store),
+            operations: P::Operations::EMPTY,
+            #[cfg(feature = "sealed")]
+            opened: [0; MAX_DATAGRAM],
+        }
     }
 
     /// A started node, for hosts. A microcontroller should [`start`](Self::start) an [`empty`](Self::empty) node in

@@ -179,14 +179,20 @@ impl<P: Parts> Shared<P> {
     ) -> Option<Transmit<P::Address>> {
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
         let named = nearest_by_rank(&self.table, target.id(), &hop.contact, silent, self.k(), &mut room);
-        let (to, token) = (self.recipient(hop), self.token_for(now, &hop.contact));
+        let (to, token) = (self.recipient(hop, buf), self.token_for(now, &hop.contact));
         let held = match target {
             Target::Value(key) => held_in(&self.store, now, key),
             Target::Nodes(_) => None,
         };
         let found = held.map(|held| (held.record(now), held.metadata.expires.micros_since(now).secs()));
-        let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
-        let mut response = relayed::<P>(&to, 0, found, |room| to.fitting(named, room), buf);
+        let outlet = Outlet {
+            stats: &mut self.stats,
+            config: &self.config,
+            table: &self.table,
+            #[cfg(feature = "sealed")]
+            next_seal: &mut self.next_seal,
+        };
+        let mut response = relayed::<P>(&to, 0, found, |room| to.fitting(named, room));
         // If the record doesn't fit, the requester must ask this node for it. The previous hop names this node. No
         // other is named, which the requester would ask before.
         if let Response::Relayed { found: None, contacts, .. } = &mut response
@@ -220,9 +226,9 @@ impl<P: Parts> Shared<P> {
                     may_be_named(&contact, scope) && self.accepted(now, from.address, contact).is_some()
                 })
         });
-        let to = self.recipient(hop);
+        let to = self.recipient(hop, buf);
         let contacts = |room| named.fitting(room, P::Wire::contact_len);
-        let response = relayed::<P>(&to, result.hops, result.found, contacts, buf);
+        let response = relayed::<P>(&to, result.hops, result.found, contacts);
         self.respond_to_hop(now, hop, response, buf)
     }
 
@@ -233,12 +239,12 @@ impl<P: Parts> Shared<P> {
         response: Response<'_, P::Address>,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
-        let (to, token) = (self.recipient(hop), self.token_for(now, &hop.contact));
+        let (to, token) = (self.recipient(hop, buf), self.token_for(now, &hop.contact));
         self.outlet().respond(&to, token, response, buf)
     }
 
-    fn recipient(&self, hop: &PreviousHop<P::Address, P::Wire>) -> Recipient<P> {
-        let most = usize::from(hop.largest).min(self.config.largest_message());
+    fn recipient(&self, hop: &PreviousHop<P::Address, P::Wire>, buf: &[u8]) -> Recipient<P> {
+        let most = self.config.largest_message_in(buf).min(usize::from(hop.largest));
         Recipient { contact: hop.contact, transaction: hop.transaction, most }
     }
 
@@ -288,16 +294,15 @@ impl<P: Parts> Shared<P> {
     }
 }
 
-/// A `relayed` response that fits the recipient and the buffer: without the record if this doesn't fit, and with the
+/// A `relayed` response that fits the recipient: without the record if this doesn't fit, and with the
 /// contacts that fit into the rest.
 fn relayed<'a, P: Parts>(
     to: &Recipient<P>,
     hops: u8,
     found: Option<(Record<'a>, u32)>,
     contacts: impl FnOnce(usize) -> Contacts<'a, P::Address>,
-    buf: &[u8],
 ) -> Response<'a, P::Address> {
-    let room = to.most.min(buf.len()).saturating_sub(P::Wire::LENGTHS.relayed);
+    let room = to.most.saturating_sub(P::Wire::LENGTHS.relayed);
     let len = |(record, _): &(Record<'_>, u32)| P::Wire::LENGTHS.found + P::Wire::record_len(record);
     let found = found.filter(|found| len(found) <= room);
     let room = room - found.as_ref().map_or(0, len);

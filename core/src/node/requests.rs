@@ -73,7 +73,13 @@ impl<P: Parts> Shared<P> {
             _ => own_largest,
         };
         let body = Body::Request { largest, token, request, padding: 0 };
-        let outlet = Outlet::<P> { stats: &mut self.stats, config: &self.config, table: &self.table };
+        let outlet = Outlet::<P> {
+            stats: &mut self.stats,
+            config: &self.config,
+            table: &self.table,
+            #[cfg(feature = "sealed")]
+            next_seal: &mut self.next_seal,
+        };
         outlet.request(ready.to, ready.transaction, body, least, buf).ok_or(Unsent::NoRoom)
     }
 }

@@ -16,6 +16,8 @@ use crate::id::Id;
 use crate::message::{Contacts, Features, Response};
 use crate::routing::{ContactState, Routing};
 use crate::rpc::Attempts;
+#[cfg(feature = "sealed")]
+use crate::wire::sealed;
 use crate::wire::{Body, Header, Message, TokenBinding, Wire};
 
 /// The parts of a node that are needed to send. The message can borrow all others meanwhile.
@@ -23,6 +25,8 @@ pub(super) struct Outlet<'a, P: Parts> {
     pub(super) stats: &'a mut Stats,
     pub(super) config: &'a Config,
     pub(super) table: &'a P::Routing,
+    #[cfg(feature = "sealed")]
+    pub(super) next_seal: &'a mut u64,
 }
 
 /// The node that a response goes to.
@@ -35,8 +39,8 @@ pub(super) struct Recipient<P: Parts> {
 }
 
 impl<P: Parts> Outlet<'_, P> {
-    /// Encodes a message of at most `most` bytes to `buf`, and counts it. A request is padded to `least` bytes if this
-    /// fits.
+    /// Encodes a message of at most `most` bytes to `buf`, seals it if this is configured, and counts it. A request is
+    /// padded to `least` bytes if this fits.
     fn send(
         self,
         to: P::Address,
@@ -45,8 +49,17 @@ impl<P: Parts> Outlet<'_, P> {
         most: usize,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
-        let room = most.min(self.config.largest_message()).min(buf.len());
+        let room = most.min(self.config.largest_message_in(buf));
         let len = P::Wire::encode(message, least.min(room), buf.get_mut(..room)?)?;
+        #[cfg(feature = "sealed")]
+        let len = match &self.config.seal {
+            Some(key) => {
+                let number = *self.next_seal;
+                *self.next_seal = number.wrapping_add(1);
+                sealed::seal::<P::Wire>(key, number, len, buf)?
+            }
+            None => len,
+        };
         count_up(&mut self.stats.sent);
         self.stats.sent_bytes += len as u64;
         Some(Transmit { to, len })
@@ -99,7 +112,13 @@ impl<P: Parts> Recipient<P> {
 impl<P: Parts> Shared<P> {
     /// The outlet, while nothing else of the node is borrowed.
     pub(super) fn outlet(&mut self) -> Outlet<'_, P> {
-        Outlet { stats: &mut self.stats, config: &self.config, table: &self.table }
+        Outlet {
+            stats: &mut self.stats,
+            config: &self.config,
+            table: &self.table,
+            #[cfg(feature = "sealed")]
+            next_seal: &mut self.next_seal,
+        }
     }
 
     /// Begins a request, which [`poll_transmit`](crate::Dht::poll_transmit) sends. A node that the table knows at this
@@ -140,8 +159,10 @@ impl<P: Parts> Shared<P> {
             return 0;
         }
         let contacts = self.k() * P::Wire::contact_len(to.encode().as_bytes().len());
-        let ping = if wants_ping { P::Wire::LENGTHS.ping } else { 0 };
-        ((P::Wire::LENGTHS.nodes + contacts).min(self.config.largest_message()) + ping).div_ceil(3)
+        let seal = self.config.seal_len();
+        let ping = if wants_ping { P::Wire::LENGTHS.ping + seal } else { 0 };
+        let nodes = (P::Wire::LENGTHS.nodes + contacts).min(self.config.largest_message()) + seal;
+        (nodes + ping).div_ceil(3).saturating_sub(seal)
     }
 }
 

@@ -90,13 +90,14 @@ impl<P: Parts> Shared<P> {
         }
         let token = if P::Wire::RULES.tokens.gives(request) { fresh } else { P::Wire::NO_TOKEN };
         let allowance = amplification::most_bytes_to(incoming.len, proved);
-        let room = usize::from(incoming.largest).min(self.config.largest_message()).min(buf.len());
+        let room = self.config.largest_message_in(buf).min(usize::from(incoming.largest));
         if room < P::Wire::LENGTHS.error {
             count_up(&mut self.stats.small_buffers);
             return None;
         }
         let (contact, transaction) = (incoming.contact(), incoming.header.transaction);
-        let most = room.min(allowance.saturating_sub(self.kept_for_ping(incoming, proved)));
+        let seal = self.config.seal_len();
+        let most = room.min(allowance.saturating_sub(self.kept_for_ping(incoming, proved) + seal));
         let served = Served { now, to: Recipient { contact, transaction, most }, proved, token_holds, token };
         let sent = match request {
             _ if !within || own_id => self.reply(&served, Response::Error { code: ErrorCode::Token, detail: 0 }, buf),
@@ -155,7 +156,7 @@ impl<P: Parts> Shared<P> {
             && !proved
             && incoming.header.features.contains(Features::SERVES)
             && !self.has_responded(&incoming.contact());
-        if pinged { P::Wire::LENGTHS.ping } else { 0 }
+        if pinged { P::Wire::LENGTHS.ping + self.config.seal_len() } else { 0 }
     }
 
     fn reply(
@@ -170,7 +171,7 @@ impl<P: Parts> Shared<P> {
     fn respond_nodes(&mut self, served: &Served<P>, target: &Id, buf: &mut [u8]) -> Option<Transmit<P::Address>> {
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
         let named = self.nearest(served, target, &mut room);
-        let contacts = fitting(served, named, P::Wire::LENGTHS.nodes, buf);
+        let contacts = fitting(served, named, P::Wire::LENGTHS.nodes);
         self.reply(served, Response::Nodes { contacts }, buf)
     }
 
@@ -192,14 +193,14 @@ impl<P: Parts> Shared<P> {
         let compared = have.map(|have| key.kind.contest(have, version).offered);
         let size = P::Wire::LENGTHS.value + P::Wire::record_len(&held.stored);
         let wanted = compared.is_none_or(Ordering::is_gt);
-        let sends_value = wanted && size <= served.to.most.min(buf.len());
+        let sends_value = wanted && size <= served.to.most;
         let beside = match P::Wire::RULES.held {
             _ if sends_value => size,
             true => P::Wire::LENGTHS.held,
             false => P::Wire::LENGTHS.nodes,
         };
         let mut room = const { [Contact::EMPTY; MAX_NAMED] };
-        let contacts = fitting(served, self.nearest(served, &key.id, &mut room), beside, buf);
+        let contacts = fitting(served, self.nearest(served, &key.id, &mut room), beside);
         let response = if sends_value {
             Response::Value { record: held.record(now), lifetime, contacts }
         } else if P::Wire::RULES.held {
@@ -209,7 +210,13 @@ impl<P: Parts> Shared<P> {
         } else {
             Response::Nodes { contacts }
         };
-        let outlet = Outlet { stats: &mut self.stats, config: &self.config, table: &self.table };
+        let outlet = Outlet {
+            stats: &mut self.stats,
+            config: &self.config,
+            table: &self.table,
+            #[cfg(feature = "sealed")]
+            next_seal: &mut self.next_seal,
+        };
         let sent = outlet.respond(&served.to, served.token, response, buf);
         // A co-holder that has the same version claims that it has replicated it. This is never believed by the most
         // responsible holder.
@@ -340,9 +347,8 @@ fn fitting<'a, P: Parts>(
     served: &Served<P>,
     named: &'a mut [Contact<P::Address>],
     beside: usize,
-    buf: &[u8],
 ) -> Contacts<'a, P::Address> {
-    let room = served.to.most.min(buf.len()).saturating_sub(beside);
+    let room = served.to.most.saturating_sub(beside);
     if served.to.fitting(named, room).count() == named.len() {
         return Contacts::new(named);
     }

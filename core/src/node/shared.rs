@@ -48,6 +48,9 @@ pub(crate) struct Shared<P: Parts> {
     pub(super) density: Density,
     pub(super) tokens: Tokens,
     pub(super) random: Random,
+    /// The number of the next seal.
+    #[cfg(feature = "sealed")]
+    pub(super) next_seal: u64,
     /// When the user can be told again that another node has the own identifier.
     pub(super) own_id_reported: Instant,
     /// When a requester that claims the own identifier can be checked again.
@@ -82,6 +85,8 @@ impl<P: Parts> Shared<P> {
             density: Density::EMPTY,
             tokens: Tokens::EMPTY,
             random: Random::EMPTY,
+            #[cfg(feature = "sealed")]
+            next_seal: 0,
             own_id_reported: Instant::ZERO,
             own_id_checked: Instant::ZERO,
             own_id_seen: Vec::new(),
@@ -101,6 +106,10 @@ impl<P: Parts> Shared<P> {
     pub(super) fn configure(&mut self, config: Config, seeds: Seeds) {
         self.config = config;
         self.random = seeds.random;
+        #[cfg(feature = "sealed")]
+        if config.seal.is_some() {
+            self.next_seal = self.random.next();
+        }
         self.tokens.start(seeds.tokens);
         self.limiter.restart(config.rate_limit);
         self.requests.restart(RequestLimits {

@@ -55,6 +55,9 @@ pub struct Stats {
     /// Contacts that other nodes named and this node did not accept: their address has a narrower scope than the one of
     /// the node that named them, or their identifier doesn't fit their address.
     pub bad_contacts: u64,
+    /// Datagrams dropped because they don't open with the [key](crate::Config::seal) of the network.
+    #[cfg(feature = "sealed")]
+    pub unopened: u64,
 }
 
 impl Stats {
@@ -83,6 +86,8 @@ impl Stats {
         not_serving: 0,
         small_buffers: 0,
         bad_contacts: 0,
+        #[cfg(feature = "sealed")]
+        unopened: 0,
     };
 }
 

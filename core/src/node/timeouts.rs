@@ -19,7 +19,7 @@ impl<P: Parts> NodeInner<P> {
         match due {
             Due::Slow { owner: Purpose::Relay { relay }, .. } => {
                 if let Some(slot) = self.shared.relay_slow(now, relay) {
-                    self.fell_back(slot);
+                    fell_back::<P>(&mut self.operations, slot);
                 }
             }
             Due::Slow { owner, expect } => {
@@ -40,33 +40,32 @@ impl<P: Parts> NodeInner<P> {
                     }
                 }
                 if let Some(purpose) = owner {
-                    self.request_failed(now, purpose, expect.as_ref());
+                    self.shared.request_failed(now, &mut self.operations, purpose, expect.as_ref());
                 }
             }
-        }
-    }
-
-    /// Handles a request that will get no response.
-    pub(super) fn request_failed(&mut self, now: Instant, purpose: Purpose, id: Option<&Id>) {
-        if let Purpose::Relay { relay } = purpose {
-            let ended = id.and_then(|id| self.shared.relay_failed(now, relay, id, HopState::Silent));
-            if let Some(slot) = ended {
-                self.fell_back(slot);
-            }
-        } else if let Some(operation) = purpose.slot().and_then(|slot| self.operations.get_mut(slot)) {
-            self.shared.operation_request_failed(now, operation, purpose, id);
-        }
-    }
-
-    /// The relay request of the operation in this slot got no result: its lookup continues iteratively.
-    pub(super) fn fell_back(&mut self, slot: u8) {
-        if let Some(operation) = self.operations.get_mut(slot) {
-            operation.recursion = Recursion::FellBack;
         }
     }
 }
 
 impl<P: Parts> Shared<P> {
+    /// Handles a request that will get no response.
+    pub(super) fn request_failed(
+        &mut self,
+        now: Instant,
+        operations: &mut P::Operations,
+        purpose: Purpose,
+        id: Option<&Id>,
+    ) {
+        if let Purpose::Relay { relay } = purpose {
+            let ended = id.and_then(|id| self.relay_failed(now, relay, id, HopState::Silent));
+            if let Some(slot) = ended {
+                fell_back::<P>(operations, slot);
+            }
+        } else if let Some(operation) = purpose.slot().and_then(|slot| operations.get_mut(slot)) {
+            self.operation_request_failed(now, operation, purpose, id);
+        }
+    }
+
     /// A request of an operation will get no response.
     fn operation_request_failed(&mut self, now: Instant, operation: &mut Op<P>, purpose: Purpose, id: Option<&Id>) {
         count_one(&mut operation.tally.timed_out);
@@ -85,5 +84,12 @@ impl<P: Parts> Shared<P> {
             }
             (_, None) => {}
         }
+    }
+}
+
+/// The relay request of the operation in this slot got no result: its lookup continues iteratively.
+pub(super) fn fell_back<P: Parts>(operations: &mut P::Operations, slot: u8) {
+    if let Some(operation) = operations.get_mut(slot) {
+        operation.recursion = Recursion::FellBack;
     }
 }

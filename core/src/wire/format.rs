@@ -18,7 +18,8 @@ use crate::record::Record;
 pub const MAX_DATAGRAM: usize = 1_232;
 /// The smallest value that the largest datagram can be set to, in bytes: an IEEE 802.15.4 frame.
 pub const MIN_DATAGRAM: usize = 127;
-/// The bytes that every message leaves free in its datagram, so that the datagram can be sealed.
+/// The bytes that every message leaves free in its datagram, so that the datagram can be sealed: a number of 8 bytes
+/// and a tag of 16.
 pub const SEAL: usize = 24;
 
 /// A wire format: messages as datagrams.
@@ -59,6 +60,9 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
     const MAX_DATAGRAM: usize;
     /// The smallest value that it can have, in bytes. All messages but those with large records fit.
     const MIN_DATAGRAM: usize;
+    /// Where the sender's identifier is in every message, as its 20 bytes: how many bytes come before it. `None`, the
+    /// default, if the format has no such place. Then its datagrams can't be sealed.
+    const SENDER: Option<usize> = None;
 
     /// Makes a transaction of random bits. It needn't use all of them.
     fn transaction(random: u64) -> Self::Transaction;

@@ -100,15 +100,26 @@ struct Scene<A, M> {
     accounts: HashMap<A, Account>,
     /// Requests that the node sent to such addresses.
     asked_back: usize,
+    seal: Seal,
 }
+
+/// How a network makes a datagram of a message, and a message of a datagram.
+#[derive(Clone, Copy)]
+struct Seal {
+    seal: fn(&[u8]) -> Vec<u8>,
+    open: fn(&[u8]) -> Vec<u8>,
+}
+
+const NO_SEAL: Seal = Seal { seal: <[u8]>::to_vec, open: <[u8]>::to_vec };
 
 impl<A: Global, const SHORTLIST: usize, const RELAYS: usize> Scene<A, Wide<A, SHORTLIST, RELAYS>> {
     fn new(node: Wide<A, SHORTLIST, RELAYS>) -> Self {
         let contacts = node.routing().peers().map(|peer| (peer.contact.address, peer.contact.id)).collect();
-        Self { node, now: NOW, contacts, accounts: HashMap::new(), asked_back: 0 }
+        Self { node, now: NOW, contacts, accounts: HashMap::new(), asked_back: 0, seal: NO_SEAL }
     }
 
-    fn receive(&mut self, from: A, bytes: &[u8]) {
+    fn receive(&mut self, from: A, message: &[u8]) {
+        let bytes = &(self.seal.seal)(message);
         let account = self.accounts.entry(from).or_default();
         account.received += bytes.len();
         if let Some((to, response)) = deliver(&mut self.node, self.now, from, bytes) {
@@ -127,8 +138,8 @@ impl<A: Global, const SHORTLIST: usize, const RELAYS: usize> Scene<A, Wide<A, SH
                     self.asked_back += 1;
                 } else {
                     let id = self.contacts.get(&to).expect("a node sends only to contacts and requesters");
-                    let response = Peer::new(*id, to).empty_response(&bytes);
-                    let _ = deliver(&mut self.node, self.now, to, &response);
+                    let response = Peer::new(*id, to).empty_response(&(self.seal.open)(&bytes));
+                    let _ = deliver(&mut self.node, self.now, to, &(self.seal.seal)(&response));
                 }
             }
             match self.node.poll_timeout() {
@@ -280,6 +291,31 @@ fn a_dual_stack_node_with_k_of_20_sends_at_most_three_bytes_for_each_received() 
     let mut scene = Scene::new(filled::<SocketAddr, 60, 2>(Config { table, ..config() }, 16));
     every_request(&mut scene);
     scene.check();
+}
+
+#[cfg(feature = "sealed")]
+#[test]
+fn a_node_of_a_sealed_network_sends_at_most_three_bytes_for_each_received() {
+    use kadlet::wire::sealed::{NetworkKey, open, seal};
+
+    const KEY: NetworkKey = NetworkKey::new([7; 32]);
+    for max_datagram in [MAX_DATAGRAM, MIN_DATAGRAM] {
+        let config = Config { max_datagram, seal: Some(KEY), ..config() };
+        let mut scene = Scene::new(filled::<SocketAddrV4, 24, 2>(config, 16));
+        scene.seal = Seal {
+            seal: |message| {
+                let mut buf = [0; MAX_DATAGRAM + SEAL];
+                buf[..message.len()].copy_from_slice(message);
+                let len = seal::<Kadlet>(&KEY, 1, message.len(), &mut buf).unwrap();
+                buf[..len].to_vec()
+            },
+            open: |datagram| open::<Kadlet>(&KEY, datagram, &mut [0; MAX_DATAGRAM]).unwrap().to_vec(),
+        };
+        every_request(&mut scene);
+        assert!(scene.asked_back > 50, "unknown requesters must be asked back: {}", scene.asked_back);
+        assert!(scene.node.stats().responses_sent > 300);
+        scene.check();
+    }
 }
 
 #[test]

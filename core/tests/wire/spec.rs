@@ -19,6 +19,13 @@ pub(crate) fn examples() -> Vec<(&'static str, Vec<u8>)> {
         .collect()
 }
 
+/// The example of a sealed datagram in `SPEC.md`.
+#[cfg(feature = "sealed")]
+pub(crate) fn sealed_example() -> Vec<u8> {
+    let block = SPEC.split("```sealed ping\n").nth(1).expect("an example");
+    hex(block.split_once("```").expect("a block ends").0)
+}
+
 fn hex(lines: &str) -> Vec<u8> {
     let digits: String = lines.lines().flat_map(|line| line.split('#').next()).collect();
     let digits: Vec<u32> =

@@ -7,11 +7,14 @@ use core::time::Duration;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use kadlet::wire::sealed::NetworkKey;
 use kadlet::{Id, Mode};
 use serde::{Deserialize, Serialize};
 
+use crate::key_file;
 use crate::log::LogLevel;
 use crate::resolver::{Resolver, SYSTEM};
 
@@ -82,6 +85,10 @@ pub(crate) struct Common {
     /// The network's number: nodes of different networks ignore each other.
     #[arg(long, global = true, value_name = "N", default_value_t = 0, env = "KADLET_NETWORK")]
     pub(crate) network: u16,
+    /// The key of a sealed network, in a file that `kadlet keygen --network` made: all datagrams are encrypted, and
+    /// nodes without the key are ignored. All nodes of the network and all commands given to it need it.
+    #[arg(long, global = true, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(network_key))]
+    pub(crate) network_key: Option<NetworkKey>,
     /// The geometry, which defines which nodes are near a key; all nodes of a network must have the same.
     #[arg(long, global = true, value_enum, default_value_t, env = "KADLET_GEOMETRY")]
     pub(crate) geometry: Geometry,
@@ -185,9 +192,10 @@ pub(crate) struct Node {
     /// seconds.
     #[arg(long, value_name = "FILE", env = "KADLET_STATE")]
     pub(crate) state: Option<PathBuf>,
-    /// Store no plain records, which anyone can replace: only immutable and signed ones.
+    /// Store plain records too, which anyone can replace. Without this, they are stored only if --listen is a loopback
+    /// or private address, or if the network is sealed.
     #[arg(long)]
-    pub(crate) no_plain: bool,
+    pub(crate) plain: bool,
     /// Make no control socket.
     #[arg(long)]
     pub(crate) no_control: bool,
@@ -362,6 +370,17 @@ pub(crate) struct Ping {
 pub(crate) struct Keygen {
     /// The file to write. An existing file is never overwritten.
     pub(crate) file: PathBuf,
+    /// Make the key of a sealed network, for --network-key. It has no public key: prints the name of the file.
+    // It stands in place of the option of all commands that has this name, so it has the same type.
+    #[arg(long, action = ArgAction::SetTrue, value_parser = BoolishValueParser::new().map(flag))]
+    network: u16,
+}
+
+impl Keygen {
+    /// Whether to make the key of a sealed network.
+    pub(crate) const fn makes_network_key(&self) -> bool {
+        self.network == u16::MAX
+    }
 }
 
 #[derive(Debug, Args)]
@@ -454,6 +473,15 @@ fn public_key(text: &str) -> Result<[u8; 32], String> {
     hex::decode_to_slice(text, &mut key).map(|()| key).map_err(|_| "a public key is 64 hexadecimal digits".to_owned())
 }
 
+fn flag(is_set: bool) -> u16 {
+    if is_set { u16::MAX } else { 0 }
+}
+
+fn network_key(file: PathBuf) -> Result<NetworkKey, String> {
+    let key = key_file::read(&file, "kadlet keygen --network");
+    key.map(NetworkKey::new).map_err(|error| error.what().to_owned() + "; `kadlet keygen --network FILE` makes one")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -504,9 +532,26 @@ mod tests {
             "kadlet get key --bootstrap 127.0.0.1:65536",
             "kadlet get key --bootstrap 127.0.0.1:1 --network 65536",
             "kadlet get key --bootstrap 127.0.0.1:1 --timeout 0",
+            "kadlet get key --bootstrap 127.0.0.1:1 --network-key /nowhere/network.key",
+            "kadlet get key --bootstrap 127.0.0.1:1 --network-key Cargo.toml",
+            "kadlet keygen --network",
             "kadlet demo key value --nodes 1",
         ] {
             assert!(refused(args), "{args}");
+        }
+    }
+
+    #[test]
+    fn keygen_makes_the_key_of_a_network_only_if_told_and_whatever_the_number_of_the_network() {
+        for (args, expected) in [
+            ("kadlet keygen file", false),
+            ("kadlet --network 7 keygen file", false),
+            ("kadlet keygen --network file", true),
+            ("kadlet keygen file --network", true),
+        ] {
+            let cli = Cli::try_parse_from(args.split(' ')).unwrap();
+            let Command::Keygen(keygen) = cli.command else { panic!("not a keygen") };
+            assert_eq!(keygen.makes_network_key(), expected, "{args}");
         }
     }
 

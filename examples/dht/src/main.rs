@@ -17,6 +17,7 @@ mod error;
 mod get;
 mod joining;
 mod journal;
+mod key_file;
 mod keygen;
 mod log;
 mod metrics;

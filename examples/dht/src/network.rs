@@ -146,7 +146,7 @@ impl<R: Table> Client<R> {
         }
         let what = format!("no node of network {} responded at {address}: {why}", common.network);
         Err(Error::new(Exit::Network, what)
-            .tip("check that a node runs there, and that its --network and --geometry are the same"))
+            .tip("check that a node runs there, its --network-key, --network and --geometry"))
     }
 
     /// Shows no progress any more.
@@ -217,12 +217,18 @@ fn no_network(
     let tried: Vec<_> = tried.iter().map(SocketAddr::to_string).collect();
     problems.insert(0, format!("no node of network {network} responded at {}: {}", tried.join(", "), reason(why)));
     Error::new(Exit::Network, problems.join("; "))
-        .tip("check that a node runs there (`kadlet ping ADDR`), and that its --network and --geometry are the same")
+        .tip("check that a node runs there (`kadlet ping ADDR`), its --network-key, --network and --geometry")
 }
 
 /// The configuration of all of the tool's nodes.
 pub(crate) fn config(common: &Common) -> Config {
-    Config { network: common.network, plain: true, verify: Some(kadlet::ed25519::verify), ..Config::DEFAULT }
+    Config {
+        network: common.network,
+        plain: true,
+        verify: Some(kadlet::ed25519::verify),
+        seal: common.network_key,
+        ..Config::DEFAULT
+    }
 }
 
 /// Starts a node at the first of these addresses that the system can bind.
@@ -296,7 +302,7 @@ pub(crate) fn explain(error: &OperationError) -> Error {
     match error {
         OperationError::Failed { failure: Failure::Refused(ErrorCode::Unsupported, _), stats } => {
             network(format!("the nodes store no records of this kind: {}", summary(stats)))
-                .tip("--immutable or --sign FILE")
+                .tip("--immutable or --sign FILE, or nodes that were started with --plain")
         }
         OperationError::Failed { failure: failure @ Failure::Refused(..), stats } => {
             network(format!("{failure}: {}", summary(stats))).tip("again later, or a shorter --ttl")

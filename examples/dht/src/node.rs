@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use kadlet::{Config, Dht, Event, Outcome};
+use kadlet::{Address, Config, Dht, Event, Outcome, Scope};
 use kadlet_udp::{Handle, Server};
 use tracing::{debug, error, info, trace, warn};
 
@@ -95,11 +95,12 @@ fn host<R: Table>(
     let signal = sender.clone();
     signals::watch(move || drop(signal.send(Occurrence::Signal)))?;
 
-    let config = Config { plain: !args.no_plain, ..network::config(common) };
     let listen = match &args.listen {
         Some(listen) => resolve(listen, common, common.timeout)?,
         None => vec![(Ipv6Addr::UNSPECIFIED, PORT).into(), (Ipv4Addr::UNSPECIFIED, PORT).into()],
     };
+    let trusted = common.network_key.is_some() || listen.iter().all(|address| address.scope() < Scope::Global);
+    let config = Config { plain: args.plain || trusted, ..network::config(common) };
     let mut driver = network::bind::<R>(&listen, config, state.as_ref().map(|state| state.id))?;
     let (address, id) = (driver.local_addr(), driver.node().id());
     bootstraps.check(address)?;

@@ -183,7 +183,7 @@ pub(crate) struct StatsObject {
 pub(crate) type Counter = (&'static str, &'static str, fn(&Stats) -> u64);
 
 /// All counters of [`Stats`].
-pub(crate) const COUNTERS: [Counter; 23] = [
+pub(crate) const COUNTERS: [Counter; 24] = [
     ("received", "Datagrams received", |stats| stats.received),
     ("received_bytes", "Bytes of the datagrams received", |stats| stats.received_bytes),
     ("sent", "Datagrams sent", |stats| stats.sent),
@@ -207,6 +207,7 @@ pub(crate) const COUNTERS: [Counter; 23] = [
     ("not_serving", "Requests dropped because the node is a client", |stats| stats.not_serving),
     ("small_buffers", "Datagrams not written because there was no room for them", |stats| stats.small_buffers),
     ("bad_contacts", "Contacts named by other nodes and not accepted", |stats| stats.bad_contacts),
+    ("unopened", "Datagrams dropped because the network's key does not open them", |stats| stats.unopened),
 ];
 
 impl StatsObject {

@@ -16,7 +16,7 @@ use crate::access::Access;
 use crate::args::{Common, Put, RecordArgs};
 use crate::control::{Local, Request};
 use crate::error::{Error, Exit};
-use crate::keygen;
+use crate::key_file;
 use crate::network::{OperationError, Table, explain, nodes, stats, summary};
 use crate::output::{Output, QueryStatsObject, Success, cell};
 
@@ -367,7 +367,7 @@ impl Signer {
     fn read(file: &std::path::Path, args: &RecordArgs) -> Result<Self, Error> {
         let salt = args.salt.as_deref().unwrap_or_default().as_encoded_bytes().to_vec();
         check_salt(&salt)?;
-        let secret = keygen::read(file)?;
+        let secret = key_file::read(file, "kadlet keygen")?;
         Ok(Self { secret, public_key: kadlet::ed25519::public_key(&secret), salt })
     }
 }

@@ -31,6 +31,7 @@ impl Wire for Kadlet {
     const LENGTHS: Lengths = lengths::LENGTHS;
     const MAX_DATAGRAM: usize = MAX_DATAGRAM;
     const MIN_DATAGRAM: usize = MIN_DATAGRAM;
+    const SENDER: Option<usize> = Some(lengths::SENDER);
 
     fn transaction(random: u64) -> Transaction {
         Transaction(random.to_be_bytes())

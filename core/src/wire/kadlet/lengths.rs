@@ -9,6 +9,8 @@ use crate::wire::format::{Lengths, MAX_DATAGRAM, MIN_DATAGRAM, SEAL};
 
 /// The header.
 const HEADER: usize = 35;
+/// The offset of the sender's identifier.
+pub(super) const SENDER: usize = 13;
 /// A request without the fields of its kind, and without a token, which takes 8 bytes more.
 const REQUEST: usize = HEADER + 2 + 1;
 /// A response without the fields of its kind.

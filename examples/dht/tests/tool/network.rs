@@ -75,10 +75,34 @@ fn a_record_that_no_node_holds_is_not_found_within_seconds_and_with_the_reason()
     }
 }
 
+/// The option with which a node is reached that listens on all addresses.
+fn way(node: &Node) -> String {
+    format!("--bootstrap 127.0.0.1:{}", node.address.rsplit_once(':').unwrap().1)
+}
+
+#[test]
+fn a_node_at_other_than_loopback_and_private_addresses_stores_plain_records_only_if_told_or_sealed() {
+    let path = file("plain-network.key");
+    let _ = fs::remove_file(&path);
+    assert_eq!(kadlet(&format!("keygen --network {}", path.display())).code, 0);
+    let sealed = format!("--network-key {}", path.display());
+    for (listen, args, more, code) in [
+        ("0.0.0.0:0", "", "", 3),
+        ("0.0.0.0:0", "--plain", "", 0),
+        ("0.0.0.0:0", &sealed, &sealed, 0),
+        ("127.0.0.1:0", "", "", 0),
+    ] {
+        let node = Node::listen(listen, args);
+        let put = kadlet(&format!("put key value {} {more}", way(&node)));
+        assert_eq!(put.code, code, "{listen} {args}: {put:?}");
+        assert!(code == 0 || put.err.contains("--plain"), "{put:?}");
+    }
+}
+
 #[test]
 fn a_node_without_plain_records_stores_immutable_and_signed_ones() {
-    let node = Node::start("--no-plain");
-    let way = format!("--bootstrap {}", node.address);
+    let node = Node::listen("0.0.0.0:0", "");
+    let way = way(&node);
     let put = kadlet(&format!("put key value {way}"));
     assert_eq!(put.code, 3, "{put:?}");
 
@@ -300,4 +324,29 @@ fn the_demo_shows_the_hops_of_a_recursive_lookup_if_it_took_any() {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn in_a_sealed_network_commands_with_the_key_work_and_those_without_it_reach_nobody() {
+    let [key, other] = ["sealed-network.key", "other-network.key"].map(file);
+    for path in [&key, &other] {
+        let _ = fs::remove_file(path);
+        let made = kadlet(&format!("keygen --network {}", path.display()));
+        assert_eq!((made.code, made.lines()), (0, vec![path.to_str().unwrap()]), "{made:?}");
+    }
+    let sealed = format!("--network-key {}", key.display());
+    let first = Node::start(&sealed);
+    let second = Node::start(&format!("{sealed} --bootstrap {}", first.address));
+    let way = format!("--bootstrap {}", second.address);
+    let put = kadlet(&format!("put hello world {way} {sealed}"));
+    assert_eq!(put.code, 0, "{put:?}");
+    let got = kadlet(&format!("get hello --bootstrap {} {sealed}", first.address));
+    assert_eq!((got.code, &got.out[..]), (0, &b"world"[..]), "{got:?}");
+    assert_eq!(kadlet(&format!("find hello {way} {sealed}")).code, 0);
+    assert_eq!(kadlet(&format!("ping {} {sealed}", first.address)).code, 0);
+    for without in [String::new(), format!("--network-key {}", other.display())] {
+        let got = kadlet(&format!("get hello {way} {without} --timeout 3"));
+        assert_eq!(got.code, 3, "{got:?}");
+        assert!(got.err.contains("--network-key"), "{got:?}");
+    }
 }

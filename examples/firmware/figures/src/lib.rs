@@ -1,9 +1,9 @@
 //! The application for the flash figures: it calls every function of a node, with input that the compiler can't
 //! predict.
 //!
-//! `without` is the application alone, `node` is the same with a node, and `signed` with a node that checks signatures.
-//! The difference is the node's flash. None of the three prints anything, so that every call that can still panic shows
-//! in the image.
+//! `without` is the application alone, `node` is the same with a node, `signed` with a node that checks signatures, and
+//! `sealed` with one whose datagrams are sealed. The difference is the node's flash. None of them prints anything, so
+//! that every call that can still panic shows in the image.
 
 #![no_std]
 
@@ -22,6 +22,9 @@ pub type Dual = Node<Kademlia<core::net::SocketAddr, 128>, FixedStore<32, 8192>,
 /// sources, 2 bootstrap addresses. With its shortlist of 18 it stores at six nodes, not at eight: k is a third of the
 /// shortlist.
 pub type Small = Node<Kademlia<SocketAddrV4, 64, 8>, FixedStore<8, 1024>, 1, 18, 1, 8, 8, 2>;
+
+/// The configuration of the nodes.
+pub const CONFIG: Config = Config { plain: true, ..Config::DEFAULT };
 
 /// Input from outside, which the compiler can't predict.
 #[derive(Debug)]
@@ -52,16 +55,11 @@ pub const fn input() -> Input {
 }
 
 /// Starts the node, and calls it with one input after another, for ever.
-pub fn drive(node: &mut Mote, verify: Option<kadlet::record::Verifier>) -> ! {
+pub fn drive(node: &mut Mote, config: Config) -> ! {
     let mut input = input();
     let mut buf = [0; MAX_DATAGRAM];
     let seed = black_box([42; 32]);
-    let _ = node.start(
-        Instant::ZERO,
-        Config { plain: true, verify, ..Config::DEFAULT },
-        Id::from_bytes(black_box([7; 20])),
-        seed,
-    );
+    let _ = node.start(Instant::ZERO, config, Id::from_bytes(black_box([7; 20])), seed);
     loop {
         input.next();
         step(node, &input, &mut buf);

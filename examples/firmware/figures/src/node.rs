@@ -9,7 +9,7 @@ use figures::Mote;
 #[cortex_m_rt::entry]
 fn main() -> ! {
     static mut NODE: Mote = Mote::empty();
-    figures::drive(NODE, None)
+    figures::drive(NODE, figures::CONFIG)
 }
 
 #[cfg(target_arch = "riscv32")]
@@ -17,5 +17,5 @@ fn main() -> ! {
 fn main() -> ! {
     static mut NODE: Mote = Mote::empty();
     // SAFETY: this function is the image's first, is called once, and doesn't return.
-    figures::drive(unsafe { &mut *&raw mut NODE }, None)
+    figures::drive(unsafe { &mut *&raw mut NODE }, figures::CONFIG)
 }
