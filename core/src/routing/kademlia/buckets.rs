@@ -79,8 +79,15 @@ impl<A: Address> Buckets<A> {
     }
 
     /// How many contacts are of this depth or deeper.
+    #[inline(never)]
     pub(super) fn down_to(&self, depth: usize) -> usize {
-        self.contacts.partition_point(|entry| self.depth(&entry.contact.id) >= depth)
+        let own = leading(&self.own);
+        // The bits of the prefix, of the first 64.
+        let prefix = !u64::MAX.checked_shr(depth as u32).unwrap_or(0);
+        self.contacts.partition_point(|entry| {
+            let id = &entry.contact.id;
+            (leading(id) ^ own) & prefix == 0 && (prefix != u64::MAX || self.depth(id) >= depth)
+        })
     }
 
     /// The contacts in `range`, with their places.
