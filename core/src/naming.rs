@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use crate::address::{Address, EncodedAddress, MAX_ADDRESS};
+use crate::address::{Address, EncodedAddress, MAX_ADDRESS, Scope};
 use crate::contact::Contact;
 use crate::geometry::Geometry;
 use crate::id::Id;
@@ -29,10 +29,11 @@ pub(crate) fn nearest<'a, R: Routing>(
 ) -> &'a mut [Contact<R::Address>] {
     // One more than k: the requester may be among them.
     let mut room = k + 1;
+    let scope = requester.address.scope();
     loop {
         let count = named.get_mut(..room).map_or(0, |named| table.closest(target, named));
         let found = named.get_mut(..count).unwrap_or_default();
-        let usable = move_to_front(found, |contact| contact != requester && may_be_named(contact, requester));
+        let usable = move_to_front(found, |contact| contact != requester && may_be_named(contact, scope));
         if usable >= k || count < room || room == MAX_NAMED {
             return named.get_mut(..usable.min(k)).unwrap_or_default();
         }
@@ -41,10 +42,10 @@ pub(crate) fn nearest<'a, R: Routing>(
     }
 }
 
-/// Whether the requester may be able to reach a contact, so that it can be named to it. A private contact is not named
-/// to a global requester: there, its address would be another node's, or none's.
-pub(crate) fn may_be_named<A: Address>(contact: &Contact<A>, requester: &Contact<A>) -> bool {
-    contact.address.scope() >= requester.address.scope()
+/// Whether a requester whose address has this scope may be able to reach a contact, so that it can be named to it. A
+/// private contact is not named to a global requester: there, its address would be another node's, or none's.
+pub(crate) fn may_be_named<A: Address>(contact: &Contact<A>, requester: Scope) -> bool {
+    contact.address.scope() >= requester
 }
 
 /// Moves the contacts of one address family to the front. If not all contacts fit into a response, these are the ones
@@ -66,7 +67,8 @@ pub(crate) fn nearest_by_rank<'a, R: Routing>(
 ) -> &'a mut [Contact<R::Address>] {
     let count = table.closest(target, named);
     let named = named.get_mut(..count).unwrap_or_default();
-    let usable = |contact: &Contact<_>| contact.id != previous.id && may_be_named(contact, previous);
+    let scope = previous.address.scope();
+    let usable = |contact: &Contact<_>| contact.id != previous.id && may_be_named(contact, scope);
     let others = move_to_front(named, |contact| usable(contact) && !silent.contains(&contact.id));
     let named = named.get_mut(..others).unwrap_or_default();
     sort_by_rank::<R::Geometry, _>(target, named);
@@ -219,7 +221,7 @@ mod tests {
             let near: Vec<_> = nearest(&table, &target, requester, 3, &mut named).to_vec();
             let last: Vec<_> = nearest_by_rank(&table, &target, requester, &[], 3, &mut named).to_vec();
             assert_eq!(near, last);
-            near.iter().map(|contact| contact.address.scope() == crate::address::Scope::Global).collect::<Vec<_>>()
+            near.iter().map(|contact| contact.address.scope() == Scope::Global).collect::<Vec<_>>()
         };
         assert_eq!(scopes(&at(0x50, "198.51.100.1:1")), [true; 3], "as many as asked for");
         assert_eq!(scopes(&at(0x50, "10.0.0.50:1")), [false; 3]);

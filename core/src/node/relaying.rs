@@ -209,14 +209,15 @@ impl<P: Parts> Shared<P> {
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
         let from = result.from;
-        let next = Some(from).filter(|next| may_be_named(next, &hop.contact));
+        let scope = hop.contact.address.scope();
+        let next = Some(from).filter(|next| may_be_named(next, scope));
         let mut named = SentOn::EMPTY;
         named.take::<_, P::Geometry>(target, result.contacts, next, self.k(), |id, known| {
             // The address that the next hop's response came from counts, not one that is claimed for it.
             *id != hop.contact.id
                 && *id != from.id
                 && known.is_none_or(|contact| {
-                    may_be_named(&contact, &hop.contact) && self.accepted(now, from.address, contact).is_some()
+                    may_be_named(&contact, scope) && self.accepted(now, from.address, contact).is_some()
                 })
         });
         let to = self.recipient(hop);

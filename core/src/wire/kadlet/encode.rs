@@ -280,6 +280,7 @@ impl Writer<'_> {
         self.error.get_or_insert(error);
     }
 
+    #[inline(never)]
     fn byte(&mut self, byte: u8) {
         if let Some(to) = self.buf.get_mut(self.len) {
             *to = byte;
