@@ -101,6 +101,11 @@ impl<A: Address, T: Copy> Candidate<A, T> {
         !matches!(self.state, CandidateState::Failed | CandidateState::Rival)
     }
 
+    /// Whether it takes one of the places that its branch and its prefix have: it is neither failed nor slow.
+    pub(super) fn takes_place(&self) -> bool {
+        self.is_live() && self.state != CandidateState::Slow
+    }
+
     /// Whether it has responded and can be among the closest.
     pub(super) fn is_close(&self) -> bool {
         self.has_responded() && self.counts()

@@ -66,19 +66,15 @@ impl<G: Geometry> Shares<G> {
         let id = &candidate.contact.id;
         let precedes = !G::ONE_ORDER && G::progress(&self.target, id) < G::rank(&self.target, id);
         let exempt = candidate.is_own() || !(G::ONE_ORDER || precedes);
-        let prefix = candidate.contact.address.prefix();
-        if exempt && prefix.is_none() {
-            return false;
-        }
-        let (mut of_branch, mut of_prefix) = (0, 0);
-        for other in if precedes { after } else { before } {
-            if other.is_live() && other.state != CandidateState::Slow {
-                of_branch += usize::from(other.branch() == candidate.branch());
-                of_prefix += usize::from(prefix.is_some() && other.contact.address.prefix() == prefix);
-            }
-        }
+        let nearer = if precedes { after } else { before }.iter().filter(|other| other.takes_place());
         let least = if precedes { PREDECESSORS / 2 } else { usize::from(self.limits.k).div_ceil(2).max(2) };
-        (!exempt && of_branch >= part.max(least)) || (prefix.is_some() && of_prefix >= self.limits.prefix.into())
+        let of_branch = |other: &&Candidate<A, T>| other.branch() == candidate.branch();
+        if !exempt && nearer.clone().filter(of_branch).count() >= part.max(least) {
+            return true;
+        }
+        let prefix = candidate.contact.address.prefix();
+        let of_prefix = |other: &&Candidate<A, T>| other.contact.address.prefix() == prefix;
+        prefix.is_some() && nearer.filter(of_prefix).count() >= self.limits.prefix.into()
     }
 
     /// A contact is named that the shortlist has at this index. False if nothing changes but the branch for which it
