@@ -77,15 +77,16 @@ pub(super) fn make_room<P>(
     for slot in &mut *slots {
         slot.leaving |= slot.metadata.expires <= now;
     }
+    let mean = capacity.mean();
     for _ in 0..=MOST_EVICTED {
         let staying = slots.iter().filter(|slot| !slot.leaving);
         if staying.fold(offer.load(), |load, slot| load.plus(slot.load())).fits(capacity) {
             return Ok(());
         }
-        let (mut heaviest, mut chosen) = (weigh(slots, capacity, owner, offer, offer), slots.len());
-        for (index, slot) in slots.iter().enumerate() {
-            let weight = weigh(slots, capacity, owner, offer, slot);
-            if slot.is_evictable() && weight > heaviest {
+        let (mut heaviest, mut chosen) = (weigh(slots, mean, owner, offer, offer), slots.len());
+        for (index, slot) in slots.iter().enumerate().filter(|(_, slot)| slot.is_evictable()) {
+            let weight = weigh(slots, mean, owner, offer, slot);
+            if weight > heaviest {
                 (heaviest, chosen) = (weight, index);
             }
         }
@@ -98,21 +99,18 @@ pub(super) fn make_room<P>(
 
 /// The weight of a slot or of the offer.
 #[inline(never)]
-fn weigh<P>(slots: &[Slot<P>], capacity: Load, owner: &Owner, offer: &Slot<P>, slot: &Slot<P>) -> Weight {
+fn weigh<P>(slots: &[Slot<P>], mean: usize, owner: &Owner, offer: &Slot<P>, slot: &Slot<P>) -> Weight {
     let Metadata { responsible, source, .. } = slot.metadata;
+    let source = number(source);
     let mut shares = [0; 3];
-    for index in 0..=slots.len() {
-        let other = slots.get(index).unwrap_or(offer);
+    for other in slots.iter().chain([offer]) {
         // At each level, the prefix has eight bits less than at the one before.
-        let mut difference = number(source) ^ number(other.metadata.source);
-        if difference >> 16 != 0 || !other.is_evictable() || other.metadata.responsible != responsible {
-            continue;
-        }
-        for share in shares.iter_mut().rev() {
-            if difference == 0 {
-                *share += other.load().share(capacity);
-            }
-            difference >>= 8;
+        let difference = source ^ number(other.metadata.source);
+        if difference >> 16 == 0 && other.is_evictable() && other.metadata.responsible == responsible {
+            let share = other.size() + mean;
+            shares[0] += share;
+            shares[1] += if difference >> 8 == 0 { share } else { 0 };
+            shares[2] += if difference == 0 { share } else { 0 };
         }
     }
     let class = u8::from(slot.is_evictable()) << u8::from(!responsible);
@@ -147,9 +145,14 @@ impl Load {
 
     /// The part of a capacity that it takes: its bytes, and for each record the mean of the bytes that there are for
     /// one.
+    #[cfg(feature = "alloc")]
     pub(super) fn share(self, capacity: Self) -> usize {
-        let mean = capacity.bytes.checked_div(capacity.records).unwrap_or(0);
-        self.bytes.saturating_add(self.records.saturating_mul(mean))
+        self.bytes.saturating_add(self.records.saturating_mul(capacity.mean()))
+    }
+
+    /// The mean of the bytes that a capacity has for one record.
+    fn mean(self) -> usize {
+        self.bytes.checked_div(self.records).unwrap_or(0)
     }
 }
 
