@@ -101,6 +101,9 @@ impl<P: Parts> NodeInner<P> {
             Purpose::Table => self.shared.table_responded(now, &arrived),
             Purpose::Check => {}
             Purpose::Survey => self.shared.surveyed(now, &arrived.from, response),
+            Purpose::Probe { passed } => {
+                self.shared.probe_responded(now, passed, &arrived.from, arrived.token(), response);
+            }
             Purpose::Relay { relay } => match self.shared.relay_responded(now, relay, arrived.from, response, buf) {
                 RelayEffect::Nothing => {}
                 RelayEffect::SentOn(transmit) => return Some(transmit),

@@ -53,6 +53,8 @@ impl<P: Parts> NodeInner<P> {
             if let Some(slot) = ended {
                 self.fell_back(slot);
             }
+        } else if let Purpose::Probe { passed } = purpose {
+            self.shared.reachability.failed(now, passed);
         } else if let Some(operation) = purpose.slot().and_then(|slot| self.operations.get_mut(slot)) {
             self.shared.operation_request_failed(now, operation, purpose, id);
         }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use kadlet::{Id, Mode};
+use kadlet::{Id, Mode, Serve};
 use serde::{Deserialize, Serialize};
 
 use crate::resolver::{Resolver, SYSTEM};
@@ -127,6 +127,31 @@ pub(crate) struct Node {
     /// Store no plain records, which anyone can replace: only immutable and signed ones.
     #[arg(long)]
     pub(crate) no_plain: bool,
+    /// Whether to serve other nodes.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) serve: Serves,
+}
+
+/// Whether a node serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Serves {
+    /// While other nodes can reach it, which it finds out.
+    #[default]
+    Auto,
+    /// Always: other nodes can reach it, for example because a port is forwarded to it.
+    Always,
+    /// Never: it is a client.
+    Never,
+}
+
+impl From<Serves> for Serve {
+    fn from(serves: Serves) -> Self {
+        match serves {
+            Serves::Auto => Self::Automatic,
+            Serves::Always => Self::Always,
+            Serves::Never => Self::Never,
+        }
+    }
 }
 
 /// How a command reaches the network as a client.

@@ -86,7 +86,7 @@ fn host<R: Table>(
     let signal = sender.clone();
     signals::watch(move || drop(signal.send(Occurrence::Signal)))?;
 
-    let config = Config { plain: !args.no_plain, ..network::config(common) };
+    let config = Config { plain: !args.no_plain, serve: args.serve.into(), ..network::config(common) };
     let listen = resolve(&args.listen, common, common.timeout)?;
     let mut driver = network::bind::<R>(&listen, config, state.as_ref().map(|state| state.id))?;
     let (address, id) = (driver.local_addr(), driver.node().id());
@@ -287,6 +287,14 @@ impl Events {
                 self.log.line(format!("other nodes see this one at {address}; its id is {id}"));
                 self.object(&EventObject::ExternalAddress { address: *address, id: id.to_string() });
             }
+            Event::Serves { serves } => {
+                self.log.line(if *serves {
+                    "other nodes can reach this one: it serves"
+                } else {
+                    "other nodes can't reach this one: it is a client, and serves again once they can"
+                });
+                self.object(&EventObject::Serves { serves: *serves });
+            }
             Event::Superseded { key } => self
                 .log
                 .line(format!("the network holds a newer record than the one published here, under id {}", key.id)),
@@ -363,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_tells_its_external_address() {
+    fn a_node_tells_its_external_address_and_whether_it_serves() {
         let printed = || {
             let (sender, lines) = mpsc::channel();
             (Lines::start(move |line| sender.send(line.to_owned()).is_ok()).unwrap(), lines)
@@ -373,11 +381,15 @@ mod tests {
         let mut events = Events { log, objects: Some(out), verbose: false, duplicates: 0, occurrences };
         let (address, id) = ("192.0.2.1:4000".parse().unwrap(), kadlet::Id::from_bytes([1; 20]));
         events.print(&Event::ExternalAddress { address, id });
+        events.print(&Event::Serves { serves: false });
+        events.print(&Event::Serves { serves: true });
         drop(events);
 
         let logged: Vec<_> = logged.iter().collect();
         assert_eq!(logged[0], format!("other nodes see this one at 192.0.2.1:4000; its id is {id}"));
+        assert_eq!(logged[2], "other nodes can reach this one: it serves");
         let objects: Vec<_> = objects.iter().collect();
+        assert_eq!(objects[1..], [r#"{"event":"serves","serves":false}"#, r#"{"event":"serves","serves":true}"#]);
         assert_eq!(objects[0], format!(r#"{{"event":"external_address","address":"192.0.2.1:4000","id":"{id}"}}"#));
     }
 

@@ -124,6 +124,7 @@ impl From<&Contact<SocketAddr>> for NodeObject {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum EventObject {
     ExternalAddress { address: SocketAddr, id: String },
+    Serves { serves: bool },
 }
 
 /// A [`QueryStats`] in JSON: the counts of every lookup.
