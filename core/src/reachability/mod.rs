@@ -32,8 +32,10 @@ const CALM: Micros = Micros::from_secs(3 * 60 * 60);
 const PAUSE: (Micros, Micros) = (Micros::from_secs(60), Micros::from_secs(60 * 60));
 /// How many probes a check has, at most.
 const MOST_PROBES: u8 = 16;
-/// How many address prefixes can be probed for others in [`PER_PREFIX`] seconds.
-const PREFIXES: usize = 8;
+/// Probes of how many address prefixes are forwarded in [`PER_PREFIX`] seconds.
+const FORWARDED: usize = 8;
+/// Probes of how many are sent in that time. It is more: one that was forwarded should not be refused.
+const SENT: usize = 16;
 /// Between two probes of one address prefix, in seconds.
 const PER_PREFIX: u32 = 60;
 
@@ -75,9 +77,11 @@ pub(crate) struct Reachability<A, W: Wire> {
     pause: Micros,
     /// The own probe, and the one that is forwarded for another node.
     pub(crate) errands: [Errand<A, W>; 2],
-    /// The numbers of the prefixes probed last, cut to 32 bits, and inverted where the probe was forwarded; and the
-    /// second until which each is not probed again.
-    probed: [(u32, u32); PREFIXES],
+    /// The numbers of the prefixes whose probes were forwarded last, cut to 32 bits, and the second until which none of
+    /// each is forwarded again.
+    forwarded: [(u32, u32); FORWARDED],
+    /// The same of the probes that were sent.
+    sent: [(u32, u32); SENT],
 }
 
 impl<A: Address, W: Wire> Reachability<A, W> {
@@ -91,7 +95,8 @@ impl<A: Address, W: Wire> Reachability<A, W> {
         due: Instant::ZERO,
         pause: Micros::ZERO,
         errands: [const { Errand::EMPTY }; 2],
-        probed: [(0, 0); PREFIXES],
+        forwarded: [(0, 0); FORWARDED],
+        sent: [(0, 0); SENT],
     };
 
     /// Forgets everything.
@@ -167,13 +172,13 @@ impl<A: Address, W: Wire> Reachability<A, W> {
     ///
     /// [`ErrorCode::Busy`]
     pub(crate) fn take_turn(&mut self, now: Instant, prefix: Prefix, passes: bool) -> Result<(), ErrorCode> {
-        let (number, now) = (prefix.number() as u32, now.stamp());
-        let prefix = if passes { !number } else { number };
+        let (prefix, now) = (prefix.number() as u32, now.stamp());
+        let probed: &mut [(u32, u32)] = if passes { &mut self.forwarded } else { &mut self.sent };
         let recent = |probed: &(u32, u32)| probed.1 > now;
-        if self.probed.iter().any(|probed| recent(probed) && probed.0 == prefix) {
+        if probed.iter().any(|probed| recent(probed) && probed.0 == prefix) {
             return Err(ErrorCode::Busy);
         }
-        let place = self.probed.iter_mut().find(|probed| !recent(probed)).ok_or(ErrorCode::Busy)?;
+        let place = probed.iter_mut().find(|probed| !recent(probed)).ok_or(ErrorCode::Busy)?;
         *place = (prefix, now.saturating_add(PER_PREFIX));
         Ok(())
     }
