@@ -113,8 +113,8 @@ pub struct EncodedAddress {
 }
 
 impl EncodedAddress {
-    /// No address of any family.
-    pub(crate) const NONE: Self = Self { family: 0, len: 0, bytes: [0; MAX_ADDRESS] };
+    /// No address of any family: family 0, and no bytes.
+    pub const NONE: Self = Self { family: 0, len: 0, bytes: [0; MAX_ADDRESS] };
 
     /// An address of `family` with these bytes. Bytes after the first [`MAX_ADDRESS`] are ignored.
     #[must_use]

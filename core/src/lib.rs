@@ -161,6 +161,7 @@
 //! | requester, responder | the node that sent a request, and the node that responds | querying node, queried node (BEP 5) |
 //! | to name | to put a contact into a response | |
 //! | client | a node that sends requests and serves none | read-only node (BEP 43); client mode (libp2p) |
+//! | probe, helper | a ping by a stranger, which shows that a node can be reached; the contact that is asked to have it sent | dial-back (AutoNAT, libp2p) |
 //! | record | a key, a value and the proof that they belong together | |
 //! | plain, immutable, signed record | one without a proof, one whose key is the hash of its value, and one with a signature | -, immutable item, mutable item (BEP 44) |
 //! | version | what decides which of two records under a key wins: age or sequence number, then hash | seq (BEP 44) |
@@ -211,6 +212,7 @@ pub mod message;
 mod naming;
 mod node;
 mod random;
+mod reachability;
 pub mod record;
 mod replication;
 mod round_trip;

@@ -6,5 +6,7 @@ mod crowds;
 #[path = "identity/host.rs"]
 mod host;
 mod net;
+#[path = "identity/reachability.rs"]
+mod reachability;
 #[path = "identity/renumbering.rs"]
 mod renumbering;

@@ -61,6 +61,11 @@ pub enum News<A> {
         /// The identifier that the node has now.
         id: Id,
     },
+    /// The node became a server or a client, because it found out whether it can be reached from outside.
+    Serves {
+        /// Whether it serves from now on.
+        serves: bool,
+    },
     /// Another node uses this node's identifier: its state was copied, or this is an attack.
     OwnIdSeen {
         /// The other node's address.
@@ -149,6 +154,8 @@ impl<A: fmt::Display> fmt::Display for News<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ExternalAddress { address, id } => write!(f, "the node is at {address} and has the identifier {id}"),
+            Self::Serves { serves: true } => f.write_str("the node can be reached: it is a server now"),
+            Self::Serves { serves: false } => f.write_str("the node can't be reached: it is a client now"),
             Self::OwnIdSeen { address } => write!(f, "the node at {address} uses this node's identifier"),
             Self::Superseded { key } => write!(f, "another node holds a newer record under the key {}", key.id),
         }

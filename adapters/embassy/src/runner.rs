@@ -151,6 +151,7 @@ impl<'d, D: Dht<Address: Into<SocketAddr>>> Runner<'d, D> {
         while let Some(event) = node.poll_event_except(&|query| calls.iter().any(|call| call.query == query)) {
             let _ = match event {
                 Event::ExternalAddress { address, id } => news.push(News::ExternalAddress { address, id }),
+                Event::Serves { serves } => news.push(News::Serves { serves }),
                 Event::OwnIdSeen { address } => news.push(News::OwnIdSeen { address }),
                 Event::Superseded { key } => news.push(News::Superseded { key }),
                 _ => continue,

@@ -50,6 +50,7 @@
 //!             match event {
 //!                 Event::Finished(result) => { /* a get, a put or the bootstrap has ended */ }
 //!                 Event::ExternalAddress { address, id } => { /* others see the node there; its id may be another */ }
+//!                 Event::Serves { serves } => { /* whether it can be reached from outside, and so serves */ }
 //!                 _ => {}
 //!             }
 //!         }

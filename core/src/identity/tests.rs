@@ -23,7 +23,8 @@ fn run(identity: &mut Ours, now: &mut Instant, time: u64, sees: impl Fn(u8) -> O
         *now = identity.due().max(*now);
         let step = identity.step(*now);
         turn = (turn + 1) % 20;
-        let next = (0..20).map(|n| (turn + n) % 20).find(|n| sees(*n).is_some() && !identity.has_voted(voter(*n)));
+        let next =
+            (0..20).map(|n| (turn + n) % 20).find(|n| sees(*n).is_some() && !identity.votes.has_voted(voter(*n)));
         match (step, next) {
             (Some(_), Some(n)) => identity.observe(*now, voter(n), at(sees(n).unwrap())),
             _ if identity.end_round(*now) => settled.push(identity.external().ip().octets()[2]),

@@ -7,7 +7,7 @@ mod contacts;
 
 use core::fmt;
 
-use crate::address::Address;
+use crate::address::{Address, EncodedAddress};
 use crate::id::Id;
 use crate::record::{Key, Record, Version};
 
@@ -58,6 +58,14 @@ pub enum Request<'a> {
         /// The time left until the response must arrive, in milliseconds.
         time: u16,
     },
+    /// Asks the node to have a third node, of another address prefix, probe the requester; or, of that third node, to
+    /// probe another node: it sends a [`Ping`](Request::Ping) there. Its response is [`Response::Accepted`].
+    Probe {
+        /// Gives the transaction of that ping: [`Wire::transaction`](crate::wire::Wire::transaction) of this number.
+        nonce: u64,
+        /// The address to probe. [`EncodedAddress::NONE`] stands for that of the requester.
+        address: EncodedAddress,
+    },
     /// A request of a kind that the wire format doesn't know, or of a known kind about an unknown kind of record. Its
     /// response is [`ErrorCode::Unsupported`].
     Unknown {
@@ -105,7 +113,8 @@ pub enum Response<'a, A: Address> {
         /// For how many seconds it holds the record.
         lifetime: u32,
     },
-    /// The relay request was forwarded. Its result follows, and the request must not be retransmitted.
+    /// The relay request was forwarded. Its result follows, and the request must not be retransmitted. Or: the request
+    /// for a probe is forwarded, or the probe will be sent.
     Accepted,
     /// The result of a relay request.
     Relayed {

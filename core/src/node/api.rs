@@ -203,6 +203,9 @@ impl<P: Parts> Dht for NodeInner<P> {
         if core::mem::take(&mut shared.identity.unreported) {
             return Some(Event::ExternalAddress { address: shared.identity.external(), id: shared.table.own() });
         }
+        if core::mem::take(&mut shared.reachability.unreported) {
+            return Some(Event::Serves { serves: shared.config.serve.serves() });
+        }
         if let Some(address) = shared.own_id_seen.pop() {
             return Some(Event::OwnIdSeen { address });
         }
@@ -362,7 +365,7 @@ impl<P: Parts> Shared<P> {
         if !self.is_valid(record) {
             return Err(PutError::Signature);
         }
-        if self.is_table_empty() && !self.config.serve && !options.publish {
+        if self.is_table_empty() && !self.config.serve.serves() && !options.publish {
             return Err(PutError::NoContacts);
         }
         Ok(())

@@ -30,9 +30,9 @@ pub struct Config {
     /// The number of the network. Nodes of different networks ignore each other, even at the same addresses, if the
     /// wire format names the network, as kadlet's does. 0 by default.
     pub network: u16,
-    /// Whether to respond to requests and to be in the tables of other nodes. A client (`false`) only sends requests,
-    /// and no table keeps it. `true` by default.
-    pub serve: bool,
+    /// Whether to respond to requests and to be in the tables of other nodes. A client only sends requests, and no
+    /// table keeps it. Automatic by default.
+    pub serve: Serve,
     /// Whether to accept plain records, which any node can replace: for networks whose members trust each other.
     /// `false` by default.
     pub plain: bool,
@@ -80,6 +80,27 @@ pub struct Config {
     pub seal: Option<NetworkKey>,
 }
 
+/// Whether a node serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Serve {
+    /// While it can be reached from outside. The node serves at first. It asks other nodes to probe its address, when
+    /// it has started, when its external address has changed, and every three hours. Once it knows that it can't be
+    /// reached, as behind a NAT, it is a client until it can. An [event](crate::Event::Serves) tells. A node that only
+    /// knows nodes at addresses without a [prefix](crate::Address::prefix), as in a private network, always serves.
+    #[default]
+    Automatic,
+    /// Always: it can be reached, for example because a port is forwarded to it.
+    Always,
+    /// Never: it is a client.
+    Never,
+}
+
+impl Serve {
+    pub(super) const fn serves(self) -> bool {
+        !matches!(self, Self::Never)
+    }
+}
+
 /// How a lookup finds the nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -99,7 +120,7 @@ impl Config {
     /// The defaults, as the fields document them.
     pub const DEFAULT: Self = Self {
         network: 0,
-        serve: true,
+        serve: Serve::Automatic,
         plain: false,
         verify: None,
         table: Limits::DEFAULT,
@@ -121,7 +142,7 @@ impl Config {
     /// All zeros, for a node that is not started.
     pub(super) const ZERO: Self = Self {
         network: 0,
-        serve: false,
+        serve: Serve::Automatic,
         plain: false,
         verify: None,
         table: Limits::ZERO,

@@ -62,13 +62,18 @@ impl<P: Parts> Shared<P> {
         address.prefix().or_else(|| Prefix::new(u64::MAX).filter(|_| self.is_global))
     }
 
-    /// Pings a requester that serves, if the table would take it. `left` is how many bytes can still be sent to it by
-    /// the amplification limit.
-    pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, left: usize) {
-        if left < P::Wire::LENGTHS.ping + self.config.seal_len() {
+    /// Pings a requester that serves, if the table would take it, and one that says that it is a client, if the table
+    /// has it: this is only a hint. `left` is how many bytes can still be sent to it by the amplification limit.
+    pub(super) fn introduce(&mut self, now: Instant, contact: Contact<P::Address>, serves: bool, left: usize) {
+        if left < P::Wire::LENGTHS.ping + self.config.seal_len() || !self.can_check() {
             return;
         }
-        if self.can_check() && self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact) {
+        let asks = if serves {
+            self.table.discovered(now, contact, Origin::Requester) && self.fits(&contact)
+        } else {
+            self.has_responded(&contact)
+        };
+        if asks {
             // Sent only once: a retransmission would exceed the limit.
             self.begin_request(Purpose::Check, contact.address, Some(&contact.id), Attempts::Times(NonZeroU8::MIN));
         }
@@ -78,6 +83,21 @@ impl<P: Parts> Shared<P> {
     fn can_check(&self) -> bool {
         let slots = self.requests.capacity();
         self.requests.free() > slots - slots.div_ceil(INTRODUCTIONS)
+    }
+
+    /// A node has proved that it does not serve: the table drops it. Others may have become clients too, so this counts
+    /// as a failure.
+    pub(super) fn drop_client(&mut self, now: Instant, contact: &Contact<P::Address>) {
+        if self.knows_at(&contact.id, contact.address) {
+            self.table.failed(now, &contact.id);
+            self.table.evict(now, &contact.id);
+        }
+    }
+
+    /// Whether a requester is a verified contact at this address. Then it may hold the same records.
+    pub(super) fn has_responded(&self, contact: &Contact<P::Address>) -> bool {
+        let known = self.table.get(&contact.id);
+        known.is_some_and(|peer| peer.state == ContactState::Verified && peer.contact.address == contact.address)
     }
 
     /// Checks that a node is there after it did not respond to a relay request: a datagram may have been lost.

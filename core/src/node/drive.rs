@@ -110,7 +110,7 @@ impl<P: Parts> NodeInner<P> {
             if shared.silence.is_long() {
                 or(shared.silence.pause_ends(), WakeReason::Maintenance);
             } else {
-                or(shared.identity.due(), WakeReason::Maintenance);
+                or(shared.identity.due().min(shared.reachability.due()), WakeReason::Maintenance);
                 or(self.next_table_maintenance(), WakeReason::Maintenance);
                 or(shared.replication.due(), WakeReason::Record);
                 or(shared.bootstraps.due(), WakeReason::Bootstrap);

@@ -241,7 +241,7 @@ impl<P: Parts> Shared<P> {
     /// A join must not end before the node that must know this one does. Asks that node once more. False if there is
     /// none, or it was asked often enough.
     fn notify(&mut self, operation: &mut Op<P>) -> bool {
-        let Some(contact) = self.table.contact_to_notify().filter(|_| self.config.serve) else {
+        let Some(contact) = self.table.contact_to_notify().filter(|_| self.config.serve.serves()) else {
             return false;
         };
         if !operation.tally.may_notify() {

@@ -10,7 +10,7 @@ use crate::contact::Contact;
 use crate::guard::{admission, diversity};
 use crate::id::Id;
 use crate::message::Response;
-use crate::routing::{ContactState, Routing};
+use crate::routing::Routing;
 use crate::rpc::Attempts;
 use crate::store::Store;
 use crate::time::Instant;
@@ -46,7 +46,7 @@ impl<P: Parts> Shared<P> {
 
     /// Whether the node must know its external address.
     pub(super) fn surveys(&self) -> bool {
-        self.config.serve && self.config.bind_ids
+        (self.config.serve.serves() || self.reachability.automatic) && self.config.bind_ids
     }
 
     /// Takes the next step to find out the external address.
@@ -72,14 +72,9 @@ impl<P: Parts> Shared<P> {
     /// A contact to ask, of a prefix that has not voted: a random one, so that no node near the own one decides. While
     /// no contact is verified, a bootstrap address.
     fn next_voter(&mut self, number: u8) -> Option<(P::Address, Option<Id>)> {
-        let random = self.random.next().to_le_bytes()[0];
         if self.has_verified_contact() {
-            let verified = self.table.peers().filter(|peer| peer.state == ContactState::Verified);
-            let may_vote = |contact: &Contact<P::Address>| {
-                contact.address.prefix().is_some_and(|prefix| !self.identity.has_voted(prefix))
-            };
-            let voters = verified.map(|peer| peer.contact).filter(may_vote);
-            let voter = voters.min_by_key(|contact| contact.id.as_bytes()[0] ^ random);
+            let random = self.random.next();
+            let voter = self.draw_contact(random, &|prefix| !self.identity.has_voted(prefix));
             return voter.map(|contact| (contact.address, Some(contact.id)));
         }
         self.identity.cut_off();
@@ -90,6 +85,7 @@ impl<P: Parts> Shared<P> {
     /// The external address is known, or changed: takes an identifier that is bound to it.
     fn settle(&mut self, now: Instant) {
         let address = self.identity.external();
+        self.reachability.check(now);
         if let Some(prefix) = address.prefix()
             && self.config.bind_ids
             && !self.table.own().is_bound(&address)

@@ -40,6 +40,9 @@ impl<P: Parts> NodeInner<P> {
                 }
                 shared.survey(now);
                 false
+            } else if shared.reachability.due().is_due(now) {
+                shared.check_reachability(now);
+                false
             } else if shared.bootstraps.due().is_due(now) {
                 shared.visit_bootstraps(now, operation)
             } else if table_is_due {
@@ -72,7 +75,7 @@ impl<P: Parts> NodeInner<P> {
     /// never while a node joins, which is maintenance enough.
     pub(super) fn next_table_maintenance(&self) -> Instant {
         let joins = self.any(|operation| operation.is_running() && operation.task.traits().joins);
-        if !self.shared.config.serve || joins {
+        if !self.shared.config.serve.serves() || joins {
             return Instant::NEVER;
         }
         self.shared.table.next_maintenance()

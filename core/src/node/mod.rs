@@ -22,6 +22,7 @@
 //! | `offers` | decides which nodes a record that is replicated goes to |
 //! | `records`, `contacts` | decide which records and contacts the node accepts |
 //! | `identity` | the node's own identifier and those of others: which count, and what the own one follows from |
+//! | `reachability` | whether the node can be reached from outside, and so can serve |
 //! | `sending` | the outlet: encodes, seals and counts every datagram that is sent |
 //! | `inner`, `shared`, `bounds` | the fields of a node, and the size of each |
 //! | `operation`, `task` | one operation, and all that depends on its kind |
@@ -49,6 +50,7 @@ mod operation;
 mod purpose;
 mod put_time;
 mod query;
+mod reachability;
 mod receiving;
 mod records;
 mod relaying;
@@ -66,7 +68,7 @@ mod values;
 
 pub use bounds::{Bounds, Parts};
 pub use command_error::{BeginError, GetError, PutError, RestoreError};
-pub use config::{Config, Mode, Options};
+pub use config::{Config, Mode, Options, Serve};
 pub use dht::Dht;
 pub use inner::NodeInner;
 pub use network::{Network, On};

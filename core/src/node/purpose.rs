@@ -34,6 +34,11 @@ pub enum Purpose {
     Check,
     /// Asks a contact at which address it sees this node.
     Survey,
+    /// Asks for a probe of the own address, or forwards that another node asks for one.
+    Probe {
+        /// Whether it is forwarded.
+        passed: bool,
+    },
     /// A relay request is forwarded.
     Relay {
         /// The place of the request in the table of those under way.
@@ -50,7 +55,7 @@ impl Purpose {
             | Self::Verify { slot }
             | Self::Bootstrap { slot }
             | Self::Ping { slot } => Some(slot),
-            Self::Table | Self::Check | Self::Survey | Self::Relay { .. } => None,
+            Self::Table | Self::Check | Self::Survey | Self::Probe { .. } | Self::Relay { .. } => None,
         }
     }
 }

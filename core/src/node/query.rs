@@ -96,6 +96,12 @@ pub enum Event<'a, A> {
         /// The identifier that the node has now.
         id: Id,
     },
+    /// The node became a server or a client, because it found out whether it can be reached: see
+    /// [`Serve::Automatic`](crate::Serve::Automatic). A node that can be reached from the start isn't told.
+    Serves {
+        /// Whether it serves from now on.
+        serves: bool,
+    },
     /// Another node uses this node's identifier: its state was copied, or this is an attack. The node has responded
     /// from its address. This is reported at most once a minute.
     OwnIdSeen {
@@ -267,6 +273,8 @@ impl<A: fmt::Debug> fmt::Display for Event<'_, A> {
             Self::ExternalAddress { address, id } => {
                 write!(f, "the node is at {address:?} and has the identifier {id}")
             }
+            Self::Serves { serves: true } => f.write_str("the node can be reached: it is a server now"),
+            Self::Serves { serves: false } => f.write_str("the node can't be reached: it is a client now"),
             Self::OwnIdSeen { address } => write!(f, "{address:?} uses the identifier of this node"),
             Self::Superseded { key } => {
                 write!(f, "another node holds a newer record than the one published: {}", key.id)

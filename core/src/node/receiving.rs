@@ -121,6 +121,9 @@ impl<P: Parts> Shared<P> {
             Purpose::Table => self.table_responded(now, &arrived),
             Purpose::Check => {}
             Purpose::Survey => self.surveyed(now, &arrived.from, response),
+            Purpose::Probe { passed } => {
+                self.probe_responded(now, passed, &arrived.from, arrived.token(), response);
+            }
             Purpose::Relay { relay } => match self.relay_responded(now, relay, arrived.from, response, buf) {
                 RelayEffect::Nothing => {}
                 RelayEffect::SentOn(transmit) => return Some(transmit),

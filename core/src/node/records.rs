@@ -75,7 +75,8 @@ impl<P: Parts> Shared<P> {
         }
         // An own record that lost, or may have lost, to another one must not spread from here. One that is not
         // published is treated as a record of another node, and removed if this node is not responsible for it.
-        let is_extra = || !self.config.serve || self.table.rank_of_own(&operation.key.id, self.k()) >= self.k();
+        let is_extra =
+            || !self.config.serve.serves() || self.table.rank_of_own(&operation.key.id, self.k()) >= self.k();
         if if failed { pinned } else { !operation.publish && is_extra() } {
             self.store.remove(slot);
         } else if let Some(metadata) = self.store.metadata_mut(slot).filter(|_| !failed) {

@@ -57,7 +57,7 @@ impl<P: Parts> Shared<P> {
             return Err(ErrorCode::Busy);
         }
         let holds = matches!(relay.target, Target::Value(key) if self.held(now, &key).is_some());
-        let next = || next_hop(&self.table, relay.target.id(), &[], Some(&hop.contact.id), self.config.serve);
+        let next = || next_hop(&self.table, relay.target.id(), &[], Some(&hop.contact.id), self.config.serve.serves());
         if holds || relay.hops == 0 || next().is_none() {
             return Ok(false);
         }
@@ -88,7 +88,7 @@ impl<P: Parts> Shared<P> {
         let previous = Previous::Operation { slot: operation.slot };
         operation.recursion = if !P::FORWARDS {
             Recursion::FellBack
-        } else if next_hop(&self.table, target.id(), &[], None, self.config.serve).is_none() {
+        } else if next_hop(&self.table, target.id(), &[], None, self.config.serve.serves()).is_none() {
             if self.has_verified_contact() { Recursion::Over } else { Recursion::FellBack }
         } else if self.keep_and_forward(now, &relay, previous) {
             Recursion::Forwarded
@@ -150,7 +150,7 @@ impl<P: Parts> Shared<P> {
             }
             let relay = self.forwarding.get(index)?;
             let (previous, target, silent) = (relay.previous, *relay.target().id(), relay.silent());
-            let busy = relay.any(HopState::Busy) || relay.has_untried_hops(&self.table, self.config.serve);
+            let busy = relay.any(HopState::Busy) || relay.has_untried_hops(&self.table, self.config.serve.serves());
             self.forwarding.free(index);
             let Previous::Hop(hop) = previous else {
                 continue;
@@ -278,7 +278,7 @@ impl<P: Parts> Shared<P> {
         let Some(relay) = self.forwarding.get(index) else {
             return false;
         };
-        let next = relay.next_hop(&self.table, self.config.serve);
+        let next = relay.next_hop(&self.table, self.config.serve.serves());
         let Some(next) = next.filter(|next| self.time_left(now, relay, &next.id).is_some()) else {
             return false;
         };

@@ -8,15 +8,16 @@ use super::query::Transmit;
 use super::sending::Outlet;
 use super::shared::{Op, Shared};
 use super::task::RecordSource;
-use crate::address::Address;
+use crate::address::{Address, EncodedAddress};
 use crate::geometry::Geometry;
 use crate::message::Request;
+use crate::reachability::Errand;
 use crate::record::Record;
 use crate::routing::Routing;
 use crate::rpc::Ready;
 use crate::store::Store;
 use crate::time::{Instant, Micros};
-use crate::wire::Body;
+use crate::wire::{Body, Wire};
 
 /// Why a request is not sent. It then counts as a request without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,10 @@ impl<P: Parts> Shared<P> {
     ) -> Result<Transmit<P::Address>, Unsent> {
         let token = match ready.owner {
             Purpose::Relay { .. } => ready.expect.as_ref().and_then(|id| self.forwarding.token(id)),
+            Purpose::Probe { passed } => {
+                let token = self.reachability.errands[usize::from(passed)].token;
+                (token != P::Wire::NO_TOKEN).then_some(token)
+            }
             _ => operation.zip(ready.expect.as_ref()).and_then(|(operation, id)| operation.lookup.token(id)),
         };
         let request = match (ready.owner, operation) {
@@ -45,6 +50,11 @@ impl<P: Parts> Shared<P> {
             (Purpose::Bootstrap { .. }, Some(operation)) => Request::FindNode { target: operation.lookup.target() },
             (Purpose::Table, _) => Request::FindNode { target: self.table.own() },
             (Purpose::Relay { relay }, _) => self.relay_request(now, relay).ok_or(Unsent::Past)?,
+            (Purpose::Probe { passed }, _) => {
+                let Errand { address, nonce, .. } = &self.reachability.errands[usize::from(passed)];
+                let address = if passed { address.encode() } else { EncodedAddress::NONE };
+                Request::Probe { nonce: *nonce, address }
+            }
             (_, None) => return Err(Unsent::Past),
             (Purpose::Search { .. }, Some(operation)) if !self.asks_for_record(operation) => {
                 Request::FindNode { target: operation.lookup.target() }
@@ -61,9 +71,14 @@ impl<P: Parts> Shared<P> {
                 Request::FindValue { key: operation.key, have }
             }
         };
-        let wants_ping = self.config.serve && operation.is_none_or(|operation| operation.task.traits().wants_ping);
+        let wants_ping =
+            self.config.serve.serves() && operation.is_none_or(|operation| operation.task.traits().wants_ping);
         let finds = matches!(request, Request::FindNode { .. } | Request::FindValue { .. });
-        let least = if finds && token.is_none() { self.padded_len(ready.to, wants_ping) } else { 0 };
+        let least = match ready.owner {
+            Purpose::Probe { .. } => P::Wire::LENGTHS.probe,
+            _ if finds && token.is_none() => self.padded_len(ready.to, wants_ping),
+            _ => 0,
+        };
         let own_largest = u16::try_from(self.config.largest_message()).unwrap_or(u16::MAX);
         let largest = match ready.owner {
             // What the previous hop can't take must not come back to here.

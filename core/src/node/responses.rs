@@ -33,7 +33,7 @@ pub(super) struct Arrived<'a, P: Parts> {
 
 impl<P: Parts> Arrived<'_, P> {
     /// The token that came with the response. `None` if it came with none.
-    fn token(&self) -> Option<TokenOf<P>> {
+    pub(super) fn token(&self) -> Option<TokenOf<P>> {
         let given = P::Wire::RULES.tokens == TokenSource::EveryResponse || self.token != P::Wire::NO_TOKEN;
         given.then_some(self.token)
     }
@@ -103,16 +103,21 @@ impl<P: Parts> Shared<P> {
         if let Some(token) = arrived.token() {
             self.forwarding.note_token(&arrived.from.id, token);
         }
-        if self.surveys() && arrived.from.address.prefix().is_some() {
-            self.identity.begin(now);
+        if arrived.from.address.prefix().is_some() {
+            if self.surveys() {
+                self.identity.begin(now);
+            }
+            self.reachability.begin(now);
         }
         self.note_diversity(now);
-        if !self.fits(&arrived.from) {
+        if !features.contains(Features::SERVES) {
+            self.drop_client(now, &arrived.from);
+        } else if !self.fits(&arrived.from) {
             // It was let in when all seats counted.
             if self.knows_at(&arrived.from.id, arrived.from.address) {
                 self.table.evict(now, &arrived.from.id);
             }
-        } else if features.contains(Features::SERVES) {
+        } else {
             self.is_global |= arrived.from.address.prefix().is_some();
             if self.is_table_empty() {
                 // The first contact: own records can be published now.
@@ -161,7 +166,7 @@ impl<P: Parts> Shared<P> {
                 operation.tally.responded = 1;
                 self.finish(now, operation, Ending::Pong);
             }
-            Purpose::Table | Purpose::Check | Purpose::Survey | Purpose::Relay { .. } => {}
+            Purpose::Table | Purpose::Check | Purpose::Survey | Purpose::Probe { .. } | Purpose::Relay { .. } => {}
         }
     }
 

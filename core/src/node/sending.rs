@@ -97,7 +97,7 @@ impl<P: Parts> Outlet<'_, P> {
             network: self.config.network,
             transaction,
             sender: self.table.own(),
-            features: if self.config.serve { Features::SERVES } else { Features::default() },
+            features: if self.config.serve.serves() { Features::SERVES } else { Features::default() },
         }
     }
 }

@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 
 use super::bounds::{Parts, TokenOf};
 use super::query::Transmit;
+use super::reachability::ProbeRequest;
 use super::records::held_in;
 use super::sending::{Outlet, Recipient, token_bound_to};
 use super::shared::Shared;
@@ -17,7 +18,7 @@ use crate::id::Id;
 use crate::message::{Contacts, ErrorCode, Features, Observed, Request, Response};
 use crate::naming::{MAX_NAMED, Named, family_first, nearest};
 use crate::record::{Key, Kind, MAX_VALUE, Record, Version};
-use crate::routing::{ContactState, Routing};
+use crate::routing::Routing;
 use crate::store::{Metadata, Put, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
 use crate::wire::{AddressProof, Header, Wire};
@@ -68,7 +69,12 @@ impl<P: Parts> Shared<P> {
         request: &Request<'_>,
         buf: &mut [u8],
     ) -> Option<Transmit<P::Address>> {
-        if !self.config.serve {
+        if matches!(request, Request::Ping) {
+            self.note_ping(incoming.now, incoming.header);
+        }
+        // Others can find out that this node has become a client.
+        let tells = self.reachability.automatic && matches!(request, Request::Ping);
+        if !self.config.serve.serves() && !tells {
             count_up(&mut self.stats.not_serving);
             return None;
         }
@@ -120,6 +126,15 @@ impl<P: Parts> Shared<P> {
                 let relay = RelayRequest { relay_id: *relay_id, target: *target, hops: *hops, deadline };
                 self.respond_relay(&served, incoming.largest, &relay, buf)
             }
+            Request::Probe { nonce, address } => {
+                let probe = ProbeRequest { address, nonce: *nonce, len: incoming.len };
+                let taken = match token_holds {
+                    true => self.take_probe(now, incoming.from, &probe),
+                    false => Err(ErrorCode::Token),
+                };
+                let response = taken.map_or_else(|code| Response::Error { code, detail: 0 }, |()| Response::Accepted);
+                self.reply(&served, response, buf)
+            }
             Request::Unknown { .. } => {
                 self.reply(&served, Response::Error { code: ErrorCode::Unsupported, detail: 0 }, buf)
             }
@@ -127,8 +142,12 @@ impl<P: Parts> Shared<P> {
         count_up(&mut self.stats.responses_sent);
         if own_id {
             self.check_own_id(now, incoming.from);
-        } else if within && incoming.header.features.contains(Features::SERVES) {
-            self.introduce(now, contact, allowance - sent.len);
+        } else if within {
+            let serves = incoming.header.features.contains(Features::SERVES);
+            if token_holds && !serves {
+                self.drop_client(now, &contact);
+            }
+            self.introduce(now, contact, serves, allowance - sent.len);
         }
         Some(sent)
     }
@@ -255,12 +274,6 @@ impl<P: Parts> Shared<P> {
         room: &'a mut Named<P::Address>,
     ) -> &'a mut [Contact<P::Address>] {
         nearest(&self.table, target, &served.to.contact, self.k(), room)
-    }
-
-    /// Whether a requester is a verified contact at this address. Then it may hold the same records.
-    fn has_responded(&self, contact: &Contact<P::Address>) -> bool {
-        let known = self.table.get(&contact.id);
-        known.is_some_and(|peer| peer.state == ContactState::Verified && peer.contact.address == contact.address)
     }
 
     /// Stores a record. Checks the token first, then the bounds, then which record wins, and the signature last,

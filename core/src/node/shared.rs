@@ -7,7 +7,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use super::bounds::{Part, Parts, TokenOf};
-use super::config::Config;
+use super::config::{Config, Serve};
 use super::operation::Operation;
 use super::put_time::LastPut;
 use super::silence::Silence;
@@ -18,6 +18,7 @@ use crate::guard::{Tokens, admission};
 use crate::identity::Identity;
 use crate::lookup::LookupLimits;
 use crate::random::Random;
+use crate::reachability::Reachability;
 use crate::record::Key;
 use crate::replication::{Placement, Replication};
 use crate::routing::{ContactState, Routing};
@@ -61,6 +62,7 @@ pub(crate) struct Shared<P: Parts> {
     pub(super) own_id_seen: Vec<P::Address, 1, u8>,
     pub(super) superseded: Vec<Key, 1, u8>,
     pub(super) identity: Identity<P::Address>,
+    pub(super) reachability: Reachability<P::Address, P::Wire>,
     pub(super) bootstraps: P::Bootstraps,
     pub(super) limiter: P::RateLimiter,
     pub(super) requests: P::Requests,
@@ -92,6 +94,7 @@ impl<P: Parts> Shared<P> {
             own_id_seen: Vec::new(),
             superseded: Vec::new(),
             identity: Identity::EMPTY,
+            reachability: Reachability::EMPTY,
             bootstraps: P::Bootstraps::EMPTY,
             limiter: P::RateLimiter::EMPTY,
             requests: P::Requests::EMPTY,
@@ -136,6 +139,7 @@ impl<P: Parts> Shared<P> {
         self.own_id_seen.clear();
         self.superseded.clear();
         self.identity.restart();
+        self.reachability.restart(config.serve == Serve::Automatic);
         // Nothing is known of the table yet.
         self.set_crowded(config.bind_ids);
     }

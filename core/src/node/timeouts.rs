@@ -61,6 +61,8 @@ impl<P: Parts> Shared<P> {
             if let Some(slot) = ended {
                 fell_back::<P>(operations, slot);
             }
+        } else if let Purpose::Probe { passed } = purpose {
+            self.reachability.failed(now, passed);
         } else if let Some(operation) = purpose.slot().and_then(|slot| operations.get_mut(slot)) {
             self.operation_request_failed(now, operation, purpose, id);
         }

@@ -105,6 +105,8 @@ pub trait Wire: Copy + Eq + Debug + Send + Sync + 'static {
 pub struct Lengths {
     /// A ping without a token.
     pub ping: usize,
+    /// A request for a probe of the longest address, with a token. 0 if the format has none.
+    pub probe: usize,
     /// A store with a token, without its record and without compare-and-swap.
     pub store: usize,
     /// The bytes that compare-and-swap adds to a store.
@@ -158,6 +160,9 @@ pub struct Rules {
     /// Whether the format has relay requests, and the responses `accepted` and `relayed`. If not, a node whose `RELAYS`
     /// is not 0 does not compile. So recursive lookups are refused.
     pub relays: bool,
+    /// Whether the format has requests for probes. If not, a node can't find out whether it can be reached, and serves
+    /// if it is to serve [automatically](crate::Serve::Automatic).
+    pub probes: bool,
     /// Whether messages name their network and its geometry. If not, every message that can be decoded counts as one of
     /// this network.
     pub names_network: bool,

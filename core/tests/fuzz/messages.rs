@@ -4,7 +4,7 @@ use core::net::SocketAddrV4;
 
 use kadlet::message::{Contacts, ErrorCode, Features, Observed, Request, Response, Target};
 use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
-use kadlet::{Contact, Geometry, Id, Routing};
+use kadlet::{Address, Contact, EncodedAddress, Geometry, Id, Routing};
 
 use super::peers::{OWN, PEERS, number, peer, peer_at};
 use super::{About, Contact4, History, REQUESTS};
@@ -42,7 +42,14 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
                 }
                 self.relay(record.key())
             }
-            _ => Request::Unknown { kind: 6 + self.input.byte() % 100, payload: self.input.bytes(5) },
+            _ => match self.input.byte() % 100 {
+                // Of the node itself, or of another one, to which tests can respond.
+                kind @ 0..25 => {
+                    let named = if kind % 2 == 0 { EncodedAddress::NONE } else { self.peer().address.encode() };
+                    Request::Probe { nonce: kind.into(), address: named }
+                }
+                kind => Request::Unknown { kind: 6 + kind, payload: self.input.bytes(5) },
+            },
         };
         let unknown = matches!(request, Request::Unknown { .. });
         let padding = if unknown { 0 } else { self.input.pick(&[0, 60, 122, 1_000]) };
@@ -86,6 +93,8 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             About::Value(_) => self.input.below(3) + 1,
             About::Store => 4,
             About::Relay(..) => 6,
+            // Errors tell for a token.
+            About::Probe => 5,
         };
         let kinds = if RELAYS == 0 { 6 } else { 7 };
         let response = match if self.input.once_in(4) { self.input.below(kinds) } else { fits } {
@@ -140,6 +149,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             let response = match (request.about, &parts) {
                 (About::Presence, _) => Response::Pong { observed: Observed::new(responder.address) },
                 (About::Store, _) => Response::Stored { lifetime: 60 },
+                (About::Probe, _) => Response::Accepted,
                 (About::Relay(..), _) => {
                     Response::Relayed { hops: 1, found: parts.as_ref().map(|parts| (parts.record(), 60)), contacts }
                 }

@@ -19,12 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use claims::Claims;
 use input::Input;
-use kadlet::message::{ErrorCode, Request, Response, Target};
+use kadlet::message::{ErrorCode, Features, Request, Response, Target};
 use kadlet::routing::ContactState;
 use kadlet::wire::{self, Body, Header, Message, Token, Transaction};
 use kadlet::{
     Chord, Config, Contact, Dht, Event, FixedStore, Geometry, Id, Instant, Kademlia, Key, Kind, Node, Outcome, Pastry,
-    QueryResult,
+    QueryResult, Serve,
 };
 use kadlet::{QueryId, Routing, Stats, Store};
 use peers::{OWN, config, id_near, in_range, number, peer};
@@ -107,6 +107,8 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     records: Vec<Parts>,
     /// The last datagram that was sent to the node.
     last: Vec<u8>,
+    /// Whether the node has ever been a client.
+    was_client: bool,
     /// All identifiers that the node had, the newest last.
     ids: Vec<Id>,
     /// All bootstrap addresses that the user named.
@@ -131,6 +133,7 @@ enum About {
     Value(Key),
     Store,
     Relay(kadlet::message::RelayId, Target),
+    Probe,
 }
 
 struct Operation {
@@ -162,6 +165,8 @@ struct Account {
     named_as_own: usize,
     /// Requests that were forwarded to it. If it is silent, the node pings it.
     forwarded: usize,
+    /// Probes that other nodes asked for with a token, each of which may cause a ping.
+    probed: usize,
     /// All pings that the node sent to it before it responded to anything, unless the user named its address.
     pings: usize,
 }
@@ -195,6 +200,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             in_campaign: false,
             records: Vec::new(),
             last: Vec::new(),
+            was_client: false,
             ids: vec![OWN],
             bootstraps: BTreeSet::new(),
             digest: 0xCBF2_9CE4_8422_2325,
@@ -336,7 +342,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                     );
                     account.bytes_out += response.len();
                 }
-                assert!(self.config.serve);
+                assert!(self.config.serve != Serve::Never);
                 assert!(
                     response.len() <= room
                         && response.len() <= usize::from(largest)
@@ -402,7 +408,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         if self.ids.last() != Some(&id) {
             assert!(
                 self.config.bind_ids
-                    && self.config.serve
+                    && self.config.serve != Serve::Never
                     && (0..peers::PEERS).any(|n| id.is_bound(&peer(n, &self.config).address))
             );
             self.ids.push(id);
@@ -443,12 +449,17 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             panic!("poll_transmit must give a message");
         };
         assert_eq!((header.sender, header.geometry), (self.node.id(), R::Geometry::TAG));
+        self.was_client |= !header.features.contains(Features::SERVES);
         let Body::Request { request, .. } = body else {
             return self.check_sent_back(to, datagram);
         };
         let (first, mut relay) = (!self.asked.contains_key(&(to, header.transaction.0)), None);
         let about = match request {
             Request::Ping => About::Presence,
+            Request::Probe { address, .. } => {
+                self.check_asked_probe(to, &address);
+                About::Probe
+            }
             Request::FindNode { target } => About::Nodes(target),
             Request::FindValue { key, .. } => About::Value(key),
             Request::Store { record, .. } => {
@@ -514,7 +525,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             assert!(held.stored.check().is_ok() && held.key == held.stored.key());
         }
         for (to, account) in &self.accounts {
-            let caused = account.commanded + account.proved + account.forwarded + account.named_as_own;
+            let caused = account.commanded + account.proved + account.forwarded + account.named_as_own + account.probed;
             let asked_back = account.pings.saturating_sub(caused);
             assert!(
                 account.bytes_out + 38 * asked_back <= 3 * account.bytes_in,

@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use kadlet::routing::Limits;
-use kadlet::{Address, Config, Contact, Id, Kind, wire};
+use kadlet::{Address, Config, Contact, Id, Kind, Serve, wire};
 
 use super::input::Input;
 use super::record::{Parts, VERIFY};
@@ -26,7 +26,7 @@ pub(crate) fn config(input: &mut Input<'_>) -> Config {
         ..Limits::DEFAULT
     };
     let mut config = Config {
-        serve: modes & 1 == 0,
+        serve: if modes & 1 == 0 { Serve::Automatic } else { Serve::Never },
         plain: modes & 2 == 0,
         verify: (modes & 4 == 0).then_some(VERIFY),
         bind_ids: modes & 8 != 0,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kadlet::message::{Contacts, ErrorCode, RelayId, Request, Response, Target};
 use kadlet::wire::{self, Body, Header, Kadlet, Message, Token, Transaction};
-use kadlet::{Dht, Geometry, Id, Instant, Key, Record, Routing};
+use kadlet::{Address, Dht, EncodedAddress, Geometry, Id, Instant, Key, Record, Routing, Serve};
 
 use super::{About, Contact4, History, LAST, SHORTLIST};
 
@@ -115,6 +115,16 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         request: &Request<'_>,
         response: &Response<'_, SocketAddrV4>,
     ) {
+        if let Request::Probe { address, .. } = request
+            && *response == Response::Accepted
+        {
+            assert!(proved, "a probe needs a valid token");
+            if let Some(probed) = SocketAddrV4::decode(address.family, address.as_bytes()) {
+                assert!(probed.prefix().is_some(), "{probed} is not global");
+                self.accounts.entry(probed).or_default().probed += 1;
+            }
+            return;
+        }
         let Request::Relay { relay_id, target, hops, time } = *request else {
             return assert!(
                 !matches!(response, Response::Accepted | Response::Relayed { .. }),
@@ -157,6 +167,17 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             }
             (response, _) => panic!("{response:?} to a request that the node forwards"),
         }
+    }
+
+    /// Checks a request for a probe that the node sends: of its own address, or of one that has shown a token.
+    pub(super) fn check_asked_probe(&self, to: SocketAddrV4, address: &EncodedAddress) {
+        assert!(self.responded.iter().any(|(_, responder)| *responder == to), "{to} never responded");
+        let Some(address) = SocketAddrV4::decode(address.family, address.as_bytes()) else {
+            assert!(self.config.serve == Serve::Automatic && *address == EncodedAddress::NONE);
+            return;
+        };
+        assert!(self.tokens.iter().any(|(requester, _)| requester.address == address), "{address} has no token");
+        assert_ne!(address.prefix(), to.prefix());
     }
 
     /// Checks a request that the node forwards, and returns its index in `relays`.
@@ -202,7 +223,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
         // The next hop may have been chosen before the identifier changed.
         let ids = &self.ids;
         // A client sends its own request to any contact, because it is responsible for nothing itself.
-        let any = previous.is_none() && !self.config.serve;
+        let any = previous.is_none() && self.was_client;
         // A node without verified contacts begins with those that it has. One may be gone when its turn comes, or when
         // it is asked again.
         let begins = previous.is_none()

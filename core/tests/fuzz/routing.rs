@@ -67,13 +67,19 @@ fn kademlia(data: &[u8]) {
             8..=10 => {
                 model.entry(contact.id).or_default().responds = false;
                 table.failed(now, &contact.id);
-                let left = before
-                    .iter()
-                    .filter(|peer| peer.contact.id != contact.id || peer.state != ContactState::Unverified);
+                let verified = before.iter().filter(|peer| peer.state == ContactState::Verified).count();
+                let left: Vec<_> = table.peers().map(|peer| peer.contact).collect();
+                let removed = before.iter().filter(|peer| !left.contains(&peer.contact));
                 assert!(
-                    table.peers().map(|peer| peer.contact).eq(left.map(|peer| peer.contact)),
-                    "a failure removes only an unverified contact"
+                    removed.clone().all(|peer| peer.contact.id == contact.id
+                        && match peer.state {
+                            ContactState::Unverified => true,
+                            ContactState::Failing => verified >= K,
+                            ContactState::Verified => false,
+                        }),
+                    "a failure removes only an unverified contact, or a failing one if k are verified"
                 );
+                assert_eq!(left.len() + removed.count(), before.len());
             }
             11 => {
                 model.remove(&contact.id);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use kadlet::wire::MAX_DATAGRAM;
 use kadlet::{
     Address, Config, Dht, Event, FixedStore, Id, Instant, Kademlia, Network, Node, Outcome, QueryId, QueryResult,
-    Routing, Store,
+    Routing, Serve, Store,
 };
 
 /// A node of a microcontroller's size with the table, or in the network, `N`. It forwards up to `RELAYS` requests at
@@ -124,9 +124,10 @@ impl<M: Dht> Drop for Net<M> {
     }
 }
 
-/// Identifiers are not bound: the peers that a test plays by hand have those of its choice.
+/// Identifiers are not bound: the peers that a test plays by hand have those of its choice. Nodes don't find out
+/// whether they can be reached.
 pub fn config() -> Config {
-    Config { plain: true, bind_ids: false, ..Config::default() }
+    Config { plain: true, bind_ids: false, serve: Serve::Always, ..Config::default() }
 }
 
 impl<M: Dht<Address: Place>> Net<M> {

@@ -9,8 +9,8 @@ use kadlet::message::{Features, RelayId, Request, Target};
 use kadlet::record::{Proof, Version};
 use kadlet::wire::{Body, Header, Kadlet, MAX_DATAGRAM, MIN_DATAGRAM, Message, SEAL, Token, Transaction, encoded_len};
 use kadlet::{
-    Address, Config, Contact, Dht, FixedStore, Id, Instant, Kademlia, Key, Node, Record, Routing, Store, routing,
-    store::Metadata,
+    Address, Config, Contact, Dht, EncodedAddress, FixedStore, Id, Instant, Kademlia, Key, Node, Record, Routing,
+    Store, routing, store::Metadata,
 };
 
 use crate::by_hand::{NOW, Peer, deliver, encode, id, sent};
@@ -187,13 +187,15 @@ fn requests() -> Vec<Request<'static>> {
             requests.push(Request::Store { record, lifetime: 60, compare, handover });
         }
     }
-    for kind in [0, 6, 7, 0x7F] {
+    for kind in [0, 7, 8, 0x7F] {
         for payload in [&[][..], &[7; 200]] {
             requests.push(Request::Unknown { kind, payload });
         }
     }
     requests.push(Request::Unknown { kind: 3, payload: &[9] });
     requests.push(Request::Unknown { kind: 5, payload: &[9] });
+    requests.push(Request::Probe { nonce: 1, address: EncodedAddress::NONE });
+    requests.push(Request::Probe { nonce: 2, address: EncodedAddress::new(4, &[192, 0, 2, 7, 0, 1]) });
     let relay_id = RelayId([3; 8]);
     for target in [
         Target::Nodes(Id::from_bytes([9; 20])),

@@ -7,7 +7,8 @@ use kadlet::message::{Contacts, ErrorCode, Features, RelayId, Request, Response,
 use kadlet::record::Proof;
 use kadlet::wire::{Body, Token};
 use kadlet::{
-    Config, Contact, Dht, Event, Failure, Id, Instant, Kademlia, Key, Mode, Options, Outcome, Record, Routing, Store,
+    Config, Contact, Dht, Event, Failure, Id, Instant, Kademlia, Key, Mode, Options, Outcome, Record, Routing, Serve,
+    Store,
 };
 
 use crate::by_hand::{
@@ -88,7 +89,7 @@ fn end_of(nodes: &mut [Box<Node4>; 2], now: &mut Instant, query: kadlet::QueryId
 fn of_two_puts_without_any_delay_on_the_way_the_later_wins_too() {
     for values in [[&b"one"[..], b"two"], [b"two", b"one"]] {
         // A client holds nothing after a put.
-        for serve in [true, false] {
+        for serve in [Serve::Always, Serve::Never] {
             let client = Config { serve, ..config() };
             let mut nodes = [node4(client), Box::new(Node4::new(NOW, config(), id(&[9]), [43; 32]).unwrap())];
             let mut now = NOW;
@@ -428,7 +429,7 @@ fn a_node_alone_gets_what_it_put_and_publishes_it_when_others_come() {
 
 #[test]
 fn a_client_alone_puts_only_what_it_publishes() {
-    let mut node = node4(Config { serve: false, ..config() });
+    let mut node = node4(Config { serve: Serve::Never, ..config() });
     let record = Record::plain(KEY, b"world");
     assert_eq!(node.put(NOW, &record, &once()), Err(kadlet::PutError::NoContacts));
     assert!(node.store().is_empty());

@@ -7,7 +7,7 @@ use kadlet::message::{Contacts, ErrorCode, Request, Response};
 use kadlet::record::Proof;
 use kadlet::wire::Body;
 use kadlet::{
-    Config, Contact, Dht, Event, FixedStore, Id, Kademlia, Key, Node, Options, Outcome, Record, Routing, Store,
+    Config, Contact, Dht, Event, FixedStore, Id, Kademlia, Key, Node, Options, Outcome, Record, Routing, Serve, Store,
 };
 
 use crate::by_hand::{
@@ -93,7 +93,7 @@ fn a_bootstrap_address_that_comes_up_late_is_retried_with_growing_pauses() {
 fn a_client_enters_no_table_and_responds_to_no_request() {
     let mut net = Net::joined(83, 20, config());
     put(&mut net, 3, b"hello", b"world", &once());
-    let client = net.join(Config { serve: false, ..config() });
+    let client = net.join(Config { serve: Serve::Never, ..config() });
     let id = net.node(client).id();
     assert_eq!(get(&mut net, client, b"hello").as_deref(), Some(&b"world"[..]));
     put(&mut net, client, b"from", b"outside", &once());

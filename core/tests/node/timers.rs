@@ -8,7 +8,7 @@ use kadlet::routing::Limits;
 use kadlet::wire::{self, Body, MAX_DATAGRAM};
 use kadlet::{
     Config, Contact, Dht, Event, FixedStore, Id, Instant, Kademlia, Key, Node, Options, Outcome, Record, Routing,
-    Store, WakeReason,
+    Serve, Store, WakeReason,
 };
 
 use crate::by_hand::{NOW, Node4, Peer, at, decode, deliver, id, idle, node4, sent};
@@ -326,7 +326,7 @@ fn publishing_that_yields_its_slot_to_a_command_waits_before_it_starts_again() {
     let now = Instant::from_secs(100);
     let mut node = Busy::new(
         now,
-        Config { serve: false, plain: true, table: Limits { k: 2, ..Limits::DEFAULT }, ..Config::default() },
+        Config { serve: Serve::Never, plain: true, table: Limits { k: 2, ..Limits::DEFAULT }, ..Config::default() },
         Id::from_bytes([1; 20]),
         [7; 32],
     )

@@ -26,7 +26,7 @@ pub const UNPADDED: u16 = 8;
 pub const NO_HELD: u16 = 16;
 /// Records have no lifetimes.
 pub const NO_LIFETIMES: u16 = 32;
-/// There are no relay requests.
+/// There are no relay requests, and no requests for probes.
 pub const NO_RELAYS: u16 = 64;
 /// Messages don't name the network.
 pub const NO_NETWORK: u16 = 128;
@@ -209,6 +209,7 @@ const fn rules(differ: u16) -> Rules {
         held: !has(differ, NO_HELD),
         lifetimes: !has(differ, NO_LIFETIMES),
         relays: !has(differ, NO_RELAYS),
+        probes: !has(differ, NO_RELAYS),
         names_network: !has(differ, NO_NETWORK),
         response_kinds: !has(differ, NO_KINDS),
         errors_name_sender: !has(differ, NAMELESS_ERRORS),
@@ -231,6 +232,7 @@ const fn lengths(transaction: usize, token: usize) -> Lengths {
     let lifetime = " lifetime=".len() + U32;
     Lengths {
         ping: request,
+        probe: request + token + " nonce= address=255.".len() + U64 + 2 * MAX_ADDRESS,
         store: request + token + lifetime + " handover".len(),
         compare: " compare=".len() + U64,
         error: response + " error=unsupported detail=".len() + U64,
@@ -254,7 +256,8 @@ const fn request_word(request: &Request<'_>, rules: &Rules) -> Option<&'static s
         Request::FindValue { .. } => "find_value",
         Request::Store { .. } => "store",
         Request::Relay { .. } if rules.relays => "relay",
-        Request::Relay { .. } => return None,
+        Request::Probe { .. } if rules.probes => "probe",
+        Request::Relay { .. } | Request::Probe { .. } => return None,
         Request::Unknown { .. } => "other",
     })
 }
@@ -281,6 +284,9 @@ fn read_request<'a>(fields: &Fields<'a>, rules: &Rules) -> Result<Request<'a>, T
             hops: fields.number("hops")?,
             time: fields.number("time")?,
         },
+        "probe" if rules.probes => {
+            Request::Probe { nonce: fields.number("nonce")?, address: fields.read("address", read_address)? }
+        }
         // Of another word there is no more to tell.
         _ => Request::Unknown {
             kind: fields.number("kind").unwrap_or(0),
@@ -319,6 +325,10 @@ fn write_request(request: &Request<'_>, rules: &Rules, to: &mut Writer<'_>) {
             }
             to.pair("hops", hops);
             to.pair("time", time);
+        }
+        Request::Probe { nonce, address } => {
+            to.pair("nonce", nonce);
+            to.pair("address", Encoded(*address));
         }
         Request::Unknown { kind, payload } => {
             to.pair("kind", kind);

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use kadlet::message::{Contacts, ErrorCode, Features, Observed, RelayId, Request, Response, Target};
 use kadlet::record::{MAX_SALT, Proof, Version};
 use kadlet::wire::{Body, Header, Lengths, MAX_DATAGRAM, Message, Rules, SEAL, Wire};
-use kadlet::{Address, Contact, Id, Key, Kind, Record};
+use kadlet::{Address, Contact, EncodedAddress, Id, Key, Kind, Record};
 
 use crate::format::{ALL, Name, Opaque, Short, Text};
 use crate::lines::TextError;
@@ -43,6 +43,10 @@ fn requests(rules: &Rules) -> Vec<Request<'static>> {
         store(SIGNED, Some(u64::MAX), true),
         Request::Unknown { kind: 6, payload: b"text/1 ping=\n" },
     ];
+    if rules.probes {
+        let address = EncodedAddress::new(4, &[192, 0, 2, 7, 0, 1]);
+        requests.push(Request::Probe { nonce: u64::MAX, address });
+    }
     if rules.relays {
         requests.extend([relay(Target::Nodes(ID)), relay(Target::Value(KEY))]);
     }

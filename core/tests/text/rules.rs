@@ -26,6 +26,7 @@ fn the_variants_try_both_values_of_every_rule() {
         held,
         lifetimes,
         relays,
+        probes,
         names_network,
         response_kinds,
         errors_name_sender,
@@ -33,7 +34,8 @@ fn the_variants_try_both_values_of_every_rule() {
     assert_eq!(Text::<0>::RULES, Kadlet::RULES);
     assert_eq!((tokens, token_binding), (TokenSource::FindValue, TokenBinding::Host));
     assert_eq!(address_proof, AddressProof::TokenOrContact);
-    assert!(!(padding || held || lifetimes || relays || names_network || response_kinds || errors_name_sender));
+    assert!(!(padding || held || lifetimes || relays || probes));
+    assert!(!(names_network || response_kinds || errors_name_sender));
 }
 
 /// A node with sixteen verified contacts.

@@ -6,7 +6,7 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use kadlet::message::*;
 use kadlet::record::{Key, Kind, Proof, Record, RecordError, Version};
 use kadlet::wire::*;
-use kadlet::{Address, Contact, Id};
+use kadlet::{Address, Contact, EncodedAddress, Id};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -85,7 +85,7 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr, Kadlet> {
     let ask =
         |request| Body::Request { largest: size, token: parts.flag.then_some(token), request, padding: parts.padding };
     let response = |response| Body::Response { token, response };
-    let body = match parts.shape % 15 {
+    let body = match parts.shape % 16 {
         0 => ask(Request::Ping),
         1 => ask(Request::FindNode { target: id }),
         2 => {
@@ -115,6 +115,10 @@ fn message(parts: &Parts) -> Message<'_, SocketAddr, Kadlet> {
             let target = if parts.flag { Target::Nodes(id) } else { Target::Value(Key { kind, id }) };
             ask(Request::Relay { relay_id: RelayId(parts.short), target, hops: parts.tag, time: size })
         }
+        14 => ask(Request::Probe {
+            nonce: number,
+            address: parts.contacts.first().map_or(EncodedAddress::NONE, |contact| contact.address.encode()),
+        }),
         10 => response(Response::Error { code: ErrorCode::Outdated, detail: number }),
         _ => response(Response::Error { code: ErrorCode::Other(parts.tag), detail: number }),
     };
@@ -133,6 +137,7 @@ fn refusal(message: &Message<'_, SocketAddr, Kadlet>) -> Option<EncodeError> {
             if kind > 127
                 || kind == 1
                 || kind == 2
+                || kind == 6
                 || (kind == 3 || kind == 4) && matches!(payload.first(), None | Some(0..=2))
                 || kind == 5 && matches!(payload.first(), None | Some(0..=2 | 0xFF)) =>
         {
@@ -184,7 +189,7 @@ proptest! {
     #[test]
     fn a_truncated_message_is_refused(mut parts in parts(), cut in any::<proptest::sample::Index>()) {
         parts.padding = 0;
-        parts.shape = if parts.shape % 15 == 4 { 0 } else { parts.shape };
+        parts.shape = if parts.shape % 16 == 4 { 0 } else { parts.shape };
         if let Ok(bytes) = encoded(&message(&parts)) {
             prop_assert_eq!(decode::<SocketAddr>(&bytes[..cut.index(bytes.len())]), Err(DecodeError::Truncated));
         }
@@ -244,6 +249,8 @@ fn the_examples_truncated_at_every_length_are_refused() {
         // Padding and unknown payloads may have any length.
         let shortest = match title {
             "find_node" => bytes.len() - 32,
+            "probe of the requester" => bytes.len() - 18,
+            "probe of another node" => bytes.len() - 12,
             "unknown request" => bytes.len() - 4,
             _ => bytes.len(),
         };
@@ -261,7 +268,7 @@ fn the_examples_truncated_at_every_length_are_refused() {
 #[test]
 fn extra_bytes_after_a_response_are_refused_and_after_a_request_are_padding_of_zeros() {
     for (title, mut bytes) in spec::examples() {
-        let (is_response, is_known) = (bytes[12] >= 0x80, bytes[12] != 6);
+        let (is_response, is_known) = (bytes[12] >= 0x80, bytes[12] != 7);
         bytes.push(0);
         let zero = decode::<SocketAddr>(&bytes).err();
         assert_eq!(zero, is_response.then_some(DecodeError::Trailing), "{title}");
@@ -331,7 +338,7 @@ fn an_unknown_kind_of_request_keeps_its_payload_and_an_unknown_kind_of_response_
     for (title, mut bytes) in spec::examples() {
         let is_response = bytes[12] >= 0x80;
         for kind in
-            (0..=0xFF_u8).filter(|kind| (*kind >= 0x80) == is_response && !matches!(kind, 1..=5 | 0x81..=0x87 | 0xFF))
+            (0..=0xFF_u8).filter(|kind| (*kind >= 0x80) == is_response && !matches!(kind, 1..=6 | 0x81..=0x87 | 0xFF))
         {
             bytes[12] = kind;
             let decoded = decode::<SocketAddr>(&bytes);

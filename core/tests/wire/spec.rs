@@ -6,7 +6,7 @@ use core::time::Duration;
 use kadlet::message::*;
 use kadlet::record::{Key, Proof, Record, Version};
 use kadlet::wire::*;
-use kadlet::{Config, Contact, Id, Options};
+use kadlet::{Address, Config, Contact, EncodedAddress, Id, Options};
 
 const SPEC: &str = include_str!("../../SPEC.md");
 
@@ -85,10 +85,12 @@ fn each_example_decodes_to_the_message_in_the_spec_and_encodes_to_the_same_bytes
     let have_world = Request::FindValue { key: world.key(), have: Some(world.version()) };
     let hand_over = Request::Store { record: plain, lifetime: 86_400, compare: None, handover: true };
     let swap = Request::Store { record: signed, lifetime: 3_600, compare: Some(2), handover: false };
-    let unknown = Request::Unknown { kind: 6, payload: &[0xDE, 0xAD, 0xBE, 0xEF] };
+    let unknown = Request::Unknown { kind: 7, payload: &[0xDE, 0xAD, 0xBE, 0xEF] };
     let value_of_target = Target::Value(Key { kind: kadlet::Kind::Plain, id: target });
     let relay_id = RelayId([0xD0, 0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0xD6, 0xD7]);
     let relay = Request::Relay { relay_id, target: value_of_target, hops: 32, time: 10_000 };
+    let probe = |address| Request::Probe { nonce: 0x0A0B_0C0D_0E0F_1011, address };
+    let probed: SocketAddr = "198.51.100.9:4242".parse().unwrap();
     let version = Version { number: 3, digest: 0x0123_4567_89AB_CDEF };
     let expected = [
         ("ping", ask(1_208, None, Request::Ping, 0)),
@@ -99,6 +101,8 @@ fn each_example_decodes_to_the_message_in_the_spec_and_encodes_to_the_same_bytes
         ("store signed", ask(1_208, Some(TOKEN), swap, 0)),
         ("unknown request", ask(1_208, None, unknown, 0)),
         ("relay", ask(1_208, Some(TOKEN), relay, 0)),
+        ("probe of the requester", ask(1_208, Some(TOKEN), probe(EncodedAddress::NONE), 18)),
+        ("probe of another node", ask(1_208, Some(TOKEN), probe(probed.encode()), 12)),
         ("pong", response(Response::Pong { observed: Observed::new("198.51.100.9:4242".parse().unwrap()) })),
         ("nodes", response(Response::Nodes { contacts: Contacts::new(&contacts) })),
         ("value", response(Response::Value { record: world, lifetime: 60, contacts: Contacts::new(&contacts[..1]) })),
@@ -188,6 +192,7 @@ fn the_table_of_sizes_has_the_encoded_sizes() {
         row("relay", 0, |_| {
             request(Request::Relay { relay_id: RelayId([0; 8]), target: Target::Nodes(Id::ZERO), hops: 0, time: 0 })
         }),
+        row("probe, IPv6", 0, |_| request(Request::Probe { nonce: 0, address: v6[0].address.encode() })),
         row("accepted", 0, |_| response(Response::Accepted)),
         row("relayed, no record, IPv4", 60, |n| {
             response(Response::Relayed { hops: 0, found: None, contacts: Contacts::new(&v4[..n]) })

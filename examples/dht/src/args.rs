@@ -11,7 +11,7 @@ use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use kadlet::wire::sealed::NetworkKey;
-use kadlet::{Id, Mode};
+use kadlet::{Id, Mode, Serve};
 use serde::{Deserialize, Serialize};
 
 use crate::key_file;
@@ -206,6 +206,31 @@ pub(crate) struct Node {
     /// How much to log on stderr. `info` by default, or `debug` with --verbose.
     #[arg(long, value_name = "LEVEL", value_enum, env = "KADLET_LOG")]
     pub(crate) log: Option<LogLevel>,
+    /// Whether to serve other nodes.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, env = "KADLET_SERVE")]
+    pub(crate) serve: Serves,
+}
+
+/// Whether a node serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Serves {
+    /// While other nodes can reach it, which it finds out.
+    #[default]
+    Auto,
+    /// Always: other nodes can reach it, for example because a port is forwarded to it.
+    Always,
+    /// Never: it is a client.
+    Never,
+}
+
+impl From<Serves> for Serve {
+    fn from(serves: Serves) -> Self {
+        match serves {
+            Serves::Auto => Self::Automatic,
+            Serves::Always => Self::Always,
+            Serves::Never => Self::Never,
+        }
+    }
 }
 
 /// How a command reaches the network as a client.

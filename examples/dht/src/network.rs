@@ -10,6 +10,7 @@ use std::time::Instant;
 use kadlet::message::ErrorCode;
 use kadlet::{
     BeginError, Config, ConfigError, Contact, Failure, Geometry, HashStore, Id, Mode, Options, QueryStats, Routing,
+    Serve,
 };
 use kadlet_udp::{Driver, Handle, Pong, Server};
 
@@ -57,7 +58,7 @@ enum Step {
 impl<R: Table> Client<R> {
     /// Opens a client that knows no node. Its time limit ends at `deadline`.
     fn open(local: &[SocketAddr], common: &Common, deadline: Instant) -> Result<Self, Error> {
-        let driver = bind(local, Config { serve: false, ..config(common) }, None)?;
+        let driver = bind(local, Config { serve: Serve::Never, ..config(common) }, None)?;
         let server = Server::start(driver).map_err(|error| cannot_start("the node", &error))?;
         Ok(Self { server, watch: Watch::new(common.verbose), deadline, mode: Mode::Iterative })
     }

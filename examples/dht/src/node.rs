@@ -100,7 +100,7 @@ fn host<R: Table>(
         None => vec![(Ipv6Addr::UNSPECIFIED, PORT).into(), (Ipv4Addr::UNSPECIFIED, PORT).into()],
     };
     let trusted = common.network_key.is_some() || listen.iter().all(|address| address.scope() < Scope::Global);
-    let config = Config { plain: args.plain || trusted, ..network::config(common) };
+    let config = Config { plain: args.plain || trusted, serve: args.serve.into(), ..network::config(common) };
     let mut driver = network::bind::<R>(&listen, config, state.as_ref().map(|state| state.id))?;
     let (address, id) = (driver.local_addr(), driver.node().id());
     bootstraps.check(address)?;
@@ -294,6 +294,14 @@ impl Events {
                 info!("other nodes see this one at {address}; its id is {id}");
                 self.object(&EventObject::ExternalAddress { address: *address, id: id.to_string() });
             }
+            Event::Serves { serves } => {
+                if *serves {
+                    info!("other nodes can reach this one: it serves");
+                } else {
+                    info!("other nodes can't reach this one: it is a client, and serves again once they can");
+                }
+                self.object(&EventObject::Serves { serves: *serves });
+            }
             Event::Superseded { key } => {
                 warn!("the network holds a newer record than the one published here, under id {}", key.id);
             }
@@ -412,16 +420,19 @@ mod tests {
     }
 
     #[test]
-    fn a_node_tells_its_external_address() {
+    fn a_node_tells_its_external_address_and_whether_it_serves() {
         let (sender, objects) = mpsc::channel();
         let (out, _) = Lines::start(move |line| sender.send(line.to_owned()).is_ok()).unwrap();
         let (occurrences, _) = mpsc::channel();
         let mut events = Events { objects: Some(out), duplicates: 0, occurrences };
         let (address, id) = ("192.0.2.1:4000".parse().unwrap(), kadlet::Id::from_bytes([1; 20]));
         events.print(&Event::ExternalAddress { address, id });
+        events.print(&Event::Serves { serves: false });
+        events.print(&Event::Serves { serves: true });
         drop(events);
 
         let objects: Vec<_> = objects.iter().collect();
+        assert_eq!(objects[1..], [r#"{"event":"serves","serves":false}"#, r#"{"event":"serves","serves":true}"#]);
         assert_eq!(objects[0], format!(r#"{{"event":"external_address","address":"192.0.2.1:4000","id":"{id}"}}"#));
     }
 

@@ -144,6 +144,7 @@ pub(crate) struct StartObject {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum EventObject {
     ExternalAddress { address: SocketAddr, id: String },
+    Serves { serves: bool },
 }
 
 /// A [`QueryStats`] in JSON: the counts of every lookup.

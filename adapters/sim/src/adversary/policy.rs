@@ -161,6 +161,7 @@ pub(super) fn name_only(
             named = name(target.id());
             Response::Relayed { hops: 0, found: None, contacts: Contacts::new(&named) }
         }
+        Request::Probe { .. } => Response::Accepted,
         Request::Unknown { .. } => return Reaction::Honest,
     };
     respond(arrival, &header, sender, response)

@@ -121,7 +121,7 @@ fn cause(running: &[RunningOperation], relayed: &HashMap<Id, u32>, datagram: &[u
         Request::FindValue { key, .. } => key.id,
         Request::Store { record, .. } => Record::key(&record).id,
         Request::Relay { target, .. } => return relayed.get(target.id()).copied().unwrap_or(MAINTENANCE),
-        Request::Ping | Request::Unknown { .. } => return MAINTENANCE,
+        Request::Ping | Request::Probe { .. } | Request::Unknown { .. } => return MAINTENANCE,
     };
     let found = running.iter().find(|running| running.task.target() == Some(target));
     found.map_or(MAINTENANCE, |running| running.operation.0)

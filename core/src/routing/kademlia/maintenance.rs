@@ -8,7 +8,7 @@
 //! | `Ask` a quiet contact | 30 minutes after it last responded |
 //! | `Ask` a failing contact | 30 s after its first failure, then 1, 2, 4 .. 15 min apart |
 //! | `Ask` a replacement | when there is a place for it: a contact of its bucket failed, or was removed |
-//! | `Ask` a lost contact | every 15 minutes |
+//! | `Ask` a lost contact: one that failed while its place was needed, or three times in a row | every 15 minutes |
 //!
 //! These are the times with the default [`Limits`](crate::routing::Limits). Where contacts come and go fast, the 30
 //! minutes shrink to a 32nd, the hour and the 15 minutes between checks to a sixteenth: see

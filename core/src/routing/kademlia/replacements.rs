@@ -5,9 +5,9 @@
 //!   has at most a quarter of these places. If it has them all, its oldest contact is evicted for a new one; if all
 //!   places are taken, the oldest of all is. A contact is not kept if as many contacts of its address prefix wait as a
 //!   bucket takes.
-//! - *Lost* contacts responded before, and others have their places. They take the other quarter, and are asked now and
-//!   then for ever, so that halves of a split network find each other. The one that was known for the shortest time is
-//!   evicted first.
+//! - *Lost* contacts responded before. Others have their places, or they failed three times in a row. They take the
+//!   other quarter, and are asked now and then for ever, so that halves of a split network find each other. The one
+//!   that was known for the shortest time is evicted first.
 
 use core::marker::PhantomData;
 

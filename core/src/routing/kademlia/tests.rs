@@ -162,11 +162,32 @@ fn a_full_bucket_keeps_its_oldest_live_contact() {
 }
 
 #[test]
+fn a_contact_that_failed_three_times_in_a_row_keeps_its_place_only_while_fewer_than_k_are_verified() {
+    let mut table = with_neighbours();
+    table.responded(T0, contact(0, 1), None);
+    for _ in 0..2 {
+        table.failed(after(1), &id(0, 1));
+        assert_eq!(in_state(&table, ContactState::Failing), [contact(0, 1)]);
+    }
+    table.failed(after(1), &id(0, 1));
+    assert_eq!(in_state(&table, ContactState::Failing), []);
+    table.responded(after(2), contact(0, 1), None);
+    assert_eq!(verified(&table), [contact(10, 0), contact(9, 0), contact(0, 1)], "it returns when it responds");
+
+    for rest in [(10, 0), (9, 0), (0, 1)] {
+        for _ in 0..300 {
+            table.failed(after(3), &id(rest.0, rest.1));
+        }
+    }
+    assert_eq!(table.peers().count(), 2, "a node without a link keeps k");
+}
+
+#[test]
 fn a_failing_contact_is_evicted_only_for_one_that_responds() {
     let mut table = with_neighbours();
     table.responded(T0, contact(0, 1), None);
     table.responded(T0, contact(0, 2), None);
-    for _ in 0..300 {
+    for _ in 0..2 {
         table.failed(after(1), &id(0, 1));
     }
     assert_eq!(in_state(&table, ContactState::Failing), [contact(0, 1)]);

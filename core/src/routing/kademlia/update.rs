@@ -100,6 +100,9 @@ impl<A: Address> Buckets<A> {
                 Some(entry) if state != ContactState::Unverified => {
                     entry.note_failure(now);
                     entry.due = self.schedule.after_failure(now, entry.failures);
+                    if entry.failures >= 3 && self.after_verified(self.k) != usize::MAX {
+                        self.replace(replacements, now, at);
+                    }
                 }
                 _ => _ = array::remove(&mut self.contacts, at),
             }

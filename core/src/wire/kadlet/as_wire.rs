@@ -24,6 +24,7 @@ impl Wire for Kadlet {
         held: true,
         lifetimes: true,
         relays: true,
+        probes: true,
         names_network: true,
         response_kinds: true,
         errors_name_sender: true,

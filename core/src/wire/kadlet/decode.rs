@@ -116,6 +116,11 @@ fn read_known_request<'a>(kind: u8, from: &mut Reader<'a>) -> Request<'a> {
             let target = kind.map_or(Target::Nodes(id), |kind| Target::Value(Key { kind, id }));
             Request::Relay { relay_id, target, hops: from.byte(), time: from.u16() }
         }
+        kind::PROBE => {
+            let nonce = from.u64();
+            let (family, address) = read_address(from);
+            Request::Probe { nonce, address: EncodedAddress::new(family, address) }
+        }
         _ => Request::Ping,
     }
 }

@@ -116,6 +116,7 @@ const fn request_kind(request: &Request<'_>) -> u8 {
         Request::FindValue { .. } => kind::FIND_VALUE,
         Request::Store { .. } => kind::STORE,
         Request::Relay { .. } => kind::RELAY,
+        Request::Probe { .. } => kind::PROBE,
         Request::Unknown { kind, .. } => *kind,
     }
 }
@@ -165,6 +166,10 @@ fn write_request(request: &Request<'_>, to: &mut Writer<'_>) {
             to.bytes(&relay_id.0);
             to.byte(*hops);
             to.u16(*time);
+        }
+        Request::Probe { nonce, address } => {
+            to.u64(*nonce);
+            write_address(address, to);
         }
         Request::Unknown { kind, payload } => {
             if !is_unknown(*kind, payload) {

@@ -20,6 +20,7 @@ const BESIDE_ADDRESS: usize = Id::LEN + 2;
 
 pub(super) const LENGTHS: Lengths = Lengths {
     ping: REQUEST,
+    probe: REQUEST + 8 + 8 + 2 + MAX_ADDRESS,
     store: REQUEST + 8 + 4 + 1 + 1,
     compare: 8,
     error: RESPONSE + 1 + 8,

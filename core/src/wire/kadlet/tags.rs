@@ -10,7 +10,7 @@ pub(super) mod kind {
     pub(in super::super) const FIND_VALUE: u8 = 3;
     pub(in super::super) const STORE: u8 = 4;
     pub(in super::super) const RELAY: u8 = 5;
-    // 6 is reserved: it asks the responder to make a third node probe an address.
+    pub(in super::super) const PROBE: u8 = 6;
     pub(in super::super) const RESPONSES: u8 = 0x80;
     pub(in super::super) const PONG: u8 = 0x81;
     pub(in super::super) const NODES: u8 = 0x82;
@@ -30,7 +30,7 @@ pub(super) const NODES: u8 = 0xFF;
 /// can distinguish a node that doesn't support a request from one that isn't there.
 pub(super) fn is_unknown(kind: u8, payload: &[u8]) -> bool {
     match kind {
-        kind::PING | kind::FIND_NODE => false,
+        kind::PING | kind::FIND_NODE | kind::PROBE => false,
         kind::FIND_VALUE | kind::STORE => payload.first().is_some_and(|tag| record_kind(*tag).is_none()),
         kind::RELAY => payload.first().is_some_and(|tag| *tag != NODES && record_kind(*tag).is_none()),
         _ => kind < kind::RESPONSES,
