@@ -226,8 +226,8 @@ impl Claims {
         );
     }
 
-    /// Checks what an event claims: an own record lost only to one that is proved, never if it is immutable. A node that
-    /// has the own identifier has responded.
+    /// Checks what an event claims: an own record lost only to one that is proved, never if it is immutable. A node
+    /// that has the own identifier has responded.
     pub(super) fn check_event(
         &self,
         event: &Event<'_, SocketAddrV4>,

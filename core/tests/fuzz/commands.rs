@@ -5,11 +5,11 @@ use core::time::Duration;
 
 use kadlet::message::Target;
 use kadlet::record::Kind;
-use kadlet::{BeginError, Dht, GetError, Key, Mode, Options, PutError, QueryId, Routing};
+use kadlet::{BeginError, Config, Dht, GetError, Key, Mode, Options, Outcome, PutError, QueryId, QueryResult, Routing};
 
 use super::peers::{OWN, number};
 use super::record::VERIFY;
-use super::{BOOTSTRAPS, History, OPERATIONS, Operation, VALUES, check_result};
+use super::{BOOTSTRAPS, History, OPERATIONS, Operation, SHORTLIST, VALUES};
 
 impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, RELAYS> {
     pub(super) fn bootstrap(&mut self) {
@@ -160,5 +160,25 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
             publish: self.input.once_in(2),
             compare: self.input.once_in(8).then(|| number(&mut self.input)),
         }
+    }
+}
+
+/// Checks an operation's result, and takes the operation off the list of those that run.
+pub(super) fn check_result(result: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config: &Config) {
+    let index = operations.iter().position(|running| running.query == result.query);
+    let ended = operations.remove(index.expect("an operation ends once"));
+    match &result.outcome {
+        Outcome::Value { record, holders, .. } => {
+            assert_eq!(Target::Value(record.key()), ended.seeks);
+            assert!(record.check().is_ok() && record.verify(0, config.verify.unwrap_or(VERIFY)));
+            assert!(holders.len() <= SHORTLIST);
+        }
+        Outcome::NotFound { closest } => assert!(ended.gets() && closest.len() <= SHORTLIST),
+        Outcome::Nodes(found) | Outcome::Joined { neighbours: found } | Outcome::Stored { holders: found, .. } => {
+            assert!(!ended.gets() && found.len() <= SHORTLIST);
+            // Its identifier may have been another one meanwhile.
+            assert!(config.bind_ids || found.iter().all(|contact| contact.id != OWN));
+        }
+        _ => {}
     }
 }

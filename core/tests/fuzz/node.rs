@@ -23,8 +23,7 @@ use kadlet::message::{ErrorCode, Features, Request, Response, Target};
 use kadlet::routing::ContactState;
 use kadlet::wire::{self, Body, Header, Message, Token, Transaction};
 use kadlet::{
-    Chord, Config, Contact, Dht, Event, FixedStore, Geometry, Id, Instant, Kademlia, Key, Kind, Node, Outcome, Pastry,
-    QueryResult, Serve,
+    Chord, Config, Contact, Dht, Event, FixedStore, Geometry, Id, Instant, Kademlia, Key, Kind, Node, Pastry, Serve,
 };
 use kadlet::{QueryId, Routing, Stats, Store};
 use peers::{OWN, config, id_near, in_range, number, peer};
@@ -481,7 +480,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             match self.node.poll_event() {
                 None => return,
                 Some(Event::Finished(result)) => {
-                    check_result(&result, &mut self.operations, &self.config);
+                    commands::check_result(&result, &mut self.operations, &self.config);
                     self.claims.check_outcome(&result, &self.responded);
                     self.ended.push(result.query);
                 }
@@ -586,25 +585,5 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             Kind::Immutable => true,
             Kind::Signed => self.config.verify.is_some(),
         }
-    }
-}
-
-/// Checks an operation's result, and takes the operation off the list of those that run.
-fn check_result(result: &QueryResult<'_, SocketAddrV4>, operations: &mut Vec<Operation>, config: &Config) {
-    let index = operations.iter().position(|running| running.query == result.query);
-    let ended = operations.remove(index.expect("an operation ends once"));
-    match &result.outcome {
-        Outcome::Value { record, holders, .. } => {
-            assert_eq!(Target::Value(record.key()), ended.seeks);
-            assert!(record.check().is_ok() && record.verify(0, config.verify.unwrap_or(VERIFY)));
-            assert!(holders.len() <= SHORTLIST);
-        }
-        Outcome::NotFound { closest } => assert!(ended.gets() && closest.len() <= SHORTLIST),
-        Outcome::Nodes(found) | Outcome::Joined { neighbours: found } | Outcome::Stored { holders: found, .. } => {
-            assert!(!ended.gets() && found.len() <= SHORTLIST);
-            // Its identifier may have been another one meanwhile.
-            assert!(config.bind_ids || found.iter().all(|contact| contact.id != OWN));
-        }
-        _ => {}
     }
 }

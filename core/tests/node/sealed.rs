@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use kadlet::wire::sealed::{NetworkKey, open, seal};
 use kadlet::wire::{Kadlet, MAX_DATAGRAM, MIN_DATAGRAM, SEAL};
-use kadlet::{Config, Dht, Id, Instant, Kademlia, Mode, Node, On, Options, Outcome, Record, Routing, Unit};
+use kadlet::{Config, Dht, Id, Instant, Kademlia, Mode, Node, On, Options, Outcome, Record, Routing};
 
 use crate::by_hand::{NOW, Peer, at, deliver, id, node4, sent};
 use crate::geometries::{get, once, put};
