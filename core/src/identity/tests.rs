@@ -97,7 +97,7 @@ proptest! {
         prop_assert_eq!(identity.external(), at(1));
     }
 
-    /// One vote counts for each prefix, whoever else votes and how often.
+    /// Each prefix has one vote, however often it casts one.
     #[test]
     fn an_address_wins_only_with_two_thirds_of_the_prefixes_that_vote(
         casts in proptest::collection::vec((0_u8..9, 0_u8..3), 0..40),

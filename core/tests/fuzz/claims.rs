@@ -11,7 +11,9 @@ use kadlet::message::Response;
 use kadlet::routing::ContactState;
 use kadlet::store::Metadata;
 use kadlet::wire::{self, Body, Message};
-use kadlet::{Address, Dht, Id, Instant, Key, Kind, Options, Outcome, QueryId, QueryResult, Record, Routing, Store};
+use kadlet::{
+    Address, Dht, Event, Id, Instant, Key, Kind, Options, Outcome, QueryId, QueryResult, Record, Routing, Store,
+};
 
 use super::peers::OWN;
 use super::record::VERIFY;
@@ -49,12 +51,12 @@ pub(super) struct Claims {
 #[derive(Clone, Default)]
 struct Seen {
     id: Option<Id>,
-    records: BTreeMap<Key, Held>,
+    records: BTreeMap<Key, Kept>,
     contacts: BTreeMap<Id, (SocketAddrV4, bool)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct Held {
+struct Kept {
     edition: Edition,
     metadata: Metadata,
 }
@@ -224,9 +226,24 @@ impl Claims {
         );
     }
 
-    /// An own record lost to another one. There is a proof of one, and there can be none of an immutable one.
-    pub(super) fn check_superseded(&self, key: &Key) {
-        assert!(key.kind != Kind::Immutable && self.proofs.iter().any(|(of, ..)| of == key), "no proof under {key:?}");
+    /// Checks what an event claims: an own record lost only to one that is proved, never if it is immutable. A node
+    /// that has the own identifier has responded.
+    pub(super) fn check_event(
+        &self,
+        event: &Event<'_, SocketAddrV4>,
+        responded: &BTreeSet<(Id, SocketAddrV4)>,
+        ids: &[Id],
+    ) {
+        match event {
+            Event::Superseded { key } => {
+                assert!(
+                    key.kind != Kind::Immutable && self.proofs.iter().any(|(of, ..)| of == key),
+                    "no proof under {key:?}"
+                );
+            }
+            Event::OwnIdSeen { address: of } => assert!(responded.iter().any(|(id, at)| at == of && ids.contains(id))),
+            _ => {}
+        }
     }
 
     fn note_proof(&mut self, record: &Record<'_>) {
@@ -251,7 +268,7 @@ impl Claims {
         if matches!(cause, Cause::Request { proved: false }) {
             return assert!(before.records == after.records, "a request without a token changed records");
         }
-        let is_new = |held: &Held| before.records.get(&held.edition.0).is_none_or(|old| old.edition != held.edition);
+        let is_new = |held: &Kept| before.records.get(&held.edition.0).is_none_or(|old| old.edition != held.edition);
         for (key, held) in after.records.iter().filter(|(_, held)| is_new(held)) {
             assert!(
                 self.commanded.contains(key) || self.proofs.contains(&held.edition),
@@ -273,7 +290,7 @@ impl Claims {
     }
 
     /// Checks what changed about a record that is still held.
-    fn check_held(&self, cause: Cause, old: &Held, held: &Held, lost: bool) {
+    fn check_held(&self, cause: Cause, old: &Kept, held: &Kept, lost: bool) {
         let (key, before, after) = (&held.edition.0, &old.metadata, &held.metadata);
         assert!(!before.pinned || after.pinned || lost || self.passing.contains(key), "{key:?} is published no more");
         assert!(before.pinned || !after.pinned, "{key:?} is published by nobody's command");
@@ -309,7 +326,7 @@ impl Seen {
         let held = (0..store.len()).filter_map(|slot| store.get(slot));
         let records = held.map(|held| {
             let edition = edition(held.key, held.stored_version);
-            (held.key, Held { edition, metadata: *held.metadata })
+            (held.key, Kept { edition, metadata: *held.metadata })
         });
         let contacts = node
             .routing()

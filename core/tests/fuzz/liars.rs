@@ -12,7 +12,16 @@ use super::peers::{OWN, PEERS, number, peer, peer_at};
 use super::{About, Contact4, History, LAST, REQUESTS, SentRequest};
 
 /// The most turns that all campaigns of a history take.
-pub(super) const MOST_TURNS: usize = 200;
+const MOST_TURNS: usize = 200;
+
+/// The campaigns of a history.
+#[derive(Default)]
+pub(super) struct Campaigns {
+    /// How many turns they have taken.
+    turns: usize,
+    /// Whether one is under way. It needs no more input.
+    pub(super) under_way: bool,
+}
 
 /// What liars do, and who they are.
 struct Campaign {
@@ -57,9 +66,9 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
     /// For some turns, the liars lie in response to each request, and the other peers are honest.
     fn campaign(&mut self) {
         let campaign = self.read_campaign();
-        let turns = self.input.below(40).min(self.turns);
-        self.turns -= turns;
-        self.in_campaign = true;
+        let turns = self.input.below(40).min(MOST_TURNS - self.campaigns.turns);
+        self.campaigns.turns += turns;
+        self.campaigns.under_way = true;
         for _ in 0..turns {
             let due = self.node.poll_timeout().map_or(self.now, |(at, _)| at);
             self.now = self.now.max(due).min(LAST);
@@ -73,7 +82,7 @@ impl<R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'_, R, REL
                 self.respond_in(&campaign, request);
             }
         }
-        self.in_campaign = false;
+        self.campaigns.under_way = false;
     }
 
     fn read_campaign(&mut self) -> Campaign {

@@ -99,10 +99,7 @@ struct History<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> {
     ever_known: BTreeSet<SocketAddrV4>,
     accounts: BTreeMap<SocketAddrV4, Account>,
     claims: Claims,
-    /// How many more turns the campaigns of liars can take.
-    turns: usize,
-    /// Whether one is under way. It needs no more input.
-    in_campaign: bool,
+    campaigns: liars::Campaigns,
     /// Records that were used before, the newest last. Later steps use them again.
     records: Vec<Parts>,
     /// The last datagram that was sent to the node.
@@ -191,8 +188,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             ever_known: BTreeSet::new(),
             accounts: BTreeMap::new(),
             claims: Claims::default(),
-            turns: liars::MOST_TURNS,
-            in_campaign: false,
+            campaigns: liars::Campaigns::default(),
             records: Vec::new(),
             last: Vec::new(),
             ids: vec![OWN],
@@ -209,11 +205,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 break;
             }
             let step = self.input.byte();
-            match step {
-                // An eighth of all values.
-                _ if step & 0x38 == 0x38 => self.lie(step % 8),
-                _ => self.step(step % 16),
-            }
+            self.step(step);
             if step & 0x80 == 0 {
                 self.drain();
             }
@@ -225,8 +217,9 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
         self.end();
     }
 
-    fn step(&mut self, kind: u8) {
-        match kind {
+    fn step(&mut self, step: u8) {
+        match step % 16 {
+            _ if step & 0x38 == 0x38 => self.lie(step % 8),
             0 => self.wait(),
             1 | 2 => self.ask(),
             3..=5 => self.respond_to_one(),
@@ -301,7 +294,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
             return;
         }
         let mut buf = [0; wire::MAX_DATAGRAM];
-        let room = if !self.in_campaign && self.input.once_in(16) { self.input.below(160) } else { buf.len() };
+        let room = if !self.campaigns.under_way && self.input.once_in(16) { self.input.below(160) } else { buf.len() };
         let (before, id) = (*self.node.stats(), self.node.id());
         let out = self.node.handle_datagram(self.now, from, datagram, &mut buf[..room]);
         let response = out.map(|out| &buf[..out.len]);
@@ -484,11 +477,7 @@ impl<'a, R: Routing<Address = SocketAddrV4>, const RELAYS: usize> History<'a, R,
                 Some(Event::Forwarded { target, .. }) => {
                     assert!(self.relays.iter().any(|relay| *relay.target.id() == target))
                 }
-                Some(Event::Superseded { key }) => self.claims.check_superseded(&key),
-                Some(Event::OwnIdSeen { address }) => {
-                    assert!(self.responded.iter().any(|(id, at)| *at == address && self.ids.contains(id)))
-                }
-                Some(_) => {}
+                Some(event) => self.claims.check_event(&event, &self.responded, &self.ids),
             }
         }
         panic!("events without end");
