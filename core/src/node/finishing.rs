@@ -16,7 +16,7 @@ use super::operation::{Phase, count_one};
 use super::purpose::Purpose;
 use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
-use super::task::{Ending, RecordSource, Retry, Stores, Task, Then};
+use super::task::{Ending, RecordSource, Retry, Stores, Then};
 use crate::geometry::Geometry;
 use crate::guard::density::{Spacing, sparseness};
 use crate::id::Distance;
@@ -44,7 +44,6 @@ impl<P: Parts> Shared<P> {
             self.begin_stores(now, operation);
         } else if !(any_responded && operation.task.traits().joins && self.notify(operation)) {
             let ending = ending_of_search::<P>(now, operation);
-            operation.lookup.set_width(self.k());
             self.finish(now, operation, ending);
         }
     }
@@ -57,13 +56,11 @@ impl<P: Parts> Shared<P> {
         let width = operation.lookup.width();
         // What a get has found needs no other nodes.
         let decides = not_found || (stores && traits.stores != Stores::WhereMissingLater);
-        width < (MOST_WIDTH * self.k()).min(operation.lookup.capacity())
+        decides
+            && width < (MOST_WIDTH * self.k()).min(operation.lookup.capacity())
             && match self.spacing(operation, width) {
-                Spacing::Usual => false,
-                Spacing::Unknown => decides && !traits.maintenance,
-                Spacing::Dense => decides,
-                // A lookup of nodes that finds only those that hide others would let these take the table.
-                Spacing::Sparse => decides || (traits.stores == Stores::Nowhere && operation.task != Task::Compare),
+                Spacing::Unknown => !traits.maintenance,
+                spacing => spacing != Spacing::Usual,
             }
     }
 
