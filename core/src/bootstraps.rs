@@ -1,4 +1,6 @@
-//! The bootstrap addresses, and when to ask them again.
+//! The bootstrap addresses, when to ask them again, and which of them leads into the densest network.
+
+mod comparison;
 
 use core::ops::{Deref, DerefMut};
 
@@ -6,6 +8,7 @@ use heapless::{Vec, VecView};
 
 use crate::address::Address;
 use crate::time::{Instant, Micros};
+use comparison::Comparison;
 
 /// The first and the longest pause before bootstrap addresses are tried again. Each pause is twice as long as the last.
 const PAUSE: (Micros, Micros) = (Micros::from_secs(5), Micros::from_secs(15 * 60));
@@ -25,12 +28,14 @@ pub struct BootstrapsInner<V: ?Sized> {
     due: Instant,
     pause: Micros,
     next: u8,
+    pub(crate) comparison: Comparison,
     addresses: V,
 }
 
 impl<A: Address, const N: usize> Bootstraps<A, N> {
     /// All zeros, to be cleared before use.
-    pub(crate) const EMPTY: Self = Self { due: Instant::ZERO, pause: Micros::ZERO, next: 0, addresses: Vec::new() };
+    pub(crate) const EMPTY: Self =
+        Self { due: Instant::ZERO, pause: Micros::ZERO, next: 0, comparison: Comparison::EMPTY, addresses: Vec::new() };
 }
 
 impl<A, const N: usize> Deref for Bootstraps<A, N> {
@@ -50,12 +55,13 @@ impl<A, const N: usize> DerefMut for Bootstraps<A, N> {
 impl<A: Address> BootstrapsView<A> {
     pub(crate) fn clear(&mut self) {
         self.addresses.clear();
-        (self.due, self.next) = (Instant::NEVER, 0);
+        (self.due, self.next, self.comparison) = (Instant::NEVER, 0, Comparison::EMPTY);
     }
 
     /// Replaces the addresses by the first of these that fit. Returns how many fit.
     pub(crate) fn remember(&mut self, now: Instant, addresses: &[A]) -> usize {
         self.addresses.clear();
+        self.comparison.restart();
         addresses.iter().map_while(|address| self.addresses.push(address.canonical()).ok()).for_each(drop);
         self.try_soon(now);
         self.addresses.len()
@@ -78,14 +84,16 @@ impl<A: Address> BootstrapsView<A> {
     /// The node at this address responded. If it is a bootstrap address, one of these is asked only every 30 minutes
     /// from now on, so that the halves of a split network find each other again.
     pub(crate) fn responded(&mut self, now: Instant, address: A) {
-        if self.addresses.contains(&address) {
+        if let Some(index) = self.addresses.iter().position(|bootstrap| *bootstrap == address) {
+            self.comparison.note_response(index);
             self.pause = PAUSE.1;
             self.due = now + VISIT;
         }
     }
 
-    pub(crate) const fn due(&self) -> Instant {
-        self.due
+    /// When an address must be asked: at once, while they are compared.
+    pub(crate) fn due(&self) -> Instant {
+        if self.comparison.is_due() { Instant::ZERO } else { self.due }
     }
 
     /// The next address to try. The pause before the one after it is twice as long.

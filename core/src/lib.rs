@@ -63,7 +63,7 @@
 //! | 5 | [`guard`] | admission: tokens, rate limiter, which contacts and records are accepted |
 //! | 5 | `replication` | when a record is published again, and when its holders replicate it |
 //! | 5 | `forwarding` | relay requests under way, and their next hops |
-//! | 5 | `bootstraps` | when the bootstrap addresses are asked again |
+//! | 5 | `bootstraps` | when the bootstrap addresses are asked again, and which of them leads into the densest network |
 //! | 5 | `identity` | the external address, and what the own identifier follows from |
 //! | 5 | `naming` | which contacts a response names |
 //! | 4 | [`routing`] | the tables [`Kademlia`], [`Chord`] and [`Pastry`]: which contacts to remember, which to name, when maintenance is due |

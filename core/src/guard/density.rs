@@ -8,6 +8,26 @@
 
 use crate::id::{Distance, Id};
 
+/// How sparse the nodes near a target are: the logarithm of the distance of the k-th, in sixteenths of a bit.
+pub type Sparseness = u16;
+
+/// What is this much sparser is another network: nodes are less than 0.71 times as dense.
+pub const SPARSER: Sparseness = 8;
+
+/// The sparseness of nodes whose k-th is at this distance. As sparse as can be if there are fewer than k.
+#[must_use]
+pub fn sparseness(farthest: Option<Distance>) -> Sparseness {
+    let Some(farthest) = farthest else {
+        return Sparseness::MAX / 16;
+    };
+    let zeros = farthest.leading_zeros();
+    let mut rest = farthest.as_bytes().iter().skip(zeros as usize / 8);
+    let [high, low] = [rest.next(), rest.next()].map(|byte| byte.copied().unwrap_or(0));
+    // From the first bit that is set. The four after it stand for the fraction.
+    let first = u16::from_be_bytes([high, low]) << (zeros % 8);
+    ((Id::BITS - zeros) as u16 * 16) | ((first >> 11) & 0xF)
+}
+
 /// How many lookups of random targets count.
 const SAMPLES: usize = 8;
 /// With fewer, nothing is known.
@@ -86,6 +106,19 @@ fn first_bits(distance: Distance) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sparseness_is_the_logarithm_of_the_distance_in_sixteenths_of_a_bit() {
+        let of = |first: [u8; 2], skipped: usize| {
+            let mut bytes = [0; 20];
+            bytes[skipped..skipped + 2].copy_from_slice(&first);
+            sparseness(Some(Id::ZERO.xor(&Id::from_bytes(bytes))))
+        };
+        assert_eq!([of([0x80, 0], 0), of([0xFF, 0xFF], 0)], [160 * 16, 160 * 16 + 15]);
+        assert_eq!([of([0x01, 0x80], 0), of([0x01, 0x80], 18), of([0, 1], 18)], [153 * 16 + 8, 9 * 16 + 8, 16]);
+        assert_eq!(sparseness(Some(Id::ZERO.xor(&Id::ZERO))), 0);
+        assert!(sparseness(None) > 160 * 16 + 15);
+    }
 
     fn distance(first: u8) -> Distance {
         let mut bytes = [0; 20];

@@ -68,6 +68,10 @@ pub trait Dht {
     /// failure, after 30 s at most. When the node joins later, no event tells it: verified contacts in
     /// [`routing`](Dht::routing) do.
     ///
+    /// If the node knew no contact before, and several addresses responded, it then compares what each leads to, in the
+    /// background: some lookups through each. If they lead into different networks, as hostile ones do, it forgets the
+    /// contacts of all but the densest.
+    ///
     /// # Errors
     ///
     /// [`BeginError`]: all slots are busy, no address was given, or the node is not started.

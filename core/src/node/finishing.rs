@@ -18,7 +18,7 @@ use super::records::has_lost;
 use super::shared::{Op, Shared, TIMEOUT};
 use super::task::{Ending, RecordSource, Retry, Stores, Then};
 use crate::geometry::Geometry;
-use crate::guard::density::Spacing;
+use crate::guard::density::{Spacing, sparseness};
 use crate::id::Distance;
 use crate::lookup::Which;
 use crate::record::Kind;
@@ -84,6 +84,12 @@ impl<P: Parts> Shared<P> {
         }
     }
 
+    /// A lookup through one bootstrap address alone has ended.
+    fn note_compared(&mut self, operation: &Op<P>) {
+        let any = operation.lookup.best().map(|_| sparseness(self.reach(operation, self.k())));
+        self.bootstraps.comparison.ended(any);
+    }
+
     /// Begins to store at the nodes found. A get has its result before that.
     fn begin_stores(&mut self, now: Instant, operation: &mut Op<P>) {
         let stores = operation.task.traits().stores;
@@ -117,7 +123,11 @@ impl<P: Parts> Shared<P> {
             Then::Nothing => return,
             Then::LookedUp | Then::SettleReplication => {}
             Then::NoteDensity => self.note_density(operation),
-            Then::CheckSoon => self.table.check_neighbourhood_soon(now),
+            Then::CheckSoon => {
+                self.bootstraps.comparison.begin(self.random.key());
+                self.table.check_neighbourhood_soon(now);
+            }
+            Then::Compared => self.note_compared(operation),
             Then::BeginReplication if P::Wire::RULES.lifetimes => self.replication.begin_pass(now),
             Then::BeginReplication => {}
             Then::SettlePut => self.settle_put(operation, has_lost(operation, ending)),
@@ -192,6 +202,7 @@ impl<P: Parts> Shared<P> {
             Retry::Nothing => {}
             Retry::CheckSoon => self.table.check_neighbourhood_soon(now),
             Retry::JoinSoon => self.bootstraps.try_soon(now),
+            Retry::CompareSoon => self.bootstraps.comparison.yielded(),
             Retry::PublishSoon => self.publish_soon(now, &operation.key),
         }
     }

@@ -127,6 +127,11 @@ impl<P: Parts> Shared<P> {
         self.table.rekey(now, own);
         self.store.rekey(own);
         self.bootstraps.try_now(now);
+        self.publish_all_again(now);
+    }
+
+    /// Publishes all own records again: other nodes are responsible for them than was known.
+    pub(super) fn publish_all_again(&mut self, now: Instant) {
         for slot in 0..self.store.len() {
             if let Some(metadata) = self.store.metadata_mut(slot).filter(|metadata| metadata.pinned) {
                 metadata.last_replicated = Instant::ZERO;

@@ -42,7 +42,8 @@ impl<P: Parts> Shared<P> {
         };
         let request = match (ready.owner, operation) {
             (Purpose::Ping { .. } | Purpose::Check | Purpose::Survey, _) => Request::Ping,
-            (Purpose::Bootstrap { .. } | Purpose::Table, _) => Request::FindNode { target: self.table.own() },
+            (Purpose::Bootstrap { .. }, Some(operation)) => Request::FindNode { target: operation.lookup.target() },
+            (Purpose::Table, _) => Request::FindNode { target: self.table.own() },
             (Purpose::Relay { relay }, _) => self.relay_request(now, relay).ok_or(Unsent::Past)?,
             (_, None) => return Err(Unsent::Past),
             (Purpose::Search { .. }, Some(operation)) if !self.asks_for_record(operation) => {

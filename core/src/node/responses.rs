@@ -201,6 +201,9 @@ impl<P: Parts> Shared<P> {
     fn bootstrap_responded(&mut self, now: Instant, operation: &mut Op<P>, arrived: &Arrived<'_, P>) {
         let (from, token) = (arrived.from, arrived.token());
         operation.bootstraps_asked = operation.bootstraps_asked.saturating_sub(1);
+        if operation.task == Task::Compare && self.bootstraps.comparison.adopts() {
+            self.adopt(now, from);
+        }
         operation.lookup.insert(from);
         match *arrived.response {
             // Its rate limit for requests without a token is reached: the lookup asks it again with the token.

@@ -18,6 +18,8 @@ pub(super) enum Task {
     Put,
     /// Joins again through the bootstrap addresses, because no contact responds.
     Rejoin,
+    /// Looks up an identifier through one bootstrap address alone, to compare what is found through each.
+    Compare,
     /// Looks up an identifier for which the table needs fresh contacts.
     Refresh,
     /// Looks up the own identifier, then begins a pass of replication.
@@ -120,6 +122,8 @@ pub(super) enum Then {
     NoteDensity,
     /// The neighbourhood is checked soon.
     CheckSoon,
+    /// What was found through a bootstrap address is compared with what was through others.
+    Compared,
     /// A pass of replication begins.
     BeginReplication,
     /// The record in the own store is published from now on, kept, or withdrawn.
@@ -137,6 +141,7 @@ pub(super) enum Retry {
     Nothing,
     CheckSoon,
     JoinSoon,
+    CompareSoon,
     PublishSoon,
 }
 
@@ -175,6 +180,9 @@ impl Task {
                 &Traits { stores: Stores::Everywhere, record: RecordSource::Published, then: Then::SettlePut, ..LOOKUP }
             }
             Self::Rejoin => &Traits { joins: true, then: Then::CheckSoon, retry: Retry::JoinSoon, ..MAINTENANCE },
+            Self::Compare => {
+                &Traits { then: Then::Compared, retry: Retry::CompareSoon, wants_ping: false, ..MAINTENANCE }
+            }
             Self::Refresh => &Traits { then: Then::NoteDensity, ..MAINTENANCE },
             Self::CheckNeighbourhood => {
                 &Traits { then: Then::BeginReplication, retry: Retry::CheckSoon, ..MAINTENANCE }

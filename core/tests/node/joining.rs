@@ -5,12 +5,13 @@ use core::time::Duration;
 
 use kadlet::message::{Contacts, ErrorCode, Request, Response};
 use kadlet::record::Proof;
+use kadlet::wire::Body;
 use kadlet::{
     Config, Contact, Dht, Event, FixedStore, Id, Kademlia, Key, Node, Options, Outcome, Record, Routing, Store,
 };
 
 use crate::by_hand::{
-    NOW, Node4, Peer, at, deliver, id, idle, node4, picture, request_of, response_of, sent, transaction_of,
+    NOW, Node4, Peer, at, decode, deliver, id, idle, node4, picture, request_of, response_of, sent, transaction_of,
 };
 use crate::net::{Mote, Net, Place, config};
 use crate::{get, once, put};
@@ -268,4 +269,99 @@ fn a_bootstrap_that_finds_no_free_request_slot_waits_for_one() {
     }
     let result = node.take_result(query).unwrap();
     assert!(matches!(result.outcome, Outcome::Joined { .. }) && result.stats.asked >= 1, "{result:?}");
+}
+
+type Board<const OPERATIONS: usize, const REQUESTS: usize> =
+    Node<Kademlia<u16, 128>, FixedStore<32, 8192>, OPERATIONS, 24, 1, REQUESTS>;
+
+/// Nodes 1 to 40 are one network, and 41 to 50 another, which never asks others unasked.
+fn two_networks<const OPERATIONS: usize, const REQUESTS: usize>(seed: u64) -> Net<Board<OPERATIONS, REQUESTS>> {
+    let sparse = 41..=50_u16;
+    let mut net = Net::<Board<OPERATIONS, REQUESTS>>::grown(seed, [config(); 40]);
+    let apart = sparse.clone();
+    net.forge = Some(Box::new(move |from, to, bytes| {
+        let asks = matches!(decode::<u16>(bytes).body, Body::Request { .. });
+        let leaves = apart.contains(&from) && !apart.contains(&to) && (to <= 40 || asks);
+        (leaves || from <= 40 && apart.contains(&to)).then(Vec::new)
+    }));
+    for address in sparse {
+        let known = if address == 41 { &[][..] } else { &[41] };
+        assert_eq!(join_through(&mut net, known), address);
+    }
+    net.run(Duration::from_secs(5));
+    net
+}
+
+fn join_through<const OPERATIONS: usize, const REQUESTS: usize>(
+    net: &mut Net<Board<OPERATIONS, REQUESTS>>,
+    addresses: &[u16],
+) -> u16 {
+    let newcomer = net.add(|now, id, seed| Box::new(Node::new(now, config(), id, seed).unwrap()));
+    if !addresses.is_empty() {
+        let now = net.now;
+        let query = net.node(newcomer).bootstrap(now, addresses).unwrap().query;
+        net.wait(newcomer, query, |result| assert!(matches!(result.outcome, Outcome::Joined { .. })));
+    }
+    newcomer
+}
+
+/// How many contacts of a node are of the dense network, and how many of the other.
+fn known<const OPERATIONS: usize, const REQUESTS: usize>(
+    net: &mut Net<Board<OPERATIONS, REQUESTS>>,
+    address: u16,
+) -> (usize, usize) {
+    let (dense, sparse): (Vec<u16>, Vec<u16>) =
+        net.node(address).routing().peers().map(|peer| peer.contact.address).partition(|address| *address <= 40);
+    (dense.len(), sparse.len())
+}
+
+#[test]
+fn a_node_that_joins_through_addresses_of_two_networks_keeps_the_contacts_of_the_denser_one() {
+    for (seed, addresses) in [(90, &[41, 42, 1, 43][..]), (91, &[1, 41])] {
+        let mut net = two_networks::<4, 16>(seed);
+        let newcomer = join_through(&mut net, addresses);
+        assert!(known(&mut net, newcomer).1 > 0, "nothing is to be replaced");
+        net.run(MINUTE);
+        let (dense, sparse) = known(&mut net, newcomer);
+        assert!(dense >= 20 && sparse == 0, "{dense} and {sparse}");
+    }
+}
+
+#[test]
+fn a_board_with_one_operation_finds_the_denser_network_between_its_commands() {
+    let mut net = two_networks::<1, 2>(93);
+    let newcomer = join_through(&mut net, &[41, 1, 42]);
+    for number in 0..40 {
+        let now = net.now;
+        let query = net.node(newcomer).find_node(now, id(&[number]), &Options::default()).unwrap();
+        net.wait(newcomer, query, |result| assert!(matches!(result.outcome, Outcome::Nodes(_))));
+        net.run(Duration::from_secs(1));
+    }
+    let (dense, sparse) = known(&mut net, newcomer);
+    assert!(dense >= 20 && sparse == 0, "{dense} and {sparse}");
+}
+
+#[test]
+fn a_node_that_knew_contacts_before_it_joined_keeps_them() {
+    let mut net = two_networks::<4, 16>(94);
+    let old = Contact::new(net.node(41).id(), 41);
+    let newcomer = net.add(|now, id, seed| Box::new(Node::new(now, config(), id, seed).unwrap()));
+    let now = net.now;
+    net.node(newcomer).restore_contact(now, old);
+    let query = net.node(newcomer).bootstrap(now, &[1, 42]).unwrap().query;
+    net.wait(newcomer, query, |result| assert!(matches!(result.outcome, Outcome::Joined { .. })));
+    net.run(MINUTE);
+    let (dense, sparse) = known(&mut net, newcomer);
+    assert!(dense > 0 && sparse > 0, "{dense} and {sparse}");
+}
+
+#[test]
+fn a_node_with_a_silent_bootstrap_address_can_put_and_get_as_soon_as_it_has_joined() {
+    let mut net = Net::joined(95, 20, config());
+    let newcomer = net.add(|now, id, seed| Box::new(Mote::new(now, config(), id, seed).unwrap()));
+    let now = net.now;
+    let query = net.node(newcomer).bootstrap(now, &[999, 1]).unwrap().query;
+    net.wait(newcomer, query, |result| assert!(matches!(result.outcome, Outcome::Joined { .. })));
+    put(&mut net, newcomer, b"hello", b"world", &once());
+    assert_eq!(get(&mut net, newcomer, b"hello").as_deref(), Some(&b"world"[..]));
 }
