@@ -2,7 +2,7 @@
 //! else.
 
 #[path = "input.rs"]
-#[allow(clippy::duplicate_mod, reason = "each target's body brings what it uses")]
+#[allow(clippy::duplicate_mod, dead_code, reason = "each target's body brings what it uses")]
 mod input;
 
 use input::Input;
