@@ -10,9 +10,8 @@
 //!
 //! A record is replicated if the nodes that should hold it have changed since it was last replicated, 30 s later at the
 //! earliest; and otherwise after `republish`. While a holder has not replicated it itself, any change of its
-//! neighbourhood counts; while one of these nodes does not take it, no change is needed. Each time that no node takes
-//! it, both waits are doubled. A holder that refused a record because it doesn't take its kind or has no room is not
-//! offered it again.
+//! neighbourhood counts. Each time that nothing was lacking, both waits are doubled. A holder that refused a record
+//! because it doesn't take its kind or has no room is not offered it again.
 //!
 //! This does not defend against a node that says that it has stored a record, and does not keep it.
 //!
@@ -29,12 +28,9 @@ use crate::time::{Instant, Micros};
 const TURN: Micros = Micros::from_secs(3);
 
 /// A record whose holders have changed is replicated no sooner than this many seconds after it was replicated last.
-/// Twice that if no node took it, and so on, [`MOST_PAUSES`] times at most.
+/// Twice that if nothing was lacking, and so on, [`MOST_PAUSES`] times at most.
 const PAUSE: u32 = 30;
 const MOST_PAUSES: u8 = 2;
-
-/// Takes the place of the digest of a record's holders while one of them doesn't have it. Digests are odd.
-pub(crate) const INCOMPLETE: u32 = 2;
 
 /// The wait for a record with nothing lacking is doubled at most this often.
 const MOST_CALM: u8 = 4;
@@ -193,7 +189,7 @@ fn is_due<R: Routing>(now: Instant, held: &StoredRecord<'_>, table: &R, placemen
     let Metadata { pinned, last_replicated, calm, holders, .. } = *held.metadata;
     let waited = now.micros_since(last_replicated).secs();
     let differ = || holders == 0 || holders_of(table, &held.key.id, placement.k) != holders;
-    let changed = || (last_replicated < table.changed() || holders == INCOMPLETE) && differ();
+    let changed = || last_replicated < table.changed() && differ();
     !pinned
         && (waited >> calm.min(MOST_CALM) >= placement.republish.secs()
             || (waited >> calm.min(MOST_PAUSES) >= PAUSE && changed()))
@@ -348,14 +344,6 @@ mod tests {
             assert!(!is_due_at(at(49 + secs), calm, false));
             assert!(is_due_at(at(50 + secs), calm, false));
         }
-    }
-
-    #[test]
-    fn a_record_that_a_node_did_not_take_is_due_again_after_a_pause_though_nothing_changes() {
-        let (table, mut store) = (table(at(20)), store(&[(b"before", false, at(50))]));
-        store.metadata_mut(0).unwrap().holders = INCOMPLETE;
-        let due = |secs| is_due(at(secs), &store.get(0).unwrap(), &table, &PLACEMENT);
-        assert!(!due(79) && due(80));
     }
 
     #[test]

@@ -147,10 +147,12 @@ impl<P: Parts> Shared<P> {
         }
         let ending = self.ending_of_store(operation);
         match operation.task.traits().then {
-            Then::SettlePublication => self.note_replicated(now, &operation.key, true, true),
-            Then::SettleReplication => {
-                let complete = operation.lookup.count(Which::Stored) >= operation.lookup.count(Which::Closest);
-                self.note_replicated(now, &operation.key, complete, operation.tally.stored != 0);
+            Then::SettlePublication => self.note_replicated(now, &operation.key, true),
+            // If not all have it, the next check of the neighbourhood tries again.
+            Then::SettleReplication
+                if operation.lookup.count(Which::Stored) >= operation.lookup.count(Which::Closest) =>
+            {
+                self.note_replicated(now, &operation.key, operation.tally.stored != 0);
             }
             _ => {}
         }

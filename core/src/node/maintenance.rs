@@ -117,7 +117,7 @@ impl<P: Parts> Shared<P> {
             return false;
         };
         // Noted at once, so that another record is due next even if this one can't be stored anywhere.
-        self.note_replicated(now, &key, true, true);
+        self.note_replicated(now, &key, true);
         true
     }
 

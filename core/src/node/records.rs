@@ -8,7 +8,7 @@ use crate::geometry::Geometry;
 use crate::guard::responsibility::is_far;
 use crate::id::Id;
 use crate::record::{Key, Kind, Record};
-use crate::replication::{INCOMPLETE, holders_of, published_again};
+use crate::replication::{holders_of, published_again};
 use crate::routing::Routing;
 use crate::store::{Metadata, Put, Store, StoreError, StoredRecord};
 use crate::time::{Instant, Micros};
@@ -114,14 +114,13 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A record was published or replicated: to all responsible nodes if `complete`, else some did not take it, and it
-    /// is replicated again even if these don't change. `lacked` is whether any node lacked it that took it now.
-    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key, complete: bool, lacked: bool) {
-        let holders = if complete { holders_of(&self.table, &key.id, self.k()) } else { INCOMPLETE };
+    /// A record was published, or replicated to all responsible nodes. `lacked` is whether any of them lacked it.
+    pub(super) fn note_replicated(&mut self, now: Instant, key: &Key, lacked: bool) {
+        let holders = holders_of(&self.table, &key.id, self.k());
         if let Some(metadata) = self.metadata_mut(key) {
             metadata.last_replicated = now.max(Instant::from_micros(1));
             metadata.calm = if lacked { 0 } else { metadata.calm.saturating_add(1) };
-            (metadata.claimed, metadata.holders) = (metadata.claimed && !complete, holders);
+            (metadata.claimed, metadata.holders) = (false, holders);
         }
     }
 }

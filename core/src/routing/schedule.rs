@@ -2,26 +2,20 @@
 //!
 //! The waits adapt to churn, as in MSPastry (Castro, Costa and Rowstron, "Performance and Dependability of Structured
 //! Peer-to-Peer Overlays", 2004, section 4.1). The configured waits for quiet contacts, for refreshes and between
-//! checks of the neighbourhood hold where nodes stay. Each contact that departed (it was verified, and did not respond)
-//! cuts the wait for quiet contacts by a quarter, down to a 32nd of what is configured. If it comes back, the cut is
-//! taken back. Each contact that survived (it responds after a silence of half that wait or more) lengthens it by a
-//! twelfth. The wait settles where one in five contacts that are asked is gone: a contact is asked about five times in
-//! its lifetime, if that is below two and a half hours.
+//! checks of the neighbourhood hold where nodes stay. Each contact that departed (it was believed to be there, and did
+//! not respond) cuts the wait for quiet contacts by a quarter, or by a half as long as it is more than half of what is
+//! configured, down to a 32nd of that. Each contact that survived (it responds after a silence of half that wait or
+//! more) lengthens it by a twelfth. The wait settles where one in five contacts that are asked is gone: a contact is
+//! asked about five times in its lifetime, if that is below two and a half hours.
 //!
 //! The waits for refreshes and checks stay whole until the wait for quiet contacts is cut to a half, and shrink with it
 //! from there, down to a sixteenth. A new node begins with a sixteenth of the wait for quiet contacts: otherwise a
 //! short session would be over before the node has seen how much churn there is.
-//!
-//! After a change of the neighbourhood it is checked soon. While there is a change before each check, the wait from the
-//! next change to the next check doubles. The longest such wait shrinks like that for quiet contacts: so it stays short
-//! where nodes come and go everywhere, and gets long where only the neighbours do. This does not defend against
-//! attackers who come each time with another identifier: they can make the whole table seem to be under churn.
 
 use core::time::Duration;
 
 use super::entry::TableEntry;
 use super::limits::Limits;
-use super::peer::ContactState;
 use super::stamp::Stamp;
 use crate::address::Address;
 use crate::id::Id;
@@ -62,10 +56,6 @@ pub(super) struct Schedule {
     check: Instant,
     /// The wait from that check to the next, while nothing changes.
     check_wait: Micros,
-    /// The wait from a change to the check.
-    change_wait: Micros,
-    /// Whether anything changed since the last check began.
-    is_disturbed: bool,
     /// No contact is asked before this.
     ask_pause_ends: Instant,
     /// The scale of the configured waits: [`MIN_SCALE`] to [`WHOLE_SCALE`], smaller where there is churn.
@@ -112,8 +102,6 @@ impl Schedule {
         changed: Instant::ZERO,
         check: Instant::ZERO,
         check_wait: Micros::ZERO,
-        change_wait: Micros::ZERO,
-        is_disturbed: false,
         ask_pause_ends: Instant::ZERO,
         scale: 0,
         joined: false,
@@ -130,7 +118,6 @@ impl Schedule {
         self.random = random;
         self.waits = Waits::new(limits);
         self.check_wait = self.waits.neighbourhood_min;
-        self.change_wait = self.check_wait;
         self.scale = INITIAL_SCALE;
     }
 
@@ -144,8 +131,7 @@ impl Schedule {
     /// A contact near the own identifier came, failed or was removed.
     pub(super) fn neighbourhood_changed(&mut self, now: Instant) {
         self.changed = now;
-        self.is_disturbed = true;
-        self.check_within(now, self.change_wait);
+        self.check_soon(now);
     }
 
     /// The own identifier is another one.
@@ -155,12 +141,8 @@ impl Schedule {
     }
 
     pub(super) fn check_soon(&mut self, now: Instant) {
-        self.check_within(now, self.waits.neighbourhood_min);
-    }
-
-    fn check_within(&mut self, now: Instant, wait: Micros) {
-        self.check_wait = self.check_wait.min(wait);
-        self.check = self.check.min(now + self.spread(wait));
+        self.check_wait = self.waits.neighbourhood_min;
+        self.check = self.check.min(now + self.spread(self.waits.neighbourhood_min));
     }
 
     /// The own identifier was looked up. After the first time another check follows soon: nodes that joined at the same
@@ -181,23 +163,16 @@ impl Schedule {
             self.check = Instant::NEVER;
             return false;
         }
-        let (wait, least) = (self.check_wait, self.waits.neighbourhood_min);
+        let wait = self.check_wait;
         self.check = now + self.spread(wait);
-        self.check_wait = Micros(3 * wait.0).min(self.scaled_late(self.waits.neighbourhood_max)).max(least);
-        let longest = self.scaled(self.waits.neighbourhood_max);
-        let change_wait = if self.is_disturbed { 2 * self.change_wait.0 } else { self.change_wait.0 / 2 };
-        self.change_wait = Micros(change_wait).min(longest).max(least);
-        self.is_disturbed = false;
+        self.check_wait =
+            Micros(3 * wait.0).min(self.scaled_late(self.waits.neighbourhood_max)).max(self.waits.neighbourhood_min);
         true
     }
 
     /// How long a contact can be silent before it is asked.
     fn quiet_wait(&self) -> Micros {
-        self.scaled(self.waits.quiet)
-    }
-
-    fn scaled(&self, wait: Micros) -> Micros {
-        part(wait, 2 * u64::from(self.scale))
+        part(self.waits.quiet, 2 * u64::from(self.scale))
     }
 
     fn half_quiet_wait(&self) -> Micros {
@@ -222,23 +197,14 @@ impl Schedule {
         }
     }
 
-    /// A contact responds that was in this state before. One that failed had not departed, which takes back its cut of
-    /// the waits.
-    pub(super) fn note_state<A: Address>(&mut self, now: Instant, before: &TableEntry<A>) {
-        match before.state() {
-            ContactState::Verified => self.contact_survived(now, before.due),
-            ContactState::Failing => self.scale = self.scale.saturating_add(self.scale / 3).min(WHOLE_SCALE),
-            ContactState::Unverified => {}
-        }
-    }
-
-    /// A verified contact did not respond: the others are asked sooner, and the table is refreshed
+    /// A contact that was believed to be there did not respond: the others are asked sooner, and the table is refreshed
     /// sooner.
     pub(super) fn contact_departed<A: Address>(&mut self, now: Instant, others: &mut [TableEntry<A>]) {
         if self.scale == MIN_SCALE {
             return;
         }
-        self.scale = self.scale.saturating_sub(self.scale / 4).max(MIN_SCALE);
+        let cut = if self.scale > WHOLE_SCALE / 2 { 2 } else { 4 };
+        self.scale = self.scale.saturating_sub(self.scale / cut).max(MIN_SCALE);
         let quiet = self.quiet_wait();
         for entry in others.iter_mut().filter(|entry| entry.is_verified()) {
             entry.due = entry.due.min(self.after(now, quiet));
@@ -267,7 +233,9 @@ impl Schedule {
 
     /// A contact responded, after the round trip `rtt` if one was measured: it is asked again only when it is quiet.
     pub(super) fn note_response<A: Address>(&mut self, now: Instant, entry: &mut TableEntry<A>, rtt: Option<Duration>) {
-        self.note_state(now, entry);
+        if entry.is_verified() {
+            self.contact_survived(now, entry.due);
+        }
         entry.note_response(now, rtt);
         entry.due = self.after_response(now);
     }

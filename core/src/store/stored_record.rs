@@ -63,10 +63,9 @@ pub struct Metadata {
     /// Whether `last_replicated` is what another node claims. It is believed once: then the own node replicates the
     /// record itself.
     pub claimed: bool,
-    /// How often in a row no node took the record when the own node replicated it.
+    /// How often in a row the own node found that nothing was lacking when it replicated the record.
     pub calm: u8,
-    /// A digest of the nodes that should hold the record, as of `last_replicated`. 0 if the own node did not look then,
-    /// 2 if one of them did not take it.
+    /// A digest of the nodes that should hold the record, as of `last_replicated`. 0 if the own node did not look then.
     pub holders: u32,
 }
 

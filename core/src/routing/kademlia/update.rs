@@ -90,11 +90,11 @@ impl<A: Address> Buckets<A> {
         if let Ok(at) = self.find(id)
             && let Some(state) = self.contacts.get(at).map(TableEntry::state)
         {
-            if state == ContactState::Verified {
+            if state != ContactState::Failing {
                 self.schedule.contact_departed(now, &mut self.contacts);
-                if self.is_near(at) {
-                    self.schedule.neighbourhood_changed(now);
-                }
+            }
+            if state == ContactState::Verified && self.is_near(at) {
+                self.schedule.neighbourhood_changed(now);
             }
             match self.contacts.get_mut(at) {
                 Some(entry) if state != ContactState::Unverified => {

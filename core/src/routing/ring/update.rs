@@ -55,8 +55,10 @@ impl<P: Plan, A: Address> Circle<P, A> {
             known.filter(|old| old.state() != ContactState::Unverified && old.contact.address == contact.address);
         let mut entry = same.unwrap_or_else(|| TableEntry::new(now, contact));
         let recovered = !entry.is_verified();
-        self.schedule.note_state(now, &entry);
         entry.note_response(now, rtt);
+        if known.is_some_and(|old| old.is_verified()) {
+            self.schedule.contact_survived(now, entry.due);
+        }
         match self.find(&contact.id) {
             Ok(at) if same.is_some() => {
                 if let Some(old) = self.contacts.get_mut(at) {
@@ -83,7 +85,7 @@ impl<P: Plan, A: Address> Circle<P, A> {
             return;
         };
         let near = self.is_near(at);
-        if self.contacts.get(at).is_some_and(TableEntry::is_verified) {
+        if self.contacts.get(at).is_some_and(|entry| entry.state() != ContactState::Failing) {
             self.schedule.contact_departed(now, &mut self.contacts);
         }
         match self.contacts.get_mut(at) {
