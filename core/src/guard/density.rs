@@ -64,8 +64,8 @@ impl Density {
     /// own identifier.
     pub fn note(&mut self, own: &Id, target: &Id, kth: Distance) {
         if own.common_prefix_len(target) < NEAR_BITS {
-            self.samples.copy_within(..SAMPLES - 1, 1);
-            self.samples[0] = first_bits(kth);
+            let mut newer = first_bits(kth);
+            self.samples.iter_mut().for_each(|sample| core::mem::swap(sample, &mut newer));
         }
     }
 

@@ -115,6 +115,13 @@ impl<P: Parts> Shared<P> {
                 self.reachability.accepted = errand.nonce != 0;
                 return;
             }
+            (Response::Error { code: ErrorCode::Busy, .. }, _) if passed && errand.left != 0 => {
+                (errand.token, errand.left) = (P::Wire::NO_TOKEN, errand.left - 1);
+                let prefix = errand.address.prefix();
+                if self.begin_errand(true, &|other| Some(other) != prefix) {
+                    return;
+                }
+            }
             _ => {}
         }
         self.reachability.failed(now, passed);

@@ -36,6 +36,8 @@ const MOST_PROBES: u8 = 16;
 const FORWARDED: usize = 8;
 /// Probes of how many are sent in that time. It is more: one that was forwarded should not be refused.
 const SENT: usize = 16;
+/// How many other nodes a helper asks in place of one that refuses: those that many know have too much to send.
+const OTHERS: u8 = 3;
 /// Between two probes of one address prefix, in seconds.
 const PER_PREFIX: u32 = 60;
 
@@ -48,13 +50,15 @@ pub(crate) struct Errand<A, W: Wire> {
     pub(crate) nonce: u64,
     /// The token of the node that is asked.
     pub(crate) token: W::Token,
+    /// How many other nodes can still be asked, if this one refuses.
+    pub(crate) left: u8,
 }
 
 impl<A: Address, W: Wire> Errand<A, W> {
-    const EMPTY: Self = Self { address: A::EMPTY, nonce: 0, token: W::NO_TOKEN };
+    const EMPTY: Self = Self { address: A::EMPTY, nonce: 0, token: W::NO_TOKEN, left: 0 };
 
     pub(crate) const fn begin(&mut self, address: A, nonce: u64) {
-        *self = Self { address, nonce: nonce | 1, token: W::NO_TOKEN };
+        *self = Self { address, nonce: nonce | 1, token: W::NO_TOKEN, left: OTHERS };
     }
 }
 
@@ -107,10 +111,11 @@ impl<A: Address, W: Wire> Reachability<A, W> {
         self.told = u8::MAX;
     }
 
-    /// A node responded that can help, or the external address changed: checks soon.
+    /// A node responded that can help, or the external address changed: checks after a minute. Where many nodes join at
+    /// once, the few that all know then have more probes to send than they may.
     pub(crate) fn check(&mut self, now: Instant) {
         if self.automatic {
-            self.due = self.due.min(now + PROBE);
+            self.due = self.due.min(now + PAUSE.0);
             self.pause = PAUSE.0;
             self.left = MOST_PROBES;
         }

@@ -3,10 +3,10 @@
 //! The waits adapt to churn, as in MSPastry (Castro, Costa and Rowstron, "Performance and Dependability of Structured
 //! Peer-to-Peer Overlays", 2004, section 4.1). The configured waits for quiet contacts, for refreshes and between
 //! checks of the neighbourhood hold where nodes stay. Each contact that departed (it was believed to be there, and did
-//! not respond) cuts the wait for quiet contacts by a quarter, or by a half as long as it is more than half of what is
-//! configured, down to a 32nd of that. Each contact that survived (it responds after a silence of half that wait or
-//! more) lengthens it by a twelfth. The wait settles where one in five contacts that are asked is gone: a contact is
-//! asked about five times in its lifetime, if that is below two and a half hours.
+//! not respond) cuts the wait for quiet contacts by a quarter, down to a 32nd of what is configured. Each contact that
+//! survived (it responds after a silence of half that wait or more) lengthens it by a twelfth. The wait settles where
+//! one in five contacts that are asked is gone: a contact is asked about five times in its lifetime, if that is below
+//! two and a half hours.
 //!
 //! The waits for refreshes and checks stay whole until the wait for quiet contacts is cut to a half, and shrink with it
 //! from there, down to a sixteenth. A new node begins with a sixteenth of the wait for quiet contacts: otherwise a
@@ -203,8 +203,7 @@ impl Schedule {
         if self.scale == MIN_SCALE {
             return;
         }
-        let cut = if self.scale > WHOLE_SCALE / 2 { 2 } else { 4 };
-        self.scale = self.scale.saturating_sub(self.scale / cut).max(MIN_SCALE);
+        self.scale = self.scale.saturating_sub(self.scale / 4).max(MIN_SCALE);
         let quiet = self.quiet_wait();
         for entry in others.iter_mut().filter(|entry| entry.is_verified()) {
             entry.due = entry.due.min(self.after(now, quiet));
