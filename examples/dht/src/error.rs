@@ -36,12 +36,12 @@ pub(crate) struct Error {
     #[serde(skip)]
     silent: bool,
     /// What the command's JSON object has beside the error.
-    object: Map<String, Value>,
+    object: Box<Map<String, Value>>,
 }
 
 impl Error {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), tip: None, notes: Vec::new(), silent: false, object: Map::new() }
+        Self { exit, what: what.into(), tip: None, notes: Vec::new(), silent: false, object: Box::default() }
     }
 
     /// An error whose text is on stderr already.
@@ -74,7 +74,7 @@ impl Error {
     /// Adds what the command's JSON object has beside the error.
     pub(crate) fn with(mut self, object: &impl Serialize) -> Self {
         if let Ok(Value::Object(object)) = serde_json::to_value(object) {
-            self.object = object;
+            *self.object = object;
         }
         self
     }
@@ -100,7 +100,7 @@ impl Error {
 
     /// The JSON object of the command that failed: its own keys, `error`, and `tip` if there is one.
     pub(crate) fn into_object(self) -> Value {
-        let mut object = self.object;
+        let mut object = *self.object;
         object.insert("error".to_owned(), self.what.into());
         self.tip.map(|tip| object.insert("tip".to_owned(), tip.into()));
         Value::Object(object)

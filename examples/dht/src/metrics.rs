@@ -33,8 +33,11 @@ const REQUEST: usize = 8 << 10;
 /// How long to wait when the system has no file descriptor left.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// A counter of a driver: its name, what it counts, and its value.
+type Loss = (&'static str, &'static str, fn(&Losses) -> u64);
+
 /// What is lost between a node and the network: its name, what it counts, and its value.
-const LOSSES: [(&str, &str, fn(&Losses) -> u64); 5] = [
+const LOSSES: [Loss; 5] = [
     ("lost_unsent", "Datagrams not sent because a queue of the system was full", |losses| losses.unsent),
     ("lost_failed", "Datagrams that the system refused to send", |losses| losses.failed),
     ("lost_refused", "Datagrams that ICMP reported as not delivered", |losses| losses.refused),
