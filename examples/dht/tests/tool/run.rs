@@ -115,6 +115,7 @@ impl Node {
     }
 
     /// Waits until the node ends by itself.
+    #[cfg(unix)]
     pub(crate) fn ended(mut self) -> ExitStatus {
         wait(&mut self.child)
     }
