@@ -1,5 +1,6 @@
 //! Arguments, the environment, and kadlet.toml; the log, and what is for people.
 
+use core::time::Duration;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -116,8 +117,11 @@ fn the_log_has_the_lines_of_its_level_and_above() {
         let args = format!("node --listen 127.0.0.1:0 --log {level} --bootstrap {}", first.address);
         let node = Node::spawn(command(&args).stderr(fs::File::create(&path).unwrap()));
         crate::network::knows(&node.address, 2);
+        let last = if has_debug { "DEBUG neighbour " } else { " INFO joined the network" };
+        let written = || fs::read_to_string(&path).unwrap();
+        crate::run::until("its last line is written", Duration::from_secs(10), || !has_info || written().contains(last));
         assert!(node.interrupt("TERM").0.success());
-        let log = fs::read_to_string(&path).unwrap();
+        let log = written();
         assert!(log.contains(" WARN no control socket"), "{level}: {log}");
         assert_eq!(log.contains(" INFO joined the network"), has_info, "{level}: {log}");
         assert_eq!(log.contains("DEBUG neighbour "), has_debug, "{level}: {log}");
