@@ -1,8 +1,7 @@
 //! `node --metrics`: a page with the counters of a node and the sizes of what it holds, for Prometheus.
 //!
 //! The page is small and has no arguments, so it needs no HTTP library: one request a connection, which must be
-//! complete within two seconds. Four threads
-//! serve it; further connections wait in the system's queue.
+//! complete within two seconds. Four threads serve it; further connections wait in the system's queue.
 
 use core::fmt;
 use core::net::SocketAddr;
